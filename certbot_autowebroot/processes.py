@@ -1,0 +1,114 @@
+"""A running program: what it was started with, and its own view of the file system. Linux, proc(5)."""
+import functools
+import os
+import re
+from dataclasses import dataclass
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Tuple
+
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.views import View
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, as it was when we looked.
+
+    :ivar name: the name of the executable file, such as ``nginx`` or ``python3.11``.
+    :ivar argv: the arguments; for nginx the title that it has overwritten them with.
+    :ivar exe: the executable in the process's view. A binary deleted by an upgrade keeps its name and still runs.
+    :ivar cwd: the working directory in the process's view.
+    :ivar start_time: clock ticks since boot.
+    """
+
+    pid: int
+    parent: int
+    start_time: int
+    name: str
+    argv: Tuple[str, ...]
+    exe: PathInView
+    cwd: PathInView
+    uid: int
+
+    @property
+    def program(self) -> Program:
+        """This process as plain data for a route."""
+        return Program(self.name, self.pid, self.start_time)
+
+    @functools.cached_property
+    def view(self) -> View:
+        """Its view of the file system.
+
+        :raises OSError: the process is gone, or its root is not ours to see.
+        """
+        view = View.of_process(self.pid)
+        if start_time_of(self.pid) != self.start_time:
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        return view
+
+    @functools.cached_property
+    def environment(self) -> Dict[str, str]:
+        """Its environment; empty where we may not see it (nginx overwrites its own)."""
+        try:
+            with open(f"/proc/{self.pid}/environ", "rb") as file:
+                pairs = file.read().split(b"\0")
+        except OSError:
+            return {}
+        decoded = [os.fsdecode(pair).partition("=") for pair in pairs if b"=" in pair]
+        return {name: value for name, _, value in decoded}
+
+
+def start_time_of(pid: int) -> Optional[int]:
+    """When a process started, in clock ticks since boot; None when there is none."""
+    stat = _stat_fields(pid)
+    return int(stat[19]) if stat else None
+
+
+def process(pid: int) -> Optional[Process]:
+    """Look at a process; None when there is none (any more)."""
+    stat = _stat_fields(pid)
+    if stat is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            argv = tuple(os.fsdecode(a) for a in file.read().rstrip(b"\0").split(b"\0"))
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+    exe = _link(pid, "exe")
+    return Process(pid=pid, parent=int(stat[1]), start_time=int(stat[19]),
+                   name=os.path.basename(exe) or _comm(pid), argv=argv, exe=PathInView(exe),
+                   cwd=PathInView(_link(pid, "cwd")), uid=uid)
+
+
+def all_pids() -> List[int]:
+    """Every process that we can see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat_fields(pid: int) -> Optional[List[str]]:
+    """The fields of proc(5)'s stat after the name in parentheses: [0] is the state, [1] the parent's pid."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _comm(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _link(pid: int, name: str) -> str:
+    """Where a link of a process leads; empty where we may not see it (another user's process, without root)."""
+    try:
+        return re.sub(r" \(deleted\)$", "", os.readlink(f"/proc/{pid}/{name}"))
+    except OSError:
+        return ""

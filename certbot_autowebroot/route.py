@@ -1,0 +1,336 @@
+"""Where a request ends: plain data, and the one function that follows a request there.
+
+Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who holds an endpoint and asks that holder
+where the request goes next; tests hand it a table instead. What comes out is plain data: it can be logged, printed as
+JSON, or one day be asked of another node.
+"""
+import ipaddress
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Iterator
+from typing import List
+from typing import NewType
+from typing import Optional
+from typing import Protocol
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+from urllib.parse import urlsplit
+
+#: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
+#: :class:`certbot_autowebroot.views.View` does that.
+PathInView = NewType("PathInView", str)
+
+#: Where a CA asks, RFC 8555 section 8.3.
+CHALLENGE_PATH = "/.well-known/acme-challenge/"
+
+#: Redirects that Let's Encrypt follows at most; we allow as many hops of any kind.
+MAX_HOPS = 10
+
+#: "Redirects are followed to ports 80 and 443 only": Let's Encrypt, "Challenge Types", HTTP-01.
+CA_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A line of a configuration file, as the server's own error messages name it."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the configuration says on the way: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``."""
+
+    text: str
+    source: Optional[Source] = None
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.source})" if self.source else self.text
+
+
+#: The steps that led to a destination, the virtual host first, the deciding directive last.
+Trail = Tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What a connection is made to: a host (an address or, in an upstream, a name) and a port.
+
+    A unix socket is ``Endpoint("unix:/run/app.sock", 0)``.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_unix(self) -> bool:
+        return self.host.startswith("unix:")
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.is_unix or ipaddress.ip_address(self.host).is_loopback
+
+
+@dataclass(frozen=True)
+class Request:
+    """One GET request as it reaches a server.
+
+    :ivar host: the Host header without a port, lower case.
+    :ivar path: the path, percent-decoded, without the query.
+    :ivar token: the file name that the CA asked for at the front door (RFC 8555 section 8.3).
+    :ivar endpoint: the local address and port that the connection arrives at.
+    """
+
+    host: str
+    path: str
+    token: str
+    endpoint: Endpoint
+    scheme: str = "http"
+    query: str = ""
+
+    @property
+    def url(self) -> str:
+        """The URL as a person would type it; the token is what it is."""
+        port = "" if self.endpoint.port in (0, CA_PORTS[self.scheme]) else f":{self.endpoint.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{port}{self.path}" + (f"?{self.query}" if self.query else "")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The server opens the file ``root`` + "/" + ``name``.
+
+    :ivar root: the directory that the configuration names (document root, alias). It must exist; we never create it.
+    :ivar name: the file below it, relative, its last component holding the token.
+    """
+
+    root: PathInView
+    name: str
+    trail: Trail = ()
+
+    def named(self, old: str, new: str) -> "Directory":
+        """The same place for another token."""
+        head, _, last = self.name.rpartition("/")
+        return replace(self, name=(head + "/" if head else "") + last.replace(old, new))
+
+    def __str__(self) -> str:
+        return f"{self.root.rstrip('/')}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """The server answers with a redirect to this absolute URL."""
+
+    url: str
+    status: int
+    trail: Trail = ()
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The server passes the request on. All members count: any of them may get the CA's request.
+
+    :ivar host: the Host header that the upstream gets.
+    :ivar path: the path that the upstream gets.
+    :ivar proxy_protocol: the upstream wants a PROXY line first (HAProxy's ``send-proxy``).
+    """
+
+    members: Tuple[Endpoint, ...]
+    host: str
+    path: str
+    scheme: str = "http"
+    proxy_protocol: bool = False
+    trail: Trail = ()
+
+
+@dataclass(frozen=True)
+class DeadEnd:
+    """No file can answer here, and the configuration says why: ``deny all``, ``return 403``, content made by Lua."""
+
+    reason: str
+    trail: Trail = ()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """We cannot know: an unreadable file, a variable that only the running server has. Never a guess."""
+
+    reason: str
+    trail: Trail = ()
+
+
+@dataclass(frozen=True)
+class Vacant:
+    """Nobody listens at this endpoint: a responder of our own can."""
+
+    endpoint: Endpoint
+    proxy_protocol: bool = False
+    trail: Trail = ()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The request leaves this machine."""
+
+    target: str
+    trail: Trail = ()
+
+
+#: What a web server says of one request. Several destinations are alternatives, the likeliest first.
+Destination = Union[Directory, Redirect, Upstream, DeadEnd, Unknown]
+#: What a route ends in.
+End = Union[Directory, Vacant, DeadEnd, Unknown, Elsewhere]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Who holds an endpoint, in plain data. ``pid`` 0: the owner is not visible to us.
+
+    :ivar start_time: clock ticks since boot, field 22 of proc(5)'s stat: with the pid it names a process for good.
+    """
+
+    name: str
+    pid: int = 0
+    start_time: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})" if self.pid else self.name
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One stop on the way: who accepted which request where, and what its configuration said."""
+
+    program: Program
+    request: Request
+    trail: Trail
+
+
+@dataclass(frozen=True)
+class Route:
+    """One road from the front door to an end.
+
+    :ivar branch: which member was taken wherever *all* members count (upstream groups, shared ports). Routes with
+        the same branch are alternatives: one of them serves. Each distinct branch needs an answer of its own.
+    """
+
+    hops: Tuple[Hop, ...]
+    end: End
+    branch: Tuple[int, ...] = ()
+
+    @property
+    def program(self) -> Optional[Program]:
+        """Who serves the end, in whose view its path is meant."""
+        return self.hops[-1].program if self.hops else None
+
+
+class Holder(Protocol):
+    """A program that accepts connections at an endpoint."""
+
+    @property
+    def program(self) -> Program: ...
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        """Where the program's configuration sends the request; alternatives, the likeliest first, never empty."""
+
+
+class Machine(Protocol):
+    """What :func:`follow` needs to know of the machine."""
+
+    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+        """Everyone who would accept a connection there; several share the port by SO_REUSEPORT. Empty: nobody."""
+
+    def addresses(self, host: str) -> Sequence[str]:
+        """The addresses of a name (or the address itself). Empty where it does not resolve."""
+
+    def is_here(self, address: str) -> bool:
+        """Whether this machine has the address."""
+
+
+def follow(request: Request, machine: Machine) -> List[Route]:
+    """Follow a request to every place where it may end.
+
+    :param request: as the CA makes it, at the front door.
+    :returns: the routes, the likeliest first; at least one.
+    """
+    return list(_follow(request, machine, (), (), False))
+
+
+def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: Tuple[int, ...],
+            proxy_protocol: bool) -> Iterator[Route]:
+    if any(hop.request == request for hop in hops):
+        yield Route(hops, DeadEnd("the request goes round in a loop: "
+                                  + ", ".join(str(hop.program) for hop in hops)), branch)
+        return
+    if len(hops) >= MAX_HOPS:
+        yield Route(hops, DeadEnd(f"the request is passed on more than {MAX_HOPS} times"), branch)
+        return
+    holders = machine.holders(request.endpoint)
+    if not holders:
+        yield Route(hops, Vacant(request.endpoint, proxy_protocol), branch)
+    for number, holder in enumerate(holders):
+        here = branch + (number,) if len(holders) > 1 else branch
+        for destination in holder.ask(request):
+            so_far = hops + (Hop(holder.program, request, destination.trail),)
+            if isinstance(destination, Redirect):
+                yield from _redirected(destination, request, machine, so_far, here)
+            elif isinstance(destination, Upstream):
+                yield from _passed_on(destination, request, machine, so_far, here)
+            else:
+                yield Route(so_far, destination, here)
+
+
+def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tuple[Hop, ...],
+                branch: Tuple[int, ...]) -> Iterator[Route]:
+    url = urlsplit(redirect.url)
+    try:
+        port = url.port or CA_PORTS.get(url.scheme, 0)
+    except ValueError:
+        port = -1
+    if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
+        yield Route(hops, DeadEnd(f"the redirect to {redirect.url} is one that the CA does not follow "
+                                  "(http and https on ports 80 and 443 only)", redirect.trail), branch)
+        return
+    # The port that we look at stands for the CA's port 80 (a port forward, --http-01-port).
+    front = hops[0].request.endpoint
+    port = front.port if port == CA_PORTS["http"] else port
+    if url.hostname == request.host:
+        addresses: Sequence[str] = [request.endpoint.host]
+    else:
+        addresses = [a for a in machine.addresses(url.hostname) if machine.is_here(a)]
+    if not addresses:
+        yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
+    for number, address in enumerate(addresses):
+        here = branch + (number,) if len(addresses) > 1 else branch
+        target = replace(request, host=url.hostname, path=url.path or "/", query=url.query, scheme=url.scheme,
+                         endpoint=Endpoint(address, port))
+        yield from _follow(target, machine, hops, here, False)
+
+
+def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
+               branch: Tuple[int, ...]) -> Iterator[Route]:
+    for number, member in enumerate(upstream.members):
+        here = branch + (number,) if len(upstream.members) > 1 else branch
+        if member.is_unix:
+            addresses: Sequence[str] = [member.host]
+        else:
+            addresses = machine.addresses(member.host)
+            local = [a for a in addresses if machine.is_here(a)]
+            if not local:
+                yield Route(hops, Elsewhere(str(member), upstream.trail), here)
+                continue
+            # A name such as localhost has several addresses; a server takes the first that answers.
+            addresses = [a for a in local if machine.holders(Endpoint(a, member.port))] or local[:1]
+        target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme,
+                         endpoint=Endpoint(addresses[0], member.port))
+        yield from _follow(target, machine, hops, here, upstream.proxy_protocol)

@@ -1,0 +1,167 @@
+"""The file system as a process sees it.
+
+``readlink /proc/PID/root`` looks like a host path and is not one: a server in a container has a mount namespace of
+its own, and reading "its" ``/etc/nginx/nginx.conf`` from ours would read the *host's*. And an absolute symlink below
+``/proc/PID/root/`` leads back into the host's file system. So everything is opened relative to a descriptor of that
+process's root, and resolved inside it (openat2(2), RESOLVE_IN_ROOT).
+"""
+import ctypes
+import errno
+import fnmatch
+import os
+import stat
+import sys
+from typing import List
+from typing import Optional
+
+from certbot_autowebroot.route import PathInView
+
+#: No configuration file that a person or a tool writes is larger; ten thousand sites in one file are 3 MB.
+MAX_FILE_SIZE = 64 * 1024 * 1024
+
+_SYS_OPENAT2 = 437  # the same number on every architecture: Linux, include/uapi/asm-generic/unistd.h
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_IN_ROOT = 0x10
+
+
+class _OpenHow(ctypes.Structure):
+    """struct open_how of openat2(2)."""
+
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+class View:
+    """The file system below one root directory, for reading.
+
+    :ivar root_fd: an open descriptor of the root directory.
+    """
+
+    def __init__(self, root_fd: int, confined: bool) -> None:
+        self.root_fd = root_fd
+        self._confined = confined
+
+    @classmethod
+    def of_host(cls) -> "View":
+        """Our own view."""
+        return cls(os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), confined=False)
+
+    @classmethod
+    def of_process(cls, pid: int) -> "View":
+        """The view of a process; our own where it shares our mount namespace and root.
+
+        :raises OSError: the process is gone, or its root is not ours to see.
+        """
+        root_fd = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            same_mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
+            same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
+        except OSError:
+            os.close(root_fd)
+            raise
+        return cls(root_fd, confined=not (same_mounts and same_root))
+
+    @property
+    def is_host(self) -> bool:
+        """Whether a path in this view is a path of ours."""
+        return not self._confined
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self.root_fd >= 0:
+            os.close(self.root_fd)
+            self.root_fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def open(self, path: str, flags: int) -> int:
+        """Open an absolute path inside the view and return a descriptor.
+
+        :raises OSError: as open(2).
+        """
+        if not self._confined:
+            return os.open(path, flags | os.O_CLOEXEC)
+        return _open_in_root(self.root_fd, path, flags | os.O_CLOEXEC)
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file.
+
+        A FIFO in place of a configuration would block us for good, so it is opened without waiting and refused.
+
+        :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`.
+        """
+        fd = self.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            if status.st_size > MAX_FILE_SIZE:
+                raise OSError(errno.EFBIG, "file too large to be a configuration", path)
+            return file.read(MAX_FILE_SIZE + 1)
+
+    def stat(self, path: str) -> Optional[os.stat_result]:
+        """The status of what a path leads to, or None where it leads nowhere."""
+        try:
+            if not self._confined:
+                return os.stat(path)
+            fd = self.open(path, os.O_PATH)
+            try:
+                return os.fstat(fd)
+            finally:
+                os.close(fd)
+        except (OSError, ValueError):
+            return None
+
+    def is_dir(self, path: str) -> bool:
+        """Whether the path leads to a directory."""
+        status = self.stat(path)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def is_file(self, path: str) -> bool:
+        """Whether the path leads to a regular file."""
+        status = self.stat(path)
+        return status is not None and stat.S_ISREG(status.st_mode)
+
+    def list_dir(self, path: str) -> List[str]:
+        """The names in a directory, sorted. Empty where there is none or it cannot be read."""
+        try:
+            fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (OSError, ValueError):
+            return []
+        try:
+            return sorted(os.listdir(fd))
+        except OSError:
+            return []
+        finally:
+            os.close(fd)
+
+    def glob(self, pattern: str) -> List[PathInView]:
+        """The paths that match an absolute glob(7) pattern, in the order that glob(3) and so nginx and Apache take.
+
+        A pattern without wildcards gives its path where that exists.
+        """
+        found = ["/"]
+        for part in pattern.split("/"):
+            if not part:
+                continue
+            if any(c in part for c in "*?["):
+                found = [os.path.join(directory, name) for directory in found for name in self.list_dir(directory)
+                         if fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))]
+            else:
+                found = [os.path.join(directory, part) for directory in found]
+        return [PathInView(path) for path in found if self.stat(path) is not None]
+
+
+def _open_in_root(root_fd: int, path: str, flags: int) -> int:
+    if not sys.platform.startswith("linux"):
+        raise OSError(errno.ENOSYS, "another process's view of the file system is Linux only", path)
+    libc = ctypes.CDLL(None, use_errno=True)
+    how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    while True:
+        fd: int = libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if fd >= 0:
+            return fd
+        code = ctypes.get_errno()
+        # EAGAIN: something was renamed while the kernel resolved a "..", openat2(2); it is safe to ask again.
+        if code not in (errno.EAGAIN, errno.EINTR):
+            raise OSError(code, os.strerror(code), path)
