@@ -35,7 +35,7 @@ class Process:
 
     @property
     def program(self) -> Program:
-        """This process as plain data for a route."""
+        """The process as plain data for a route."""
         return Program(self.name, self.pid, self.start_time)
 
     @functools.cached_property

@@ -74,10 +74,12 @@ class Endpoint:
 
     @property
     def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
         return self.host.startswith("unix:")
 
     @property
     def is_loopback(self) -> bool:
+        """Whether only this machine itself can come here."""
         return self.is_unix or ipaddress.ip_address(self.host).is_loopback
 
 
@@ -112,11 +114,14 @@ class Directory:
 
     :ivar root: the directory that the configuration names (document root, alias). It must exist; we never create it.
     :ivar name: the file below it, relative, its last component holding the token.
+    :ivar guessed: no configuration names it (a directory among a program's arguments, its cwd): it must be seen to
+        be served before anything is written there.
     """
 
     root: PathInView
     name: str
     trail: Trail = ()
+    guessed: bool = False
 
     def named(self, old: str, new: str) -> "Directory":
         """The same place for another token."""
@@ -238,7 +243,8 @@ class Holder(Protocol):
     """A program that accepts connections at an endpoint."""
 
     @property
-    def program(self) -> Program: ...
+    def program(self) -> Program:
+        """Who it is."""
 
     def ask(self, request: Request) -> Sequence[Destination]:
         """Where the program's configuration sends the request; alternatives, the likeliest first, never empty."""
@@ -279,9 +285,9 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
     if not holders:
         yield Route(hops, Vacant(request.endpoint, proxy_protocol), branch)
     for number, holder in enumerate(holders):
-        here = branch + (number,) if len(holders) > 1 else branch
+        here = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
-            so_far = hops + (Hop(holder.program, request, destination.trail),)
+            so_far = (*hops, Hop(holder.program, request, destination.trail))
             if isinstance(destination, Redirect):
                 yield from _redirected(destination, request, machine, so_far, here)
             elif isinstance(destination, Upstream):
@@ -311,7 +317,7 @@ def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tu
     if not addresses:
         yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
     for number, address in enumerate(addresses):
-        here = branch + (number,) if len(addresses) > 1 else branch
+        here = (*branch, number) if len(addresses) > 1 else branch
         target = replace(request, host=url.hostname, path=url.path or "/", query=url.query, scheme=url.scheme,
                          endpoint=Endpoint(address, port))
         yield from _follow(target, machine, hops, here, False)
@@ -320,7 +326,7 @@ def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tu
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
                branch: Tuple[int, ...]) -> Iterator[Route]:
     for number, member in enumerate(upstream.members):
-        here = branch + (number,) if len(upstream.members) > 1 else branch
+        here = (*branch, number) if len(upstream.members) > 1 else branch
         if member.is_unix:
             addresses: Sequence[str] = [member.host]
         else:

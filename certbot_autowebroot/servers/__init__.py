@@ -1,0 +1,1 @@
+"""One module or package per web server: from a process to "where does this request go?"."""
