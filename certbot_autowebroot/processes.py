@@ -80,7 +80,7 @@ def process(pid: int) -> Optional[Process]:
         return None
     exe = _link(pid, "exe")
     return Process(pid=pid, parent=int(stat[1]), start_time=int(stat[19]),
-                   name=os.path.basename(exe) or _comm(pid), argv=argv, exe=PathInView(exe),
+                   name=os.path.basename(exe) or comm(pid), argv=argv, exe=PathInView(exe),
                    cwd=PathInView(_link(pid, "cwd")), uid=uid)
 
 
@@ -98,7 +98,8 @@ def _stat_fields(pid: int) -> Optional[List[str]]:
         return None
 
 
-def _comm(pid: int) -> str:
+def comm(pid: int) -> str:
+    """The name of a process, at most 15 characters, proc(5); empty when there is none."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             return file.read().rstrip("\n")

@@ -15,6 +15,8 @@ from typing import Protocol
 from typing import Sequence
 from typing import Tuple
 from typing import Union
+from urllib.parse import unquote
+from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
@@ -102,10 +104,9 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The URL as a person would type it; the token is what it is."""
-        port = "" if self.endpoint.port in (0, CA_PORTS[self.scheme]) else f":{self.endpoint.port}"
+        """The URL as the CA asks it: without a port, for the port that we look at stands for the CA's."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}{port}{self.path}" + (f"?{self.query}" if self.query else "")
+        return f"{self.scheme}://{host}{self.path}" + (f"?{self.query}" if self.query else "")
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,13 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Vacant:
-    """Nobody listens at this endpoint: a responder of our own can."""
+    """Nobody listens at this endpoint: a responder of our own can.
+
+    :ivar path: what it will be asked for there.
+    """
 
     endpoint: Endpoint
+    path: str
     proxy_protocol: bool = False
     trail: Trail = ()
 
@@ -283,7 +288,7 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
         return
     holders = machine.holders(request.endpoint)
     if not holders:
-        yield Route(hops, Vacant(request.endpoint, proxy_protocol), branch)
+        yield Route(hops, Vacant(request.endpoint, request.path, proxy_protocol), branch)
     for number, holder in enumerate(holders):
         here = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
@@ -298,29 +303,44 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
 
 def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tuple[Hop, ...],
                 branch: Tuple[int, ...]) -> Iterator[Route]:
-    url = urlsplit(redirect.url)
     try:
-        port = url.port or CA_PORTS.get(url.scheme, 0)
-    except ValueError:
-        port = -1
-    if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
-        yield Route(hops, DeadEnd(f"the redirect to {redirect.url} is one that the CA does not follow "
-                                  "(http and https on ports 80 and 443 only)", redirect.trail), branch)
+        targets = after_redirect(redirect.url, request, hops[0].request.endpoint.port, machine)
+    except ValueError as error:
+        yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
         return
-    # The port that we look at stands for the CA's port 80 (a port forward, --http-01-port).
-    front = hops[0].request.endpoint
-    port = front.port if port == CA_PORTS["http"] else port
+    if not targets:
+        yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
+    for number, target in enumerate(targets):
+        here = (*branch, number) if len(targets) > 1 else branch
+        yield from _follow(target, machine, hops, here, False)
+
+
+def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
+    """The requests that a CA makes after a redirect, one for each address of this machine that it may come to.
+
+    "Redirects are only followed to http and https, and only to ports 80 and 443" (Let's Encrypt, "Challenge Types").
+
+    :param location: the Location header.
+    :param request: the request that was answered with it.
+    :param front_port: the port of ours that the CA's port 80 leads to.
+    :returns: empty when the redirect leads to another machine.
+    :raises ValueError: the CA would not follow it; the text says why.
+    """
+    location = urljoin(request.url, location)
+    try:
+        url = urlsplit(location)
+        port = url.port or CA_PORTS.get(url.scheme, 0)
+    except ValueError as error:
+        raise ValueError(f"the redirect to {location} is not a URL: {error}") from None
+    if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
+        raise ValueError(f"the CA does not follow a redirect to {location}: http and https on ports 80 and 443 only")
+    port = front_port if port == CA_PORTS["http"] else port
     if url.hostname == request.host:
-        addresses: Sequence[str] = [request.endpoint.host]
+        addresses = [request.endpoint.host]
     else:
         addresses = [a for a in machine.addresses(url.hostname) if machine.is_here(a)]
-    if not addresses:
-        yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
-    for number, address in enumerate(addresses):
-        here = (*branch, number) if len(addresses) > 1 else branch
-        target = replace(request, host=url.hostname, path=url.path or "/", query=url.query, scheme=url.scheme,
-                         endpoint=Endpoint(address, port))
-        yield from _follow(target, machine, hops, here, False)
+    return [replace(request, host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
+                    endpoint=Endpoint(address, port)) for address in addresses]
 
 
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],

@@ -1,0 +1,181 @@
+"""The machine that we run on, as :func:`certbot_autowebroot.route.follow` asks for it: one look, kept for one attempt.
+
+Whoever wants to look again makes a new one.
+"""
+import errno
+import functools
+import ipaddress
+import logging
+import socket
+from dataclasses import dataclass
+from typing import Any
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Optional
+from typing import Sequence
+
+from certbot_autowebroot import listeners
+from certbot_autowebroot import netlink
+from certbot_autowebroot import processes
+from certbot_autowebroot import servers
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Holder
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.views import View
+
+logger = logging.getLogger(__name__)
+
+_INIT = 1
+
+
+class ThisMachine:
+    """What the kernel, the resolver and the web servers' configurations say now."""
+
+    def __init__(self) -> None:
+        self._listeners: Optional[List[listeners.Listener]] = None
+        self._local: Optional[List[str]] = None
+        self._names: Dict[str, List[str]] = {}
+        self._holders: Dict[Endpoint, Sequence[Holder]] = {}
+        self._processes: Dict[int, Process] = {}
+
+    @functools.cached_property
+    def _web_servers(self) -> List[Any]:
+        return servers.all_web_servers()
+
+    def view_of(self, program: Optional[Program]) -> View:
+        """The file system as a program sees it; our own for a program that is not visible.
+
+        :raises OSError: the program has ended, or its root is not ours to see.
+        """
+        process = self._processes.get(program.pid) if program else None
+        return process.view if process else View.of_host()
+
+    def addresses(self, host: str) -> Sequence[str]:
+        """What the system's resolver says; the address itself for an address."""
+        if host not in self._names:
+            self._names[host] = _resolve(host)
+        return self._names[host]
+
+    def is_here(self, address: str) -> bool:
+        """Whether this machine has the address."""
+        return ipaddress.ip_address(address).is_loopback or address in self.local_addresses()
+
+    def local_addresses(self) -> List[str]:
+        """All addresses of this machine."""
+        if self._local is None:
+            try:
+                self._local = netlink.local_addresses()
+            except OSError as error:
+                logger.debug("the kernel does not list our addresses: %s", error)
+                self._local = [a for a in map(_source_address, ("192.0.2.1", "2001:db8::1")) if a]
+        return self._local
+
+    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+        """Everyone who would accept a connection there."""
+        if endpoint not in self._holders:
+            self._holders[endpoint] = self._find_holders(endpoint)
+        return self._holders[endpoint]
+
+    def _find_holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+        try:
+            if self._listeners is None:
+                self._listeners = listeners.listeners()
+        except OSError as error:
+            logger.debug("this system does not tell who listens: %s", error)
+            return [] if _can_bind(endpoint) else [_Stranger(endpoint)]
+        accepting = listeners.accepting(endpoint, self._listeners)
+        if not accepting:
+            return []
+        owners = listeners.owners({listener.inode for listener in accepting})
+        pids = {pid for inode_owners in owners.values() for pid in inode_owners}
+        held = [process for process in map(processes.process, sorted(pids)) if process]
+        leaders = _leaders(held)
+        self._processes.update({leader.pid: leader for leader in leaders})
+        return [_Known(leader, self._web_servers) for leader in leaders] or [_Stranger(endpoint)]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A process that holds the endpoint."""
+
+    process: Process
+    web_servers: Sequence[Any]
+
+    @property
+    def program(self) -> Program:
+        return self.process.program
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        for web_server in self.web_servers:
+            if web_server.recognises(self.process):
+                try:
+                    return web_server.ask(self.process, request)  # type: ignore[no-any-return]
+                except OSError as error:  # the process has ended, or its files are not ours to see
+                    return [Unknown(f"{self.program} cannot be looked at: {error}")]
+        return [Unknown(f"{self.program} is not a web server whose configuration we can read")]
+
+
+@dataclass(frozen=True)
+class _Stranger:
+    """Somebody listens, and who it is we may not see: without root, or behind a kernel's own listener."""
+
+    endpoint: Endpoint
+
+    @property
+    def program(self) -> Program:
+        return Program("a program that is not visible to us")
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        return [Unknown(f"whoever listens on {self.endpoint} is not visible to us (root would see it)")]
+
+
+def _leaders(held: Iterable[Process]) -> List[Process]:
+    """One process for each server: workers inherit the socket from their master, who knows the configuration.
+
+    systemd holds the socket of a socket-activated service too; it is not who answers.
+    """
+    by_pid = {process.pid: process for process in held}
+    if len(by_pid) > 1:
+        by_pid.pop(_INIT, None)
+    return [process for process in by_pid.values() if process.parent not in by_pid]
+
+
+def _resolve(host: str) -> List[str]:
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        logger.debug("%s does not resolve here: %s", host, error)
+        return []
+    return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
+
+
+def _source_address(target: str) -> Optional[str]:
+    """The address that we would send from. Nothing is sent: connect(2) on UDP only looks up the route."""
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((target, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+def _can_bind(endpoint: Endpoint) -> bool:
+    """Whether a port is free, where the kernel does not list the listeners."""
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    try:
+        with socket.socket(family) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind((endpoint.host, endpoint.port))
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True

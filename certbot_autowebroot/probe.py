@@ -1,0 +1,192 @@
+"""One HTTP request as a CA makes it, to an address that we choose, and what came back.
+
+"As a CA makes it": the Host header without a port, redirects followed to ports 80 and 443, certificates not verified
+(RFC 8555 section 8.3 and Let's Encrypt, "Challenge Types"), and an end to it: time and size are limited, for the other
+side may accept and never answer, send one byte a second, or never stop.
+"""
+import functools
+import http.client
+import io
+import ipaddress
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Optional
+from typing import Tuple
+from urllib.parse import quote
+
+from certbot_autowebroot import __version__
+from certbot_autowebroot.route import MAX_HOPS
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Machine
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import after_redirect
+
+#: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
+TIMEOUT = 10.0
+#: Bytes of a body that are looked at. A key authorization has 87.
+MAX_BODY = 4096
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_HEADERS = {
+    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; looks before the CA does)",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back in the end.
+
+    :ivar request: the last request that was made, after redirects.
+    :ivar status: the HTTP status, 0 where there was no HTTP answer.
+    :ivar error: why there was no HTTP answer, or why it does not count.
+    :ivar elsewhere: a redirect led to this URL of another machine: nothing is proved.
+    :ivar redirects: the URLs that redirects led to on the way.
+    """
+
+    request: Request
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+    refused: bool = False
+    elsewhere: str = ""
+    redirects: Tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.request.url} at {self.request.endpoint}"
+        return f"{where}: {self.error}" if self.error else f"{where}: status {self.status}"
+
+
+def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
+    """Make a request, and those that redirects lead to.
+
+    :param request: ``request.endpoint`` is where the connection is made to.
+    :param machine: resolves the names that redirects lead to.
+    :param timeout: seconds for all of it.
+    """
+    deadline = time.monotonic() + timeout
+    front_port = request.endpoint.port
+    redirects: Tuple[str, ...] = ()
+    while True:
+        try:
+            status, body, location = _get(request, deadline)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Answer(request, error=_reason(error), refused=isinstance(error, ConnectionRefusedError),
+                          redirects=redirects)
+        if status not in _REDIRECTS or not location:
+            return Answer(request, status, body, redirects=redirects)
+        if len(redirects) == MAX_HOPS:
+            return Answer(request, status, error=f"more than {MAX_HOPS} redirects", redirects=redirects)
+        redirects += (location,)
+        try:
+            targets = after_redirect(location, request, front_port, machine)
+        except ValueError as error:
+            return Answer(request, status, error=str(error), redirects=redirects)
+        if not targets:
+            return Answer(request, status, elsewhere=location, redirects=redirects)
+        request = targets[0]
+
+
+def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
+    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed."""
+    request = Request(host=host, path=path, token="", endpoint=endpoint)
+    try:
+        status, body, _ = _get(request, time.monotonic() + timeout)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return body if status == http.client.OK else None
+
+
+def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
+    connection = http.client.HTTPConnection("", timeout=None)
+    with _connect(request.endpoint, deadline) as plain:
+        stream = plain
+        if request.scheme == "https":
+            plain.settimeout(max(0.01, deadline - time.monotonic()))
+            stream = _tls().wrap_socket(plain, server_hostname=None if _is_address(request.host) else request.host)
+        connection.sock = _Deadline(stream, deadline)
+        target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
+        host = f"[{request.host}]" if ":" in request.host else request.host
+        connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": host, **_HEADERS}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        try:
+            return response.status, response.read(MAX_BODY), response.getheader("Location", "")
+        finally:
+            response.close()
+
+
+def _connect(endpoint: Endpoint, deadline: float) -> socket.socket:
+    remaining = max(0.01, deadline - time.monotonic())
+    if not endpoint.is_unix:
+        return socket.create_connection((endpoint.host, endpoint.port), timeout=remaining)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(remaining)
+    try:
+        connection.connect(endpoint.host[len("unix:"):])
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+class _Deadline(io.RawIOBase):
+    """A socket whose reads all end at one moment: a timeout for each read lets one byte a second go on for ever."""
+
+    def __init__(self, stream: socket.socket, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def sendall(self, data: bytes) -> None:
+        self._limit()
+        self._stream.sendall(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        self._limit()
+        return self._stream.recv_into(buffer)
+
+    def _limit(self) -> None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise socket.timeout("timed out")
+        self._stream.settimeout(remaining)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.timeout):
+        return "no complete answer within the time limit"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    return str(error) or type(error).__name__

@@ -1,0 +1,152 @@
+"""Listening ourselves, where nobody does: ``acme.standalone`` on exactly the endpoints that are free."""
+import errno
+import logging
+import socket
+import socketserver
+import threading
+from dataclasses import dataclass
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Set
+
+from acme import standalone
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.route import Endpoint
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that one client may keep a connection without asking anything.
+_CLIENT_TIMEOUT = 10
+_WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - every address is where a CA may come
+
+
+class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
+    """``acme.standalone`` answers one client after the other: a scanner that connects and is silent would hold up the
+    CA, which comes from several places at once. So each connection gets a thread."""
+
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        if self.ipv6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Not HTTPServer's: that looks the name of the address up in the DNS, which can take seconds.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class _Path:
+    """What ``acme.standalone`` wants of a challenge: behind a proxy the path is another than the challenge's own."""
+
+    path: str
+
+    def encode(self, _field: str) -> str:
+        return self.path.rpartition("/")[2]
+
+
+class Listeners:
+    """The listeners of one order, shared by all its :class:`StandaloneResponder`.
+
+    They start with the first endpoint that is needed and stop in every case with :meth:`stop`.
+    """
+
+    def __init__(self) -> None:
+        self.resources: Set[standalone.HTTP01RequestHandler.HTTP01Resource] = set()
+        self._servers: Dict[Endpoint, _Server] = {}
+        self._threads: List[threading.Thread] = []
+
+    @property
+    def endpoints(self) -> List[Endpoint]:
+        """Where we listen."""
+        return list(self._servers)
+
+    def listen_at_front(self, vacant: Iterable[Endpoint], address: str) -> None:
+        """Listen for a CA: on every address of a family where that is free, else on those that are known to be.
+
+        :param vacant: endpoints of the machine's own addresses, all with one port, where nobody listens.
+        :param address: the only address to listen on (``--http-01-address``); empty for all.
+        :raises PublishError: one of them is not to be had.
+        """
+        for endpoint in vacant:
+            if self._serves(endpoint):
+                continue
+            wildcard = Endpoint(address or _WILDCARDS[6 if ":" in endpoint.host else 4], endpoint.port)
+            try:
+                self._start(wildcard)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or address:
+                    raise PublishError(_sentence(wildcard, error)) from error
+                # Somebody holds another address of this port: 127.0.0.1:80 taken, the public one free.
+                self.listen_at(endpoint)
+
+    def listen_at(self, endpoint: Endpoint) -> None:
+        """Listen at one endpoint: behind a proxy, or beside another server's address.
+
+        :raises PublishError: it is not to be had.
+        """
+        if self._serves(endpoint):
+            return
+        try:
+            self._start(endpoint)
+        except OSError as error:
+            raise PublishError(_sentence(endpoint, error)) from error
+
+    def stop(self) -> None:
+        """Stop all of them. Never raises; may be called again."""
+        for server in self._servers.values():
+            server.shutdown()
+            server.server_close()
+        for thread in self._threads:
+            thread.join()
+        self._servers.clear()
+        self._threads.clear()
+        self.resources.clear()
+
+    def _serves(self, endpoint: Endpoint) -> bool:
+        wildcard = Endpoint(_WILDCARDS[6 if ":" in endpoint.host else 4], endpoint.port)
+        return endpoint in self._servers or wildcard in self._servers
+
+    def _start(self, endpoint: Endpoint) -> None:
+        server = _Server((endpoint.host, endpoint.port), self.resources, ipv6=":" in endpoint.host,
+                         timeout=_CLIENT_TIMEOUT)
+        # Polled that often only to notice stop(); a connection wakes it at once.
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True,
+                                  name=f"autowebroot {endpoint}")
+        thread.start()
+        self._servers[endpoint] = server
+        self._threads.append(thread)
+        logger.debug("listening on %s", endpoint)
+
+
+@implementer(IResponder)
+class StandaloneResponder:
+    """Answers one path wherever the order's :class:`Listeners` listen."""
+
+    def __init__(self, listeners: Listeners, path: str) -> None:
+        self._listeners = listeners
+        self._path = _Path(path)
+
+    def publish(self, content: bytes) -> None:
+        """Answer the path with this content from now on."""
+        self._listeners.resources.add(
+            standalone.HTTP01RequestHandler.HTTP01Resource(self._path, None, content.decode("ascii")))
+
+    def withdraw(self) -> None:
+        """Answer it no more."""
+        for resource in [r for r in self._listeners.resources if r.chall == self._path]:
+            self._listeners.resources.discard(resource)
+
+
+def _sentence(endpoint: Endpoint, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{endpoint} was free a moment ago and is taken now"
+    if error.errno == errno.EACCES:
+        return (f"we may not listen on {endpoint}: ports below 1024 need root (or the capability "
+                "CAP_NET_BIND_SERVICE, or --http-01-port and a port forward)")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"we cannot listen on {endpoint}: this machine has no such address"
+    return f"we cannot listen on {endpoint}: {error.strerror}"
