@@ -1,0 +1,103 @@
+"""Any other program: an application server whose static files lie somewhere near it.
+
+Rails serves ``public/`` below its working directory, Express whatever ``express.static`` names, a Go binary what a flag
+says. Nothing tells us, so these are guesses: the solver asks for a file that already lies there before it writes.
+"""
+import posixpath
+import re
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Sequence
+from typing import Tuple
+
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.static import below
+
+#: Each costs a probe.
+MAX_GUESSES = 8
+
+#: Java's class paths and the like.
+_MAX_ARGUMENTS = 64
+
+#: Where frameworks keep what they serve as it is: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET.
+_BELOW = ("public", "static", "htdocs", "www", "dist", "html", "build", "wwwroot", "_site", "web")
+
+#: Nobody serves these themselves; what lies below some of them is served.
+_SYSTEM = re.compile(r"/((home|media|mnt|opt|srv|tmp|var|var/(lib|log|tmp|cache|spool))?)")
+#: Nobody serves anything below these: programs, secrets and the kernel.
+_SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib\d*|libx?32|proc|root|run|sbin|sys|usr|var/run|var/log)(/|$)")
+
+
+def is_system_directory(path: str) -> bool:
+    """Whether nothing may ever be written there on a guess."""
+    return bool(_SYSTEM.fullmatch(path) or _SYSTEM_TREES.match(path))
+
+
+def directories(argv: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) -> List[Tuple[str, str]]:
+    """Directories that a program may serve, the likeliest first: at most :data:`MAX_GUESSES`, all of which exist.
+
+    :param cwd: its working directory, in its view; may be empty.
+    :returns: pairs of the directory and what suggests it.
+    """
+    found: Dict[str, str] = {}
+    for directory, why in _suggestions(argv[1:_MAX_ARGUMENTS], cwd, is_dir):
+        if directory not in found and not is_system_directory(directory) and is_dir(directory):
+            found[directory] = why
+        if len(found) == MAX_GUESSES:
+            break
+    return list(found.items())
+
+
+def _suggestions(args: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) -> Iterator[Tuple[str, str]]:
+    named = list(_paths(args, cwd))
+    for path in named:
+        yield path, "an argument of the program"
+    near = [path if is_dir(path) else posixpath.dirname(path) for path in named]
+    for base in dict.fromkeys([cwd, *near]):
+        if base.startswith("/") and is_dir(base):
+            for name in _BELOW:
+                yield posixpath.join(base, name), f"where programs like to keep static files below {base}"
+    if cwd.startswith("/"):
+        yield posixpath.normpath(cwd), "the program's working directory"
+
+
+def _paths(args: Sequence[str], cwd: str) -> Iterator[str]:
+    """What among the arguments may be a path: ``/srv/x``, ``--root=x``, ``x``; absolute and without ``..``."""
+    for arg in args:
+        value = re.sub(r"^-[^=]*=?", "", arg)
+        path = posixpath.normpath(posixpath.join(cwd, value))
+        if value and "://" not in value and path.startswith("/") and path != cwd:
+            yield path
+
+
+@implementer(IWebServer)
+class AnyProgram:
+    """Asked last: it recognises every process, and knows nothing for sure."""
+
+    name = "a program that is not known"
+
+    def recognises(self, process: Process) -> bool:
+        """Yes."""
+        return True
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """Guesses, all marked as such; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        try:
+            is_dir = process.view.is_dir
+        except OSError as error:
+            return [Unknown(f"the file system of {process.name} is not visible to us: {error.strerror}")]
+        guesses = [Directory(PathInView(root), below(request.path), (Step(f"{why}: {root}"),), guessed=True)
+                   for root, why in directories(process.argv, process.cwd, is_dir)]
+        return guesses or [Unknown(f"{process.name} is not a web server whose configuration we can read, and nothing "
+                                   "among its arguments or below its working directory looks like a web root")]

@@ -1,0 +1,213 @@
+"""Static servers that have no configuration file: the directory is an argument, or the working directory.
+
+To add one, add a line to :data:`PROGRAMS`; where an interpreter runs it, :func:`command` must know its name as well.
+"""
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Callable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+
+
+@dataclass(frozen=True)
+class StaticProgram:
+    """How one program is told its directory; all that is not told is what the program does by default.
+
+    :ivar command: what :func:`command` calls it.
+    :ivar flags: the options that name the directory.
+    :ivar valued: the other options that take a value, separated by spaces: what follows them is no argument.
+    :ivar positional: the first argument that is no option is the directory.
+    :ivar script: the first argument that is no option is a script that answers before the files do.
+    :ivar moves: it changes into its directory, so that its working directory tells more than its arguments.
+    :ivar by_host: the option for one directory per host name below the directory.
+    :ivar config: the option for a file that can say the same as ``by_host``.
+    :ivar defaults: below the working directory; the first that exists.
+    """
+
+    command: str
+    flags: Tuple[str, ...] = ()
+    valued: str = ""
+    positional: bool = False
+    script: bool = False
+    moves: bool = False
+    by_host: str = ""
+    config: str = ""
+    defaults: Tuple[str, ...] = ("",)
+
+
+#: Each with the manual that says so.
+PROGRAMS = (
+    # Python, "http.server: Command-line interface"; Python 2 knew no -d.
+    StaticProgram("python -m http.server", flags=("-d", "--directory"), valued="-b --bind -p --protocol"),
+    StaticProgram("python -m SimpleHTTPServer"),
+    # busybox(1): "-h HOME"; a line H:DIR of its configuration overrides that, and either way it changes there.
+    StaticProgram("busybox httpd", flags=("-h",), moves=True),
+    # PHP manual, "Built-in web server": a router script that returns false lets the file be served.
+    StaticProgram("php -S", flags=("-t", "--docroot"), valued="-S --server -c --php-ini -d --define -z", script=True),
+    # The README of each: "./public if the folder exists, and ./ otherwise".
+    StaticProgram("http-server", positional=True, defaults=("public", ""),
+                  valued="-p --port -a -b --base-dir -c -t -e --ext -P --proxy --proxy-config -C --cert -K --key "
+                         "-U --username --password --mimetypes"),
+    StaticProgram("serve", positional=True,
+                  valued="-l --listen -p --port -c --config --ssl-cert --ssl-key --ssl-pass"),
+    # webfsd(1) and -h. It stays where it was started; -R is a chroot, below which the directory is the root.
+    StaticProgram("webfsd", flags=("-r",), by_host="-v",
+                   valued="-t -c -a -p -R -f -n -N -i -l -L -m -k -b -e -C -K -A -Q -x -~ -u -g -y"),
+    # mini_httpd(8), thttpd(8): chdir to -d, chroot there (-r), chdir to -dd.
+    StaticProgram("mini_httpd", flags=("-d",), moves=True, by_host="-v", config="-C"),
+    StaticProgram("thttpd", flags=("-d",), moves=True, by_host="-v", config="-C"),
+    # darkhttpd --help
+    StaticProgram("darkhttpd", positional=True,
+                  valued="--port --addr --maxconn --log --index --mimetypes --default-mimetype --uid --gid --pidfile "
+                         "--header --auth --timeout"),
+    # Ruby, un.rb: httpd
+    StaticProgram("ruby -run -e httpd", positional=True,
+                  valued="-p --port --bind-address --max-clients --temp-dir --request-timeout --http-version"),
+    # jwebserver(1), JDK 18
+    StaticProgram("jwebserver", flags=("-d", "--directory"), valued="-b --bind-address -p --port -o --output"),
+)
+
+_BY_COMMAND = {program.command: program for program in PROGRAMS}
+
+
+def command(name: str, argv: Sequence[str]) -> Tuple[str, Optional[Tuple[str, ...]]]:
+    """The program that a person would name, and its own arguments.
+
+    :param name: the name of the executable file.
+    :returns: such as ``("python -m http.server", ("-d", "/srv"))``. The arguments are None where the program has
+        put its title over them.
+    """
+    args = tuple(argv[1:])
+    called = posixpath.basename(argv[0]) if argv else ""
+    if re.fullmatch(r"(python|pypy)[\d.]*", name):
+        for number, arg in enumerate(args):
+            module = re.fullmatch(r"-[bBdEhiIOPqsSuvVx]*m(.*)", arg)
+            if module:
+                words = (*filter(None, module.groups()), *args[number + 1:])
+                return f"python -m {words[0]}" if words else name, words[1:]
+            if not arg.startswith("-") and args[number - 1] not in ("-W", "-X"):
+                break
+    elif re.fullmatch(r"php[\d.]*", name) and any(arg in ("-S", "--server") for arg in args):
+        return "php -S", args
+    elif name == "busybox":
+        applet, args = (args[0], args[1:]) if called == "busybox" and args else (called, args)
+        return f"busybox {applet}", args
+    elif re.fullmatch(r"ruby[\d.]*", name) and "-run" in args and re.search(r"(^| )-e ?httpd( |$)", " ".join(args)):
+        rest = [arg for arg in args if arg not in ("-run", "-e", "httpd", "-ehttpd", "--")]
+        return "ruby -run -e httpd", tuple(rest)
+    elif name == "java" and ("-m", "jdk.httpserver") in zip(args, args[1:]):
+        return "jwebserver", args[args.index("jdk.httpserver") + 1:]
+    elif name in ("node", "nodejs", "bun"):
+        # process.title = "http-server" is written over the arguments.
+        if called not in ("node", "nodejs", "bun"):
+            return called, None
+        script = next((number for number, arg in enumerate(args) if not arg.startswith("-")), len(args))
+        return _package("".join(args[script:script + 1])), args[script + 1:]
+    return name, args
+
+
+def _package(script: str) -> str:
+    """The npm package of a script: ``…/node_modules/serve/build/main.js`` and ``…/bin/serve`` are ``serve``."""
+    below = script.rpartition("/node_modules/")[2]
+    if below != script and not below.startswith(".bin/"):
+        return below.partition("/")[0]
+    return re.sub(r"\.[cm]?js$", "", posixpath.basename(script))
+
+
+def directories(name: str, argv: Sequence[str], cwd: str, host: str,
+                is_dir: Callable[[str], bool]) -> Sequence[Tuple[str, bool, str]]:
+    """Where a known static server serves from.
+
+    :param cwd: the working directory in the process's view.
+    :param is_dir: whether a path leads to a directory there.
+    :returns: directory, whether that is only a guess, and what says so; empty for a program that is not known.
+    """
+    called, args = command(name, argv)
+    program = _BY_COMMAND.get(called)
+    if program is None:
+        return ()
+    options, positional = _parsed(program, args or ())
+    told = "".join(options[-1:]) or (positional[0] if program.positional and positional else "")
+    if program.moves:
+        base, why = cwd, "its working directory"
+    elif told:
+        base, why = posixpath.join(cwd, told), f"its argument {told}"
+    else:
+        below = next((d for d in program.defaults if d and is_dir(posixpath.join(cwd, d))), "")
+        base, why = posixpath.join(cwd, below), f"{below or 'its working directory'}, for it is told no other"
+    if not base.startswith("/"):
+        return ()
+    base = posixpath.normpath(base)
+    found = [(base, args is None or (program.script and bool(positional)), f"{called} serves {why}")]
+    if program.by_host:
+        of_host = (posixpath.join(base, host), False, f"{called} serves a directory per host name")
+        if program.by_host in (args or ()):
+            return [of_host]
+        if program.config in (args or ()) and is_dir(of_host[0]):
+            found.append(of_host)
+    return found
+
+
+def _parsed(program: StaticProgram, args: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """The values of the options that name the directory, and the arguments that are no options."""
+    valued = program.valued.split()
+    told, positional = [], []
+    rest = iter(args)
+    for arg in rest:
+        flag, equals, value = arg.partition("=")
+        short = arg[:2]
+        if arg in program.flags:
+            told.append(next(rest, ""))
+        elif equals and flag.startswith("--") and flag in program.flags:
+            told.append(value)
+        elif arg in valued:
+            next(rest, None)
+        elif short in program.flags and not arg.startswith("--"):
+            told.append(arg[2:])
+        elif not arg.startswith("-"):
+            positional.append(arg)
+    return told, positional
+
+
+def below(path: str) -> str:
+    """The path of a request as a name below a document root; ``..`` does not lead out of it."""
+    return posixpath.normpath("/" + path).lstrip("/")
+
+
+@implementer(IWebServer)
+class StaticServer:
+    """Servers of nothing but files, known by their arguments or their working directory."""
+
+    name = "static file server"
+
+    def recognises(self, process: Process) -> bool:
+        """Whether the program is in :data:`PROGRAMS`."""
+        return command(process.name, process.argv)[0] in _BY_COMMAND
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """Where it serves from; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        called = command(process.name, process.argv)[0]
+        if not process.cwd:
+            return [Unknown(f"the working directory of {called} is not visible to us")]
+        try:
+            is_dir = process.view.is_dir
+        except OSError as error:
+            return [Unknown(f"the file system of {called} is not visible to us: {error.strerror}")]
+        host = os.path.basename(request.host)
+        return [Directory(PathInView(root), below(request.path), (Step(why),), guessed)
+                for root, guessed, why in directories(process.name, process.argv, process.cwd, host, is_dir)]

@@ -1,0 +1,100 @@
+"""Programs that we know nothing of: few guesses, all of them marked, the served directory among them."""
+import dataclasses
+import os
+import sys
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers import guess
+from tests.lab.programs import Program
+from tests.lab.programs import plant
+
+TOKEN = "A" * 43
+HOST = "www.sample.com"
+REQUEST = Request(HOST, f"/.well-known/acme-challenge/{TOKEN}", TOKEN, Endpoint("127.0.0.1", 80))
+
+#: An application server as any framework's: it serves one directory, which only its code names.
+APPLICATION = """
+import functools, http.server, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=DIRECTORY)
+http.server.ThreadingHTTPServer(("127.0.0.1", 80), handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("directory, arguments, cwd", [
+    ("'public'", [], "app"),
+    ("'static'", [], "app"),
+    ("'dist'", [], "app"),
+    ("sys.argv[0][:-6] + 'www'", [], "elsewhere"),
+    ("sys.argv[1]", ["{place}/files"], "elsewhere"),
+    ("sys.argv[1][7:]", ["--root={place}/files"], "elsewhere"),
+    ("sys.argv[1] + '/public'", ["../app"], "elsewhere"),
+    ("'.'", [], "app"),
+], ids=["public", "static", "dist", "beside the script", "an argument", "an option", "below an argument", "the cwd"])
+def test_the_served_directory_is_among_the_guesses(tmp_path, directory, arguments, cwd):
+    """What the real program serves is guessed, and marked as a guess."""
+    places = ("app", "app/public", "app/static", "app/dist", "app/www", "files", "elsewhere")
+    plant(TOKEN, *(tmp_path / name for name in places))
+    (tmp_path / "app" / "app.py").write_text(APPLICATION.replace("DIRECTORY", directory))
+    argv = [sys.executable, f"{tmp_path}/app/app.py", *(a.format(place=tmp_path) for a in arguments)]
+    with Program(argv, tmp_path / cwd) as server:
+        status, served = server.get(HOST, REQUEST.path)
+        served = os.path.normpath(os.path.join(tmp_path / cwd, served))
+        assert status == 200
+        assert guess.AnyProgram().recognises(server.process)
+        found = guess.AnyProgram().ask(server.process, REQUEST)
+        assert served in [d.root for d in found]
+        assert all(d.guessed and d.name == REQUEST.path[1:] for d in found)
+
+
+@pytest.mark.parametrize("path, system", [
+    ("/", True), ("/etc", True), ("/etc/x", True), ("/usr/share/x", True), ("/root/app", True), ("/proc/1", True),
+    ("/lib64", True), ("/home", True), ("/var", True), ("/var/lib", True), ("/srv", True), ("/opt", True),
+    ("/tmp", True), ("/home/ann/site", False), ("/var/www", False), ("/srv/site", False), ("/opt/app/public", False),
+    ("/library", False), ("/rooted", False), ("/var/www/html", False), ("/var/log/app", True),
+])
+def test_system_directories(path, system):
+    """Nothing is ever written there on a guess."""
+    assert guess.is_system_directory(path) is system
+
+
+def test_a_guess_is_never_a_system_directory():
+    """Not for a daemon in / with system paths for arguments, nor by way of dots."""
+    argv = ["daemon", "/etc", "--root=/", "/srv/../etc/x", "-d/usr/share", "http://x/y", "site"]
+    found = [path for path, _ in guess.directories(argv, "/", lambda path: True)]
+    assert found[0] == "/site"
+    assert not [path for path in found if path.startswith(("/etc", "/usr")) or path == "/" or ":" in path]
+
+
+def test_the_number_of_guesses_is_bounded():
+    """Each costs a probe; an endless command line costs no endless time."""
+    asked = []
+    argv = ["java", *(f"/opt/app/lib/{n}.jar" for n in range(100_000))]
+    found = guess.directories(argv, "/srv/app", lambda path: asked.append(path) or True)
+    assert len(found) == guess.MAX_GUESSES
+    assert len(asked) < 1000
+
+
+def test_a_program_without_directories_is_unknown(tmp_path):
+    """The reason names the program."""
+    process = dataclasses.replace(processes.process(os.getpid()), argv=("daemon",), cwd="/", name="daemon")
+    [found] = guess.AnyProgram().ask(process, REQUEST)
+    assert isinstance(found, Unknown)
+    assert "daemon" in found.reason
+
+
+def test_nothing_is_known_of_an_empty_process():
+    """A kernel thread has neither arguments nor a working directory."""
+    assert guess.directories((), "", lambda path: True) == []
+    assert guess.directories(("",), "", lambda path: True) == []
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, guess.AnyProgram)

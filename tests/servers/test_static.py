@@ -1,0 +1,187 @@
+"""Static servers: the directory that we name is the one that the real program serves."""
+import dataclasses
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers import static
+from tests.lab.programs import Program
+from tests.lab.programs import plant
+
+TOKEN = "A" * 43
+HOST = "www.sample.com"
+REQUEST = Request(HOST, f"/.well-known/acme-challenge/{TOKEN}", TOKEN, Endpoint("127.0.0.1", 80))
+
+#: Stands for the npm packages, which Debian does not have: their argv, and their default directory.
+NODE_SERVER = """
+const fs = require("fs"), path = require("path");
+const given = process.argv.slice(2).filter((a, i, all) => !a.startsWith("-") && all[i - 1] != "-p")[0];
+const root = given || (DEFAULT && fs.existsSync(DEFAULT) ? DEFAULT : ".");
+TITLE
+require("http").createServer((request, response) => fs.readFile(path.join(root, request.url), (error, data) => {
+    response.statusCode = error ? 404 : 200;
+    response.end(data);
+})).listen(80);
+"""
+
+
+@pytest.fixture
+def place():
+    """A directory that every user may enter, for some of the servers give up root."""
+    path = Path(tempfile.mkdtemp(prefix="static-lab-"))
+    path.chmod(0o755)
+    plant(TOKEN, path / "site", path / "site" / HOST, path / "cwd", path / "cwd" / "public", path / "cwd" / "data",
+          path / "jail", path / "jail" / "data")
+    for name, default, title in (("http-server", "public", ""), ("serve", "", ""),
+                                 ("titled", "public", "process.title = 'http-server';")):
+        script = path / "node_modules" / name / "bin" / f"{name}.js"
+        script.parent.mkdir(parents=True)
+        script.write_text(NODE_SERVER.replace("DEFAULT", repr(default)).replace("TITLE", title))
+    (path / "node_modules" / ".bin").mkdir()
+    (path / "node_modules" / ".bin" / "http-server").symlink_to("../http-server/bin/http-server.js")
+    (path / "busybox.conf").write_text(f"H:{path}/jail\n")
+    (path / "vhost.conf").write_text("vhost\nuser=nobody\ndir=../site\n")
+    (path / "data.conf").write_text("user=nobody\ndata_dir=data\n")
+    (path / "cwd" / "router.php").write_text("<?php return false;")
+    yield path
+    shutil.rmtree(path)
+
+
+CASES = {
+    "python, the working directory": ("python3 -m http.server 80", "cwd"),
+    "python, -d": ("python3 -m http.server 80 -d ../site", "site"),
+    "python, --directory=": ("python3 -u -m http.server --directory=../site 80", "site"),
+    "python, -m without a space, -b before": ("python3 -mhttp.server -b 127.0.0.1 80", "cwd"),
+    "python, -d as one word, after -X": ("python3 -X dev -m http.server 80 -d../site", "site"),
+    "busybox, the working directory": ("busybox httpd -f -p 80", "cwd"),
+    "busybox, -h": ("busybox httpd -f -p 80 -h ../site", "site"),
+    "busybox, its configuration overrides -h": ("busybox httpd -f -p 80 -h ../site -c {place}/busybox.conf", "jail"),
+    "php, the working directory": ("php -S 127.0.0.1:80", "cwd"),
+    "php, -t": ("php -d display_errors=1 -S 127.0.0.1:80 -t ../site", "site"),
+    "webfsd, the working directory": ("webfsd -F -p 80", "cwd"),
+    "webfsd, -r": ("webfsd -F -p 80 -r ../site", "site"),
+    "webfsd, virtual hosts": ("webfsd -F -p 80 -v -r ../site", f"site/{HOST}"),
+    "mini_httpd, the working directory": ("mini_httpd -D -p 80", "cwd"),
+    "mini_httpd, -d": ("mini_httpd -D -p 80 -d ../site", "site"),
+    "mini_httpd, -d and -dd": ("mini_httpd -D -p 80 -d ../cwd -dd data", "cwd/data"),
+    "mini_httpd, virtual hosts": ("mini_httpd -D -p 80 -v -d ../site", f"site/{HOST}"),
+    "mini_httpd, its configuration's data_dir": ("mini_httpd -D -p 80 -C {place}/data.conf", "cwd/data"),
+    "http-server, public": ("node {place}/node_modules/http-server/bin/http-server.js", "cwd/public"),
+    "http-server, an argument": ("node {place}/node_modules/.bin/http-server -p 80 ../site", "site"),
+    "serve, the working directory": ("node {place}/node_modules/serve/bin/serve.js -s", "cwd"),
+    "serve, an argument": ("node {place}/node_modules/serve/bin/serve.js -s -p 80 ../site", "site"),
+}
+
+
+@pytest.mark.parametrize("command, expected", CASES.values(), ids=CASES)
+def test_the_directory_that_it_serves(place, command, expected):
+    """The real program serves the file that lies in the directory that we name first."""
+    with Program(command.format(place=place).split(), place / "cwd") as server:
+        assert server.get(HOST, REQUEST.path) == (200, str(place / expected))
+        assert static.StaticServer().recognises(server.process)
+        [found] = static.StaticServer().ask(server.process, REQUEST)
+        assert (found.root, found.name, found.guessed) == (str(place / expected), REQUEST.path[1:], False)
+
+
+def test_a_chroot_has_its_own_paths(place):
+    """In a chroot the directory is named as the program sees it, and its view opens the file that is served."""
+    for command, root in (("mini_httpd -D -p 80 -r -u nobody -d ../jail -dd data", "/data"),
+                          ("webfsd -F -p 80 -R ../jail", "/")):
+        with Program(command.split(), place / "cwd") as server:
+            status, body = server.get(HOST, REQUEST.path)
+            [found] = static.StaticServer().ask(server.process, REQUEST)
+            assert (status, found.root) == (200, root)
+            assert server.process.view.read(str(found)).decode() == body
+
+
+def test_a_configuration_that_may_say_virtual_hosts(place):
+    """mini_httpd's configuration may be beyond our sight: its directory and the host's below it are alternatives."""
+    with Program(["mini_httpd", "-D", "-p", "80", "-C", f"{place}/vhost.conf"], place / "cwd") as server:
+        served = server.get(HOST, REQUEST.path)[1]
+        found = static.StaticServer().ask(server.process, REQUEST)
+        assert [d.root for d in found] == [str(place / "site"), str(place / "site" / HOST)]
+        assert served in [d.root for d in found]
+
+
+def test_a_daemon_that_moves(place):
+    """Busybox httpd as a daemon changes into a relative -h, which then says nothing any more."""
+    subprocess.run(["busybox", "httpd", "-p", "80", "-h", "../site"], cwd=place / "cwd", check=True)
+    [pid] = [int(pid) for pid in subprocess.run(["pgrep", "-f", "busybox httpd -p 80 -h ../site"], check=True,
+                                                capture_output=True, text=True).stdout.split()]
+    try:
+        found = static.StaticServer().ask(processes.process(pid), REQUEST)
+        assert [d.root for d in found] == [str(place / "site")]
+    finally:
+        subprocess.run(["kill", str(pid)], check=True)
+
+
+def test_a_router_script_is_only_a_guess(place):
+    """A router script of php -S may answer everything itself: the directory must be seen to be served first."""
+    with Program(["php", "-S", "127.0.0.1:80", "-t", "../site", "router.php"], place / "cwd") as server:
+        [found] = static.StaticServer().ask(server.process, REQUEST)
+        assert (found.root, found.guessed) == (str(place / "site"), True)
+
+
+def test_a_title_over_the_arguments_is_only_a_guess(place):
+    """process.title erases the arguments: what is left is the default directory, as a guess."""
+    with Program(["node", f"{place}/node_modules/titled/bin/titled.js"], place / "cwd") as server:
+        assert server.get(HOST, REQUEST.path) == (200, str(place / "cwd/public"))
+        assert server.process.argv == ("http-server",)
+        [found] = static.StaticServer().ask(server.process, REQUEST)
+        assert (found.root, found.guessed) == (str(place / "cwd/public"), True)
+
+
+@pytest.mark.parametrize("name, argv, expected", [
+    ("thttpd", "thttpd -d www -p 80", "/cwd"),
+    ("darkhttpd", "darkhttpd /srv/site --port 80", "/srv/site"),
+    ("darkhttpd", "darkhttpd --port 80 site", "/cwd/site"),
+    ("ruby3.1", "ruby -run -e httpd . -p 80", "/cwd"),
+    ("ruby3.1", "ruby -run -ehttpd -- -p 80 /srv/site", "/srv/site"),
+    ("jwebserver", "jwebserver -p 80 -d /srv/site", "/srv/site"),
+    ("java", "java -m jdk.httpserver -p 80", "/cwd"),
+    ("python2.7", "python -m SimpleHTTPServer 80", "/cwd"),
+    ("pypy3.9", "pypy3 -m http.server -d site", "/cwd/site"),
+    ("busybox", "/usr/sbin/httpd -f -h x", "/cwd"),
+    ("node", "node /usr/lib/node_modules/serve/build/main.js -l 80 dist", "/cwd/dist"),
+    ("bun", "bun /app/node_modules/.bin/serve /dist", "/dist"),
+])
+def test_programs_that_are_not_installed_here(name, argv, expected):
+    """Their manuals say so."""
+    assert static.directories(name, argv.split(), "/cwd", HOST, lambda path: True)[0][0] == expected
+
+
+@pytest.mark.parametrize("name, argv", [
+    ("python3.11", "python3 app.py -m http.server"), ("python3.11", "python3 -m"), ("python3.11", "python3 -c pass"),
+    ("busybox", "busybox sh"), ("busybox", "busybox"), ("php8.2", "php -f x.php"), ("node", "node server.js"),
+    ("node", "node"), ("ruby3.1", "ruby -run -e cp a b"), ("java", "java -jar a.jar"), ("nginx", "nginx: master"),
+    ("", ""),
+])
+def test_other_programs_are_not_recognised(name, argv):
+    """The same interpreters run anything."""
+    assert static.directories(name, argv.split(), "/cwd", HOST, lambda path: True) == ()
+
+
+def test_a_working_directory_that_is_not_visible():
+    """Without it there is no knowing."""
+    process = dataclasses.replace(processes.process(os.getpid()), argv=("python", "-m", "http.server"), cwd="")
+    assert isinstance(static.StaticServer().ask(process, REQUEST)[0], Unknown)
+
+
+def test_a_path_does_not_lead_out_of_the_directory():
+    """What a proxy in front makes of the path may hold dots."""
+    assert static.below("/../a/./../b//c") == "b/c"
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, static.StaticServer)
