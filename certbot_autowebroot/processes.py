@@ -81,7 +81,7 @@ def process(pid: int) -> Optional[Process]:
     exe = _link(pid, "exe")
     return Process(pid=pid, parent=int(stat[1]), start_time=int(stat[19]),
                    name=os.path.basename(exe) or comm(pid), argv=argv, exe=PathInView(exe),
-                   cwd=PathInView(_link(pid, "cwd")), uid=uid)
+                   cwd=_working_directory(pid), uid=uid)
 
 
 def all_pids() -> List[int]:
@@ -105,6 +105,14 @@ def comm(pid: int) -> str:
             return file.read().rstrip("\n")
     except OSError:
         return ""
+
+
+def _working_directory(pid: int) -> PathInView:
+    """In the process's view: the kernel tells it below our root, and a chroot (mini_httpd -r) is below that."""
+    root, cwd = _link(pid, "root"), _link(pid, "cwd")
+    if root not in ("", "/") and (cwd + "/").startswith(root + "/"):
+        cwd = cwd[len(root):] or "/"
+    return PathInView(cwd)
 
 
 def _link(pid: int, name: str) -> str:

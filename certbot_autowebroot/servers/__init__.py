@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 BUILT_IN = (
     "nginx:NginxServer",
     "apache:ApacheServer",
+    "static:StaticServer",
+    "guess:AnyProgram",
 )
 
 
