@@ -1,0 +1,75 @@
+"""Regular expressions from strangers: PCRE's meaning, and never longer than the limit."""
+import signal
+import threading
+
+import pytest
+
+from certbot_autowebroot.servers import regex
+
+
+@pytest.mark.parametrize("pattern, text, groups", [
+    (r"^(?<user>[a-z]+)\.sample\.com$", "ann.sample.com", {"user": "ann"}),
+    (r"^(?P<user>\w+)\.", "ann.sample.com", {"user": "ann"}),
+    (r"(?<!x)y", "y", {}),
+    (r"a\z", "a", {}),
+    (r"[[a]", "[", {}),
+    (r"\/\.well\-known", "/.well-known", {}),
+])
+def test_pcre_is_translated(pattern, text, groups):
+    """What PCRE writes in another way than Python means the same."""
+    assert regex.search(pattern, text).groupdict() == groups
+
+
+def test_case_and_ascii():
+    """Case counts unless told otherwise; a word is ASCII, as without PCRE's UTF mode."""
+    assert regex.search("A", "a") is None
+    assert regex.search("A", "a", ignore_case=True)
+    assert regex.search(r"\w", "é") is None
+    assert regex.search(r"\\z", "\\z")
+
+
+@pytest.mark.parametrize("pattern", ["(", "[[:alpha:]]", r"\Qa.b\E", r"(?R)", "(" * 5000, "a" * 70_000, r"(?|a|b)",
+                                     r"\p{L}", "a{99999999999}", "(*ACCEPT)"])
+def test_what_is_not_understood(pattern):
+    """It is said so, and never taken for something else."""
+    with pytest.raises(regex.RegexError):
+        regex.search(pattern, "a")
+
+
+@pytest.mark.parametrize("pattern, text", [
+    ("(a+)+$", "a" * 60 + "!"), ("(a|a)*$", "a" * 60 + "!"), ("(.*)*x", "b" * 60), ("(?:.*a){25}", "a" * 50),
+    ("((a{0,300}){0,300}){0,300}$", "a" * 400 + "!"),
+])
+def test_an_expression_that_never_ends_is_stopped(pattern, text):
+    """Catastrophic backtracking ends at the limit."""
+    with pytest.raises(regex.RegexError, match="too long"):
+        regex.search(pattern, text)
+
+
+def test_somebody_elses_alarm_is_kept():
+    """An alarm that was set before goes off after, with its own handler."""
+    rang = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rang.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 60)
+        assert regex.search("a", "a")
+        assert 50 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 60
+        signal.raise_signal(signal.SIGALRM)
+        assert rang
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_another_thread_cannot_have_the_limit():
+    """No signal reaches it, so it gets no match either."""
+    raised = []
+
+    def run():
+        try:
+            regex.search("a", "a")
+        except regex.RegexError as error:
+            raised.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert raised
