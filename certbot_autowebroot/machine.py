@@ -6,6 +6,7 @@ import errno
 import functools
 import ipaddress
 import logging
+import os
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,8 @@ class ThisMachine:
         owners = listeners.owners({listener.inode for listener in accepting})
         pids = {pid for inode_owners in owners.values() for pid in inode_owners}
         held = [process for process in map(processes.process, sorted(pids)) if process]
+        if pids == {os.getpid()}:  # our own responder: it takes part in nothing that a look finds
+            return []
         leaders = _leaders(held)
         self._processes.update({leader.pid: leader for leader in leaders})
         return [_Known(leader, self._web_servers) for leader in leaders] or [_Stranger(endpoint)]

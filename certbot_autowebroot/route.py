@@ -117,12 +117,15 @@ class Directory:
     :ivar name: the file below it, relative, its last component holding the token.
     :ivar guessed: no configuration names it (a directory among a program's arguments, its cwd): it must be seen to
         be served before anything is written there.
+    :ivar depends_on_client: an allow-list or a password decides who gets the file: our probe may be refused where the
+        CA is not.
     """
 
     root: PathInView
     name: str
     trail: Trail = ()
     guessed: bool = False
+    depends_on_client: bool = False
 
     def named(self, old: str, new: str) -> "Directory":
         """The same place for another token."""
@@ -287,7 +290,10 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
         yield Route(hops, DeadEnd(f"the request is passed on more than {MAX_HOPS} times"), branch)
         return
     holders = machine.holders(request.endpoint)
-    if not holders:
+    if not holders and request.scheme == "https":
+        yield Route(hops, DeadEnd(f"the request is sent on to {request.url}, and nobody listens on "
+                                  f"{request.endpoint}"), branch)
+    elif not holders:
         yield Route(hops, Vacant(request.endpoint, request.path, proxy_protocol), branch)
     for number, holder in enumerate(holders):
         here = (*branch, number) if len(holders) > 1 else branch

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Dict
 from typing import Iterable
+from typing import Iterator
 from typing import List
 from typing import Set
 
@@ -25,8 +26,11 @@ _WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - every address is where a CA
 
 
 class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
-    """``acme.standalone`` answers one client after the other: a scanner that connects and is silent would hold up the
-    CA, which comes from several places at once. So each connection gets a thread."""
+    """A thread for each connection.
+
+    ``acme.standalone`` answers one client after the other: a scanner that connects and is silent would hold up the CA,
+    which comes from several places at once.
+    """
 
     daemon_threads = True
 
@@ -36,6 +40,17 @@ class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
         # Not HTTPServer's: that looks the name of the address up in the DNS, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Not on the terminal: a client that hangs up is no error of ours."""
+        logger.debug("while answering %s:", client_address, exc_info=True)
+
+
+class _Resources(Set[standalone.HTTP01RequestHandler.HTTP01Resource]):
+    """Changes while the threads of the server go through it: each goes through a copy."""
+
+    def __iter__(self) -> Iterator[standalone.HTTP01RequestHandler.HTTP01Resource]:
+        return iter(list(super().__iter__()))
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class Listeners:
     """
 
     def __init__(self) -> None:
-        self.resources: Set[standalone.HTTP01RequestHandler.HTTP01Resource] = set()
+        self.resources = _Resources()
         self._servers: Dict[Endpoint, _Server] = {}
         self._threads: List[threading.Thread] = []
 

@@ -1,0 +1,153 @@
+"""The door to Certbot: options, perform, cleanup.
+
+Every Certbot command imports this module, whatever plugin it uses: nothing is imported here that Certbot has not
+loaded already, and nothing may raise. The work, and all that it needs, is imported in :meth:`Authenticator.perform`.
+"""
+import logging
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Type
+
+from acme import challenges
+from certbot import errors
+from certbot import interfaces
+from certbot.plugins import common
+
+logger = logging.getLogger(__name__)
+
+
+class Authenticator(common.Plugin, interfaces.Authenticator):
+    """Answers http-01 where the live server serves the name, or itself where nobody listens."""
+
+    description = ("Works whether port 80 is free or taken: finds the directory from which the running web server "
+                   "serves each name, or answers itself. Changes no server configuration")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._solver: Optional[Any] = None
+        self._challenges: Dict[Any, Any] = {}
+
+    @classmethod
+    def add_parser_arguments(cls, add: Callable[..., None]) -> None:
+        """Define our options; Certbot puts ``autowebroot-`` before each."""
+        add("path", metavar="DIR[:DIR...]", default="",
+            help="Directories to try before looking at the web server: the document root of the names, or a directory "
+                 "that is served for all of them. Like every other place, each is used only after a test file in it "
+                 "came back from the web server.")
+        add("unproven", choices=("try", "refuse"), default="try",
+            help="What to do when it cannot be proved from this machine that the CA will be answered (an allow-list "
+                 "shuts us out, a redirect leads to another machine): try with a warning, or refuse.")
+        add("roots", default="",
+            help="Where each name was served from last time, as JSON; kept in the renewal configuration by the plugin "
+                 "itself.")
+
+    def prepare(self) -> None:
+        """Do nothing: pre-hooks, which may stop the server, run only after this."""
+
+    def more_info(self) -> str:
+        """What the plugin does, and in an order that has been answered, what it did for each name."""
+        from certbot_autowebroot import explain
+        general = ("autowebroot looks at the machine at the moment of the renewal: is port 80 free, it answers there "
+                   "itself; is it taken, it puts the challenge file where the running web server serves it from, and "
+                   "proves that with a test file before the CA is asked.")
+        done = [explain.answered(inquiry) for inquiry in self._inquiries(self._challenges)]
+        return "\n".join([general, *done])
+
+    def get_chall_pref(self, identifier: str) -> Iterable[Type[challenges.Challenge]]:
+        """Only http-01: a wildcard name needs dns-01, and so another plugin."""
+        return [challenges.HTTP01]
+
+    def perform(self, achalls: List[Any]) -> List[challenges.ChallengeResponse]:
+        """Publish all challenges, each proven to be served, or raise one error that names every failing name."""
+        from certbot_autowebroot import explain
+        solver = self._new_solver([_name(achall) for achall in achalls])
+        responses = []
+        for achall in achalls:
+            response, validation = achall.response_and_validation()
+            responses.append(response)
+            self._challenges[achall] = _challenge(achall, validation)
+        unanswered = solver.solve([self._challenges[achall] for achall in achalls])
+        failing = [solver.inquiries[challenge.name] for challenge in unanswered]
+        if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
+            raise errors.PluginError(explain.failures(failing))
+        for inquiry in failing:
+            logger.warning("%s", explain.failure(inquiry))
+        for inquiry in self._inquiries(achalls):
+            if inquiry in failing:
+                continue
+            if inquiry.verdict.value == "unproven":
+                logger.warning("%s", explain.unproven(inquiry))
+            logger.info("%s", explain.answered(inquiry))
+        self._remember(solver)
+        return responses
+
+    def cleanup(self, achalls: List[Any]) -> None:
+        """Take back what was published for these, item by item. Never raises: it would mask the first error."""
+        if self._solver is not None:
+            self._solver.withdraw([self._challenges[achall] for achall in achalls if achall in self._challenges])
+
+    def auth_hint(self, failed_achalls: List[Any]) -> str:
+        """What was really done for the names that the CA could not validate, and where to look now."""
+        from certbot_autowebroot import explain
+        return explain.hint(self._inquiries(failed_achalls), self.config.http01_port)
+
+    def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
+        found = self._solver.inquiries if self._solver is not None else {}
+        return [found[_name(achall)] for achall in achalls if _name(achall) in found]
+
+    def _new_solver(self, names: Sequence[str]) -> Any:
+        from certbot.compat import os
+
+        from certbot_autowebroot.journal import Journal
+        from certbot_autowebroot.solver import Settings
+        from certbot_autowebroot.solver import Solver
+        settings = Settings(port=self.config.http01_port, address=self.config.http01_address or "",
+                            hints={name: self._hints(name) for name in names},
+                            refuse_unproven=self.conf("unproven") == "refuse")
+        self._challenges = {}
+        self._solver = Solver(settings, Journal(os.path.join(self.config.work_dir, "autowebroot")))
+        return self._solver
+
+    def _hints(self, name: str) -> List[Any]:
+        """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""
+        from certbot_autowebroot.solver import Hint
+        hints = [Hint(root, "--autowebroot-path") for root in self.conf("path").split(":") if root]
+        hints += [Hint(root, "proven last time", directory) for root, directory in self._remembered().get(name, ())]
+        # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
+        webroot_map = getattr(self.config, "webroot_map", None) or {}
+        if name in webroot_map:
+            hints.append(Hint(webroot_map[name], "the lineage's webroot_map"))
+        return hints
+
+    def _remembered(self) -> Dict[str, List[Any]]:
+        """The document roots that were proven last time. Whatever a person has made of them in an editor."""
+        import json
+        try:
+            found = json.loads(self.conf("roots") or "{}")
+            return {name: [(str(root), str(directory)) for root, directory in places]
+                    for name, places in found.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
+            return {}
+
+    def _remember(self, solver: Any) -> None:
+        import json
+        proven = solver.proven_directories()
+        # One string: a list is corrupted at the second renewal. Sorted, so that the file changes only with its meaning.
+        setattr(self.config, self.dest("roots"), json.dumps(proven, sort_keys=True) if proven else "")
+
+
+def _name(achall: Any) -> str:
+    """The identifier. ``achall.domain`` warns from Certbot 5.3 on, and is None there for an IP address."""
+    identifier = getattr(achall, "identifier", None)
+    return str(identifier.value if identifier is not None else achall.domain)
+
+
+def _challenge(achall: Any, validation: str) -> Any:
+    from certbot_autowebroot.solver import Challenge
+    return Challenge(_name(achall), achall.chall.encode("token"), validation.encode("ascii"))

@@ -1,0 +1,275 @@
+"""The way into directories that belong to others, and acting there with their owner's rights alone.
+
+Whoever owns a directory can swap what lies in it at any moment; Certbot's own webroot makes a directory, then changes
+its owner *by path*, and an owner who put a symbolic link there in between was given a directory of root's. So nothing
+is done by path here. Each component is opened on its own and never through a link; a link is read and judged first;
+and what is made or removed is made or removed by the owner of the directory it lies in, so that a trick played on us
+gets its player nothing that he could not have done himself.
+"""
+import errno
+import functools
+import os
+import pwd
+import signal
+import stat
+import weakref
+from typing import Any
+from typing import Callable
+from typing import Tuple
+from typing import TypeVar
+
+from certbot_autowebroot.views import View
+
+T = TypeVar("T")
+
+#: Device and inode: what names a file for as long as somebody holds it.
+Key = Tuple[int, int]
+
+#: As many as Linux itself follows, path_resolution(7).
+MAX_LINKS = 40
+
+#: Without O_PATH (macOS, FreeBSD before 14) a directory has to be readable to be walked through.
+_SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)  # EMLINK: FreeBSD's word for a link under O_NOFOLLOW
+
+#: For a user who has no entry in passwd: the group that Linux shows for "nobody we know".
+_OVERFLOW_GID = 65534
+
+#: Nothing is ever put into these when they are root's, nor anywhere below them.
+_SYSTEM_TREES = frozenset((
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys",
+    "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/libexec", "/usr/sbin",
+    "/usr/src", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/libexec", "/usr/local/sbin",
+    "/run/systemd", "/run/udev", "/var/backups", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/pacman", "/var/lib/rpm",
+    "/var/lib/systemd", "/var/log", "/var/mail", "/var/spool", "/System", "/Library/LaunchDaemons",
+))
+#: Nor into these themselves. What lies below may be a document root that a package ships (/usr/share/nginx/html,
+#: /usr/share/caddy, /usr/local/www/nginx) or one that tutorials recommend (/var/lib/letsencrypt, /run/acme).
+_SYSTEM_PARENTS = frozenset(("/", "/run", "/usr", "/usr/local", "/usr/share", "/var", "/var/cache", "/var/lib"))
+
+
+class Refused(Exception):
+    """We do not go there. The text is a whole sentence for a person: the path, what is in the way, whose it is."""
+
+
+class Held:
+    """A directory that we hold open: it stays the same one whatever it is renamed to.
+
+    :ivar path: where it was found, links resolved, in the view that it was found in.
+    :ivar key: its device and inode.
+    """
+
+    def __init__(self, fd: int, path: str, view: View) -> None:
+        self.fd = fd
+        self.path = path
+        self.view = view
+        status = os.fstat(fd)
+        self.key: Key = (status.st_dev, status.st_ino)
+
+    @property
+    def uid(self) -> int:
+        """Who owns it now."""
+        return os.fstat(self.fd).st_uid
+
+    def child(self, name: str) -> str:
+        """The path of something in it."""
+        return os.path.join(self.path, name)
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+#: An order of a hundred names holds the same few directories again and again: one descriptor for each. The view is
+#: part of the name, for another mount of the same directory may be read-only.
+_held: "weakref.WeakValueDictionary[Tuple[int, str, Key], Held]" = weakref.WeakValueDictionary()
+
+
+def _hold(fd: int, path: str, view: View) -> Held:
+    held = Held(fd, path, view)
+    return _held.setdefault((id(view), path, held.key), held)
+
+
+#: The directories from the root of a view down to where a walk has come, none of them a link.
+Chain = Tuple[Held, ...]
+
+
+class Walk:
+    """One walk through a view, component by component.
+
+    :raises Refused: (all methods) something on the way is not to be followed.
+    :raises OSError: (all methods) as open(2); FileNotFoundError only for the component itself, never for what a link
+        on the way leads to.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._links = 0
+
+    def to(self, path: str) -> Chain:
+        """Go to an absolute path of the view."""
+        return self._along((_hold(os.dup(self._view.root_fd), "/", self._view),), path)
+
+    def enter(self, chain: Chain, name: str) -> Chain:
+        """Go one component further, which may be a link that deserves trust."""
+        here = chain[-1]
+        try:
+            return self.enter_directory(chain, name)
+        except OSError as error:
+            if error.errno not in _NOT_A_DIRECTORY:
+                raise
+        if not hasattr(os, "O_PATH"):
+            return self._follow(chain, name, os.lstat(name, dir_fd=here.fd), os.readlink(name, dir_fd=here.fd))
+        fd = os.open(name, _SEARCH, dir_fd=here.fd)
+        try:
+            status = os.fstat(fd)
+            target = os.readlink("", dir_fd=fd) if stat.S_ISLNK(status.st_mode) else ""
+        finally:
+            os.close(fd)
+        return self._follow(chain, name, status, target)
+
+    def enter_directory(self, chain: Chain, name: str) -> Chain:
+        """Go one component further, into a real directory."""
+        # O_DIRECTORY also makes an automounted directory (homes, often) appear, which O_PATH alone does not.
+        fd = os.open(name, _SEARCH | os.O_DIRECTORY, dir_fd=chain[-1].fd)
+        return (*chain, _hold(fd, chain[-1].child(name), self._view))
+
+    def _along(self, chain: Chain, path: str) -> Chain:
+        if path.startswith("/"):
+            chain = chain[:1]
+        for name in path.split("/"):
+            if name == "..":
+                chain = chain[:-1] or chain
+            elif name not in ("", "."):
+                chain = self.enter(chain, name)
+        return chain
+
+    def _follow(self, chain: Chain, name: str, status: os.stat_result, target: str) -> Chain:
+        here = chain[-1]
+        path = here.child(name)
+        if not stat.S_ISLNK(status.st_mode):
+            raise Refused(f"{path} is {describe(status)}, where a directory should be. Please remove it.")
+        self._links += 1
+        if self._links > MAX_LINKS:
+            raise Refused(f"{path} leads through more than {MAX_LINKS} symbolic links.")
+        link = f"{path} is a symbolic link of {user(status.st_uid)} to {target}"
+        if not hasattr(os, "O_PATH") and _others_may_write(here):
+            # It may have been swapped between our look at its owner and our look at its target.
+            raise Refused(f"{link}, in a directory where others than root may swap it. It is not followed.")
+        try:
+            end = self._along(chain, target)
+        except FileNotFoundError:
+            raise Refused(f"{link}, which does not exist.") from None
+        owner = end[-1].uid
+        if status.st_uid == owner:
+            return end
+        if status.st_uid != self._view.root_uid:
+            raise Refused(f"{link}, a directory of {user(owner)}. It is not followed: only a link of root's, or of "
+                          "the owner of what it leads to, is.")
+        # Where fs.protected_hardlinks is off, anybody can have a second name for a link of root's at any place.
+        if status.st_nlink > 1 and here.uid != status.st_uid:
+            raise Refused(f"{link}, and a hard link in a directory of {user(here.uid)}. It is not followed.")
+        return end
+
+
+def _others_may_write(directory: Held) -> bool:
+    status = os.fstat(directory.fd)
+    return status.st_uid != 0 or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def check_place(chain: Chain) -> None:
+    """Refuse a place where nobody serves files from: a system directory of root's.
+
+    :raises Refused: it is one; recognised by where the walk ended, not by what it was called on the way.
+    """
+    here = chain[-1]
+    view = here.view
+    owner = here.uid
+    if not view.knows(owner):
+        # Root in a user namespace of its own, which anybody can have, is nobody among the machine's other users.
+        raise Refused(f"{here.path} belongs to {user(owner)}, whom the server's container has no power over. Nothing "
+                      "is put there.")
+    if here.path == "/":
+        # Unless it is the root of a server that is chrooted into its document root, as mini_httpd is.
+        refused = os.path.samestat(os.fstat(here.fd), os.stat("..", dir_fd=here.fd))
+    else:
+        refused = owner == view.root_uid and is_system_directory(here.path)
+    if refused:
+        raise Refused(f"{here.path} is a system directory. Nothing is put there: please let the server answer "
+                      "/.well-known/acme-challenge/ from a directory such as /var/www/acme.")
+
+
+def is_system_directory(path: str) -> bool:
+    """Whether no document root can be there. ``path`` is absolute and has no links."""
+    path = path[len("/private"):] if path.startswith("/private/") else path  # where macOS keeps etc and var
+    parts = path.strip("/").split("/")
+    return path in _SYSTEM_PARENTS or any("/" + "/".join(parts[:n]) in _SYSTEM_TREES
+                                          for n in range(1, len(parts) + 1))
+
+
+def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call ``act`` with the rights of the directory's owner and with umask 022.
+
+    Root takes on the owner's effective user and primary group, without further groups, for as long as the call takes
+    (as sshd does: the real and saved user stay root, so the owner can neither signal nor trace us meanwhile). That is
+    for the whole process: no other thread of ours touches files. Anybody else acts as himself.
+
+    Modes come from the umask and not from a chmod afterwards: between mkdir and chmod a directory can be swapped for
+    one that ought to stay closed.
+
+    It is a call and not a ``with``, and signals wait until it is over: Certbot raises an exception from its signal
+    handlers, and one between the end of the block and the way back would leave us somebody else.
+    """
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        if os.getuid() == 0 != os.geteuid():
+            os.seteuid(0)  # with threads, a signal may have come through all the same
+        umask = os.umask(0o022)
+        try:
+            owner = directory.uid
+            if os.geteuid() != 0 or owner == 0:
+                return act(*args, **kwargs)
+            return _as_user(owner, act, *args, **kwargs)
+        finally:
+            os.umask(umask)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+
+
+def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    gid = _primary_group(uid)
+    our_gid = os.getegid()
+    our_groups = os.getgroups()
+    try:
+        os.setgroups([gid])
+        os.setegid(gid)
+        os.seteuid(uid)
+        return act(*args, **kwargs)
+    finally:
+        os.seteuid(0)
+        os.setegid(our_gid)
+        os.setgroups(our_groups)
+
+
+@functools.cache
+def _primary_group(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return _OVERFLOW_GID
+
+
+@functools.cache
+def user(uid: int) -> str:
+    """What a person calls a user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def describe(status: os.stat_result) -> str:
+    """What a thing is and whose, such as ``a FIFO of mallory``."""
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link",
+             stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a character device",
+             stat.S_IFBLK: "a block device"}
+    return f"{kinds.get(stat.S_IFMT(status.st_mode), 'something')} of {user(status.st_uid)}"

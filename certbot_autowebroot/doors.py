@@ -1,0 +1,80 @@
+"""The front doors of a name: the local endpoints that a CA's request may arrive at."""
+import ipaddress
+from dataclasses import dataclass
+from typing import List
+from typing import Protocol
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Holder
+
+#: A hosting machine may have hundreds of addresses; behind a port forward we can only guess which one is meant.
+MAX_GUESSED_DOORS = 8
+
+
+class Addresses(Protocol):
+    """What is asked of the machine."""
+
+    def addresses(self, host: str) -> Sequence[str]:
+        """What a name resolves to."""
+
+    def is_here(self, address: str) -> bool:
+        """Whether this machine has the address."""
+
+    def local_addresses(self) -> List[str]:
+        """All addresses of this machine."""
+
+    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+        """Who accepts connections there."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where a name's request arrives.
+
+    :ivar certain: the name resolves to these addresses: each of them has to answer, for the CA asks over IPv6 first
+        and turns to IPv4 only after a timeout. Otherwise (a port forward, a private address) one of them is the one.
+    :ivar note: what a person should know of the name's addresses; a sentence, or empty.
+    """
+
+    endpoints: Tuple[Endpoint, ...]
+    certain: bool
+    note: str = ""
+
+
+def front_doors(name: str, machine: Addresses, port: int, address: str = "") -> Doors:
+    """Find the front doors of a name.
+
+    :param port: the port that the CA's port 80 leads to.
+    :param address: the only local address that counts (``--http-01-address``); empty for all.
+    """
+    resolved = machine.addresses(name)
+    if address:
+        return Doors((Endpoint(address, port),), certain=True)
+    # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
+    public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback]
+    here = [a for a in public if machine.is_here(a)]
+    away = [a for a in public if a not in here]
+    if here:
+        note = f"{name} also resolves to {', '.join(away)}, which is not an address of this machine" if away else ""
+        return Doors(tuple(Endpoint(a, port) for a in here), certain=True, note=note)
+    if not resolved:
+        note = f"{name} does not resolve to any address, seen from here"
+    elif away:
+        note = f"{name} resolves to {', '.join(away)}, which is not an address of this machine (a port forward?)"
+    else:
+        note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
+    return Doors(_guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or {4, 6}), False, note)
+
+
+def _guessed(machine: Addresses, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:
+    parsed = [ipaddress.ip_address(a) for a in machine.local_addresses()]
+    reachable = [a for a in parsed if not a.is_loopback and not a.is_link_local] or parsed
+    doors = [Endpoint(str(a), port) for a in reachable if a.version in versions]
+    chosen: List[Endpoint] = []
+    for version in sorted(versions):
+        family = [door for door in doors if ipaddress.ip_address(door.host).version == version]
+        # A bridge of containers has an address too. Where somebody listens, that is where the forward leads.
+        chosen += [door for door in family if machine.holders(door)] or family
+    return tuple(chosen[:MAX_GUESSED_DOORS])

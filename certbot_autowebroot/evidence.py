@@ -1,0 +1,59 @@
+"""Evidence before footprints: whether a program serves a directory that is only guessed.
+
+Asked with a file that already lies there, so that nothing is written on a guess alone.
+"""
+import os
+import stat
+from typing import List
+from typing import Tuple
+
+from certbot_autowebroot import probe
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.views import View
+
+#: What is made to be fetched; nothing else of a directory is asked for.
+_PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".webp", ".json")
+_MAX_FILES = 3
+
+
+def is_served(directory: Directory, hop: Hop, view: View) -> bool:
+    """Whether the program at the last hop answers with a file of this directory.
+
+    :param view: the program's view of the file system.
+    """
+    return any(probe.get_directly(hop.request.endpoint, hop.request.host, "/" + name) == content
+               for name, content in _samples(directory, view))
+
+
+def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
+    """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
+    try:
+        fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return []
+    found = []
+    try:
+        names = [name for name in os.listdir(fd) if name.endswith(_PUBLIC) and not name.startswith(".")]
+        names.sort(key=lambda name: (_PUBLIC.index(os.path.splitext(name)[1]), name))
+        for name in names[:_MAX_FILES]:
+            content = _content(fd, name)
+            if content:
+                found.append((name, content))
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+    return found
+
+
+def _content(directory_fd: int, name: str) -> bytes:
+    """The beginning of a file that everybody may read; empty for anything else."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or not status.st_mode & stat.S_IROTH:
+            return b""
+        return os.read(fd, probe.MAX_BODY)
+    finally:
+        os.close(fd)

@@ -1,0 +1,211 @@
+"""The proof: a test file in every place that could be meant, each with another body, and the front door's answer.
+
+The file has one random name, so that the real token is never asked for before it is written (caches remember a 404);
+the body that comes back names the place that the live server serves from.
+"""
+import enum
+import logging
+import secrets
+from concurrent import futures
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+
+from certbot_autowebroot import probe
+from certbot_autowebroot.doors import Doors
+from certbot_autowebroot.probe import Answer
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Machine
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Vacant
+
+logger = logging.getLogger(__name__)
+
+#: Places that are tried for one name at most.
+MAX_PLACES = 12
+#: How often a door is asked at most when several servers share it: each of two is missed with odds of 1 in 128.
+MAX_ASKED = 8
+_AT_ONCE = 16
+
+
+class Verdict(enum.Enum):
+    """What the proof says of a name."""
+
+    PROVEN = "proven"
+    #: The proof could not be had (an allow-list that shuts us out, a redirect to another machine): advice, no verdict.
+    UNPROVEN = "unproven"
+    DEAD_END = "dead end"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a challenge can be published.
+
+    :ivar program: in whose view a directory's path is meant; None for our own view.
+    """
+
+    end: Union[Directory, Vacant]
+    program: Optional[Program] = None
+
+    def for_token(self, old: str, new: str) -> "Place":
+        """The same place for another token."""
+        if isinstance(self.end, Directory):
+            return replace(self, end=self.end.named(old, new))
+        return replace(self, end=replace(self.end, path=self.end.path.replace(old, new)))
+
+    @property
+    def key(self) -> Tuple[object, ...]:
+        """What makes two places one, whichever line of a configuration led there."""
+        if isinstance(self.end, Directory):
+            return (self.program.pid if self.program else 0, self.end.root, self.end.name)
+        return (self.end.endpoint, self.end.path)
+
+
+@dataclass
+class Inquiry:
+    """All that was found out about one name in one attempt.
+
+    :ivar token: the random file name of the test files.
+    :ivar routes: for each door, where its requests may end.
+    :ivar places: the candidates, the likeliest first.
+    :ivar refused: why nothing could be published in a place, by the place's key; sentences.
+    :ivar winners: for each door, the places whose test file came back.
+    """
+
+    name: str
+    doors: Doors
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    routes: Dict[Endpoint, List[Route]] = field(default_factory=dict)
+    places: List[Place] = field(default_factory=list)
+    refused: Dict[Tuple[object, ...], str] = field(default_factory=dict)
+    answers: Dict[Endpoint, Answer] = field(default_factory=dict)
+    winners: Dict[Endpoint, List[Place]] = field(default_factory=dict)
+
+    def add_place(self, place: Place) -> None:
+        """Remember a candidate, once."""
+        if place.key not in {known.key for known in self.places} and len(self.places) < MAX_PLACES:
+            self.places.append(place)
+
+    def request(self, door: Endpoint, token: str) -> Request:
+        """The CA's request at a door."""
+        return Request(self.name, CHALLENGE_PATH + token, token, door)
+
+    def verdict_of(self, door: Endpoint) -> Verdict:
+        """What the answer of one door means."""
+        if self.winners.get(door):
+            return Verdict.PROVEN
+        answer = self.answers.get(door)
+        if answer and self.places and (answer.elsewhere or self._may_be_shut_out(door, answer)):
+            return Verdict.UNPROVEN
+        return Verdict.DEAD_END
+
+    def _may_be_shut_out(self, door: Endpoint, answer: Answer) -> bool:
+        """An allow-list treats us differently from the CA."""
+        return (answer.status == 403 or (not answer.status and not answer.refused)) and any(
+            isinstance(route.end, Directory) and route.end.depends_on_client for route in self.routes.get(door, ()))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What all doors together mean for the name."""
+        verdicts = [self.verdict_of(door) for door in self.doors.endpoints]
+        if not verdicts:
+            return Verdict.DEAD_END
+        order = [Verdict.PROVEN, Verdict.UNPROVEN, Verdict.DEAD_END]
+        return (max if self.doors.certain else min)(verdicts, key=order.index)
+
+    def places_to_answer(self) -> List[Place]:
+        """Where the real token has to be: the places that won, and one for each branch that no probe happened to see.
+
+        A balancer gives each member its share of requests; one that was not seen by the probe is seen by the CA.
+        """
+        chosen = {place.key: place for winners in self.winners.values() for place in winners}
+        by_key = {place.key: place for place in self.places if place.key not in self.refused}
+        for routes in self.routes.values():
+            branches: Dict[Tuple[int, ...], List[Place]] = {}
+            for route in routes:
+                place = place_of(route)
+                if place and place.key in by_key:
+                    branches.setdefault(route.branch, []).append(place)
+            for alternatives in branches.values():
+                if not any(place.key in chosen for place in alternatives):
+                    chosen[alternatives[0].key] = alternatives[0]
+        return list(chosen.values()) or list(by_key.values())[:1]
+
+
+def place_of(route: Route) -> Optional[Place]:
+    """The place at the end of a route, where a file or a responder can answer."""
+    if isinstance(route.end, Directory):
+        return Place(route.end, route.program)
+    if isinstance(route.end, Vacant):
+        return Place(route.end)
+    return None
+
+
+#: Makes the responder for a place; raises PublishError.
+MakeResponder = Callable[[Place], Any]
+
+
+def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeResponder) -> None:
+    """Publish the test files of all names, ask the front doors, take the files back, and write down what came back."""
+    published = []
+    bodies: Dict[bytes, Place] = {}
+    try:
+        for inquiry in inquiries:
+            for place in inquiry.places:
+                # As a key authorization looks, RFC 8555 section 8.1: token, dot, 43 characters.
+                body = f"{inquiry.token}.{secrets.token_urlsafe(32)}".encode("ascii")
+                try:
+                    responder = make_responder(place)
+                    published.append(responder)
+                    responder.publish(body)
+                except PublishError as error:
+                    inquiry.refused[place.key] = str(error)
+                    continue
+                bodies[body] = place
+        questions = [(inquiry, door) for inquiry in inquiries for door in inquiry.doors.endpoints]
+        for (inquiry, door), answers in zip(questions, _ask_all(questions, machine)):
+            for answer in answers:
+                inquiry.answers[door] = answer
+                winner = bodies.get(answer.body.rstrip())
+                if winner and winner not in inquiry.winners.setdefault(door, []):
+                    inquiry.winners[door].append(winner)
+    finally:
+        for responder in reversed(published):
+            responder.withdraw()
+
+
+def serves(request: Request, content: bytes, machine: Machine) -> bool:
+    """Whether a front door answers with this content, trailing white space aside (RFC 8555 section 8.3)."""
+    return probe.ask(request, machine).body.rstrip() == content
+
+
+def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine) -> List[List[Answer]]:
+    """Ask many doors at once: one that never answers holds up only itself."""
+    def ask(question: Tuple[Inquiry, Endpoint]) -> List[Answer]:
+        inquiry, door = question
+        request = inquiry.request(door, inquiry.token)
+        branches = {route.branch for route in inquiry.routes.get(door, ())}
+        times = 1 if len(branches) < 2 else MAX_ASKED
+        answers: List[Answer] = []
+        while len(answers) < times:
+            answers.append(probe.ask(request, machine))
+            if not answers[-1].status:
+                break
+        return answers
+    if len(questions) == 1:
+        return [ask(questions[0])]
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(ask, questions))

@@ -1,0 +1,243 @@
+"""The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
+import logging
+from concurrent import futures
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot import evidence
+from certbot_autowebroot import proof
+from certbot_autowebroot.doors import front_doors
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.proof import Place
+from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.standalone import Listeners
+from certbot_autowebroot.responders.standalone import StandaloneResponder
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import follow
+
+logger = logging.getLogger(__name__)
+
+#: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One http-01 challenge.
+
+    :ivar name: the identifier: a DNS name or an IP address.
+    :ivar token: the file name, RFC 8555 section 8.3.
+    :ivar content: the key authorization, RFC 8555 section 8.1.
+    """
+
+    name: str
+    token: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A directory that is worth a test file before anything is looked at.
+
+    :ivar root: the document root.
+    :ivar directory: where challenges lie below it.
+    :ivar source: how we know of it; words for a person.
+    """
+
+    root: str
+    source: str
+    directory: str = CHALLENGE_PATH.strip("/")
+
+    def place(self, token: str) -> Place:
+        """The place of a token."""
+        return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user has said.
+
+    :ivar port: the port that the CA's port 80 leads to (``--http-01-port``).
+    :ivar address: the only address to look at and to listen on (``--http-01-address``); empty for all.
+    :ivar hints: directories that are worth a look first, by name.
+    :ivar refuse_unproven: an inconclusive proof is an error.
+    """
+
+    port: int
+    address: str = ""
+    hints: Dict[str, List[Hint]] = field(default_factory=dict)
+    refuse_unproven: bool = False
+
+
+class Solver:
+    """Answers the challenges of one order, and takes the answers back.
+
+    :ivar inquiries: what was found out about each name, the last attempt's.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.inquiries: Dict[str, Inquiry] = {}
+        self._settings = settings
+        self._journal = journal
+        self._listeners = Listeners()
+        self._machine = ThisMachine()
+        self._published: Dict[Challenge, List[Any]] = {}
+
+    def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
+        """Find out where each name's challenge is served from, and publish it there where that is proven.
+
+        :returns: the challenges that nothing is published for; :attr:`inquiries` says why.
+        """
+        for sentence in self._journal.sweep():
+            logger.info("%s", sentence)
+        pending = list(challenges)
+        for attempt in range(ATTEMPTS):
+            self._machine = ThisMachine()
+            self._find_out(pending, from_memory=attempt == 0)
+            pending = self._publish(pending)
+            if not pending:
+                break
+            logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(c.name for c in pending))
+            if attempt + 1 < ATTEMPTS and not self._has_changed(pending):
+                break
+        return pending
+
+    def withdraw(self, challenges: Sequence[Challenge]) -> None:
+        """Take back what was published for these. Never raises; may be called again."""
+        for challenge in challenges:
+            for responder in reversed(self._published.pop(challenge, [])):
+                responder.withdraw()
+        if not self._published:
+            self._listeners.stop()
+
+    def proven_directories(self) -> Dict[str, List[Tuple[str, str]]]:
+        """By name, the document root and the directory below it that were proven, to be hints next time.
+
+        Not for a name that several servers answer by turns: one probe would find one of them.
+        """
+        found = {}
+        for name, inquiry in self.inquiries.items():
+            ends = [place.end for winners in inquiry.winners.values() for place in winners
+                    if place.program is None or self._machine.view_of(place.program).is_host]
+            shared = any(route.branch for routes in inquiry.routes.values() for route in routes)
+            if inquiry.verdict is Verdict.PROVEN and not shared:
+                found[name] = list(dict.fromkeys((end.root, end.name.rpartition("/")[0])
+                                                 for end in ends if isinstance(end, Directory)))
+        return {name: directories for name, directories in found.items() if directories}
+
+    def _find_out(self, challenges: Sequence[Challenge], from_memory: bool) -> None:
+        names = list(dict.fromkeys(challenge.name for challenge in challenges))
+        with futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(self._machine.addresses, names))
+        for name in names:
+            self.inquiries[name] = self._inquiry(name)
+        if from_memory:
+            # Where it was last time, it mostly is still: then no configuration has to be read at all.
+            remembered = [self.inquiries[name] for name in names if self._settings.hints.get(name)]
+            proof.prove(remembered, self._machine, self._responder)
+        unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
+        for name in unknown:
+            self.inquiries[name] = self._inquiry(name)
+            self._follow(self.inquiries[name])
+        proof.prove([self.inquiries[name] for name in unknown], self._machine, self._responder)
+
+    def _inquiry(self, name: str) -> Inquiry:
+        inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))
+        for hint in self._settings.hints.get(name, ()):
+            inquiry.add_place(hint.place(inquiry.token))
+        return inquiry
+
+    def _follow(self, inquiry: Inquiry) -> None:
+        for door in inquiry.doors.endpoints:
+            inquiry.routes[door] = follow(inquiry.request(door, inquiry.token), self._machine)
+            for route in inquiry.routes[door]:
+                logger.debug("%s at %s: %s", inquiry.name, door, route)
+                place = proof.place_of(route)
+                if place and not self._is_bare_guess(route):
+                    inquiry.add_place(place)
+
+    def _is_bare_guess(self, route: Route) -> bool:
+        """A directory that no configuration names, and that its program was not seen to serve."""
+        if not isinstance(route.end, Directory) or not route.end.guessed:
+            return False
+        try:
+            return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program))
+        except OSError:  # the program has ended
+            return True
+
+    def _publish(self, challenges: Sequence[Challenge]) -> List[Challenge]:
+        """Publish the tokens of all names that can be answered; returns those that are not answered."""
+        unanswered = []
+        for challenge in challenges:
+            inquiry = self.inquiries[challenge.name]
+            if inquiry.verdict is Verdict.DEAD_END or (
+                    inquiry.verdict is Verdict.UNPROVEN and self._settings.refuse_unproven):
+                unanswered.append(challenge)
+                continue
+            if not self._publish_token(inquiry, challenge) or not self._is_served(inquiry, challenge):
+                self.withdraw([challenge])
+                unanswered.append(challenge)
+        return unanswered
+
+    def _publish_token(self, inquiry: Inquiry, challenge: Challenge) -> bool:
+        """Publish in all places that count; False when nothing could be, :meth:`_is_served` judges the rest."""
+        responders = self._published.setdefault(challenge, [])
+        published = False
+        for place in inquiry.places_to_answer():
+            try:
+                responder = self._responder(place.for_token(inquiry.token, challenge.token))
+                responders.append(responder)
+                responder.publish(challenge.content)
+                published = True
+            except PublishError as error:
+                inquiry.refused[place.key] = str(error)
+                logger.debug("%s", error)
+        return published
+
+    def _is_served(self, inquiry: Inquiry, challenge: Challenge) -> bool:
+        """The last look before the CA comes: the real token, at every door that was proven."""
+        return all(proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
+                   for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
+
+    def _has_changed(self, challenges: Sequence[Challenge]) -> bool:
+        """Whether another attempt can find something else than this one did."""
+        before = {c.name: self._ends(self.inquiries[c.name], self._machine) for c in challenges}
+        machine = ThisMachine()
+        return any(before[c.name] != self._ends(self.inquiries[c.name], machine) for c in challenges)
+
+    @staticmethod
+    def _ends(inquiry: Inquiry, machine: ThisMachine) -> List[Tuple[Endpoint, List[object]]]:
+        return [(door, [route.end for route in follow(inquiry.request(door, inquiry.token), machine)])
+                for door in inquiry.doors.endpoints]
+
+    def _responder(self, place: Place) -> Any:
+        """The responder for a place.
+
+        :raises PublishError: there can be none.
+        """
+        if isinstance(place.end, Directory):
+            try:
+                view = self._machine.view_of(place.program)
+            except OSError as error:
+                raise PublishError(f"{place.program} has ended or cannot be looked at: {error}") from error
+            return WebrootResponder(view, place.end, self._journal)
+        endpoint = place.end.endpoint
+        if endpoint.port == self._settings.port and not endpoint.is_loopback:
+            self._listeners.listen_at_front([endpoint], self._settings.address)
+        else:
+            self._listeners.listen_at(endpoint)
+        return StandaloneResponder(self._listeners, place.end.path)

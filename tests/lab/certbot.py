@@ -1,0 +1,53 @@
+"""A real Certbot with directories of its own."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict
+from typing import List
+from typing import Optional
+
+from tests.lab.ca import CA
+
+
+class Certbot:
+    """The ``certbot`` beside the running Python, or the one that ``CERTBOT`` in the environment names."""
+
+    def __init__(self, directory: Path, ca: CA) -> None:
+        self.directory = directory
+        self._ca = ca
+        self.program = os.environ.get("CERTBOT") or str(Path(sys.executable).parent / "certbot")
+
+    def run(self, *arguments: str, environment: Optional[Dict[str, str]] = None) -> "subprocess.CompletedProcess[str]":
+        """Run a command and return what it printed, stdout and stderr together, and its exit status."""
+        # A Python that turns warnings of ours into errors would do so with Certbot's own.
+        env = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1", **(environment or {})}
+        env.pop("PYTHONWARNINGS", None)
+        return subprocess.run([self.program, *arguments, *self._common()], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, timeout=120)
+
+    def _common(self) -> List[str]:
+        return ["--config-dir", str(self.directory / "config"), "--work-dir", str(self.directory / "work"),
+                "--logs-dir", str(self.directory / "logs"), "--server", self._ca.server, "--non-interactive",
+                "--agree-tos", "--register-unsafely-without-email"]
+
+    def renewal_conf(self, lineage: str) -> Path:
+        """The renewal configuration of a lineage."""
+        return self.directory / "config" / "renewal" / f"{lineage}.conf"
+
+    def renewal_setting(self, lineage: str, key: str) -> Optional[str]:
+        """A setting of it, such as ``authenticator``."""
+        for line in self.renewal_conf(lineage).read_text().splitlines():
+            name, separator, value = line.partition(" = ")
+            if separator and name == key:
+                return value
+        return None
+
+    def certificates(self, lineage: str) -> int:
+        """How many certificates the lineage has had."""
+        return len(list((self.directory / "config" / "archive" / lineage).glob("cert*.pem")))
+
+    @property
+    def log(self) -> str:
+        """The log of the last command."""
+        return (self.directory / "logs" / "letsencrypt.log").read_text()

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs what `make demo` and `make test` need: Debian packages (with root) and a virtual environment in .venv.
+# Nothing is started: a server that a package brings stays off, now and at the next boot.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="pebble nginx apache2 lighttpd caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs ruby
+ libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl"
+python=${PYTHON:-python3}
+"$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
+
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: this needs Debian's packages$missing, and there is no apt-get here." >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "setup: not root, so ask an administrator for: apt-get install$missing" >&2
+        [ "${1:-}" = demo ] || exit 1
+    else
+        echo "setup: installing the Debian packages$missing"
+        # Debian starts a server as soon as it is installed, unless this policy says no (invoke-rc.d(8)).
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' > "$policy"
+            chmod 755 "$policy"
+        fi
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get -qq update
+        # shellcheck disable=SC2086
+        apt-get -qq install --no-install-recommends -y $missing > /dev/null
+        for package in $missing; do
+            case $package in
+                nginx|apache2|lighttpd|caddy|haproxy|varnish|mini-httpd|webfs)
+                    update-rc.d "$package" disable > /dev/null 2>&1 || true ;;
+            esac
+        done
+    fi
+fi
+
+if [ ! -x .venv/bin/python ]; then
+    echo "setup: making a virtual environment in .venv with $("$python" --version)"
+    "$python" -m venv .venv
+fi
+wanted=$(cat setup.py tools/requirements.txt | cksum)
+if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
+    echo "setup: installing certbot, certbot-nginx, this plugin and the test tools into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r tools/requirements.txt
+    echo "$wanted" > .venv/installed
+fi
