@@ -15,6 +15,7 @@ import stat
 import weakref
 from typing import Any
 from typing import Callable
+from typing import Optional
 from typing import Tuple
 from typing import TypeVar
 
@@ -114,9 +115,8 @@ class Walk:
         here = chain[-1]
         try:
             return self.enter_directory(chain, name)
-        except OSError as error:
-            if error.errno not in _NOT_A_DIRECTORY:
-                raise
+        except NotADirectoryError:
+            pass
         if not hasattr(os, "O_PATH"):
             return self._follow(chain, name, os.lstat(name, dir_fd=here.fd), os.readlink(name, dir_fd=here.fd))
         fd = os.open(name, _SEARCH, dir_fd=here.fd)
@@ -128,9 +128,17 @@ class Walk:
         return self._follow(chain, name, status, target)
 
     def enter_directory(self, chain: Chain, name: str) -> Chain:
-        """Go one component further, into a real directory."""
-        # O_DIRECTORY also makes an automounted directory (homes, often) appear, which O_PATH alone does not.
-        fd = os.open(name, _SEARCH | os.O_DIRECTORY, dir_fd=chain[-1].fd)
+        """Go one component further, into a real directory.
+
+        :raises NotADirectoryError: it is another thing, or a link.
+        """
+        try:
+            # O_DIRECTORY also makes an automounted directory (homes, often) appear, which O_PATH alone does not.
+            fd = os.open(name, _SEARCH | os.O_DIRECTORY, dir_fd=chain[-1].fd)
+        except OSError as error:
+            if error.errno in _NOT_A_DIRECTORY:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from None
+            raise
         return (*chain, _hold(fd, chain[-1].child(name), self._view))
 
     def _along(self, chain: Chain, path: str) -> Chain:
@@ -248,6 +256,18 @@ def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         os.seteuid(0)
         os.setegid(our_gid)
         os.setgroups(our_groups)
+
+
+def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]:
+    """What lies in a regular file; None where it is another thing. To be called as the directory's owner.
+
+    :raises OSError: as open(2).
+    """
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory.fd)
+    try:
+        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
 
 
 @functools.cache

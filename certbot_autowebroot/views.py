@@ -13,6 +13,7 @@ import stat
 import sys
 from typing import List
 from typing import Optional
+from typing import Tuple
 
 from certbot_autowebroot.route import PathInView
 
@@ -22,6 +23,11 @@ MAX_FILE_SIZE = 64 * 1024 * 1024
 _SYS_OPENAT2 = 437  # the same number on every architecture: Linux, include/uapi/asm-generic/unistd.h
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_IN_ROOT = 0x10
+
+
+#: A user namespace's users, user_namespaces(7): first uid inside, first uid as we count, how many.
+UidMap = Tuple[Tuple[int, int, int], ...]
+_OUR_USERS: UidMap = ((0, 0, 2 ** 32),)
 
 
 class _OpenHow(ctypes.Structure):
@@ -36,9 +42,10 @@ class View:
     :ivar root_fd: an open descriptor of the root directory.
     """
 
-    def __init__(self, root_fd: int, confined: bool) -> None:
+    def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _OUR_USERS) -> None:
         self.root_fd = root_fd
         self._confined = confined
+        self._uid_map = uid_map
 
     @classmethod
     def of_host(cls) -> "View":
@@ -55,15 +62,25 @@ class View:
         try:
             same_mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
             same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
+            uid_map = _uid_map(pid)
         except OSError:
             os.close(root_fd)
             raise
-        return cls(root_fd, confined=not (same_mounts and same_root))
+        return cls(root_fd, confined=not (same_mounts and same_root), uid_map=uid_map)
 
     @property
     def is_host(self) -> bool:
         """Whether a path in this view is a path of ours."""
         return not self._confined
+
+    @property
+    def root_uid(self) -> int:
+        """Who is root there, as we count: another than 0 in a user namespace of its own; -1 where nobody is."""
+        return next((ours - theirs for theirs, ours, count in self._uid_map if theirs <= 0 < theirs + count), -1)
+
+    def knows(self, uid: int) -> bool:
+        """Whether a user of ours is one there too. Whom it does not know, its root has no power over."""
+        return any(ours <= uid < ours + count for _, ours, count in self._uid_map)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -150,6 +167,18 @@ class View:
             else:
                 found = [os.path.join(directory, part) for directory in found]
         return [PathInView(path) for path in found if self.stat(path) is not None]
+
+
+def _uid_map(pid: int) -> UidMap:
+    try:
+        ours = os.readlink("/proc/self/ns/user")
+    except FileNotFoundError:
+        return _OUR_USERS  # a kernel without user namespaces
+    if os.readlink(f"/proc/{pid}/ns/user") == ours:
+        return _OUR_USERS
+    with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
+        lines = [[int(number) for number in line.split()] for line in file]
+    return tuple((theirs, ours_first, count) for theirs, ours_first, count in lines)
 
 
 def _open_in_root(root_fd: int, path: str, flags: int) -> int:

@@ -1,0 +1,160 @@
+"""One thing that we made in somebody else's directory: how it is written down, found again and taken away."""
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Optional
+
+from certbot_autowebroot.directories import Held
+from certbot_autowebroot.directories import Key
+from certbot_autowebroot.directories import Refused
+from certbot_autowebroot.directories import Walk
+from certbot_autowebroot.directories import as_owner
+from certbot_autowebroot.directories import read_file
+from certbot_autowebroot.processes import all_pids
+from certbot_autowebroot.views import View
+
+#: Seconds between a line and what it announces: a kill between them takes less, a stranger's directory mostly more.
+_MOMENT = 2.0
+
+
+@dataclass
+class Footprint:
+    """One directory or file that we made, or were about to make.
+
+    :ivar number: names it in the journal; what lies in a directory of ours has a higher one than the directory.
+    :ivar path: the directory it is in, as the view that it was made in saw it.
+    :ivar parent: that directory's device and inode.
+    :ivar uid: whose it is, or was to be.
+    :ivar time: when it was about to be made, in seconds since the epoch.
+    :ivar sha256: of the content of a file, hexadecimal; empty for a directory.
+    :ivar made: its own device and inode; None while that is not known.
+    """
+
+    number: int
+    path: str
+    parent: Key
+    name: str
+    uid: int
+    time: float
+    sha256: str
+    made: Optional[Key] = None
+
+    def __str__(self) -> str:
+        return os.path.join(self.path, self.name)
+
+    def is_like(self, status: os.stat_result) -> bool:
+        """Whether something by this name can be what we made."""
+        if stat.S_IFMT(status.st_mode) != (stat.S_IFREG if self.sha256 else stat.S_IFDIR):
+            return False
+        if self.made is not None:
+            return (status.st_dev, status.st_ino) == self.made
+        return status.st_uid == self.uid and -_MOMENT < status.st_mtime - self.time < _MOMENT
+
+
+def parse(text: bytes) -> List[Footprint]:
+    """The footprints that a journal's text says are standing, the last one first."""
+    standing: Dict[int, Footprint] = {}
+    for line in text.split(b"\n"):
+        try:
+            fields = json.loads(line)
+            number = fields["number"]
+            if "gone" in fields:
+                del standing[number]
+            elif "made" in fields and "name" not in fields:
+                standing[number].made = _key(fields["made"])
+            else:
+                standing[number] = _footprint(fields)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            pass  # torn by a kill or a full disk
+    return sorted(standing.values(), key=lambda footprint: footprint.number, reverse=True)
+
+
+def _footprint(fields: Dict[str, Any]) -> Footprint:
+    """:raises ValueError, TypeError, KeyError: it is not one."""
+    footprint = Footprint(**{**fields, "parent": _key(fields["parent"]), "made": None})
+    for field in dataclasses.fields(Footprint):
+        value = getattr(footprint, field.name)
+        if field.type in (int, float, str) and not isinstance(value, field.type):
+            raise TypeError(f"{field.name} is {value!r}")
+    if not footprint.path.startswith("/") or not footprint.name or "/" in footprint.name or "\0" in str(footprint):
+        raise ValueError(f"{footprint} is no path")
+    return footprint
+
+
+def _key(value: Any) -> Key:
+    device, inode = value
+    return int(device), int(inode)
+
+
+def remove(footprint: Footprint, directory: Held, by_content: bool) -> bool:
+    """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
+
+    :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
+    :returns: whether it was there.
+    :raises OSError: it is there and cannot be removed; ENOTEMPTY for a directory that somebody uses.
+    """
+    def act() -> bool:
+        status = os.lstat(footprint.name, dir_fd=directory.fd)
+        if not footprint.is_like(status):
+            return False
+        if not footprint.sha256:
+            os.rmdir(footprint.name, dir_fd=directory.fd)
+        elif by_content and not _has_content(footprint, directory):
+            return False
+        else:
+            os.unlink(footprint.name, dir_fd=directory.fd)
+        return True
+
+    try:
+        return as_owner(directory, act)
+    except FileNotFoundError:
+        return False
+
+
+def _has_content(footprint: Footprint, directory: Held) -> bool:
+    """Whether a file has what we gave it, or nothing yet: a run may be killed before it writes."""
+    content = read_file(directory, footprint.name)
+    return content == b"" or (content is not None and hashlib.sha256(content).hexdigest() == footprint.sha256)
+
+
+def find(footprint: Footprint) -> Held:
+    """The directory that a footprint is in.
+
+    :raises FileNotFoundError: it is in no view that there is now.
+    """
+    failure: Exception = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), footprint.path)
+    for view in _views():
+        try:
+            directory = Walk(view).to(footprint.path)[-1]
+        except FileNotFoundError:
+            continue
+        except (OSError, Refused) as error:
+            failure = error
+            continue
+        if directory.key == footprint.parent:
+            return directory
+    raise failure
+
+
+def _views() -> Iterator[View]:
+    """Our own view first, then every other that some process has."""
+    yield View.of_host()
+    seen = set()
+    for pid in all_pids():
+        try:
+            view = View.of_process(pid)
+            status = os.fstat(view.root_fd)
+            name = (os.stat(f"/proc/{pid}/ns/mnt").st_ino, status.st_dev, status.st_ino)
+        except OSError:
+            continue
+        if not view.is_host and name not in seen:
+            seen.add(name)
+            yield view

@@ -1,0 +1,170 @@
+"""Answering from a file in a directory that belongs to somebody else and is served by somebody else's server."""
+import errno
+import logging
+import os
+import stat
+from typing import List
+from typing import Optional
+
+from zope.interface import implementer
+
+from certbot_autowebroot import route
+from certbot_autowebroot.directories import Chain
+from certbot_autowebroot.directories import Held
+from certbot_autowebroot.directories import Refused
+from certbot_autowebroot.directories import Walk
+from certbot_autowebroot.directories import as_owner
+from certbot_autowebroot.directories import check_place
+from certbot_autowebroot.directories import describe
+from certbot_autowebroot.directories import read_file
+from certbot_autowebroot.directories import user
+from certbot_autowebroot.footprints import Footprint
+from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.journal import JournalError
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.views import View
+
+logger = logging.getLogger(__name__)
+
+#: Another client may make, or take away, the same directories in the same moment.
+_ATTEMPTS = 10
+
+
+@implementer(IResponder)
+class WebrootResponder:
+    """One file below one document root.
+
+    :param view: the file system as the server sees it.
+    :param place: where the server looks for the file.
+    :param journal: that of this run, the same for all of its responders.
+    """
+
+    def __init__(self, view: View, place: route.Directory, journal: Journal) -> None:
+        self._view = view
+        self._place = place
+        self._journal = journal
+        self._footprints: List[Footprint] = []
+        self._step = ""
+
+    def publish(self, content: bytes) -> None:
+        """Put the file there, with the directories that lack between the document root and it.
+
+        :raises PublishError: it cannot be put there; nothing of the attempt is left.
+        """
+        try:
+            self._publish(content)
+        except (Refused, JournalError) as error:
+            self.withdraw()
+            raise PublishError(str(error)) from error
+        except (OSError, ValueError) as error:
+            self.withdraw()
+            raise PublishError(f"{self._step}: {self._advice(error)}") from error
+        except BaseException:
+            self.withdraw()
+            raise
+
+    def withdraw(self) -> None:
+        """Remove the file, and each directory of ours that nobody needs any more. Never raises."""
+        footprints, self._footprints = self._footprints, []
+        self._journal.release(footprints)
+
+    def _publish(self, content: bytes) -> None:
+        *between, name = self._place.name.split("/")
+        if name in ("", ".", "..") or ".." in between:
+            raise Refused(f"{self._place} does not name a file below {self._place.root}. Nothing is put there.")
+        for attempt in range(_ATTEMPTS):
+            self._step = f"The document root {self._place.root} cannot be used"
+            walk = Walk(self._view)
+            chain = walk.to(self._place.root)
+            try:
+                check_place(chain)
+                for component in between:
+                    if component not in ("", "."):
+                        chain = self._enter(walk, chain, component)
+                        check_place(chain)
+                self._create(chain[-1], name, content)
+                return
+            except FileNotFoundError:
+                self.withdraw()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _enter(self, walk: Walk, chain: Chain, name: str) -> Chain:
+        here = chain[-1]
+        self._step = f"{here.child(name)} cannot be entered"
+        try:
+            return walk.enter(chain, name)
+        except FileNotFoundError:
+            pass
+        self._step = f"The directory {here.child(name)} cannot be made"
+        footprint = self._announce(here, name)
+        try:
+            as_owner(here, os.mkdir, name, 0o755, dir_fd=here.fd)
+        except FileExistsError:
+            self._forget(footprint)
+            return walk.enter(chain, name)
+        try:
+            made = walk.enter_directory(chain, name)
+        except NotADirectoryError:
+            raise Refused(f"{here.child(name)} was replaced while it was made, in a directory of {user(here.uid)}.") \
+                from None
+        if made[-1].uid not in (footprint.uid, here.uid):  # the latter where the mount says whose everything is (vfat)
+            raise Refused(f"{here.child(name)} was replaced while it was made, by a directory of "
+                          f"{user(made[-1].uid)}.")
+        self._journal.confirm(footprint, made[-1].key)
+        return made
+
+    def _create(self, directory: Held, name: str, content: bytes) -> None:
+        self._step = f"The file {directory.child(name)} cannot be written"
+        footprint = self._announce(directory, name, content)
+        try:
+            fd = as_owner(directory, os.open, name,
+                          os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
+                          dir_fd=directory.fd)
+        except FileExistsError:
+            self._forget(footprint)
+            self._use(directory, name, content)
+            return
+        try:
+            status = os.fstat(fd)
+            self._journal.confirm(footprint, (status.st_dev, status.st_ino))
+            # As the owner too: root would write into the reserve of a full disk and beyond the owner's quota.
+            as_owner(directory, _write, fd, content)
+        finally:
+            os.close(fd)
+
+    def _use(self, directory: Held, name: str, content: bytes) -> None:
+        """Make do with what is there already, if it says the same."""
+        status = os.lstat(name, dir_fd=directory.fd)
+        footprint = self._journal.share((status.st_dev, status.st_ino))
+        if footprint is not None:
+            self._footprints.append(footprint)
+        if not stat.S_ISREG(status.st_mode) or as_owner(directory, read_file, directory, name) != content:
+            raise Refused(f"{directory.child(name)} exists already: {describe(status)}, and not with the content that "
+                          "is needed. Please remove it.")
+        logger.debug("%s is there already, with the right content", directory.child(name))
+
+    def _announce(self, directory: Held, name: str, content: Optional[bytes] = None) -> Footprint:
+        owner = directory.uid if os.geteuid() == 0 else os.geteuid()
+        footprint = self._journal.announce(directory, name, owner, content)
+        self._footprints.append(footprint)
+        return footprint
+
+    def _forget(self, footprint: Footprint) -> None:
+        self._footprints.remove(footprint)
+        self._journal.forget(footprint)
+
+    def _advice(self, error: Exception) -> str:
+        code = getattr(error, "errno", None)
+        reason = getattr(error, "strerror", None) or str(error)
+        if code == errno.EROFS and not self._view.is_host:
+            return f"{reason} (for the server that runs in a container)."
+        if code in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+            return f"{reason}. You are {user(os.geteuid())}; root could."
+        return f"{reason}."
+
+
+def _write(fd: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(fd, content):]
