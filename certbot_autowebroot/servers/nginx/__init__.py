@@ -1,0 +1,137 @@
+"""nginx, and what is built from it under its name (OpenResty, Angie, Tengine).
+
+The configuration is read from the files of the running master, in its own view of the file system. ``nginx -T`` is
+never run: as root it makes log files and directories, changes their owners, binds and listens.
+"""
+import os
+import re
+import shlex
+import subprocess
+from typing import Dict
+from typing import List
+from typing import NamedTuple
+from typing import Sequence
+from typing import Tuple
+
+from zope.interface import implementer
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.nginx.evaluator import Evaluator
+from certbot_autowebroot.servers.nginx.parser import parse
+from certbot_autowebroot.views import View
+
+_NAMES = ("nginx", "openresty", "angie", "tengine", "nginx-debug")
+_TITLE = "nginx: master process "
+
+#: Where the packages of distributions and nginx's own build put configuration file and prefix.
+_COMMON = (("/etc/nginx/nginx.conf", "/usr/share/nginx"),
+           ("/usr/local/openresty/nginx/conf/nginx.conf", "/usr/local/openresty/nginx"),
+           ("/etc/angie/angie.conf", "/etc/angie"),
+           ("/usr/local/etc/nginx/nginx.conf", "/usr/local"),
+           ("/usr/local/nginx/conf/nginx.conf", "/usr/local/nginx"))
+
+
+class Built(NamedTuple):
+    """What was compiled in: the paths that count without ``-c`` and ``-p``."""
+
+    conf: str
+    prefix: str
+
+
+@implementer(IWebServer)
+class NginxServer:
+    """Answers from the configuration files of a running nginx, read once per process."""
+
+    name = "nginx"
+
+    def __init__(self) -> None:
+        self._evaluators: Dict[Tuple[int, int], Evaluator] = {}
+
+    def recognises(self, process: Process) -> bool:
+        """Whether the executable is an nginx."""
+        return process.name in _NAMES
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """Where the configuration on disk sends the request."""
+        master = _master(process)
+        key = (master.pid, master.start_time)
+        try:
+            if key not in self._evaluators:
+                self._evaluators[key] = _read(master)
+        except OSError as error:
+            return [Unknown(f"the files of nginx (pid {master.pid}) cannot be seen: {error}")]
+        return self._evaluators[key].destinations(request)
+
+
+def _master(process: Process) -> Process:
+    """The master of a worker: a worker's title does not hold the command line."""
+    while not process.argv[0].startswith(_TITLE):
+        parent = processes.process(process.parent)
+        if parent is None or parent.name != process.name:
+            break
+        process = parent
+    return process
+
+
+def options(argv: Sequence[str]) -> Dict[str, str]:
+    """The values of ``-c``, ``-p``, ``-e`` and ``-g`` on a command line, out of the title that nginx has put over it.
+
+    The title has lost the borders between arguments, so a ``-g`` with blanks in it ends where the next option begins.
+    """
+    title = argv[0] if argv else ""
+    words = list(argv) if not title.startswith(_TITLE) else title[len(_TITLE):].split()
+    found: Dict[str, str] = {}
+    option = ""
+    for word in words[1:]:
+        if re.fullmatch("-[cpeg].*", word, re.DOTALL) and not (option == "g" and not found[option]):
+            option = word[1]
+            found[option] = word[2:]
+        elif re.fullmatch("-[tTqvVhs?]+", word):
+            option = ""
+        elif option:
+            found[option] = f"{found[option]} {word}" if found[option] else word
+    return found
+
+
+def _read(master: Process) -> Evaluator:
+    given = options(master.argv)
+    view = master.view
+    built = _built(master, view, given)
+    prefix = os.path.join(master.cwd or "/", given.get("p") or built.prefix)
+    conf = os.path.join(prefix, given.get("c") or built.conf)
+    hostname = os.uname().nodename if view.is_host else ""
+    return Evaluator(parse(conf, view.read, view.glob, prefix, hostname))
+
+
+def _built(master: Process, view: View, given: Dict[str, str]) -> Built:
+    """The compiled-in paths."""
+    if os.path.isabs(given.get("c", "")) and given.get("p"):
+        return Built(given["c"], given["p"])
+    # Only what root runs already may be run by root: not a container's program, not another user's.
+    if view.is_host and master.uid in (0, os.geteuid()):
+        try:
+            arguments = dict(argument.partition("=")[::2] for argument in _configure_arguments(master))
+            prefix = arguments.get("--prefix", "/usr/local/nginx")
+            return Built(os.path.join(prefix, arguments.get("--conf-path", "conf/nginx.conf")), prefix)
+        except (OSError, ValueError, subprocess.SubprocessError):
+            pass
+    return next((Built(*pair) for pair in _COMMON if view.is_file(pair[0])), Built(*_COMMON[0]))
+
+
+def _configure_arguments(master: Process) -> List[str]:
+    """What ``nginx -V`` says of the running binary, even one that an upgrade has deleted. It touches nothing."""
+    fd = os.open(f"/proc/{master.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if processes.start_time_of(master.pid) != master.start_time:
+            raise ProcessLookupError(f"process {master.pid} has ended")
+        result = subprocess.run([f"/proc/self/fd/{fd}", "-V"], stdin=subprocess.DEVNULL, capture_output=True,
+                                pass_fds=(fd,), env={}, timeout=5, check=True)
+    finally:
+        os.close(fd)
+    _, _, line = result.stderr.decode(errors="replace").partition("configure arguments:")
+    return shlex.split(line)

@@ -1,0 +1,62 @@
+"""Where an nginx configuration sends a GET request: pure, a parsed configuration and a request in, destinations out.
+
+Where the way depends on something that only the running server knows, such as a User-Agent, both ways are walked, and
+a probe decides between their ends.
+"""
+from dataclasses import replace
+from typing import Dict
+from typing import List
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.nginx.index import Index
+from certbot_autowebroot.servers.nginx.parser import Configuration
+from certbot_autowebroot.servers.nginx.state import Guesses
+from certbot_autowebroot.servers.nginx.walk import Walk
+
+#: How many ways are walked where several things cannot be known.
+MAX_WALKS = 16
+
+
+class Evaluator:
+    """Answers questions about one configuration.
+
+    :param configuration: as :func:`~certbot_autowebroot.servers.nginx.parser.parse` gives it.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._problems = [Step(problem.text, problem.source) for problem in configuration.problems]
+        self._index = Index(configuration)
+
+    def destinations(self, request: Request) -> Sequence[Destination]:
+        """Where the request goes; alternatives, the likeliest first, never empty."""
+        found: Dict[Destination, Destination] = {}
+        pending: List[Tuple[bool, ...]] = [()]
+        walked = 0
+        while pending and walked < MAX_WALKS:
+            given = pending.pop()
+            walked += 1
+            guesses = Guesses(given)
+            for end in Walk(self._index, request, guesses).ends():
+                if guesses.allow(end):
+                    found.setdefault(replace(end, trail=()), end)
+            answers = tuple(guesses.answers)
+            # Each question that this walk was the first to ask has another answer too.
+            pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))]
+        alive: List[Destination] = [end for end in found.values() if not isinstance(end, (DeadEnd, Unknown))]
+        ends = alive or sorted(found.values(), key=lambda end: isinstance(end, DeadEnd))
+        return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
+
+    def _with_problems(self, end: Destination) -> Destination:
+        """Where a part of the configuration could not be used, that may be the very part that decides."""
+        if not self._problems:
+            return end
+        trail = (*self._problems[:3], *end.trail)
+        if isinstance(end, DeadEnd):
+            return Unknown(f"{end.reason}, as far as the configuration can be read", trail)
+        return replace(end, trail=trail)

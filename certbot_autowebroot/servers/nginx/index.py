@@ -1,0 +1,40 @@
+"""A configuration, indexed for questions."""
+import functools
+from typing import List
+from typing import Set
+
+from certbot_autowebroot.servers.nginx import upstreams
+from certbot_autowebroot.servers.nginx import variables
+from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.names import Listeners
+from certbot_autowebroot.servers.nginx.names import Server
+from certbot_autowebroot.servers.nginx.parser import Configuration
+from certbot_autowebroot.servers.nginx.parser import Directive
+from certbot_autowebroot.servers.nginx.parser import File
+
+
+class Index:
+    """What the evaluator looks up.
+
+    :ivar http: the ``http`` level.
+    :ivar listeners: from an address to its servers.
+    :ivar maps: by variable.
+    :ivar groups: the members of each ``upstream``.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        # nginx allows one http block; what it would refuse we read as one.
+        blocks = [directive for directive in configuration.directives if directive.name == "http"]
+        inside: List[Directive] = [directive for block in blocks for directive in block.block or ()]
+        self.http = Level(Directive("http", [], inside, File("", ""), 0), None)
+        own = self.http.own
+        self.listeners = Listeners(Server(directive, self.http, configuration.hostname)
+                                   for directive in own.get("server", ()))
+        self.maps = variables.maps(own.get("map", ()))
+        self.groups = upstreams.groups(own.get("upstream", ()))
+
+    @functools.cached_property
+    def assigned(self) -> Set[str]:
+        """The variables that are empty where nothing has set them."""
+        return variables.assigned(self.http.directive.block or ())

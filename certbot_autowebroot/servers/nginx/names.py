@@ -1,0 +1,197 @@
+"""Which server block gets a request: by address and port, then by name.
+
+Sources: "How nginx processes a request", "Server names", ngx_http_core_module "listen" and "server_name";
+``ngx_hash_add_key`` in src/core/ngx_hash.c for what happens to the second of two equal names.
+"""
+import ipaddress
+import re
+from typing import Dict
+from typing import Generic
+from typing import Iterable
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Set
+from typing import Tuple
+from typing import TypeVar
+
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.levels import Matches
+from certbot_autowebroot.servers.nginx.parser import Directive
+from certbot_autowebroot.servers.nginx.regexes import Regex
+
+Value = TypeVar("Value")
+
+
+class NameTable(Generic[Value]):
+    """Exact names, then wildcards in front, then behind; the longest of each. Server names and maps share it."""
+
+    def __init__(self) -> None:
+        self._taken: Set[str] = set()
+        self._exact: Dict[str, Value] = {}
+        self._front: Dict[str, Tuple[Value, bool]] = {}
+        self._behind: Dict[str, Value] = {}
+
+    def add(self, name: str, value: Value, wildcards: bool = True) -> None:
+        """Add a name; one that is taken already is ignored, as nginx does (it only warns)."""
+        name = name.lower()
+        if wildcards and len(name) > 1 and name.startswith("."):
+            # ".x" takes "x" too. Where "x" is taken, all of ".x" is ignored; where "*.x" is, "x" stays taken.
+            if name[1:] in self._taken:
+                return
+            self._taken.add(name[1:])
+            self._front.setdefault(name[1:], (value, True))
+        elif wildcards and len(name) > 2 and name.startswith("*."):
+            self._front.setdefault(name[2:], (value, False))
+        elif wildcards and len(name) > 2 and name.endswith(".*"):
+            self._behind.setdefault(name[:-2], value)
+        elif name not in self._taken:
+            self._taken.add(name)
+            self._exact[name] = value
+
+    def find(self, name: str) -> Optional[Value]:
+        """The value of the best name that matches."""
+        name = name.lower()
+        if name in self._exact:
+            return self._exact[name]
+        rest, bare = name, True
+        while rest:
+            found = self._front.get(rest)
+            if found is not None and (found[1] or not bare):
+                return found[0]
+            _, _, rest = rest.partition(".")
+            bare = False
+        head = name.rpartition(".")[0]
+        while head:
+            if head in self._behind:
+                return self._behind[head]
+            head = head.rpartition(".")[0]
+        return None
+
+
+class Server(Level):
+    """A ``server`` block."""
+
+    def __init__(self, directive: Directive, parent: Level, hostname: str) -> None:
+        super().__init__(directive, parent)
+        names = [name for found in self.own.get("server_name", ()) for name in found.args]
+        self.names = [hostname.lower() if name == "$hostname" and hostname else name for name in names] or [""]
+
+    @property
+    def first_name(self) -> str:
+        """What ``$server_name`` gives."""
+        name = self.names[0]
+        if name.startswith("~"):
+            return name
+        return name[1:].lower() if name.startswith(".") else name.lower()
+
+
+class Group:
+    """The servers that listen on one address and port.
+
+    :ivar default: the one for names that no other has.
+    :ivar tls: whether connections here begin with TLS.
+    """
+
+    def __init__(self, first: Server) -> None:
+        self.default = first
+        self.tls = False
+        self.dual_stack = False
+        self._servers: List[Server] = []
+        self._names: Optional[NameTable[Server]] = None
+        self._regexes: List[Tuple[Regex, Server]] = []
+
+    def add(self, server: Server, options: List[str]) -> None:
+        """Add a server with the parameters of its ``listen``."""
+        self._servers.append(server)
+        self.tls = self.tls or "ssl" in options or "quic" in options
+        self.dual_stack = self.dual_stack or "ipv6only=off" in options
+        if "default_server" in options or "default" in options:
+            self.default = server
+
+    def find(self, host: str, matches: Matches) -> Tuple[Server, str]:
+        """The server for a Host header, and the name by which it was found, empty for the default."""
+        if self._names is None:
+            self._names = self._table()
+        server = self._names.find(host)
+        if server is not None:
+            return server, host
+        for regex, server in self._regexes:
+            if matches(regex, host, server.directive.source):
+                return server, "~" + regex.text
+        return self.default, ""
+
+    def _table(self) -> NameTable[Server]:
+        table: NameTable[Server] = NameTable()
+        for server in self._servers:
+            for name in server.names:
+                if name.startswith("~"):
+                    self._regexes.append((Regex(name[1:], ignore_case=bool(re.search("[A-Z]", name))), server))
+                else:
+                    table.add(name, server)
+        return table
+
+
+class _Address(NamedTuple):
+    """What one ``listen`` names; ``host`` is empty for all addresses of a family."""
+
+    family: str
+    host: str
+    port: int
+
+
+class Listeners:
+    """All ``listen`` directives: from a local address and port to the servers there."""
+
+    def __init__(self, servers: Iterable[Server]) -> None:
+        self._groups: Dict[_Address, Group] = {}
+        for server in servers:
+            listens = [listen.args for listen in server.own.get("listen", ()) if listen.args] or [["80"]]
+            for text, *options in listens:
+                for address in _addresses(text):
+                    group = self._groups.setdefault(address, Group(server))
+                    group.add(server, options)
+
+    def at(self, endpoint: Endpoint) -> Optional[Group]:
+        """The servers that a connection to this local address and port reaches; None where there are none.
+
+        An exact address hides the wildcard. IPv4 reaches ``[::]`` only where it says ``ipv6only=off``.
+        """
+        if endpoint.is_unix:
+            return self._groups.get(_Address("unix", endpoint.host, 0))
+        address = ipaddress.ip_address(endpoint.host.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        family, port = str(address.version), endpoint.port
+        hosts = [(family, str(address)), (family, "")]
+        if family == "4":
+            hosts += [("6", str(ipaddress.IPv6Address(f"::ffff:{address}"))), ("6", "")]
+        for family, host in (*hosts, ("name", "")):
+            group = self._groups.get(_Address(family, host, port))
+            if group and (group.dual_stack or (family, host) != hosts[-1] or len(hosts) == 2):
+                return group
+        return None
+
+
+def _addresses(text: str) -> List[_Address]:
+    """What a ``listen`` parameter names; a host name, which only the running server has resolved, as any address."""
+    if text.startswith("unix:"):
+        return [_Address("unix", text, 0)]
+    match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>\d+)(?:-(?P<last>\d+))?", text)
+    if match is None:
+        host, first, last = text, 80, 80
+    else:
+        host, first, last = match["host"] or "*", int(match["first"]), int(match["last"] or match["first"])
+    if last - first > 65535:
+        return []
+    if host == "*":
+        family, host = "4", ""
+    else:
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+            family = str(address.version)
+            host = "" if address.is_unspecified else str(address)
+        except ValueError:
+            family, host = ("4", "127.0.0.1") if host == "localhost" else ("name", "")
+    return [_Address(family, host, port) for port in range(first, last + 1)]

@@ -1,0 +1,150 @@
+"""The rewrite phase: ``set``, ``if``, ``return``, ``rewrite``, ``break``.
+
+Sources: ngx_http_rewrite_module; src/http/ngx_http_script.c for what a rewrite leaves behind.
+"""
+from typing import List
+from typing import Union
+
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.names import Server
+from certbot_autowebroot.servers.nginx.parser import Directive
+from certbot_autowebroot.servers.nginx.regexes import Regex
+from certbot_autowebroot.servers.nginx.regexes import Unknowable
+from certbot_autowebroot.servers.nginx.state import Answer
+from certbot_autowebroot.servers.nginx.state import State
+from certbot_autowebroot.servers.nginx.state import Status
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_ABSOLUTE = ("http://", "https://", "$scheme")
+
+
+def run(state: State, level: Level) -> bool:
+    """Run the directives of one block; an ``if`` that holds becomes the level whose settings count.
+
+    :returns: false where a flag or ``break`` ended the phase.
+    :raises Answer: the request ends here.
+    :raises Status: likewise, with an error status.
+    """
+    for directive in level.directive.block or ():
+        name, args = directive.name, directive.args
+        if name == "set" and len(args) == 2:
+            state.assign(args[0], _value_or_unknown(state, args[1]))
+        elif name.startswith("set_") and args and args[0].startswith("$"):
+            # set_by_lua, set_md5 and their like: what they set only the running server knows.
+            state.assign(args[0], Unknowable(f"{args[0]}, which {name} sets"))
+        elif name == "if":
+            if _holds(state, directive):
+                state.trail.append(Step(str(directive), directive.source))
+                inside = Level(directive, level)
+                if not isinstance(level, Server):
+                    state.level = inside
+                if not run(state, inside):
+                    return False
+        elif name == "return" and args:
+            _return(state, directive)
+        elif name == "rewrite" and len(args) >= 2:
+            if not _rewrite(state, directive):
+                return False
+        elif name == "break":
+            if state.uri_changed:
+                state.matches_location = state.uri_changed = False
+            return False
+    return True
+
+
+def _value_or_unknown(state: State, text: str) -> Union[str, Unknowable]:
+    try:
+        return state.value(text)
+    except Unknowable as unknown:
+        return unknown
+
+
+def _return(state: State, directive: Directive) -> None:
+    first, *rest = directive.args
+    step = Step(str(directive), directive.source)
+    if not first.isdecimal():
+        raise state.redirect(state.value(first), 302, step)
+    status = int(first)
+    if status in _REDIRECTS and rest:
+        raise state.redirect(state.value(rest[0]), status, step)
+    if status < 400 or status == 444 or rest:
+        raise Answer(DeadEnd(f"{directive} answers", (*state.trail, step)))
+    raise Status(status, str(directive), directive.source)
+
+
+def _rewrite(state: State, directive: Directive) -> bool:
+    """One ``rewrite``. False where its flag ends the phase."""
+    pattern, replacement, *flags = directive.args
+    if not state.matches(Regex(pattern), state.uri, directive.source):
+        return True
+    flag = flags[0] if flags else ""
+    step = Step(str(directive), directive.source)
+    keep_args = not replacement.endswith("?")
+    if not keep_args:
+        replacement = replacement[:-1]
+    path, mark, query = replacement.partition("?")
+    path, query = state.value(path), state.value(query)
+    if keep_args and state.args:
+        query = query + "&" + state.args if mark else state.args
+    elif keep_args and not mark:
+        query = state.args
+    if flag in ("redirect", "permanent") or replacement.startswith(_ABSOLUTE):
+        raise state.redirect(path + ("?" + query if query or mark else ""), 301 if flag == "permanent" else 302, step)
+    if not path:
+        raise Status(500, f"{directive} leaves an empty path", directive.source)
+    state.trail.append(step)
+    state.uri, state.args = path, query
+    state.internal, state.original, state.uri_changed = True, False, True
+    if flag == "break":
+        state.matches_location = state.uri_changed = False
+    return flag not in ("last", "break")
+
+
+def _holds(state: State, directive: Directive) -> bool:
+    """Whether the condition of an ``if`` is true."""
+    words = _condition(directive.args)
+    question = f"if ({' '.join(words)})"
+    if len(words) == 2 and words[0].lstrip("!") in ("-f", "-d", "-e", "-x"):
+        return _exists(state, directive, words[0].lstrip("!"), words[1]) != words[0].startswith("!")
+    try:
+        value = state.value(words[0]) if words else ""
+        if len(words) == 1:
+            return value not in ("", "0")
+        if len(words) == 3 and words[1] in ("=", "!="):
+            return (value == state.value(words[2])) == (words[1] == "=")
+    except Unknowable as unknown:
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
+    if len(words) == 3 and words[1] in ("~", "~*", "!~", "!~*"):
+        regex = Regex(words[2], ignore_case=words[1].endswith("*"))
+        return state.matches(regex, value, directive.source) != words[1].startswith("!")
+    return state.guess(question, directive.source, likely=False)
+
+
+def _condition(args: List[str]) -> List[str]:
+    """The words between the parentheses."""
+    words = list(args)
+    if words and words[0].startswith("("):
+        words[0] = words[0][1:]
+    if words and words[-1].endswith(")"):
+        words[-1] = words[-1][:-1]
+    if words and not words[0]:
+        del words[0]
+    if words and not words[-1]:
+        del words[-1]
+    return words
+
+
+def _exists(state: State, directive: Directive, operator: str, text: str) -> bool:
+    """``-f`` and its like: a file named after the token exists once we have written it there, and no other does."""
+    question = f"{operator} {text}"
+    try:
+        path = state.value(text)
+    except Unknowable as unknown:
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
+    if state.request.token not in path:
+        return state.guess(f"{operator} {path}", directive.source, likely=operator == "-d")
+    if operator == "-x" or operator == "-d":
+        return False
+    return state.assume_file(path)

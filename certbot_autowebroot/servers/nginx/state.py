@@ -1,0 +1,315 @@
+"""What nginx keeps of one request on its way, and the values of variables at any moment of it."""
+from typing import Dict
+from typing import List
+from typing import Match
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+from typing import Union
+from urllib.parse import quote
+from urllib.parse import urljoin
+
+from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.nginx.index import Index
+from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.levels import Location
+from certbot_autowebroot.servers.nginx.names import Server
+from certbot_autowebroot.servers.nginx.parser import Directive
+from certbot_autowebroot.servers.nginx.regexes import Regex
+from certbot_autowebroot.servers.nginx.regexes import Unknowable
+from certbot_autowebroot.servers.nginx.variables import parts
+
+#: What a CA does not send: it has no cookies, no credentials, and wants no upgrade.
+_ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade", "remote_user", "content_type",
+                             "content_length"})
+
+
+class Answer(Exception):
+    """The request ends here."""
+
+    def __init__(self, destination: Destination) -> None:
+        super().__init__(destination)
+        self.destination = destination
+
+
+class Status(Exception):
+    """nginx answers with an error status, unless an ``error_page`` knows better."""
+
+    def __init__(self, status: int, reason: str, source: Optional[Source] = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.step = Step(reason, source)
+
+
+class Guesses:
+    """Answers to questions that only the running server can answer.
+
+    :param given: the answers to the first questions; later ones get the likely answer.
+    :ivar answers: all answers, in the order of the questions.
+    :ivar present: paths that were taken to exist, those that an answer of ours would be written to among them.
+    :ivar absent: paths that were taken not to exist.
+    """
+
+    def __init__(self, given: Sequence[bool]) -> None:
+        self._given = given
+        self._known: Dict[str, bool] = {}
+        self.answers: List[bool] = []
+        self.present: Set[str] = set()
+        self.absent: Set[str] = set()
+
+    def answer(self, question: str, likely: bool) -> bool:
+        """The same question gets the same answer each time."""
+        if question not in self._known:
+            number = len(self.answers)
+            self._known[question] = self._given[number] if number < len(self._given) else likely
+            self.answers.append(self._known[question])
+        return self._known[question]
+
+    def allow(self, end: Destination) -> bool:
+        """Whether an end goes with what was taken for granted on the way: a file that we write does exist."""
+        if not isinstance(end, Directory):
+            return True
+        path = _plain(str(end))
+        return path not in self.absent and self.present <= {path}
+
+
+class State:
+    """One request.
+
+    :ivar level: the level whose settings count now.
+    :ivar uri: the current path, decoded; rewrites change it.
+    :ivar original: whether the path is still the one of the request line.
+    :ivar matches_location: false after ``rewrite … break``: the path no longer begins with the location's prefix.
+    :ivar uri_changed: whether a location has to be chosen anew.
+    :ivar internal: whether a rewrite or an internal redirect brought it where it is.
+    :ivar trail: the steps so far.
+    """
+
+    server: Server
+    level: Level
+
+    def __init__(self, index: Index, request: Request, guesses: Guesses) -> None:
+        self.index = index
+        self.request = request
+        self.guesses = guesses
+        self.host = f"[{request.host}]" if ":" in request.host else request.host.lower().rstrip(".")
+        self.uri = request.path
+        self.args = request.query
+        self.original = True
+        self.matches_location = True
+        self.uri_changed = False
+        self.internal = False
+        self.trail: List[Step] = []
+        self._captures: Optional[Match[str]] = None
+        self._values: Dict[str, Union[str, Unknowable]] = {}
+
+    # -- texts and variables --
+
+    def value(self, text: str) -> str:
+        """The text with its variables replaced.
+
+        :raises Unknowable: it has one that only the running server knows.
+        """
+        pieces: List[str] = []
+        captures = self._captures
+        read_captures = False
+        for part in parts(text):
+            if part.variable:
+                pieces.append(self.variable(part.variable))
+            elif part.capture:
+                pieces.append(self._capture(part.capture))
+                read_captures = True
+            else:
+                pieces.append(part.literal)
+            if read_captures and self._captures is not captures:
+                raise Unknowable(f"{text}, for a map changes the captures in the middle")
+            captures = self._captures
+        return "".join(pieces)
+
+    def assign(self, name: str, value: Union[str, Unknowable]) -> None:
+        """What ``set`` does."""
+        name = name.lstrip("$").lower()
+        if name in ("args", "query_string"):
+            if isinstance(value, Unknowable):
+                raise value
+            self.args = value
+        else:
+            self._values[name] = value
+
+    def variable(self, name: str) -> str:
+        """The value of ``$name``."""
+        found = self._values.get(name)
+        if isinstance(found, Unknowable):
+            raise found
+        if found is not None:
+            return found
+        if name in self.index.maps:
+            return self._mapped(name)
+        known = self._built_in(name)
+        if known is not None:
+            return known
+        if name in self.index.assigned:
+            return ""
+        raise Unknowable(f"${name}")
+
+    def matches(self, regex: Regex, subject: str, source: Source) -> bool:
+        """Match, and keep the captures as nginx does: a match without groups empties them, no match leaves them."""
+        try:
+            match = regex.search(subject)
+        except Unknowable as unknown:
+            return self.guess(f"{unknown} matches {subject}", source, likely=False)
+        if match is None:
+            return False
+        self._captures = match
+        for name, value in match.groupdict().items():
+            self._values[name.lower()] = value or ""
+        return True
+
+    def guess(self, question: str, source: Optional[Source], likely: bool) -> bool:
+        """Take an answer for granted that we cannot know, and say so in the trail."""
+        answer = self.guesses.answer(question, likely)
+        self.trail.append(Step(f"{question}: cannot be known here, taken as {'true' if answer else 'false'}", source))
+        return answer
+
+    def assume_file(self, path: str) -> bool:
+        """Take a file of ours for granted at this path, or for absent: the end of the way must agree."""
+        answer = self.guesses.answer(f"file {path}", likely=True)
+        (self.guesses.present if answer else self.guesses.absent).add(_plain(path))
+        return answer
+
+    def _capture(self, number: int) -> str:
+        if self._captures is None or number > self._captures.re.groups:
+            return ""
+        return self._captures[number] or ""
+
+    def _mapped(self, name: str) -> str:
+        found = self.index.maps[name]
+        value = self.value(found.source)
+        text = found.find(value[:-1] if found.hostnames and value.endswith(".") else value)
+        if text is None and value:
+            text = next((result for regex, result, source in found.regexes if self.matches(regex, value, source)), None)
+        result = self.value(found.default if text is None else text)
+        if not found.volatile:
+            self._values[name] = result
+        return result
+
+    def _built_in(self, name: str) -> Optional[str]:
+        request = self.request
+        if name in ("host", "http_host"):
+            return self.host or self.server.first_name
+        if name in ("uri", "document_uri"):
+            return self.uri
+        if name == "request_uri":
+            return quote(request.path, safe="/!$&'()*+,;=:@~-._") + (f"?{request.query}" if request.query else "")
+        if name == "scheme":
+            return request.scheme
+        if name == "https":
+            return "on" if request.scheme == "https" else ""
+        if name == "request_method":
+            return "GET"
+        if name in ("args", "query_string"):
+            return self.args
+        if name == "is_args":
+            return "?" if self.args else ""
+        if name.startswith("arg_"):
+            pairs = [pair.partition("=") for pair in self.args.split("&")]
+            return next((value for key, _, value in pairs if key.lower() == name[4:]), "")
+        if name == "server_name":
+            return self.server.first_name
+        if name == "server_addr" and not request.endpoint.is_unix:
+            return request.endpoint.host
+        if name == "server_port" and not request.endpoint.is_unix:
+            return str(request.endpoint.port)
+        if name == "document_root":
+            return self.root()[0]
+        if name == "request_filename":
+            return self.file()[1]
+        if name == "hostname":
+            return self.index.configuration.hostname or None
+        if name == "ssl_server_name":
+            return request.host if request.scheme == "https" else ""
+        return "" if name in _ABSENT_HEADERS or name.startswith("cookie_") else None
+
+    # -- files --
+
+    def root(self) -> Tuple[str, Optional[Directive], Optional[Location]]:
+        """The value of ``root`` or ``alias``, the directive, and for ``alias`` the location that it stands in."""
+        found = self.level.nearest("root", "alias")
+        directive = found[-1] if found else None
+        text = self.value(directive.args[0]) if directive and directive.args else "html"
+        base = text if text.startswith("/") else f"{self.index.configuration.prefix.rstrip('/')}/{text}"
+        if directive is None or directive.name == "root":
+            return base[:-1] if base.endswith("/") else base, directive, None
+        return base, directive, _location(self.level, directive)
+
+    def file(self, uri: Optional[str] = None) -> Tuple[str, str]:
+        """The base directory, and the path of the file that belongs to a URI (``ngx_http_map_uri_to_path``).
+
+        :param uri: the current one where it is not given.
+        :raises Status: nginx refuses ``alias`` once a rewrite has changed the path.
+        """
+        uri = self.uri if uri is None else uri
+        base, directive, location = self.root()
+        if directive is None or location is None:
+            return base, base + uri
+        if not self.matches_location:
+            raise Status(500, "alias does not go with a rewritten path", directive.source)
+        return base, base if location.regex else base + uri[len(location.name):]
+
+    def opened(self, base: str, path: str) -> Destination:
+        """The end at a file: a directory for the answer if the file is named after the token."""
+        base, path = _plain(base), _plain(path)
+        directive = self.root()[1]
+        self.trail.append(Step(str(directive), directive.source) if directive else Step("root html (the default)"))
+        head, _, last = path.rpartition("/")
+        if self.request.token not in last or self.request.token in head:
+            return DeadEnd(f"the server opens {path}, which is not named after the token", tuple(self.trail))
+        below = base.rstrip("/") + "/"
+        root = base if path.startswith(below) else head or "/"
+        return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], tuple(self.trail))
+
+    # -- redirects --
+
+    def redirect(self, url: str, status: int, step: Step) -> Answer:
+        """The redirect as nginx writes it: what begins with a slash gets scheme, name and port."""
+        trail = (*self.trail, step)
+        if url.startswith("/"):
+            url = self._origin() + url
+        elif "://" not in url:
+            url = urljoin(f"{self._origin()}{self.request.path}", url)
+        return Answer(Redirect(url, status, trail))
+
+    def _origin(self) -> str:
+        request = self.request
+        port = request.endpoint.port
+        host = self.host or self.server.first_name
+        relative = self.level.setting("absolute_redirect") == "off"
+        if self.level.setting("server_name_in_redirect") == "on" and not relative:
+            host = self.server.first_name
+        # A relative one is resolved by the CA, which came to one of its own ports whatever the one here.
+        implied = relative or port in (0, CA_PORTS[request.scheme]) or self.level.setting("port_in_redirect") == "off"
+        return f"{request.scheme}://{host}" + ("" if implied else f":{port}")
+
+
+def _location(level: Optional[Level], directive: Directive) -> Optional[Location]:
+    """The location in whose very block a directive stands, or the next one further out."""
+    while level is not None and directive not in level.own.get(directive.name, ()):
+        level = level.parent
+    while level is not None and not isinstance(level, Location):
+        level = level.parent
+    return level
+
+
+def _plain(path: str) -> str:
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path
