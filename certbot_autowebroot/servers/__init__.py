@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 BUILT_IN = (
     "nginx:NginxServer",
     "apache:ApacheServer",
+    "lighttpd:LighttpdServer",
     "static:StaticServer",
     "guess:AnyProgram",
 )

@@ -22,7 +22,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers.static import below
+from certbot_autowebroot.servers.paths import below
 
 #: Each costs a probe.
 MAX_GUESSES = 8

@@ -22,6 +22,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.paths import below
 
 
 @dataclass(frozen=True)
@@ -182,11 +183,6 @@ def _parsed(program: StaticProgram, args: Sequence[str]) -> Tuple[List[str], Lis
         elif not arg.startswith("-"):
             positional.append(arg)
     return told, positional
-
-
-def below(path: str) -> str:
-    """The path of a request as a name below a document root; ``..`` does not lead out of it."""
-    return posixpath.normpath("/" + path).lstrip("/")
 
 
 @implementer(IWebServer)

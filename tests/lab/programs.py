@@ -1,14 +1,26 @@
 """Any program that serves HTTP in the foreground, and directories whose files say where they lie."""
+import http.client
+import http.server
 import os
+import posixpath
+import socket
+import socketserver
 import subprocess
+import threading
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 from typing import Type
 
 from certbot_autowebroot import processes
-from tests.lab.ports import fetch
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Upstream
 from tests.lab.ports import wait_for_port
 
 CHALLENGES = ".well-known/acme-challenge"
@@ -75,15 +87,121 @@ class Program:
         """What it printed."""
         return self.cwd.parent / f"{self.cwd.name}.log"
 
-    def get(self, host: str, path: str) -> "tuple[int, str]":
-        """Status and body of one request to it, without redirects."""
-        status, body = fetch(self.address, self.port, host, path)
-        return status, body.decode(errors="replace")
+    def get(self, request: Request) -> "Answer":
+        """What it answers to this request; redirects are not followed."""
+        return get(self.address, self.port, request)
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    body: str
+    location: str
+
+
+def get(address: str, port: int, request: Request) -> Answer:
+    """One GET as a CA makes it: the Host header has no port. Status 0 for a connection that was just closed."""
+    connection = http.client.HTTPConnection(address, port, timeout=5)
+    try:
+        target = request.path + (f"?{request.query}" if request.query else "")
+        connection.request("GET", target, headers={"Host": request.host, "Accept-Encoding": "identity"})
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode(errors="replace"), response.headers.get("Location", ""))
+    except http.client.RemoteDisconnected:
+        return Answer(0, "", "")
+    finally:
+        connection.close()
 
 
 def plant(token: str, *directories: "os.PathLike[str]", below: str = CHALLENGES) -> None:
-    """Put a challenge file into each directory; its body is the directory, so that an answer tells where it lay."""
+    """Put a challenge file into each directory; its body is its own path, so that an answer tells where it lay."""
     for directory in directories:
-        folder = Path(directory) / below
+        folder = Path(directory, below)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / token).write_text(os.fspath(directory))
+        (folder / token).write_text(str(folder / token))
+
+
+class Echo:
+    """An upstream that tells what it was asked: its own endpoint, the Host header, the path.
+
+    :param addresses: ``127.0.0.1:8001``, or the path of a unix socket.
+    """
+
+    def __init__(self, *addresses: str) -> None:
+        self._servers = [_EchoServer(address) for address in addresses]
+
+    def __enter__(self) -> "Echo":
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+
+class _EchoServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address: str) -> None:
+        self.endpoint = f"unix:{address}" if address.startswith("/") else address
+        host, _, port = address.rpartition(":")
+        if address.startswith("/"):
+            self.address_family = socket.AF_UNIX
+            Path(address).unlink(missing_ok=True)
+            super().__init__(address, _EchoHandler)  # type: ignore[arg-type]
+            Path(address).chmod(0o666)
+        else:
+            super().__init__((host, int(port)), _EchoHandler)
+
+
+class _EchoHandler(http.server.BaseHTTPRequestHandler):
+    server: _EchoServer
+
+    def do_GET(self) -> None:
+        body = f"{self.server.endpoint} {self.headers['Host']} {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "a client"
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+def brief(destination: Destination, place: "os.PathLike[str]") -> str:
+    """A destination in a few words, for tables: directories below ``place``, files other than the usual in full."""
+    if isinstance(destination, Directory):
+        usual = posixpath.dirname(destination.name) == CHALLENGES
+        return posixpath.relpath(destination.root, place) + ("" if usual else f" {destination.name[:-43]}*")
+    if isinstance(destination, Redirect):
+        return f"{destination.status} {destination.url}"
+    if isinstance(destination, Upstream):
+        members = ",".join(map(str, destination.members)).replace(os.fspath(place), "")
+        return f"to {members} {destination.host} {destination.path}"
+    return "dead end" if isinstance(destination, DeadEnd) else "unknown"
+
+
+def assert_true(destination: Destination, answer: Answer) -> None:
+    """What we say of a request is what the real server answered to it.
+
+    Every file that could be meant has been :func:`plant`-ed, and every upstream is an :class:`Echo`.
+    """
+    if isinstance(destination, Directory):
+        assert (answer.status, answer.body) == (200, str(destination))
+    elif isinstance(destination, Redirect):
+        assert (answer.status, answer.location) == (destination.status, destination.url)
+    elif isinstance(destination, Upstream):
+        said = [f"{member} {destination.host} {destination.path}" for member in destination.members]
+        assert answer.status == 200
+        assert answer.body in said
+    else:
+        assert isinstance(destination, DeadEnd), destination
+        assert answer.status >= 400 or not answer.body.startswith("/"), answer

@@ -1,0 +1,351 @@
+"""lighttpd: what we say of a request is what the real server does with it."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.lighttpd import LighttpdServer
+from certbot_autowebroot.servers.lighttpd import config
+from certbot_autowebroot.servers.lighttpd import evaluate
+from tests.lab.lighttpd import Lighttpd
+from tests.lab.programs import CHALLENGES
+from tests.lab.programs import Echo
+from tests.lab.programs import assert_true
+from tests.lab.programs import brief
+from tests.lab.programs import get
+from tests.lab.programs import plant
+
+TOKEN = "A" * 43
+W = f"/{CHALLENGES}/"
+URL = W + TOKEN
+PLACES = ("main", "one", "two", "vhosts/www.sample.com/htdocs", "vhosts/default/htdocs", "ev/sample.com/www",
+          "ev/com/s", "relative", "one/sub", "main/sub", "caps/ann")
+
+
+@pytest.fixture(scope="module")
+def place():
+    path = Path(tempfile.mkdtemp(prefix="lighttpd-lab-"))
+    path.chmod(0o755)
+    plant(TOKEN, *(path / name for name in PLACES))
+    plant(TOKEN, *(path / name for name in PLACES), below="")
+    plant(TOKEN, path / "one", below="acme-challenge")
+    plant(TOKEN, path / "main/sub", below="acme-challenge")
+    plant("x" + TOKEN, path, below="")
+    (path / "conf.d").mkdir()
+    (path / "conf.d" / "10-a.conf").write_text(f'$HTTP["host"] == "a" {{ server.document-root = "{path}/one" }}')
+    (path / "conf.d" / "20-b.conf").write_text(f'$HTTP["host"] == "b" {{ server.document-root = "{path}/two" }}')
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
+        yield path
+    shutil.rmtree(path)
+
+
+PROXY = 'proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001)))'
+ROOT = 'server.document-root = "{dir}/main"\n'
+#: Configuration, and what becomes of the request for each host (``host/path`` where the path is another).
+CASES = {
+    "the document root": (ROOT, {"x": "main"}),
+    "hosts: == != =~ !~": (ROOT + """
+        $HTTP["host"] == "eq" { server.document-root = "{dir}/one" }
+        $HTTP["host"] =~ "^re\\." { server.document-root = "{dir}/two" }
+        $HTTP["host"] !~ "^(eq|re|x)" { server.document-root = "{dir}/relative" }
+    """, {"eq": "one", "re.x": "two", "x": "main", "other": "relative"}),
+    "a later block wins, a later line at the top does not": (ROOT + """
+        $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
+        $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
+        server.port = 80
+    """, {"a": "two", "b": "main"}),
+    "the same condition again is the first one's place": (ROOT + """
+        $HTTP["host"] == "a" { server.tag = "x" }
+        $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
+        $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
+    """, {"a": "two"}),
+    "else branches": (ROOT + """
+        $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
+        else $HTTP["host"] =~ "^[ab]$" { server.document-root = "{dir}/two" }
+        else { server.document-root = "{dir}/relative" }
+    """, {"a": "one", "b": "two", "c": "relative"}),
+    "nested": (ROOT + """
+        $HTTP["host"] == "a" {
+            $HTTP["url"] =~ "^/\\.well-known/" { server.document-root = "{dir}/one" }
+            else $HTTP["scheme"] == "http" { server.document-root = "{dir}/two" }
+        }
+    """, {"a": "one", "b": "main", f"a/{TOKEN}": "two *"}),
+    "prefix and suffix conditions": (ROOT + """
+        $HTTP["host"] =^ "pre" { server.document-root = "{dir}/one" }
+        $HTTP["host"] =$ ".post" { server.document-root = "{dir}/two" }
+    """, {"prefix": "one", "x.post": "two", "x": "main"}),
+    "variables and sums": ("""
+        var.base = "{dir}"
+        var.name = "one"
+        server.document-root = var.base + "/" + var.name
+        $HTTP["host"] == "a" { server.document-root += "/sub" }
+        $HTTP["host"] == "b" { var.name = "two" server.document-root = var.base + "/" + var.name }
+    """, {"x": "one", "a": "one/sub", "b": "two"}),
+    "comments, escapes, one line": (ROOT + r"""
+        # $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
+        server.tag = "a \" } # \" b" $HTTP["host"] == "b" { server.document-root = "{dir}/two" } # end
+    """, {"a": "main", "b": "two"}),
+    "include": (ROOT + 'include "conf.d/*.conf"\ninclude "conf.d/none*.conf"', {"a": "one", "b": "two", "c": "main"}),
+    "global": ('$HTTP["host"] == "a" { global { server.document-root = "{dir}/one" } }', {"a": "one", "b": "one"}),
+    "relative document root": ('server.document-root = "relative"', {"x": "dead end"}),
+    "alias": (ROOT + """
+        alias.url = ("/.well-known/acme-challenge/" => "{dir}/one/")
+        $HTTP["host"] == "b" { alias.url = ("/.well-known" => "{dir}/one") }
+        $HTTP["host"] == "c" { alias.url = ("/.well-known/acme-challenge/" => "{dir}/x") }
+        $HTTP["host"] == "d" { alias.url += ("/.well" => "{dir}/two") }
+        $HTTP["host"] == "e" { alias.url = ("/.well-known/acme-challenge" => "{dir}/one",
+                                           "/.well-known/" => "{dir}/two/") }
+    """, {"a": "one *", "b": "one acme-challenge/*", "c": ". x*", "d": "one *", "e": "one *"}),
+    "simple-vhost": (ROOT + """
+        simple-vhost.server-root = "{dir}/vhosts/"
+        simple-vhost.document-root = "/htdocs/"
+        simple-vhost.default-host = "default"
+        $HTTP["host"] == "none" { simple-vhost.default-host = "gone" }
+    """, {"www.sample.com": "vhosts/www.sample.com/htdocs", "x": "vhosts/default/htdocs", "none": "main"}),
+    "evhost": (ROOT + """
+        evhost.path-pattern = "{dir}/ev/%0/%3/"
+        $HTTP["host"] =~ "^s" { evhost.path-pattern = "{dir}/ev/%1/%{2.1}" }
+    """, {"www.sample.com": "ev/sample.com/www", "x.other.com": "main", "sample.com": "ev/com/s"}),
+    "rewrite-once": (ROOT + """
+        url.rewrite-once = ("^/\\.well-known/acme-challenge/(.*)" => "/sub/.well-known/acme-challenge/$1",
+                            "^/sub" => "/x")
+        $HTTP["host"] =~ "^(\\w+)\\.users$" { url.rewrite-once = ("^(.*)$" => "/../caps/%1$1") }
+        $HTTP["host"] == "b" { url.rewrite-once = ("^/\\.well-known" => "", "^/(.*)" => "/index.php/$1") }
+        $HTTP["host"] == "c" { url.rewrite-once = ("^/(.*)" => "/index.php?$1") }
+        $HTTP["host"] == "d" { url.rewrite-once = ("^(/.well.*)" => "/sub$1${qsa}") }
+    """, {"a": "main sub/.well-known/acme-challenge/*", "b": "main", "c": "dead end",
+          "d": "main sub/.well-known/acme-challenge/*"}),
+    "rewrite-repeat": (ROOT + """
+        url.rewrite-repeat = ("^/\\.well-known(.*)" => "/second$1", "^/second(.*)" => "/sub/.well-known$1")
+        $HTTP["host"] == "b" { url.rewrite-repeat = ("^(.*)" => "/x$1") }
+        $HTTP["host"] == "c" { url.rewrite-once = ("^/second/(.*)" => "/sub/$1") }
+    """, {"a": "main sub/.well-known/acme-challenge/*", "b": "dead end", "c": "main"}),
+    "rewrite-if-not-file leaves a file alone": (ROOT + 'url.rewrite-if-not-file = ("" => "/index.php")', {"a": "main"}),
+    "a rewritten url meets other conditions": (ROOT + """
+        url.rewrite-once = ("^/\\.well-known/(.*)" => "/else/.well-known/$1")
+        $HTTP["url"] =~ "^/else" { alias.url = ("/else" => "{dir}/one") }
+    """, {"a": "one"}),
+    "redirects": (ROOT + """
+        $HTTP["host"] =~ "^(www\\.)?(.*)\\.com$" { url.redirect = ("^/(.*)" => "https://%2.org/$1") }
+        $HTTP["host"] == "b" { url.redirect = ("" => "https://${url.authority}${url.path}${qsa}")
+                               url.redirect-code = 308 }
+        $HTTP["host"] == "c" { url.redirect = ("^/\\.well-known/" => "", "" => "https://c/") }
+        $HTTP["host"] == "d" { $HTTP["url"] !~ "^/\\.well-known/" { url.redirect = ("" => "https://d/") } }
+    """, {"www.sample.com": f"301 https://sample.org{URL}", "b": f"308 https://b{URL}", "c": "main", "d": "main",
+          "d/other": "301 https://d/", "b/other?q=1": "308 https://b/other?q=1"}),
+    "access": (ROOT + """
+        url.access-deny = ("~", ".inc")
+        $HTTP["host"] == "b" { url.access-deny = ("") }
+        $HTTP["url"] =~ "/\\." { $HTTP["host"] == "c" { url.access-deny = ("") } }
+        $HTTP["host"] == "d" { url.access-allow = (".html") }
+        $HTTP["host"] == "e" { url.access-allow = ("A") url.access-deny = ("") }
+    """, {"a": "main", "b": "dead end", "c": "dead end", "d": "dead end", "e": "main"}),
+    "proxies": (ROOT + """
+        var.one = ("host" => "127.0.0.1", "port" => 8001)
+        var.two = ("port" => 8002, "host" => "127.0.0.1")
+        $HTTP["host"] == "a" { proxy.server = ("" => (var.one)) }
+        $HTTP["host"] == "b" { proxy.server = ("" => (var.one, var.two)) }
+        $HTTP["host"] == "c" { proxy.server = ("" => (("host" => "{dir}/echo.sock"))) }
+        $HTTP["host"] == "d" { $HTTP["url"] !~ "^/\\.well-known/" { proxy.server = ("" => (var.one)) } }
+        $HTTP["host"] == "e" { proxy.server = ("/.well" => (var.one), "/.well-known" => (var.two)) }
+        $HTTP["host"] == "f" { proxy.server = (".php" => (var.one)) }
+        $HTTP["host"] == "g" { proxy.server = ("/" => (var.one))
+            proxy.header = ("map-urlpath" => ("/.well-known" => "/wk"), "map-host-request" => ("-" => "inner")) }
+    """, {"a": f"to 127.0.0.1:8001 a {URL}", "b": f"to 127.0.0.1:8001,127.0.0.1:8002 b {URL}",
+          "c": f"to unix:/echo.sock c {URL}", "d": "main", "e": f"to 127.0.0.1:8001 e {URL}", "f": "main",
+          "g": f"to 127.0.0.1:8001 inner /wk/acme-challenge/{TOKEN}"}),
+    "sockets": (ROOT + """
+        server.bind = "203.0.113.10"
+        $SERVER["socket"] == "127.0.0.1" { server.document-root = "{dir}/one" }
+        $SERVER["socket"] == "203.0.113.11:80" { server.document-root = "{dir}/two" }
+        $SERVER["socket"] == "[::]:80" { $HTTP["host"] == "a" { server.document-root = "{dir}/one/sub" } }
+    """, {"a": "one", "a@203.0.113.10": "main", "a@203.0.113.11": "two", "a@2001:db8::10": "one/sub",
+          "b@2001:db8::10": "main"}),
+    "sockets of all addresses": (ROOT + """
+        $SERVER["socket"] == ":80" { server.document-root = "{dir}/one" }
+        $SERVER["socket"] != "[::]:80" { $HTTP["host"] == "b" { server.document-root = "{dir}/two" } }
+    """, {"a@203.0.113.10": "one", "b@203.0.113.11": "two"}),
+    "cgi for everything": (ROOT + 'cgi.assign = ("" => "/bin/true")', {"a": "dead end"}),
+    "server.tag is nothing": (ROOT + 'server.tag = "x" + 1 + "y"', {"a": "main"}),
+    "Debian's scripts": (ROOT + 'server.port = 80\ninclude_shell "/usr/share/lighttpd/use-ipv6.pl " + server.port\n'
+                         'include_shell "/usr/share/lighttpd/create-mime.conf.pl"', {"a": "main"}),
+}
+
+
+def request_for(key):
+    key, _, address = key.partition("@")
+    host, slash, path = key.partition("/")
+    path, _, query = (slash + path or URL).partition("?")
+    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
+
+
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_the_real_server_agrees(place, text, expected):
+    """Each request ends where we say, and the real server's answer is the one from there."""
+    with Lighttpd(place, text) as server:
+        ours = LighttpdServer()
+        assert ours.recognises(server.process)
+        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
+        assert {key: brief(found[0], place) for key, found in said.items()} == expected
+        for key, found in said.items():
+            assert len(found) == 1
+            request = request_for(key)
+            assert_true(found[0], get(request.endpoint.host, 80, request))
+
+
+@pytest.mark.parametrize("modules, text, expected", [
+    (["mod_access"], ROOT + 'alias.url = ("/" => "{dir}/one/")', "main"),
+    (["mod_redirect", "mod_access"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "301 https://x/"),
+    (["mod_access", "mod_redirect"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "dead end"),
+    (["mod_proxy", "mod_redirect"], f'url.redirect = ("" => "https://x/") {PROXY}', "301 https://x/"),
+    (["mod_proxy", "mod_access"], f'url.access-deny = ("") {PROXY}', "dead end"),
+    (["mod_cgi", "mod_proxy"], f'cgi.assign = ("" => "/bin/true") {PROXY}', f"to 127.0.0.1:8001 x {URL}"),
+    (["mod_evhost", "mod_simple_vhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
+     'evhost.path-pattern = "{dir}/two"', "one"),
+    (["mod_simple_vhost", "mod_evhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
+     'evhost.path-pattern = "{dir}/two"', "two"),
+    (["mod_redirect", "mod_rewrite"], 'url.redirect = ("^/x" => "https://x/") url.rewrite-once = ("^/(.*)" => "/x")',
+     "301 https://x/"),
+], ids=["not loaded", "redirect, access", "access, redirect", "proxy, redirect", "proxy, access", "cgi, proxy",
+        "evhost, simple", "simple, evhost", "rewrite is first"])
+def test_the_order_of_the_modules_decides(place, modules, text, expected):
+    """server.modules says who comes first, and a setting of a module that is not there is nothing."""
+    with Lighttpd(place, ROOT * ("document-root" not in text) + text, modules=modules) as server:
+        [found] = LighttpdServer().ask(server.process, request_for("x"))
+        assert brief(found, place) == expected
+        assert_true(found, server.get(request_for("x")))
+
+
+def test_who_the_client_is(place):
+    """The CA's address is not ours: both ends are named, the one for everybody first, and marked."""
+    text = ROOT + '''
+        $HTTP["remoteip"] == "127.0.0.0/8" { server.document-root = "{dir}/one" }
+        $HTTP["host"] == "b" { $HTTP["remoteip"] != "127.0.0.1" { url.access-deny = ("") } }
+        $HTTP["host"] == "c" { $HTTP["useragent"] =~ "curl" { server.tag = "x" } }
+    '''
+    with Lighttpd(place, text) as server:
+        said = {host: LighttpdServer().ask(server.process, request_for(host)) for host in "ab"}
+        assert [brief(d, place) for d in said["a"]] == ["main", "one"]
+        assert [brief(d, place) for d in said["b"]] == ["dead end", "main", "one"]
+        assert all(d.depends_on_client for d in said["a"])
+        assert_true(said["a"][1], server.get(request_for("a")))
+
+
+def test_a_condition_that_changes_nothing_marks_nothing():
+    """Both ways lead to the same directory."""
+    found = said('server.document-root = "/a" $HTTP["useragent"] =~ "curl" { server.tag = "x" server.x = "y" }')
+    assert [(d.root, d.depends_on_client) for d in found] == [("/a", False)]
+
+
+def test_a_password():
+    """The directory is known; who may have the file is another question."""
+    [found] = said('server.modules = ("mod_auth") server.document-root = "/a" '
+                   'auth.require = ("/" => ("method" => "x"))')
+    assert (found.root, found.depends_on_client) == ("/a", True)
+
+
+def said(text, host="www.sample.com", files=None):
+    """What we say of a configuration that no server runs."""
+    content = {"/etc/lighttpd/lighttpd.conf": text.encode(), **(files or {})}
+
+    def read(path):
+        if path not in content:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return content[path]
+    parsed = config.parse("/etc/lighttpd/lighttpd.conf", config.Files(read, lambda path: [path], {"HOME": "/home/a"}))
+    return evaluate.destinations(parsed, request_for(host), lambda path: True)
+
+
+def test_the_trail_names_the_lines():
+    """The condition and the directive that decide, each with its file and line."""
+    [found] = said('server.document-root = "/a"\n\n$HTTP["host"] =~ "www" {\n  server.document-root = "/b"\n}\n')
+    assert [(step.text, step.source) for step in found.trail] == [
+        ('$HTTP["host"] =~ "www"', Source("/etc/lighttpd/lighttpd.conf", 3)),
+        ('server.document-root = "/b"', Source("/etc/lighttpd/lighttpd.conf", 4))]
+
+
+@pytest.mark.parametrize("text, reason", [
+    ('include_shell "cat /etc/x.conf"', "cat /etc/x.conf"),
+    ('include "gone.conf"', "/etc/lighttpd/gone.conf cannot be read: No such file"),
+])
+def test_what_was_left_out_is_said_last(text, reason):
+    """The rest of the configuration still counts, and what we do not know is named."""
+    found = said('server.document-root = "/a"\n' + text)
+    assert found[0].root == "/a"
+    assert isinstance(found[1], Unknown)
+    assert reason in found[1].reason
+
+
+def test_the_environment_of_the_server():
+    """env.X is read from the process, not from us."""
+    assert said('server.document-root = env.HOME + "/www"')[0].root == "/home/a/www"
+
+
+@pytest.mark.parametrize("text, reason", [
+    ('url.redirect = ("(a+)+$" => "https://x/")', "takes too long"),
+    ('url.redirect = ("^/(.*)" => "https://${url.unheard}/")', "url.unheard"),
+    ('$HTTP["host"] =~ "(?|a)" { server.tag = "x" server.document-root = "/b" }', "only PCRE"),
+    ('server.modules += ("mod_magnet") magnet.attract-raw-url-to = ("/x.lua")', "Lua"),
+    ('server.modules += ("mod_vhostdb") vhostdb.backend = "dbi"', "database"),
+])
+def test_what_cannot_be_known(text, reason):
+    """It is unknown, with the reason."""
+    [found] = said('server.modules = ("mod_redirect") server.document-root = "/a"\n' + text,
+                   "x/" + "a" * 40 + "!")
+    assert isinstance(found, Unknown)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize("text", [
+    "\x00\xff", "server.document-root", 'server.document-root = ', 'x = "unterminated', "}", "{", "else { }", "x = )",
+    'x = ("a" => )', 'x = ("a"', '$HTTP["host"', '$HTTP["host"] == "a"', '$HTTP["host"] == "a" {', "x = var.none",
+    "= 1",
+    'x = "a" + ("b")', "(" * 100_000, "x = " + "(" * 100_000, '$HTTP["a"] == "b" {' * 50_000, "include 5", "x ^ 5",
+    '$HTTP["host"] ? "a" { }', "else", "global", "x += ", 'include "lighttpd.conf"',
+], ids=lambda text: repr(text[:20]))
+def test_a_configuration_that_lighttpd_would_not_start_with(text):
+    """It is refused with file and line, quickly."""
+    with pytest.raises(config.ConfigError, match=r"lighttpd\.conf"):
+        said(text)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    """A FIFO, a directory, nothing at all: unknown, and the path is named."""
+    os.mkfifo(tmp_path / "fifo")
+    with Lighttpd(tmp_path, 'server.document-root = "{dir}"') as server:
+        for path in (tmp_path / "fifo", tmp_path, tmp_path / "gone"):
+            server.conf.unlink()
+            server.conf.symlink_to(path)
+            [found] = LighttpdServer().ask(server.process, request_for("x"))
+            assert isinstance(found, Unknown)
+            assert str(server.conf) in found.reason
+
+
+@pytest.mark.parametrize("argv, path", [
+    ("lighttpd -D -f /a", "/a"), ("lighttpd -f/a -D", "/a"), ("lighttpd -D", None), ("lighttpd -f -", None),
+    ("lighttpd -f", None),
+])
+def test_which_configuration(argv, path):
+    """-f names it; without one there is none."""
+    from certbot_autowebroot.servers import lighttpd
+    assert lighttpd._config_path(argv.split()) == path
+
+
+def test_ten_thousand_sites_are_read_in_seconds():
+    """The work grows with the size, not with its square."""
+    site = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
+    found = said("".join(site.format(n) for n in range(10_000)), "h9999")
+    assert found[0].root == "/srv/9999"
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, LighttpdServer)
