@@ -1,0 +1,63 @@
+"""Apache httpd: from a running process to where its configuration sends a request."""
+from typing import Dict
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.processes import process as look_at
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.dump import dump
+from certbot_autowebroot.servers.apache.evaluator import evaluate
+
+#: The executable's name: Debian's, everybody else's, and a few builds of the latter.
+NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
+
+
+@implementer(IWebServer)
+class ApacheServer:
+    """Reads the evaluated configuration once per process, and answers from it."""
+
+    name = "Apache httpd"
+
+    def __init__(self) -> None:
+        self._configurations: Dict[Tuple[int, int], Union[Configuration, str]] = {}
+
+    def recognises(self, process: Process) -> bool:
+        """Whether the executable is httpd's. BusyBox's httpd is a link to busybox, and so has another name."""
+        return process.name in NAMES
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """Where the request goes by the configuration on disk."""
+        configuration = self._configuration(master_of(process))
+        if isinstance(configuration, str):
+            return [Unknown(configuration)]
+        return evaluate(configuration, request, process.view, lambda directory, above: None)
+
+    def _configuration(self, process: Process) -> Union[Configuration, str]:
+        key = (process.pid, process.start_time)
+        if key not in self._configurations:
+            try:
+                self._configurations[key] = Configuration(dump(process))
+            except (ConfigurationError, OSError) as error:
+                self._configurations[key] = str(error)
+        return self._configurations[key]
+
+
+def master_of(process: Process) -> Process:
+    """The process that the workers come from: it was started by a person or by init, the arguments are the same."""
+    while process.parent > 1:
+        parent = look_at(process.parent)
+        if parent is None or parent.name != process.name:
+            break
+        process = parent
+    return process
+
+

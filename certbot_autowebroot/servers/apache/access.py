@@ -1,0 +1,139 @@
+"""Whether the configuration lets a stranger have a file: mod_authz_core, mod_authz_host, mod_access_compat.
+
+Three answers: yes, no, and None where it hangs on something that only the moment knows (the client's address, a
+password); the probe finds that out.
+"""
+from typing import Callable
+from typing import Iterable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.servers.apache.directives import Directive
+
+#: Judges an expression (``Require expr``), or whether an environment variable is set (``Require env``).
+Judge = Callable[[str, str], Optional[bool]]
+Verdict = Tuple[Optional[bool], Optional[Directive]]
+
+_CONTAINERS = ("requireall", "requireany", "requirenone")
+
+
+def granted(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
+    """Whether access is granted, and the directive that decides.
+
+    :param scopes: the directives of each section that applies, the weakest first.
+    """
+    authorized = _authorized(scopes, judge)
+    allowed = _allowed(scopes, judge)
+    satisfy = _last(scopes, "satisfy")
+    if satisfy and satisfy.words[:1] and satisfy.words[0].lower() == "any" and authorized[1]:
+        return _any([authorized, allowed])
+    return _all([allowed, authorized])
+
+
+def _authorized(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
+    """``Require``: the last section that has any replaces the earlier ones, unless AuthMerging says otherwise."""
+    verdict: Verdict = (True, None)
+    found = False
+    for scope in scopes:
+        requires = [d for d in scope if d.name == "require" or (d.is_section and d.name in _CONTAINERS)]
+        if not requires:
+            continue
+        merging = next((d.words[0].lower() for d in reversed(scope) if d.name == "authmerging" and d.words), "off")
+        own = _any([_judge_one(d, judge) for d in requires])
+        if not found or merging == "off":
+            verdict = own
+        else:
+            verdict = _all([verdict, own]) if merging == "and" else _any([verdict, own])
+        found = True
+    return verdict
+
+
+def _judge_one(directive: Directive, judge: Judge) -> Verdict:
+    if directive.is_section:
+        parts = [_judge_one(child, judge) for child in directive.children
+                 if child.name == "require" or child.name in _CONTAINERS]
+        if directive.name == "requireall":
+            return _all(parts)
+        verdict, by = _any(parts)
+        return (verdict, by) if directive.name == "requireany" else (_not(verdict), by or directive)
+    words = directive.words
+    negated = words[:1] == ["not"]
+    words = words[1:] if negated else words
+    verdict = _provider(words, directive, judge)
+    return (_not(verdict) if negated else verdict), directive
+
+
+def _provider(words: List[str], directive: Directive, judge: Judge) -> Optional[bool]:
+    kind = words[0].lower() if words else ""
+    if kind == "all":
+        return words[1:2] == ["granted"]
+    if kind == "method":
+        return "GET" in words[1:]
+    if kind == "env":
+        return _any([(judge("env", name), None) for name in words[1:]])[0]
+    if kind == "expr":
+        text = directive.text.partition("expr")[2].strip()
+        return judge("expr", " ".join(words[1:]) if text[:1] in "\"'" else text)
+    return None
+
+
+def _allowed(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
+    """Order, Allow and Deny of httpd 2.2: a section that has any of them replaces the earlier ones entirely."""
+    names = ("order", "allow", "deny")
+    scope = next((s for s in reversed(scopes) if any(d.name in names for d in s)), ())
+    order = "deny,allow"
+    by: Optional[Directive] = None
+    lists: dict[str, List[Verdict]] = {"allow": [], "deny": []}
+    for directive in scope:
+        words = [word.lower() for word in directive.words]
+        if directive.name == "order":
+            order, by = ",".join(words).replace(",,", ","), directive
+        elif directive.name in lists and words[:1] == ["from"]:
+            lists[directive.name] += [(_from(word, judge), directive) for word in directive.words[1:]]
+    allow = _any(lists["allow"])
+    deny = _any(lists["deny"])
+    if order == "allow,deny":
+        return _all([(allow[0], allow[1] or by), (_not(deny[0]), deny[1] or by)])
+    if order == "mutual-failure":
+        return _all([(allow[0], allow[1] or by), (_not(deny[0]), deny[1] or by)])
+    return _any([(_not(deny[0]), deny[1]), allow])
+
+
+def _from(word: str, judge: Judge) -> Optional[bool]:
+    if word.lower() == "all":
+        return True
+    if word.lower().startswith("env="):
+        name = word[4:]
+        return _not(judge("env", name[1:])) if name.startswith("!") else judge("env", name)
+    return None
+
+
+def _last(scopes: Iterable[Sequence[Directive]], name: str) -> Optional[Directive]:
+    found = None
+    for scope in scopes:
+        for directive in scope:
+            if directive.name == name:
+                found = directive
+    return found
+
+
+def _not(value: Optional[bool]) -> Optional[bool]:
+    return None if value is None else not value
+
+
+def _any(verdicts: Sequence[Verdict]) -> Verdict:
+    for wanted in (True, None):
+        for verdict in verdicts:
+            if verdict[0] is wanted:
+                return verdict
+    return False, next((by for _, by in verdicts if by), None)
+
+
+def _all(verdicts: Sequence[Verdict]) -> Verdict:
+    for wanted in (False, None):
+        for verdict in verdicts:
+            if verdict[0] is wanted:
+                return verdict
+    return True, next((by for _, by in verdicts if by), None)

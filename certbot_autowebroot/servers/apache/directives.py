@@ -1,0 +1,75 @@
+"""httpd's configuration as a tree of directives, whichever way it was learned (a dump or the files)."""
+from dataclasses import dataclass
+from typing import List
+from typing import Tuple
+
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+
+#: Deeper nesting than a person writes; guards the stack against a hostile file.
+MAX_DEPTH = 50
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be known: not readable, not understood, too large. The text is for a person."""
+
+
+class Unknowable(Exception):
+    """Something that only the running server has: the client's address, a time, a program's answer."""
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One directive, or one section with what it holds.
+
+    :ivar name: in lower case; of a section without the angle brackets (``virtualhost``).
+    :ivar shown: the name as it is written.
+    :ivar text: the arguments as they are written, variables replaced.
+    """
+
+    name: str
+    shown: str
+    text: str
+    source: Source
+    children: "Tuple[Directive, ...]" = ()
+    is_section: bool = False
+
+    @property
+    def words(self) -> List[str]:
+        """The arguments, unquoted."""
+        return split_words(self.text)
+
+    @property
+    def step(self) -> Step:
+        """The directive as a step of a trail."""
+        text = f"{self.shown} {self.text}".strip()
+        return Step(f"<{text}>" if self.is_section else text, self.source)
+
+
+def split_words(text: str) -> List[str]:
+    """Split arguments as httpd does (``ap_getword_conf``).
+
+    White space separates; single and double quotes keep it; a backslash protects the quote and itself.
+    """
+    words: List[str] = []
+    position = 0
+    while True:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position >= len(text):
+            return words
+        quote = text[position] if text[position] in "\"'" else ""
+        position += len(quote)
+        word = []
+        while position < len(text):
+            char = text[position]
+            if char == "\\" and text[position + 1:position + 2] in ("\\", quote or "\\"):
+                word.append(text[position + 1])
+                position += 2
+                continue
+            if char == quote or (not quote and char.isspace()):
+                break
+            word.append(char)
+            position += 1
+        position += len(quote)
+        words.append("".join(word))

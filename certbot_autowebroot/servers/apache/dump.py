@@ -1,0 +1,196 @@
+"""The evaluated configuration, from the running binary itself: ``-t -D DUMP_CONFIG`` (mod_info).
+
+The binary resolves what would be hardest to get right: IfDefine, Define, IfVersion, IfFile, Macro, Include. It is
+asked through /proc/PID/exe, which still works when an upgrade has deleted the file, with the arguments, environment
+and directory of the running process. ``-t`` neither binds nor writes.
+"""
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Dict
+from typing import FrozenSet
+from typing import List
+from typing import Optional
+from typing import Tuple
+
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.directives import Directive
+
+#: Ten thousand virtual hosts take two seconds; a name server that does not answer takes five for each name.
+TIMEOUT = 30.0
+#: Ten thousand virtual hosts of fifteen lines are 15 MB.
+MAX_OUTPUT = 256 * 1024 * 1024
+
+_IN_FILE = re.compile(r"\s*# In file: (.*)")
+_LINE = re.compile(r"\s*#\s*(\d+):$")
+_OPEN = re.compile(r"\s*<([A-Za-z][\w]*)\s*(.*?)\s*>$", re.DOTALL)
+_MACRO = re.compile(r"macro '.*?' \(defined on line (\d+) of \"([^\"]*)\"")
+_NAMED = re.compile(r"\s+port \d+ namevhost (\S+) \((.*):(\d+)\)$|^\S+\s+(\S+) \((.*):(\d+)\)$")
+_MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
+
+
+@dataclass
+class Evaluated:
+    """What is known of a configuration.
+
+    :ivar directives: the top level, in order.
+    :ivar server_root: where relative paths start.
+    :ivar document_root: the one that holds where no directive says another; empty when not known.
+    :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
+    :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
+    """
+
+    directives: Tuple[Directive, ...]
+    server_root: str = "/"
+    document_root: str = ""
+    modules: Optional[FrozenSet[str]] = None
+    names: Dict[Source, str] = field(default_factory=dict)
+
+
+def dump(process: Process) -> Evaluated:
+    """Ask the binary of a running httpd for its configuration.
+
+    :raises ConfigurationError: it is not ours to run, the configuration on disk is broken, or mod_info is missing.
+    """
+    if not process.view.is_host:
+        raise ConfigurationError("the binary belongs to a container and is not run from here")
+    if process.uid != os.geteuid():
+        # Its arguments and its environment (-f, LD_PRELOAD) are another user's: running it would be running his code.
+        raise ConfigurationError(f"process {process.pid} belongs to user {process.uid} and is not run by another")
+    arguments = [f"/proc/{process.pid}/exe", *process.argv[1:]]
+    information = _mod_info(process.pid)
+    if information:
+        arguments += ["-C", f"LoadModule info_module {information}"]
+    arguments.append("-t")
+    for what in ("DUMP_CONFIG", "DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_VHOSTS"):
+        arguments += ["-D", what]
+    status, output = _run(arguments, process)
+    if status != 0:
+        raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
+    return parse(os.fsdecode(output))
+
+
+def _mod_info(pid: int) -> str:
+    """Where mod_info lies, beside the modules that the process has mapped; empty when it is mapped itself."""
+    directory = ""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            for line in file:
+                path = os.fsdecode(line.split(None, 5)[-1].rstrip(b"\n"))
+                name = os.path.basename(path.replace(" (deleted)", ""))
+                if name == "mod_info.so":
+                    return ""
+                if name.startswith("mod_") and name.endswith(".so") and not directory:
+                    directory = os.path.dirname(path)
+    except OSError as error:
+        raise ConfigurationError(f"the modules of process {pid} are not ours to see: {error.strerror}") from error
+    path = os.path.join(directory, "mod_info.so")
+    return path if directory and os.path.isfile(path) and '"' not in path else ""
+
+
+def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
+    """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded."""
+    try:
+        child = subprocess.Popen(arguments, executable=arguments[0], cwd=f"/proc/{process.pid}/cwd",
+                                 env=process.environment or None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
+    assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
+    chunks: List[bytes] = []
+    size = 0
+    deadline = time.monotonic() + TIMEOUT
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise ConfigurationError(f"{process.name} did not say its configuration in {TIMEOUT:.0f} s")
+                chunk = os.read(child.stdout.fileno(), 1 << 20)
+                if not chunk:
+                    return child.wait(max(0.1, deadline - time.monotonic())), b"".join(chunks)
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_OUTPUT:
+                    raise ConfigurationError(f"the configuration is larger than {MAX_OUTPUT} bytes")
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(f"{process.name} does not end") from error
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        child.stdout.close()
+
+
+def parse(text: str) -> Evaluated:
+    """Read the output of all four dumps.
+
+    :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it is cut off.
+    """
+    stack: List[Tuple[str, str, str, Source, List[Directive]]] = [("", "", "", Source(""), [])]
+    evaluated = Evaluated(())
+    modules = set()
+    file, line, seen, after = "", 0, False, False
+    for row in text.split("\n"):
+        if not row:
+            continue
+        match = _IN_FILE.match(row) or _LINE.match(row)
+        if match and row.lstrip().startswith("# In file:"):
+            file, seen, after = match.group(1), True, False
+        elif match:
+            line = int(match.group(1))
+            after = True
+        elif seen and (after or row.lstrip().startswith("</")):
+            after = False
+            _add(stack, row, _source(file, line))
+        elif row.startswith("ServerRoot: "):
+            evaluated.server_root = row[len("ServerRoot: "):].strip('"')
+            seen = False
+        elif row.startswith("Main DocumentRoot: "):
+            evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
+        elif not seen:
+            named = _NAMED.match(row)
+            module = _MODULE.match(row)
+            if named:
+                name, where, number = [group for group in named.groups() if group is not None]
+                evaluated.names.setdefault(_source(where, int(number)), name)
+            elif module:
+                modules.add(module.group(1))
+    if len(stack) != 1 or not stack[0][4]:
+        raise ConfigurationError("the binary does not show its configuration (mod_info is missing)")
+    evaluated.directives = tuple(stack[0][4])
+    evaluated.modules = frozenset(modules) or None
+    return evaluated
+
+
+def _add(stack: List[Tuple[str, str, str, Source, List[Directive]]], row: str, source: Source) -> None:
+    row = row.strip()
+    if row.startswith("</"):
+        if len(stack) < 2:
+            raise ConfigurationError("a section ends that was not opened")
+        name, shown, text, opened, children = stack.pop()
+        stack[-1][4].append(Directive(name, shown, text, opened, tuple(children), True))
+        return
+    match = _OPEN.match(row)
+    if match:
+        if len(stack) > MAX_DEPTH:
+            raise ConfigurationError("sections are nested too deep")
+        stack.append((match.group(1).lower(), match.group(1), match.group(2), source, []))
+        return
+    shown, _, text = row.partition(" ")
+    stack[-1][4].append(Directive(shown.lower(), shown, text.strip(), source))
+
+
+def _source(file: str, line: int) -> Source:
+    """A line of a macro's text is counted from the macro's own opening."""
+    macro = _MACRO.match(file)
+    return Source(macro.group(2), int(macro.group(1)) + line) if macro else Source(file, line)

@@ -1,0 +1,392 @@
+"""mod_rewrite's rule engine: a rule set applied to a path.
+
+Sources: "Apache mod_rewrite Technical Details", the manual pages of RewriteRule and RewriteCond. What the result
+means (a file, a redirect, a proxied URL, another round) is decided by the evaluator.
+"""
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Dict
+from typing import List
+from typing import Match
+from typing import Optional
+from typing import Protocol
+from typing import Sequence
+from typing import Tuple
+from urllib.parse import quote
+
+from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Unknowable
+
+#: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
+MAX_ROUNDS = 200
+#: httpd's own limit is twice LimitRequestLine.
+MAX_LENGTH = 16380
+
+_SCHEME = re.compile(r"(?:https?|ftp|ajp|ws|wss|fcgi|scgi|uwsgi|h2c?|balancer|ldaps?|gopher|nntp)://"
+                     r"|(?:mailto|news|unix):", re.IGNORECASE)
+_STATUSES = {"permanent": 301, "temp": 302, "seeother": 303}
+_FLAG_NAMES = {"redirect": "r", "last": "l", "forbidden": "f", "gone": "g", "proxy": "p", "passthrough": "pt",
+               "next": "n", "skip": "s", "chain": "c", "nocase": "nc", "noescape": "ne", "qsappend": "qsa",
+               "qsdiscard": "qsd", "env": "e", "cookie": "co", "handler": "h", "type": "t", "qslast": "qsl",
+               "discardpath": "dpi", "nosubreq": "ns", "ornext": "or", "novary": "nv",
+               "unsafeprefixstat": "unsafeprefixstat", "unsafe_prefix_status": "unsafeprefixstat"}
+
+
+class Surroundings(Protocol):
+    """What conditions look at."""
+
+    def variable(self, name: str, filename: str) -> str:
+        """The value of ``%{name}`` while the engine holds this path. Raises Unknowable."""
+
+    def exists(self, path: str, kind: str) -> bool:
+        """Whether a path is a file (``f``), a directory (``d``) and so on. Raises Unknowable."""
+
+    def expression(self, text: str, filename: str) -> bool:
+        """Whether an expression holds. Raises Unknowable."""
+
+    def look_up(self, name: str, key: str) -> Optional[str]:
+        """The value of a key in a RewriteMap. Raises Unknowable."""
+
+    def decide(self, directive: Directive, reason: str) -> bool:
+        """What to take for a condition that cannot be known; every answer is tried in the end."""
+
+
+@dataclass(frozen=True)
+class Cond:
+    """One RewriteCond."""
+
+    directive: Directive
+    test: str
+    pattern: str
+    flags: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One RewriteRule with its conditions."""
+
+    directive: Directive
+    pattern: str
+    target: str
+    flags: Dict[str, str]
+    conditions: Tuple[Cond, ...]
+
+    @property
+    def redirect_status(self) -> int:
+        """What [R=…] says, 302 where it does not; may be an error code."""
+        value = self.flags.get("r", "")
+        return _STATUSES.get(value.lower()) or (int(value) if value.isdigit() else 302)
+
+    @property
+    def error(self) -> int:
+        """The status that ends the request at once, 0 for none."""
+        if "f" in self.flags:
+            return 403
+        if "g" in self.flags:
+            return 410
+        return self.redirect_status if "r" in self.flags and not 300 <= self.redirect_status < 400 else 0
+
+
+@dataclass
+class Result:
+    """What became of a path.
+
+    :ivar changed: any rule has substituted.
+    :ivar error: the status that a rule has ended the request with.
+    :ivar rules: those that applied, the deciding one last.
+    """
+
+    path: str
+    query: str
+    changed: bool = False
+    error: int = 0
+    redirect: int = 302
+    proxied: bool = False
+    passthrough: bool = False
+    end: bool = False
+    escape: bool = True
+    handler: str = ""
+    rules: List[Rule] = field(default_factory=list)
+    last_substitution: str = ""
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the path has become a URL with a scheme."""
+        return is_absolute(self.path)
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path starts with a scheme that mod_rewrite knows."""
+    return bool(_SCHEME.match(path))
+
+
+def read_rules(directives: Sequence[Directive]) -> List[Rule]:
+    """The rules of one context, each with the conditions before it."""
+    rules: List[Rule] = []
+    conditions: List[Cond] = []
+    for directive in directives:
+        words = _arguments(directive.text)
+        if directive.name == "rewritecond" and len(words) >= 2:
+            conditions.append(Cond(directive, words[0], words[1], _flags(words[2] if len(words) > 2 else "")))
+        elif directive.name == "rewriterule" and len(words) >= 2:
+            rules.append(Rule(directive, words[0], words[1], _flags(words[2] if len(words) > 2 else ""),
+                              tuple(conditions)))
+            conditions = []
+    return rules
+
+
+def _arguments(text: str) -> List[str]:
+    """mod_rewrite splits its arguments itself: a backslash before white space stays, quotes are taken off."""
+    return [match.group(1) or match.group(2) or match.group(3) or ""
+            for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|((?:\\\s|\S)+)', text)]
+
+
+def _flags(text: str) -> Dict[str, str]:
+    flags = {}
+    for part in text.strip("[]").split(","):
+        key, _, value = part.strip().partition("=")
+        key = key.lower()
+        flags[_FLAG_NAMES.get(key, key)] = value
+    return flags
+
+
+def apply(rules: Sequence[Rule], path: str, query: str, surroundings: Surroundings, env: Dict[str, str],
+          directory: str = "", own_url: str = "", reduce: "Optional[re.Pattern[str]]" = None) -> Result:
+    """Apply a rule set.
+
+    :param directory: the directory of a per-directory context (with a trailing slash), stripped for the match.
+    :param own_url: scheme, host and port of this server, put before a redirect to a path.
+    :param reduce: matches the scheme, host and port of a URL that leads back to this very virtual host.
+    """
+    result = Result(path, query)
+    rounds = 0
+    index = 0
+    while index < len(rules):
+        rule = rules[index]
+        match = _Application(rule, result, surroundings, env, directory).run(own_url, reduce)
+        index += 1
+        if not match:
+            while "c" in rule.flags and index < len(rules):
+                rule = rules[index]
+                index += 1
+            continue
+        result.rules.append(rule)
+        if len(result.path) > MAX_LENGTH:
+            result.error = 500
+        elif rule.error:
+            result.error = rule.error
+        if result.error:
+            return result
+        if "end" in rule.flags and "pt" not in rule.flags:
+            result.end = True
+        if "pt" in rule.flags:
+            result.passthrough = result.changed = True
+        if {"pt", "end", "p", "l"} & rule.flags.keys():
+            return result
+        if "n" in rule.flags:
+            rounds += 1
+            limit = int(rule.flags["n"]) if rule.flags["n"].isdigit() else 10000
+            if rounds + 1 >= limit:
+                result.error = 500
+                return result
+            if rounds > MAX_ROUNDS:
+                raise Unknowable(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
+            index = 0
+        elif rule.flags.get("s", "").isdigit():
+            index += int(rule.flags["s"])
+    return result
+
+
+class _Application:
+    """One rule tried on the path as it is."""
+
+    def __init__(self, rule: Rule, result: Result, surroundings: Surroundings, env: Dict[str, str],
+                 directory: str) -> None:
+        self.rule = rule
+        self.result = result
+        self.surroundings = surroundings
+        self.env = env
+        self.directory = directory
+        self.rule_match: Optional[Match[str]] = None
+        self.cond_match: Optional[Match[str]] = None
+
+    def run(self, own_url: str, reduce: "Optional[re.Pattern[str]]") -> bool:
+        """Whether the rule applies; if so, the result has changed."""
+        rule, result = self.rule, self.result
+        subject = result.path
+        if self.directory and not result.proxied and subject.startswith(self.directory):
+            subject = subject[len(self.directory):]
+        negated = rule.pattern.startswith("!")
+        match = regex.search(rule.pattern[negated:], subject, "nc" in rule.flags)
+        if bool(match) == negated:
+            return False
+        self.rule_match = match
+        if not self._conditions_hold():
+            return False
+        target = "-" if rule.target == "-" else self.expand(rule.target)
+        self._set_environment()
+        if "h" in rule.flags:
+            result.handler = self.expand(rule.flags["h"]).lower()
+        if rule.target == "-" or rule.error:
+            return True
+        result.last_substitution = rule.target
+        result.changed = True
+        result.escape = "ne" not in rule.flags
+        result.path = self._split_query(target)
+        if self.directory and not result.proxied and not result.path.startswith("/") and not result.is_url:
+            result.path = self.directory + result.path
+        if "p" in rule.flags:
+            result.path = self._qualified(own_url)
+            result.proxied = True
+        elif "r" in rule.flags:
+            result.path = self._qualified(own_url)
+            result.redirect = rule.redirect_status
+        else:
+            reduced = reduce.match(result.path) if reduce else None
+            if reduced:
+                result.path = result.path[reduced.end():] or "/"
+            if result.is_url:
+                result.redirect = rule.redirect_status
+        return True
+
+    def _qualified(self, own_url: str) -> str:
+        path = self.result.path
+        if self.result.is_url:
+            return path
+        return own_url + ("" if path.startswith("/") else "/") + path
+
+    def _split_query(self, target: str) -> str:
+        flags = self.rule.flags
+        if "qsd" in flags:
+            self.result.query = ""
+        if "?" not in target:
+            return target
+        path, _, own = target.rpartition("?") if "qsl" in flags else target.partition("?")
+        self.result.query = "&".join(part for part in (own, self.result.query if "qsa" in flags else "") if part)
+        return path
+
+    def _set_environment(self) -> None:
+        value = self.rule.flags.get("e")
+        if not value:
+            return
+        expanded = self.expand(value)
+        if expanded.startswith("!"):
+            self.env.pop(expanded[1:], None)
+        else:
+            name, _, content = expanded.partition(":")
+            self.env[name] = content
+
+    def _conditions_hold(self) -> bool:
+        skip = False
+        for cond in self.rule.conditions:
+            if skip:
+                skip = "or" in cond.flags
+                continue
+            holds = self._condition(cond)
+            if "or" in cond.flags:
+                skip = holds
+            elif not holds:
+                return False
+        return True
+
+    def _condition(self, cond: Cond) -> bool:
+        try:
+            return self._judge(cond)
+        except (Unknowable, regex.RegexError) as error:
+            return self.surroundings.decide(cond.directive, str(error))
+
+    def _judge(self, cond: Cond) -> bool:
+        pattern, negated = cond.pattern, False
+        if pattern.startswith("!"):
+            pattern, negated = pattern[1:], True
+        if cond.test.lower() == "expr":
+            return self.surroundings.expression(pattern, self.result.path) != negated
+        subject = self.expand(cond.test)
+        no_case = "nc" in cond.flags
+        if re.match(r"-[a-zA-Z]$", pattern):
+            holds = self.surroundings.exists(subject, pattern[1])
+        elif re.match(r"-(?:eq|ne|lt|le|gt|ge)", pattern):
+            holds = _compare_numbers(pattern[1:3], subject, self.expand(pattern[3:]))
+        elif pattern[:1] in ("<", ">", "=") and len(pattern) > 1:
+            holds = _compare(pattern, subject, no_case, self)
+        else:
+            match = regex.search(pattern, subject, no_case)
+            if match and not negated:
+                self.cond_match = match
+            holds = match is not None
+        return holds != negated
+
+    def expand(self, text: str, depth: int = 0) -> str:
+        """Replace ``$1``, ``%1``, ``%{NAME}`` and ``${map:key|default}``."""
+        if depth > 10:
+            raise Unknowable("variables are nested too deep")
+        out = []
+        position = 0
+        while position < len(text):
+            char = text[position]
+            following = text[position + 1:position + 2]
+            if char == "\\" and following:
+                out.append(following)
+                position += 2
+            elif char in "$%" and following.isdigit():
+                out.append(self._back_reference(self.rule_match if char == "$" else self.cond_match, int(following)))
+                position += 2
+            elif char in "$%" and following == "{":
+                end = _closing(text, position + 1)
+                if end < 0:
+                    out.append(text[position:])
+                    break
+                inner = text[position + 2:end]
+                out.append(self._map(inner, depth) if char == "$"
+                           else self.surroundings.variable(self.expand(inner, depth + 1), self.result.path))
+                position = end + 1
+            else:
+                out.append(char)
+                position += 1
+        return "".join(out)
+
+    def _back_reference(self, match: Optional[Match[str]], number: int) -> str:
+        if match is None or number > (match.re.groups or 0):
+            return ""
+        value = match.group(number) or ""
+        if "b" in self.rule.flags:
+            return quote(value, safe="_")
+        return value
+
+    def _map(self, inner: str, depth: int) -> str:
+        name, _, rest = inner.partition(":")
+        key, separator, default = rest.partition("|")
+        found = self.surroundings.look_up(name, self.expand(key, depth + 1))
+        if found:
+            return found
+        return self.expand(default, depth + 1) if separator else ""
+
+
+def _closing(text: str, opening: int) -> int:
+    """The brace that closes the one at `opening`; -1 for none."""
+    depth = 0
+    for position in range(opening, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            return position
+    return -1
+
+
+def _compare(pattern: str, subject: str, no_case: bool, application: _Application) -> bool:
+    operator = pattern[:2] if pattern[1:2] == "=" and pattern[0] in "<>" else pattern[0]
+    other = application.expand(pattern[len(operator):])
+    if operator == "=" and other == '""':
+        other = ""
+    if no_case:
+        subject, other = subject.lower(), other.lower()
+    # httpd compares the lengths first.
+    one, two = (len(subject), subject), (len(other), other)
+    return {"=": one == two, "<": one < two, ">": one > two, "<=": one <= two, ">=": one >= two}[operator]
+
+
+def _compare_numbers(operator: str, subject: str, other: str) -> bool:
+    one, two = (int(match.group()) if match else 0 for match in (re.match(r"\s*-?\d+", s) for s in (subject, other)))
+    return {"eq": one == two, "ne": one != two, "lt": one < two, "le": one <= two, "gt": one > two,
+            "ge": one >= two}[operator]

@@ -1,0 +1,187 @@
+"""Which sections hold for a path, in httpd's order: Directory, .htaccess, DirectoryMatch, Files, Location, If.
+
+Source: "Configuration Sections", part "How the sections are merged".
+"""
+import fnmatch
+import os
+import re
+from dataclasses import dataclass
+from typing import Callable
+from typing import Iterable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.apache.configuration import SECTIONS
+from certbot_autowebroot.servers.apache.configuration import Site
+from certbot_autowebroot.servers.apache.configuration import for_get
+from certbot_autowebroot.servers.apache.directives import Directive
+
+#: The directives of a .htaccess, given the directory; None where there is no such file.
+Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
+#: Whether the condition of an ``<If>`` holds.
+Condition = Callable[[Directive], bool]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The directives of one section that applies.
+
+    :ivar directory: what mod_rewrite strips from a path there; empty on the level of the server.
+    """
+
+    directives: Tuple[Directive, ...]
+    directory: str
+    opening: Optional[Directive] = None
+
+    def last(self, name: str) -> Optional[Directive]:
+        """The last directive of this name."""
+        return next((d for d in reversed(self.directives) if d.name == name), None)
+
+    def has(self, *names: str) -> bool:
+        """Whether any directive of these names is there."""
+        return any(d.name in names for d in self.directives)
+
+
+def last(scopes: Sequence[Scope], name: str) -> Optional[Directive]:
+    """The directive that holds: of the strongest scope that has one."""
+    for scope in reversed(scopes):
+        directive = scope.last(name)
+        if directive:
+            return directive
+    return None
+
+
+def server_scopes(site: Site) -> List[Scope]:
+    """What holds for every path: the main server's directives, then the virtual host's."""
+    return [Scope(tuple(server.directives), "") for server in reversed(site.chain)]
+
+
+def location_scopes(site: Site, uri: str) -> List[Scope]:
+    """``<Location>`` and ``<LocationMatch>``, in order."""
+    return [_scope(section, section.words[0] if section.words else "") for section in site.sections
+            if section.name in ("location", "locationmatch") and _is_location(section, uri)]
+
+
+def proxy_scopes(site: Site, url: str) -> List[Scope]:
+    """``<Proxy>`` and ``<ProxyMatch>`` of a proxied request."""
+    found = []
+    for section in site.sections:
+        argument = _argument(section)
+        if section.name == "proxymatch" or (section.name == "proxy" and section.words[:1] == ["~"]):
+            matches = regex.search(argument, url) is not None
+        elif section.name == "proxy":
+            matches = argument == "*" or url.startswith(argument.rstrip("*"))
+        else:
+            continue
+        if matches:
+            found.append(_scope(section, argument))
+    return found
+
+
+def directory_scopes(site: Site, filename: str, htaccess: Htaccess) -> List[Scope]:
+    """``<Directory>`` from the shortest to the longest with the .htaccess of each, then ``<DirectoryMatch>``."""
+    plain = [s for s in site.sections if s.name == "directory" and s.words[:1] != ["~"] and s.words]
+    matching = [s for s in site.sections if s.name == "directorymatch" or (s.name == "directory"
+                                                                           and s.words[:1] == ["~"])]
+    scopes: List[Scope] = []
+    parts = [part for part in os.path.dirname(filename).split("/") if part]
+    for depth in range(len(parts) + 1):
+        prefix = "/" + "".join(part + "/" for part in parts[:depth])
+        for section in plain:
+            path = _directory(section)
+            if path.count("/") - 1 == depth and _same_path(path, prefix):
+                scopes.append(_scope(section, path))
+        override = last(scopes, "allowoverride")
+        if override and override.words and [word.lower() for word in override.words] != ["none"]:
+            found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
+            if found is not None:
+                scopes.append(Scope(_flat(found), prefix))
+    for section in matching:
+        if regex.search(_argument(section), filename) is not None:
+            scopes.append(_scope(section, _argument(section)))
+    return scopes
+
+
+def file_scopes(sections: Iterable[Directive], filename: str) -> List[Scope]:
+    """``<Files>`` and ``<FilesMatch>``, wherever they stand."""
+    name = os.path.basename(filename)
+    found = []
+    for section in sections:
+        argument = _argument(section)
+        if section.name == "filesmatch" or (section.name == "files" and section.words[:1] == ["~"]):
+            matches = regex.search(argument, name) is not None
+        elif section.name == "files":
+            matches = _fnmatch(name, argument)
+        else:
+            continue
+        if matches:
+            found.append(_scope(section, argument))
+    return found
+
+
+def if_scopes(sections: Sequence[Directive], holds: Condition) -> List[Scope]:
+    """``<If>``, ``<ElseIf>`` and ``<Else>``; an ``<If>`` inside one comes right after it."""
+    found: List[Scope] = []
+    taken = False
+    for section in sections:
+        if section.name not in ("if", "elseif", "else"):
+            continue
+        if section.name == "if":
+            taken = False
+        if not taken and (section.name == "else" or holds(section)):
+            taken = True
+            found.append(_scope(section, "*If"))
+            found += if_scopes(inner_sections([section]), holds)
+    return found
+
+
+def inner_sections(sections: Iterable[Directive]) -> List[Directive]:
+    """The sections that stand directly inside these."""
+    return [child for section in sections for child in section.children if child.is_section
+            and child.name in SECTIONS]
+
+
+def _scope(section: Directive, directory: str) -> Scope:
+    return Scope(_flat(section.children), directory, section)
+
+
+def _flat(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
+    return tuple(one for directive in directives for one in for_get(directive)
+                 if not (one.is_section and one.name in SECTIONS))
+
+
+def _argument(section: Directive) -> str:
+    words = section.words
+    if words[:1] == ["~"]:
+        words = words[1:]
+    return words[0] if words else ""
+
+
+def _directory(section: Directive) -> str:
+    path = os.path.normpath(section.words[0]).replace("//", "/")
+    return path if path.endswith("/") else path + "/"
+
+
+def _same_path(pattern: str, path: str) -> bool:
+    if not any(char in pattern for char in "*?["):
+        return pattern == path
+    return all(_fnmatch(one, other) for one, other in zip(path.split("/"), pattern.split("/")))
+
+
+def _is_location(section: Directive, uri: str) -> bool:
+    argument = _argument(section)
+    if section.name == "locationmatch" or section.words[:1] == ["~"]:
+        return regex.search(argument, uri) is not None
+    if any(char in argument for char in "*?["):
+        parts, wanted = uri.split("/"), argument.split("/")
+        return len(parts) == len(wanted) and all(_fnmatch(one, other) for one, other in zip(parts, wanted))
+    return uri.startswith(argument) and (argument.endswith("/") or uri[len(argument):len(argument) + 1] in ("", "/"))
+
+
+def _fnmatch(text: str, pattern: str) -> bool:
+    """APR's fnmatch: ``[^…]`` is a negated set, a backslash protects."""
+    translated = fnmatch.translate(re.sub(r"\[\^", "[!", pattern))
+    return re.match(translated, text) is not None
