@@ -53,6 +53,10 @@ class Refused(Exception):
     """We do not go there. The text is a whole sentence for a person: the path, what is in the way, whose it is."""
 
 
+class _NoDirectory(Refused):
+    """Something else is there; the link that leads to it, if any, is to be named too."""
+
+
 class Held:
     """A directory that we hold open: it stays the same one whatever it is renamed to.
 
@@ -155,7 +159,7 @@ class Walk:
         here = chain[-1]
         path = here.child(name)
         if not stat.S_ISLNK(status.st_mode):
-            raise Refused(f"{path} is {describe(status)}, where a directory should be. Please remove it.")
+            raise _NoDirectory(f"{path} is {describe(status)}, and not a directory.")
         self._links += 1
         if self._links > MAX_LINKS:
             raise Refused(f"{path} leads through more than {MAX_LINKS} symbolic links.")
@@ -167,6 +171,8 @@ class Walk:
             end = self._along(chain, target)
         except FileNotFoundError:
             raise Refused(f"{link}, which does not exist.") from None
+        except _NoDirectory as error:
+            raise Refused(f"{link}. {error}") from None
         owner = end[-1].uid
         if status.st_uid == owner:
             return end

@@ -140,7 +140,11 @@ class WebrootResponder:
         footprint = self._journal.share((status.st_dev, status.st_ino))
         if footprint is not None:
             self._footprints.append(footprint)
-        if not stat.S_ISREG(status.st_mode) or as_owner(directory, read_file, directory, name) != content:
+        try:
+            there = as_owner(directory, read_file, directory, name) if stat.S_ISREG(status.st_mode) else None
+        except PermissionError:
+            there = None  # a hard link, perhaps, to what the directory's owner may not read
+        if there != content:
             raise Refused(f"{directory.child(name)} exists already: {describe(status)}, and not with the content that "
                           "is needed. Please remove it.")
         logger.debug("%s is there already, with the right content", directory.child(name))

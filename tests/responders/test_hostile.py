@@ -1,0 +1,306 @@
+"""An owner of a document root who knows our code, and things in our way."""
+import contextlib
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from typing import Callable
+from typing import Iterator
+
+import pytest
+
+from certbot_autowebroot import directories
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.views import View
+from tests.responders.site import CONTENT
+from tests.responders.site import DIRECTORY
+from tests.responders.site import OWNER
+from tests.responders.site import STRANGER
+from tests.responders.site import TOKEN
+from tests.responders.site import Site
+
+COMPONENTS = ["www/.well-known", f"www/{DIRECTORY}", f"www/{DIRECTORY}/{TOKEN}"]
+
+
+def plant_file(path: str) -> None:
+    with open(path, "w") as file:
+        file.write("something else")
+
+
+def plant_socket(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as unix:
+        here = os.getcwd()
+        os.chdir(os.path.dirname(path))
+        try:
+            unix.bind(os.path.basename(path))
+        finally:
+            os.chdir(here)
+
+
+def plant_device(path: str) -> None:
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero
+
+
+def plant_link_to_secret(path: str) -> None:
+    os.symlink("/etc/shadow", path)
+
+
+def plant_loop(path: str) -> None:
+    os.symlink(os.path.basename(path), path)
+
+
+PLANTS = {"a file": plant_file, "a FIFO": os.mkfifo, "a socket": plant_socket, "a character device": plant_device}
+LINKS = {"to a secret": plant_link_to_secret, "to itself": plant_loop,
+         "to nowhere": lambda path: os.symlink("nowhere/at/all", path)}
+
+
+def refused(site: Site, plant: Callable[[str], None], component: str, owner: int = OWNER) -> str:
+    path = site.path(component)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    plant(path)
+    os.chown(path, owner, owner, follow_symlinks=False)
+    before = site.tree(".")
+    with pytest.raises(PublishError) as caught:
+        site.responder().publish(CONTENT)
+    after = site.tree(".")
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[0] for name in after.keys() - before.keys()} <= {"work"}
+    assert path in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("kind", PLANTS)
+def test_something_in_the_way(site: Site, kind: str, component: str) -> None:
+    """What is no directory, or not our file, is named with its owner; it is neither opened nor changed."""
+    assert f"{kind} of uid {OWNER}" in refused(site, PLANTS[kind], component)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_link_in_the_way(site: Site, kind: str, component: str) -> None:
+    """A link that leads to no directory is named; nothing is made where it leads to."""
+    refused(site, LINKS[kind], component)
+
+
+@pytest.mark.parametrize("component", ["www", *COMPONENTS[:2]])
+@pytest.mark.parametrize("victim", [0, STRANGER], ids=["root's", "a stranger's"])
+def test_a_link_to_somebody_elses_directory(site: Site, victim: int, component: str) -> None:
+    """A link of the owner's to a directory that is not his is refused by name, wherever it is planted."""
+    site.make("victim", victim, 0o777)
+    os.rmdir(site.root)
+    message = refused(site, lambda path: os.symlink(site.path("victim"), path), component)
+    assert f"is a symbolic link of uid {OWNER} to {site.path('victim')}" in message
+    assert f"a directory of {'root' if victim == 0 else f'uid {victim}'}" in message
+
+
+def test_a_link_that_climbs(site: Site) -> None:
+    """A link with dots is judged by where it leads to."""
+    site.make("victim", 0)
+    assert "is not followed" in refused(site, lambda path: os.symlink("../www/./../victim/", path), COMPONENTS[0])
+
+
+def test_a_hard_link_of_a_link_of_roots(site: Site) -> None:
+    """Where hard links are not protected, a second name for a link of root's proves no will of root's."""
+    site.make("victim", STRANGER)
+    link = site.link("link", site.path("victim"), 0)
+    message = refused(site, lambda path: os.link(link, path, follow_symlinks=False), "www/.well-known", 0)
+    assert "a hard link in a directory of uid 61001" in message
+
+
+def test_a_hard_link_of_a_secret(site: Site) -> None:
+    """A hard link in the token's place, to a file that its owner cannot read: not served, not compared, not removed."""
+    secret = site.write("secret", CONTENT, 0)
+    site.make("www/.well-known")
+    site.make(f"www/{DIRECTORY}")
+    refused(site, lambda path: os.link(secret, path), COMPONENTS[2], 0)
+    assert os.stat(secret).st_nlink == 2
+
+
+def test_too_many_links(site: Site) -> None:
+    """A chain of forty links is followed, one more is not."""
+    site.make("www0")
+    for number in range(1, 42):
+        site.link(f"www{number}", f"www{number - 1}", OWNER)
+    site.responder(root=site.path("www40")).publish(CONTENT)
+    with pytest.raises(PublishError, match="more than 40 symbolic links"):
+        site.responder("other", root=site.path("www41")).publish(CONTENT)
+
+
+def test_current_release(site: Site) -> None:
+    """Capistrano's ``current`` leads to a directory of the user who made the link."""
+    site.make("releases")
+    release = site.make("releases/20260101")
+    site.link("current", "releases/20260101", OWNER)
+    responder = site.responder(root=site.path("current"))
+    responder.publish(CONTENT)
+    assert os.path.exists(f"{release}/{DIRECTORY}/{TOKEN}")
+    responder.withdraw()
+    assert os.listdir(release) == []
+
+
+@pytest.mark.parametrize("owner", [0, OWNER, STRANGER])
+def test_shared_acme_directory(site: Site, owner: int) -> None:
+    """A link of root's is followed, whoever owns what it leads to, and the file is made as that owner."""
+    shared = site.make("acme", owner)
+    site.make("www/.well-known")
+    site.link("www/.well-known/acme-challenge", shared, 0)
+    responder = site.responder()
+    responder.publish(CONTENT)
+    assert os.stat(f"{shared}/{TOKEN}").st_uid == owner
+    responder.withdraw()
+    assert os.listdir(shared) == []
+    assert os.path.islink(f"{site.root}/{DIRECTORY}")
+
+
+def test_a_link_of_roots_to_a_system_directory(site: Site) -> None:
+    """A system directory is recognised by where the walk ended."""
+    site.link("www/.well-known", "/etc", 0)
+    before = site.tree()
+    with pytest.raises(PublishError, match="/etc is a system directory"):
+        site.responder().publish(CONTENT)
+    assert site.tree() == before
+
+
+@pytest.mark.parametrize("path, expected", [
+    ("/", True), ("/etc", True), ("/etc/cron.d", True), ("/usr", True), ("/usr/share", True), ("/usr/bin", True),
+    ("/root", True), ("/root/.ssh", True), ("/var", True), ("/var/lib", True), ("/var/lib/dpkg/info", True),
+    ("/var/log/nginx", True), ("/proc/1/root", True), ("/dev/shm", True), ("/run", True), ("/run/systemd/system", True),
+    ("/private/etc/x", True), ("/boot/efi", True),
+    ("/usr/share/nginx/html", False), ("/usr/share/caddy", False), ("/usr/local/www/nginx", False),
+    ("/usr/local/nginx/html", False), ("/opt/homebrew/var/www", False), ("/var/www", False), ("/var/www/html", False),
+    ("/var/lib/letsencrypt", False), ("/run/acme", False), ("/srv", False), ("/srv/etc", False), ("/etcetera", False),
+    ("/home/me/etc/www", False), ("/Library/WebServer/Documents", False), ("/private/var/www", False),
+])
+def test_system_directories(path: str, expected: bool) -> None:
+    """System directories, and document roots that only look like some."""
+    assert directories.is_system_directory(path) == expected
+
+
+@contextlib.contextmanager
+def view_of(directory: str) -> Iterator[View]:
+    view = View(os.open(directory, os.O_RDONLY | os.O_DIRECTORY), confined=True)
+    yield view
+    view.close()
+
+
+@pytest.mark.parametrize("target", ["/victim", "../../../../../../../victim", "/victim/../../victim"])
+def test_links_stay_in_the_view(site: Site, target: str) -> None:
+    """An absolute link in a container leads to a directory of the container, and dots do not lead out of it."""
+    site.make("victim")
+    site.make("www/victim")
+    site.make("www/site")
+    site.link("www/site/.well-known", target, OWNER)
+    with view_of(site.root) as view:
+        responder = WebrootResponder(view, Directory(PathInView("/site"), f".well-known/{TOKEN}"), site.journal)
+        responder.publish(CONTENT)
+        assert os.listdir(f"{site.root}/victim") == [TOKEN]
+        assert os.listdir(site.path("victim")) == []
+        responder.withdraw()
+    assert os.listdir(f"{site.root}/victim") == []
+
+
+def test_a_server_chrooted_into_its_document_root(site: Site) -> None:
+    """The root of a view is a document root where a server has been chrooted into it."""
+    with view_of(site.root) as view:
+        responder = WebrootResponder(view, Directory(PathInView("/"), TOKEN), site.journal)
+        responder.publish(CONTENT)
+        assert os.listdir(site.root) == [TOKEN]
+        responder.withdraw()
+
+
+@contextlib.contextmanager
+def process_in_user_namespace_of(uid: int) -> Iterator[int]:
+    """A process of a user's who has made himself root in namespaces of his own."""
+    process = subprocess.Popen(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "unshare",
+                                "--map-root-user", "--mount", "sleep", "60"])
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            with open(f"/proc/{process.pid}/comm") as file:
+                if file.read() == "sleep\n":
+                    break
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_container_whose_root_is_a_user(site: Site) -> None:
+    """Root in a user namespace leads us to directories of its own user, and not to anybody else's."""
+    site.make("roots", 0)
+    site.make("strangers", STRANGER)
+    with process_in_user_namespace_of(OWNER) as pid:
+        view = View.of_process(pid)
+        assert (view.root_uid, view.knows(OWNER), view.knows(0), view.knows(STRANGER)) == (OWNER, True, False, False)
+        for name, owner in (("roots", "root"), ("strangers", f"uid {STRANGER}")):
+            with pytest.raises(PublishError, match=f"{name} belongs to {owner}, whom the server's container"):
+                WebrootResponder(view, Directory(PathInView(site.path(name)), TOKEN), site.journal).publish(CONTENT)
+            assert os.listdir(site.path(name)) == []
+        responder = WebrootResponder(view, Directory(PathInView(site.root), TOKEN), site.journal)
+        responder.publish(CONTENT)
+        assert os.listdir(site.root) == [TOKEN]
+        responder.withdraw()
+        view.close()
+
+
+def test_replaced_while_it_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that somebody puts in the place of the one we have just made is refused and left alone."""
+    os.chown(site.root, 0, 0)
+    os.chmod(site.root, 0o777)
+    site.make("theirs", STRANGER, 0o700)
+    mkdir = os.mkdir
+
+    def swapped(name: str, *args: int, **kwargs: int) -> None:
+        mkdir(name, *args, **kwargs)
+        os.rename(f"{site.root}/.well-known", site.path("ours"))
+        os.rename(site.path("theirs"), f"{site.root}/.well-known")
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(PublishError, match="was replaced while it was made, by a directory of uid 61002"):
+        site.responder().publish(CONTENT)
+    monkeypatch.undo()
+    assert stat.S_IMODE(os.stat(f"{site.root}/.well-known").st_mode) == 0o700
+    assert os.listdir(f"{site.root}/.well-known") == []
+
+
+UNPRIVILEGED = """
+import os, sys
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.views import View
+root, journal, uid = sys.argv[1:]
+os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
+responder = WebrootResponder(View.of_host(), Directory(root, ".well-known/acme-challenge/TOKEN"), Journal(journal))
+responder.publish(b"content")
+status = os.stat(root + "/.well-known/acme-challenge/TOKEN")
+print(status.st_uid, oct(status.st_mode))
+responder.withdraw()
+print(os.listdir(root), os.listdir(journal))
+"""
+
+
+def run_as(uid: int, site: Site) -> "subprocess.CompletedProcess[str]":
+    site.make("mine", uid, 0o700)
+    return subprocess.run([sys.executable, "-c", UNPRIVILEGED, site.root, site.path("mine/autowebroot"), str(uid)],
+                          capture_output=True, text=True, check=False)
+
+
+def test_without_root_in_ones_own_directory(site: Site) -> None:
+    """An ordinary user can publish where he may write."""
+    assert run_as(OWNER, site).stdout == f"{OWNER} 0o100644\n[] []\n"
+
+
+def test_without_root_elsewhere(site: Site) -> None:
+    """An ordinary user is told that root could have done it."""
+    result = run_as(STRANGER, site)
+    assert (f"PublishError: The directory {site.root}/.well-known cannot be made: Permission denied. You are uid "
+            f"{STRANGER}; root could.") in result.stderr

@@ -1,0 +1,300 @@
+"""What is written down, and what the next run makes of it."""
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Optional
+
+import pytest
+
+from certbot_autowebroot.footprints import parse
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders import PublishError
+from tests.responders.site import CONTENT
+from tests.responders.site import DIRECTORY
+from tests.responders.site import OWNER
+from tests.responders.site import TOKEN
+from tests.responders.site import Site
+
+#: Publishes one file and is killed.
+KILLED = """
+import os, signal, sys
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.views import View
+root, journal, content = sys.argv[1:]
+os.umask(0)
+view = View.of_host()
+journal = Journal(journal)
+token = content.partition(".")[0]
+WebrootResponder(view, Directory(root, ".well-known/acme-challenge/" + token), journal).publish(content.encode())
+print("published", flush=True)
+{end}
+"""
+
+
+def start(site: Site, end: str) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([sys.executable, "-c", KILLED.replace("{end}", end), site.root, site.journal_directory,
+                                CONTENT.decode()], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"published\n"
+    return process
+
+
+def publish_and_die(site: Site) -> None:
+    with start(site, "os.kill(os.getpid(), signal.SIGKILL)") as process:
+        assert process.wait() == -signal.SIGKILL
+    assert os.path.exists(site.file)
+
+
+def only_journal(site: Site) -> str:
+    (name,) = os.listdir(site.journal_directory)
+    return os.path.join(site.journal_directory, name)
+
+
+def test_is_for_root_alone_and_holds_no_content(site: Site) -> None:
+    """Nobody else can read the journal, and whoever reads it learns no key authorization."""
+    old = os.umask(0)
+    try:
+        site.responder().publish(CONTENT)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(os.stat(site.journal_directory).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(only_journal(site)).st_mode) == 0o600
+    with open(only_journal(site), "rb") as file:
+        assert CONTENT.partition(b".")[2] not in file.read()
+
+
+def test_a_killed_run_is_swept(site: Site) -> None:
+    """What a killed run has left goes, is named, and the same token can be put there again."""
+    before = site.tree()
+    publish_and_die(site)
+    assert site.journal.sweep() == [
+        f"Removed {path}, which an earlier run that did not end well had left behind."
+        for path in (site.file, f"{site.root}/{DIRECTORY}", f"{site.root}/.well-known")]
+    assert site.tree() == before
+    assert os.listdir(site.journal_directory) == []
+    assert site.journal.sweep() == []
+    site.responder().publish(CONTENT)
+
+
+def test_a_living_run_is_not_swept(site: Site) -> None:
+    """``certbot-autowebroot check`` beside a renewal leaves the renewal's files alone."""
+    with start(site, "sys.stdin.read()") as process:
+        try:
+            assert site.journal.sweep() == []
+            assert os.path.exists(site.file)
+        finally:
+            process.kill()
+    assert len(site.journal.sweep()) == 3
+    assert os.listdir(site.root) == []
+
+
+def test_the_own_run_is_not_swept(site: Site) -> None:
+    """Each lineage of one renewal sweeps; what an earlier lineage still holds stays."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    assert site.journal.sweep() == []
+    assert Journal(site.journal_directory).sweep() == []
+    assert os.path.exists(site.file)
+    responder.withdraw()
+
+
+def test_nothing_to_sweep(site: Site) -> None:
+    """The first run of all finds no journal, and makes none to look for one."""
+    assert site.journal.sweep() == []
+    assert not os.path.exists(site.journal_directory)
+
+
+@pytest.mark.parametrize("changed, stays", [
+    ("content", True), ("inode", True), ("emptied", False), ("directory", True), ("link", True)])
+def test_only_what_we_made_is_swept(site: Site, changed: str, stays: bool) -> None:
+    """A file that has become another's, by content or by inode, stays."""
+    publish_and_die(site)
+    if changed in ("content", "emptied"):
+        with open(site.file, "wb") as file:
+            file.write(b"mine now" if changed == "content" else b"")
+    else:
+        os.rename(site.file, f"{site.root}/old")
+        if changed == "inode":
+            site.write(f"www/{DIRECTORY}/{TOKEN}", CONTENT)
+        elif changed == "directory":
+            os.mkdir(site.file)
+        else:
+            os.symlink(f"{site.root}/old", site.file)
+    site.journal.sweep()
+    assert os.path.lexists(site.file) == stays
+
+
+def test_a_directory_in_use_is_swept_later(site: Site) -> None:
+    """Another client's file keeps our directory, and when it is gone a later run removes the directory."""
+    publish_and_die(site)
+    other = site.write(f"www/{DIRECTORY}/other", b"another client's")
+    assert site.journal.sweep() == [f"Removed {site.file}, which an earlier run that did not end well had left behind."]
+    assert site.journal.sweep() == []
+    assert os.path.exists(other)
+    os.unlink(other)
+    assert len(site.journal.sweep()) == 2
+    assert os.listdir(site.root) == []
+    assert os.listdir(site.journal_directory) == []
+
+
+def test_a_leftover_in_a_replaced_document_root(site: Site) -> None:
+    """A document root that has been replaced is not searched; the journal is done with it."""
+    publish_and_die(site)
+    os.rename(site.root, site.path("old"))
+    site.make("www")
+    os.makedirs(f"{site.root}/{DIRECTORY}")
+    assert site.journal.sweep() == []
+    assert os.path.isdir(f"{site.root}/{DIRECTORY}")
+    assert os.listdir(site.journal_directory) == []
+
+
+def test_a_hostile_owner_between_two_runs(site: Site) -> None:
+    """A path that has become a link to somebody else's directory is refused, and said."""
+    publish_and_die(site)
+    victim = site.make("victim", 0)
+    os.rename(f"{site.root}/.well-known", f"{site.root}/old")
+    site.link("www/.well-known", victim, OWNER)
+    sentences = site.journal.sweep()
+    assert f"{site.root}/.well-known is a symbolic link of uid {OWNER} to {victim}" in sentences[0]
+    assert os.listdir(victim) == []
+
+
+@pytest.mark.parametrize("cut", range(1, 120, 7))
+def test_torn(site: Site, cut: int) -> None:
+    """A journal whose end is missing is read as far as it goes; what it says no more may stay, nothing else goes."""
+    publish_and_die(site)
+    site.write("www/index.html", b"")
+    path = only_journal(site)
+    os.truncate(path, os.stat(path).st_size - cut)
+    site.journal.sweep()
+    assert os.listdir(site.root) in (["index.html"], ["index.html", ".well-known"], [".well-known", "index.html"])
+    if cut < 40:  # only the last line is torn: what the file became. That it was about to be made is written before.
+        assert os.listdir(site.root) == ["index.html"]
+
+
+def test_a_line_after_a_torn_one(site: Site) -> None:
+    """A full disk may tear a line, and the next one is whole all the same."""
+    publish_and_die(site)
+    path = only_journal(site)
+    with open(path, "rb") as file:
+        text = file.read()
+    lines = text.split(b"\n\n")
+    with open(path, "wb") as file:
+        file.write(b"\n\n".join([lines[0], lines[1][:10], *lines[2:]]))
+    site.journal.sweep()
+    assert os.listdir(site.root) == []
+
+
+GARBAGE = [b"", b"\0" * 4096, b"[" * 100_000, b"{}", b"[]", b"null", b'{"number": 1}', b'{"number": []}', b"\xff\xfe",
+           b'{"number": 1, "made": [1, 2]}', b'{"number": 1, "gone": true}', b'{"number": 1, "made": Infinity}',
+           b'"number"', b"9" * 10_000]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda g: repr(g[:20]))
+def test_garbage(site: Site, garbage: bytes) -> None:
+    """A journal that is none is removed without a word, and what lies beside it is swept."""
+    publish_and_die(site)
+    with open(os.path.join(site.journal_directory, "0-garbage.jsonl"), "wb") as file:
+        file.write(garbage)
+    assert len(site.journal.sweep()) == 3
+    assert os.listdir(site.journal_directory) == []
+
+
+ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "uid": 33,
+                         "time": 1.0, "sha256": "", "made": None}
+
+
+@pytest.mark.parametrize("field, value", [
+    ("number", "1"), ("number", None), ("path", "relative"), ("path", 1), ("path", "/a\0b"), ("parent", [1]),
+    ("parent", "ab"), ("parent", [float("inf"), 1]), ("name", "../../etc"), ("name", ""), ("name", ["a"]),
+    ("uid", "root"), ("time", "now"), ("sha256", None), ("more", 1)])
+def test_wrong_fields(field: str, value: Any) -> None:
+    """A line with a field of another kind, or a name that is a path, says nothing."""
+    assert parse(json.dumps(ENTRY).encode()) != []
+    assert parse(json.dumps({**ENTRY, field: value}).encode()) == []
+
+
+def test_a_number_that_cannot_be_encoded(site: Site) -> None:
+    """A name that no file system can have is said, not raised."""
+    os.makedirs(site.journal_directory, 0o700)
+    with open(os.path.join(site.journal_directory, "1.jsonl"), "w") as file:
+        file.write(json.dumps({**ENTRY, "path": site.root, "parent": [0, 0], "name": "\ud800"}))
+        file.write("\n" + json.dumps({**ENTRY, "number": 2, "path": "/\ud800"}))
+    assert [type(sentence) for sentence in site.journal.sweep()] == [str]
+
+
+def test_a_file_name_of_bytes(site: Site) -> None:
+    """A document root with bytes in its name that are not UTF-8 is swept like any other."""
+    root = os.fsdecode(b"caf\xe9")
+    os.rename(site.root, site.path(root))
+    site.link("www", root, 0)
+    publish_and_die(site)
+    assert len(site.journal.sweep()) == 3
+    assert os.listdir(site.path(root)) == []
+
+
+def file_in_the_way(site: Site) -> Optional[str]:
+    site.make("work", 0)
+    site.write("work/autowebroot", b"", 0)
+    return "File exists"
+
+
+def somebody_elses(site: Site) -> Optional[str]:
+    site.make("work", 0)
+    site.make("work/autowebroot", OWNER, 0o777)
+    return f"the directory belongs to uid {OWNER}"
+
+
+def a_link(site: Site) -> Optional[str]:
+    site.make("work", 0)
+    site.make("other", 0)
+    site.link("work/autowebroot", site.path("other"), OWNER)
+    return "Not a directory"
+
+
+@pytest.mark.parametrize("prepare", [file_in_the_way, somebody_elses, a_link])
+def test_a_journal_that_cannot_be_written(site: Site, prepare: Any) -> None:
+    """Without a journal nothing is put anywhere, and the error says what to correct."""
+    reason = prepare(site)
+    with pytest.raises(PublishError, match=f"cannot be written in {site.journal_directory}: {reason}"):
+        site.responder().publish(CONTENT)
+    assert os.listdir(site.root) == []
+    sentences: List[str] = site.journal.sweep()
+    assert all("could not be looked up" in sentence for sentence in sentences)
+
+
+def test_too_open_a_directory_is_closed(site: Site) -> None:
+    """A directory of ours that others could read is closed to them."""
+    site.make("work", 0)
+    site.make("work/autowebroot", 0, 0o755)
+    site.responder().publish(CONTENT)
+    assert stat.S_IMODE(os.stat(site.journal_directory).st_mode) == 0o700
+
+
+def test_a_leftover_in_a_container(site: Site) -> None:
+    """What was left in the view of another process is found there."""
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=755 tmpfs "$1" && echo ready && exec sleep 60', "sh",
+         site.root], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        inside = f"/proc/{process.pid}/root{site.root}"
+        script = KILLED.replace("View.of_host()", f"View.of_process({process.pid})")
+        killed = subprocess.run([sys.executable, "-c", script.replace("{end}", "os._exit(1)"), site.root,
+                                 site.journal_directory, CONTENT.decode()], check=False, stdout=subprocess.PIPE)
+        assert killed.stdout == b"published\n"
+        assert os.listdir(inside) == [".well-known"]
+        assert len(site.journal.sweep()) == 3
+        assert os.listdir(inside) == []
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,339 @@
+"""What is put into a document root, how it looks, and that it is taken away again."""
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import stat
+import threading
+from typing import Any
+from typing import Iterator
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot import directories
+from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from tests.responders.site import CONTENT
+from tests.responders.site import DIRECTORY
+from tests.responders.site import OWNER
+from tests.responders.site import STRANGER
+from tests.responders.site import TOKEN
+from tests.responders.site import Site
+
+
+def test_is_a_responder() -> None:
+    """The class keeps the seam's promise."""
+    assert verifyClass(IResponder, WebrootResponder)
+
+
+@pytest.fixture(params=[0, 0o022, 0o077, 0o777], ids="umask {:03o}".format)
+def umask(request: Any) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_modes(site: Site) -> None:
+    """Everybody can read the file and pass the directories, whatever the umask; the owner of the root owns them."""
+    os.makedirs(site.journal_directory)
+    site.responder().publish(CONTENT)
+    found = {name: (oct(mode), uid, gid, content)  # type: ignore[call-overload]
+             for name, (_, mode, uid, gid, content, _) in site.tree().items() if name != "."}
+    assert found == {
+        ".well-known": ("0o40755", OWNER, 65534, ""),
+        DIRECTORY: ("0o40755", OWNER, 65534, ""),
+        f"{DIRECTORY}/{TOKEN}": ("0o100644", OWNER, 65534, CONTENT),
+    }
+
+
+def test_group_of_a_user_in_passwd(site: Site) -> None:
+    """A user whom passwd knows makes things with the primary group."""
+    www_data = pwd.getpwnam("www-data")
+    os.chown(site.root, www_data.pw_uid, 0)
+    site.responder().publish(CONTENT)
+    assert (os.stat(site.file).st_uid, os.stat(site.file).st_gid) == (www_data.pw_uid, www_data.pw_gid)
+
+
+def test_setgid_directory(site: Site) -> None:
+    """What is made in a directory that hands its group on has that group, and hands it on too."""
+    os.chown(site.root, OWNER, STRANGER)
+    os.chmod(site.root, 0o2750)
+    site.responder().publish(CONTENT)
+    well_known = os.stat(f"{site.root}/.well-known")
+    assert (stat.S_IMODE(well_known.st_mode), well_known.st_gid) == (0o2755, STRANGER)
+    assert (stat.S_IMODE(os.stat(site.file).st_mode), os.stat(site.file).st_gid) == (0o644, STRANGER)
+
+
+def test_root_of_root(site: Site) -> None:
+    """In a directory of root's, root makes it."""
+    os.chown(site.root, 0, 0)
+    site.responder().publish(CONTENT)
+    assert (os.stat(site.file).st_uid, os.stat(site.file).st_gid) == (0, 0)
+
+
+def test_withdraw_leaves_all_as_it_was(site: Site) -> None:
+    """Other people's files in the same directories stay, with all that can be seen of them."""
+    site.make("www/.well-known", STRANGER, 0o775)
+    site.write("www/.well-known/security.txt", b"Contact: mailto:me@sample.com", STRANGER)
+    site.make(f"www/{DIRECTORY}", OWNER, 0o700)
+    site.write(f"www/{DIRECTORY}/another-client", b"its token", OWNER)
+    before = site.tree()
+    responder = site.responder()
+    responder.publish(CONTENT)
+    assert site.tree() != before
+    responder.withdraw()
+    assert site.tree() == before
+
+
+def test_withdraw_may_come_first_and_twice(site: Site) -> None:
+    """Certbot cleans up what was never put there, and more than once."""
+    before = site.tree()
+    responder = site.responder()
+    responder.withdraw()
+    responder.publish(CONTENT)
+    responder.withdraw()
+    responder.withdraw()
+    assert site.tree() == before
+    assert os.listdir(site.journal_directory) == []
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_any_order(site: Site, order: Any) -> None:
+    """Directories go with the last file in them, whoever made them, and no sooner."""
+    before = site.tree()
+    responders = [site.responder(token) for token in ("one", "two", "three")]
+    for responder in responders:
+        responder.publish(CONTENT)
+    for done, number in enumerate(order, 1):
+        responders[number].withdraw()
+        assert os.path.isdir(f"{site.root}/{DIRECTORY}") == (done < 3)
+    assert site.tree() == before
+
+
+def test_a_probe_before_and_a_token_after(site: Site) -> None:
+    """A responder that fails takes its own directories away, and none that another responder needs."""
+    good, bad = site.responder("good"), site.responder("bad", directory=f"{DIRECTORY}/deeper/" + "x" * 256)
+    good.publish(CONTENT)
+    with pytest.raises(PublishError, match="File name too long"):
+        bad.publish(CONTENT)
+    assert os.listdir(f"{site.root}/{DIRECTORY}") == ["good"]
+    good.withdraw()
+    assert os.listdir(site.root) == []
+
+
+def test_two_members_with_one_directory(site: Site) -> None:
+    """The same file asked for twice is there until nobody needs it any more."""
+    first, second = site.responder(), site.responder()
+    first.publish(CONTENT)
+    second.publish(CONTENT)
+    first.withdraw()
+    assert os.path.exists(site.file)
+    second.withdraw()
+    assert os.listdir(site.root) == []
+
+
+def test_the_same_file_with_another_content(site: Site) -> None:
+    """Two contents cannot be one file; the first stays whole."""
+    first = site.responder()
+    first.publish(CONTENT)
+    with pytest.raises(PublishError, match=f"{TOKEN} exists already: a file of uid {OWNER}"):
+        site.responder().publish(b"another")
+    with open(site.file, "rb") as file:
+        assert file.read() == CONTENT
+    first.withdraw()
+    assert os.listdir(site.root) == []
+
+
+def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
+    """A token that another run of Certbot's webroot left is good enough, and not ours to remove."""
+    os.makedirs(os.path.dirname(site.file))
+    site.write(f"www/{DIRECTORY}/{TOKEN}", CONTENT, STRANGER)
+    before = site.tree()
+    responder = site.responder()
+    responder.publish(CONTENT)
+    responder.withdraw()
+    assert site.tree() == before
+
+
+def test_directories_renamed_meanwhile(site: Site) -> None:
+    """What we made is found where it went."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    os.rename(site.root, site.path("elsewhere"))
+    responder.withdraw()
+    assert os.listdir(site.path("elsewhere")) == []
+
+
+def test_document_root_replaced_meanwhile(site: Site) -> None:
+    """A deployment puts another directory in its place: nothing is touched there, the old one is cleaned."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    os.rename(site.root, site.path("old"))
+    site.make("www")
+    os.makedirs(os.path.dirname(site.file))
+    site.write(f"www/{DIRECTORY}/{TOKEN}", CONTENT)
+    before = site.tree()
+    responder.withdraw()
+    assert site.tree() == before
+    assert os.listdir(site.path("old")) == []
+
+
+@pytest.mark.parametrize("gone", ["www", "www/.well-known", f"www/{DIRECTORY}", f"www/{DIRECTORY}/{TOKEN}"])
+def test_gone_meanwhile(site: Site, gone: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody has removed what we made: that is no reason to complain, and the rest goes too."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    if gone.endswith(TOKEN):
+        os.unlink(site.path(gone))
+    else:
+        shutil.rmtree(site.path(gone))
+    responder.withdraw()
+    assert not os.path.exists(f"{site.root}/.well-known")
+    assert not caplog.records
+
+
+def test_file_replaced_meanwhile(site: Site) -> None:
+    """A file that is not the one we made stays, and so do the directories around it."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    site.write("other", b"another client's")
+    os.rename(site.path("other"), site.file)
+    responder.withdraw()
+    with open(site.file, "rb") as file:
+        assert file.read() == b"another client's"
+
+
+def test_directory_replaced_meanwhile(site: Site) -> None:
+    """An empty directory that is not the one we made stays."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    os.rename(f"{site.root}/.well-known", f"{site.root}/ours")
+    site.make("www/.well-known")
+    responder.withdraw()
+    assert os.path.isdir(f"{site.root}/.well-known")
+    assert os.listdir(f"{site.root}/ours") == []
+
+
+def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Withdrawing never raises; it says what is left, and tries again when something else goes."""
+    first, second = site.responder("first"), site.responder("second")
+    first.publish(CONTENT)
+    second.publish(CONTENT)
+    os.chmod(os.path.dirname(site.file), 0o555)
+    first.withdraw()
+    assert f"{site.root}/{DIRECTORY}/first could not be removed: Permission denied" in caplog.text
+    os.chmod(os.path.dirname(site.file), 0o755)
+    second.withdraw()
+    assert os.listdir(site.root) == []
+
+
+@pytest.mark.parametrize("root, text", [
+    ("missing", "missing cannot be used: No such file or directory"),
+    ("file", "file is a file of uid 61001, and not a directory"),
+    ("dangling", "dangling is a symbolic link of uid 61001 to nowhere, which does not exist"),
+    ("/", "/ is a system directory"),
+    ("\0", "null"),
+])
+def test_document_root_that_is_none(site: Site, root: str, text: str) -> None:
+    """A document root must be there; it is never made."""
+    site.write("file", b"")
+    site.link("dangling", "nowhere", OWNER)
+    before = site.tree(".")
+    with pytest.raises(PublishError, match=text):
+        site.responder(root=site.path(root)).publish(CONTENT)
+    assert site.tree(".") == before
+
+
+@pytest.mark.parametrize("name", ["", "a/", "../a", "a/../b", ".."])
+def test_name_that_is_none(site: Site, name: str) -> None:
+    """The file is below the document root and has a name."""
+    before = site.tree(".")
+    with pytest.raises(PublishError, match="does not name a file below"):
+        site.responder(name, directory="d").publish(CONTENT)
+    assert site.tree(".") == before
+
+
+def test_no_directory_between(site: Site) -> None:
+    """An alias may lead straight to the directory of the challenges."""
+    responder = site.responder(TOKEN, directory="")
+    responder.publish(CONTENT)
+    assert os.listdir(site.root) == [TOKEN]
+    responder.withdraw()
+    assert os.listdir(site.root) == []
+
+
+@pytest.mark.parametrize("function", ["mkdir", "open", "write", "fstat"])
+def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    """Certbot raises from its signal handlers: nothing is left then, and we are root again."""
+    real = getattr(os, function)
+    before = site.tree()
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        result = real(*args, **kwargs)
+        if os.geteuid() == OWNER:
+            os.kill(os.getpid(), signal.SIGINT)
+        if function == "fstat" and os.path.exists(site.file):
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(os, function, interrupted)
+    responder = site.responder()
+    with pytest.raises(KeyboardInterrupt):
+        responder.publish(CONTENT)
+    monkeypatch.undo()
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+    responder.withdraw()
+    assert site.tree() == before
+
+
+def test_identity_is_whole_again(site: Site) -> None:
+    """After an act as the owner, failed or not, user, groups, umask and signals are what they were."""
+    def identity() -> Any:
+        umask = os.umask(0)
+        os.umask(umask)
+        return os.getresuid(), os.getresgid(), os.getgroups(), umask, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    held = directories.Walk(site.view).to(site.root)[-1]
+    before = identity()
+    during = directories.as_owner(held, identity)
+    assert during[:4] == ((0, OWNER, 0), (0, 65534, 0), [65534], 0o022)
+    with pytest.raises(ZeroDivisionError):
+        directories.as_owner(held, lambda: 1 // 0)
+    assert identity() == before
+
+
+def test_with_threads(site: Site) -> None:
+    """A thread of the own responder that is serving meanwhile is in nobody's way."""
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        responder = site.responder()
+        responder.publish(CONTENT)
+        assert os.stat(site.file).st_uid == OWNER
+        responder.withdraw()
+    finally:
+        stop.set()
+        thread.join()
+    assert os.listdir(site.root) == []
+
+
+def test_descriptors_of_a_large_order(site: Site) -> None:
+    """A hundred names in a hundred document roots stay far below the usual limit of 1024 descriptors."""
+    before = len(os.listdir("/proc/self/fd"))
+    responders = []
+    for number in range(100):
+        for token in ("one", "two"):
+            root = site.path(f"www{number}") if token == "two" else site.make(f"www{number}")
+            responders.append(site.responder(token, root=root))
+            responders[-1].publish(CONTENT)
+    assert len(os.listdir("/proc/self/fd")) - before < 400
+    for responder in responders:
+        responder.withdraw()
+    del responder, responders
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all(os.listdir(site.path(f"www{number}")) == [] for number in range(100))
