@@ -188,14 +188,16 @@ class Walk(State):
         *candidates, last = directive.args
         step = Step(str(directive), directive.source)
         so_far = list(self.trail)
+        passes_on = self._handler() is not None
         ends: Ends = []
         for candidate in candidates:
             self.trail = [*so_far, step]
             if not candidate.endswith("/"):
-                ends += self._ends_of(functools.partial(self._tried, candidate))
+                ends += [end for end in self._ends_of(functools.partial(self._tried, candidate))
+                         if not isinstance(end, DeadEnd)]
         self.trail = [*so_far, step]
         fallback = self._ends_of(functools.partial(self._fall_back, last))
-        return fallback + ends if self._handler() else ends + fallback
+        return fallback + ends if passes_on else ends + fallback
 
     def _tried(self, text: str) -> Ends:
         value = self.value(text)
