@@ -1,8 +1,13 @@
 """A document root of somebody else's, and a look at all that lies in it."""
+import contextlib
 import os
+import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from typing import Dict
+from typing import Iterator
+from typing import List
 from typing import Tuple
 
 from certbot_autowebroot.journal import Journal
@@ -74,8 +79,28 @@ class Site:
         return WebrootResponder(self.view, Directory(PathInView(root or self.root), f"{directory}/{token}"),
                                 self.journal)
 
+    def journals(self) -> List[str]:
+        """The journals on the disk."""
+        return os.listdir(self.journal_directory) if os.path.isdir(self.journal_directory) else []
+
     def tree(self, name: str = "www") -> Dict[str, Tuple[object, ...]]:
         return tree(self.path(name))
+
+
+@contextlib.contextmanager
+def new_site() -> Iterator[Site]:
+    """An empty document root, for as long as it is needed."""
+    # Not tmp_path: that lies below a directory which only root can pass, and owners have to come here.
+    top = os.path.realpath(tempfile.mkdtemp(prefix="site-"))
+    os.chmod(top, 0o755)
+    view = View.of_host()
+    try:
+        site = Site(top, Journal(os.path.join(top, "work/autowebroot")), view)
+        site.make("www")
+        yield site
+    finally:
+        view.close()
+        shutil.rmtree(top)
 
 
 def tree(top: str) -> Dict[str, Tuple[object, ...]]:

@@ -1,0 +1,160 @@
+"""Kill a run before each of its system calls, and see what the next run makes of it.
+
+Run it with ``python -m tests.security.killwalk``.
+"""
+import argparse
+import collections
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Callable
+from typing import Counter
+from typing import List
+from typing import Tuple
+
+from certbot_autowebroot.journal import Journal
+from tests.lab import net
+from tests.responders.site import CONTENT
+from tests.responders.site import DIRECTORY
+from tests.responders.site import OWNER
+from tests.responders.site import STRANGER
+from tests.responders.site import Site
+from tests.responders.site import new_site
+from tests.security import tracing
+
+TOKENS = ("one", "two")
+
+
+def publish_and_withdraw(site: Site) -> None:
+    """A test file that is taken back, then two tokens in one directory."""
+    probe = site.responder("probe")
+    probe.publish(CONTENT)
+    probe.withdraw()
+    responders = [site.responder(token) for token in TOKENS]
+    for responder in responders:
+        responder.publish(CONTENT)
+    for responder in responders:
+        responder.withdraw()
+
+
+def prepare_empty(site: Site) -> None:
+    """A document root of a user's."""
+
+
+def prepare_roots(site: Site) -> None:
+    """A document root of root's."""
+    os.chown(site.root, 0, 0)
+
+
+def prepare_others(site: Site) -> None:
+    """Other people's files in the same directories."""
+    site.make("www/.well-known", STRANGER)
+    site.write("www/.well-known/security.txt", b"Contact: mailto:me@sample.com")
+    site.make(f"www/{DIRECTORY}", OWNER)
+    site.write(f"www/{DIRECTORY}/three", b"another client's")
+
+
+def prepare_leftovers(site: Site) -> None:
+    """What a run has left that was killed while both tokens stood."""
+    def act() -> None:
+        for token in TOKENS:
+            site.responder(token).publish(CONTENT)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    if not os.path.exists(f"{site.root}/{DIRECTORY}/two"):
+        raise AssertionError("the run that was to be killed has not left anything")
+
+
+def sweep(site: Site) -> None:
+    """The sweep itself."""
+    Journal(site.journal_directory).sweep()
+
+
+SCENARIOS: List[Tuple[Callable[[Site], None], Callable[[Site], None]]] = [
+    (prepare_empty, publish_and_withdraw),
+    (prepare_roots, publish_and_withdraw),
+    (prepare_others, publish_and_withdraw),
+    (prepare_leftovers, sweep),
+]
+
+
+@dataclass
+class Walked:
+    """What a walk has come to."""
+
+    steps: Counter[str] = field(default_factory=collections.Counter)
+    left: int = 0
+    failures: List[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        by_name = ", ".join(f"{name} {count}" for name, count in self.steps.most_common())
+        return (f"{sum(self.steps.values())} steps killed ({by_name}); {self.left} of them left something behind; "
+                f"after the next run: {len(self.failures)} leftovers or failures")
+
+
+def walk(names: Tuple[str, ...] = ()) -> Walked:
+    """Kill at every call by these names, or at every call there is."""
+    walked = Walked()
+    with new_site() as site:
+        publish_and_withdraw(site)  # what is looked up once in a process, is not looked up while we count
+    for prepare, act in SCENARIOS:
+        with new_site() as site:
+            prepare(site)
+            calls = tracing.run(lambda: act(site), names=names).calls  # noqa: B023
+        for call in calls:
+            if call.name in ("exit_group", "exit") or (call.name, call.number) == ("read", 1):
+                continue
+            walked.steps[call.name] += 1
+            left, failure = _kill_at(call, prepare, act)
+            walked.left += left
+            if failure:
+                step = f"{prepare.__name__}, {act.__name__}, {call.name} number {call.number}"
+                walked.failures.append(f"{step}: {failure}")
+    return walked
+
+
+def _kill_at(call: tracing.Call, prepare: Callable[[Site], None], act: Callable[[Site], None]) -> Tuple[bool, str]:
+    """Whether the killed run has left something, and what was wrong with the next one."""
+    with new_site() as site:
+        prepare(site)
+        before = site.tree()
+        expected = {name: what for name, what in before.items() if prepare is not prepare_leftovers or name == "."}
+        traced = tracing.run(lambda: act(site), [f"{call.name}:signal=KILL:when={call.number}"], [call.name])
+        if not os.WIFSIGNALED(traced.status):
+            return False, f"the run was not killed, status {traced.status}"
+        left = site.tree() != expected
+        site.journal = Journal(site.journal_directory)
+        said = site.journal.sweep()
+        if site.tree() != expected:
+            return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep said {said}"
+        publish_and_withdraw(site)
+        if site.tree() != expected:
+            return left, f"left behind by the next run: {sorted(site.tree().keys() ^ expected.keys())}"
+        if site.journals():
+            return left, "a journal is left behind"
+        return left, ""
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="only calls that change something")
+    net.enter_private_namespace()
+    walked = walk(tracing.CHANGING if parser.parse_args().short else ())
+    print(walked)
+    for failure in walked.failures:
+        print(failure)
+    return 1 if walked.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

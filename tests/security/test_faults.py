@@ -1,0 +1,16 @@
+"""Whatever fails, fails with a reason and without a trace."""
+from tests.security import faults
+
+
+def test_each_change_fails() -> None:
+    """Each call that changes something fails once with each error: refused with the reason, or removed later."""
+    table = faults.inject()
+    assert table.failures == []
+    assert len(table.rows) > 50
+
+
+def test_real_file_systems() -> None:
+    """Full and read-only file systems, of the document root and of the journal."""
+    table = faults.real()
+    assert table.failures == []
+    assert len(table.rows) == len(faults.REAL)
