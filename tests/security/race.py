@@ -1,0 +1,289 @@
+"""An owner of a document root who swaps links into it as fast as he can, while we publish and withdraw as root.
+
+Run it with ``python -m tests.security.race --runs 2000``.
+
+An escape is any change to a tree of root's that all the links lead into: something made, removed, written, or given
+another owner or mode there, even for a moment (the kernel notes each in the ctime). The same attackers are set on
+Certbot's own webroot too: they do catch it, so that a zero means something.
+"""
+import argparse
+import contextlib
+import ctypes
+import logging
+import mmap
+import os
+import signal
+import struct
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Tuple
+
+from certbot_autowebroot.responders import PublishError
+from tests.lab import net
+from tests.responders.site import CONTENT
+from tests.responders.site import DIRECTORY
+from tests.responders.site import OWNER
+from tests.responders.site import TOKEN
+from tests.responders.site import Site
+from tests.responders.site import new_site
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+#: One round of an attack. It is called in a loop, in the attacker's own process.
+Attack = Callable[[], None]
+
+
+def _exchange(one: str, other: str) -> Attack:
+    """Let two names change places, in one system call."""
+    renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    first, second = one.encode(), other.encode()
+
+    def attack() -> None:
+        renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE)
+
+    return attack
+
+
+def _jump_in(path: str, target: str) -> Attack:
+    """Wait for a directory to be made, take it away, and leave a link in its place for a moment."""
+    away = f"{os.path.dirname(path)}/away"
+    number = 0
+
+    def attack() -> None:
+        nonlocal number
+        try:
+            os.rename(path, f"{away}{number}")
+        except OSError:
+            return
+        with contextlib.suppress(OSError):
+            os.symlink(target, path)
+        number += 1
+        for _ in range(number * 7 % 300):  # sometimes shorter, sometimes longer
+            os.getpid()
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+    return attack
+
+
+def _take_turns(path: str, target: str) -> Attack:
+    """Put a link where a file is to be made, and take it away again."""
+    def attack() -> None:
+        with contextlib.suppress(OSError):
+            os.symlink(target, path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+    return attack
+
+
+def _make_directories(site: Site) -> None:
+    for name in ("home/www/.well-known", f"home/www/{DIRECTORY}"):
+        site.make(name)
+
+
+def exchange_root(site: Site) -> Attack:
+    """The document root and a link."""
+    _make_directories(site)
+    site.link("home/trap", site.path("victim"), OWNER)
+    return _exchange(site.path("home/www"), site.path("home/trap"))
+
+
+def exchange_well_known(site: Site) -> Attack:
+    """``.well-known`` and a link."""
+    _make_directories(site)
+    site.link("home/www/trap", site.path("victim/.well-known"), OWNER)
+    return _exchange(site.path("home/www/.well-known"), site.path("home/www/trap"))
+
+
+def exchange_acme_challenge(site: Site) -> Attack:
+    """``acme-challenge`` and a link."""
+    _make_directories(site)
+    site.link("home/www/.well-known/trap", site.path(f"victim/{DIRECTORY}"), OWNER)
+    return _exchange(site.path(f"home/www/{DIRECTORY}"), site.path("home/www/.well-known/trap"))
+
+
+def jump_in_at_well_known(site: Site) -> Attack:
+    """A link in the place of the ``.well-known`` that has just been made."""
+    return _jump_in(site.path("home/www/.well-known"), site.path("victim"))
+
+
+def jump_in_at_acme_challenge(site: Site) -> Attack:
+    """A link in the place of the ``acme-challenge`` that has just been made."""
+    site.make("home/www/.well-known")
+    return _jump_in(site.path(f"home/www/{DIRECTORY}"), site.path("victim"))
+
+
+def jump_in_where_root_writes(site: Site) -> Attack:
+    """The same in a directory of root's that everybody may write in."""
+    os.chown(site.path("home/www"), 0, 0)
+    os.chmod(site.path("home/www"), 0o777)
+    return _jump_in(site.path("home/www/.well-known"), site.path("victim"))
+
+
+def link_for_file(site: Site) -> Attack:
+    """A link in the place of the file."""
+    _make_directories(site)
+    return _take_turns(site.path(f"home/www/{DIRECTORY}/{TOKEN}"), site.path("victim/secret"))
+
+
+ATTACKS: List[Callable[[Site], Attack]] = [
+    exchange_root, exchange_well_known, exchange_acme_challenge, jump_in_at_well_known, jump_in_at_acme_challenge,
+    jump_in_where_root_writes, link_for_file]
+
+
+@dataclass
+class Raced:
+    """What became of so many runs against one attack."""
+
+    runs: int = 0
+    published: int = 0
+    escapes: int = 0
+    rounds: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.runs:>6} runs {self.published:>6} published {self.rounds:>9} rounds {self.escapes:>6} escapes"
+
+
+def with_us(site: Site) -> bool:
+    """Publish and withdraw; whether the first succeeded."""
+    responder = site.responder(root=site.path("home/www"))
+    try:
+        responder.publish(CONTENT)
+        return True
+    except PublishError:
+        return False
+    finally:
+        responder.withdraw()
+
+
+class _Challenge:
+    """As much of Certbot's annotated challenge as its webroot needs."""
+
+    identifier = Namespace(value="www.sample.com")
+    domain = "www.sample.com"
+    chall = Namespace(encode=lambda name: TOKEN)
+
+    def response_and_validation(self) -> Tuple[None, str]:
+        return None, CONTENT.decode()
+
+
+def with_certbots_webroot(site: Site) -> bool:
+    """The same with Certbot's own webroot."""
+    from certbot import errors
+    from certbot._internal.plugins.webroot import Authenticator
+    config = Namespace(webroot_map={"www.sample.com": site.path("home/www")}, webroot_path=[])
+    authenticator = Authenticator(config, "webroot")
+    authenticator.prepare()
+    challenges = [_Challenge()]
+    try:
+        authenticator.perform(challenges)
+        return True
+    except (OSError, errors.PluginError):
+        return False
+    finally:
+        with contextlib.suppress(OSError, KeyError):
+            authenticator.cleanup(challenges)
+
+
+def race(attack: Callable[[Site], Attack], runs: int, act: Callable[[Site], bool]) -> Raced:
+    """Do something so many times against one attack."""
+    raced = Raced()
+    with new_site() as site:
+        _prepare(site)
+        with _attacker(attack(site)) as rounds:
+            untouched = _victim(site)
+            for _ in range(runs):
+                raced.runs += 1
+                raced.published += act(site)
+                if _victim(site) != untouched:
+                    raced.escapes += 1
+                    _restore(site)
+                    untouched = _victim(site)
+            raced.rounds = rounds()
+    return raced
+
+
+def _prepare(site: Site) -> None:
+    for name in ("victim", "victim/.well-known", f"victim/{DIRECTORY}", "victim/acme-challenge"):
+        site.make(name, 0)
+    site.write("victim/secret", b"nobody's business", 0)
+    site.write(f"victim/{DIRECTORY}/another", b"something of root's", 0)
+    site.make("home")
+    site.make("home/www")
+
+
+def _victim(site: Site) -> Dict[str, Tuple[int, ...]]:
+    found = {}
+    for directory, _, files in os.walk(site.path("victim")):
+        for path in (directory, *(os.path.join(directory, name) for name in files)):
+            status = os.lstat(path)
+            found[path] = status.st_ctime_ns, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
+    return found
+
+
+def _restore(site: Site) -> None:
+    for directory, _, files in os.walk(site.path("victim")):
+        os.chown(directory, 0, 0)
+        os.chmod(directory, 0o755)
+        if TOKEN in files:
+            os.unlink(os.path.join(directory, TOKEN))
+    for name in (DIRECTORY, "acme-challenge"):
+        os.makedirs(site.path(f"victim/{name}"), exist_ok=True)
+
+
+@contextlib.contextmanager
+def _attacker(attack: Attack) -> Iterator[Callable[[], int]]:
+    """Attack in a loop, as an unprivileged user, in another process; gives the count of rounds."""
+    counter = mmap.mmap(-1, 8)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(OWNER, OWNER, OWNER)
+            os.setresuid(OWNER, OWNER, OWNER)
+            rounds = 0
+            while True:
+                attack()
+                rounds += 1
+                struct.pack_into("Q", counter, 0, rounds)
+        finally:
+            os._exit(1)
+    try:
+        while not counter[0]:
+            pass
+        yield lambda: struct.unpack_from("Q", counter, 0)[0]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.WTERMSIG(status) != signal.SIGKILL:
+            raise AssertionError("the attacker has given up")
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2000, help="in all, with us; a tenth of it with Certbot's webroot")
+    runs = parser.parse_args().runs
+    net.enter_private_namespace()
+    logging.basicConfig(level=logging.CRITICAL)
+    escapes = {}
+    for name, act, share in (("certbot-autowebroot", with_us, 1), ("Certbot's webroot", with_certbots_webroot, 10)):
+        print(f"{name}:")
+        escapes[name] = 0
+        for attack in ATTACKS:
+            raced = race(attack, -(-runs // len(ATTACKS) // share), act)
+            escapes[name] += raced.escapes
+            print(f"  {attack.__name__:<28}{raced}", flush=True)
+        print(f"  {escapes[name]} escapes")
+    return 1 if escapes["certbot-autowebroot"] or not escapes["Certbot's webroot"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

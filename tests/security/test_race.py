@@ -1,0 +1,20 @@
+"""Attackers who swap links while we work, and the proof that they would catch somebody who does it by path."""
+from typing import Callable
+
+import pytest
+
+from tests.responders.site import Site
+from tests.security import race
+
+
+@pytest.mark.parametrize("attack", race.ATTACKS, ids=lambda attack: attack.__name__)
+def test_no_escape(attack: Callable[[Site], race.Attack]) -> None:
+    """Whatever is swapped while we publish and withdraw, nothing changes in a tree of root's."""
+    raced = race.race(attack, 100, race.with_us)
+    assert raced.escapes == 0
+    assert raced.rounds > raced.runs == 100
+
+
+def test_the_attackers_can_catch() -> None:
+    """The same attackers do change a tree of root's when Certbot's own webroot is at work."""
+    assert sum(race.race(attack, 30, race.with_certbots_webroot).escapes for attack in race.ATTACKS[:3]) > 0
