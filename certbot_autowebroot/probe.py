@@ -102,13 +102,9 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
 
 
 def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
-    connection = http.client.HTTPConnection("", timeout=None)
-    with _connect(request.endpoint, deadline) as plain:
-        stream = plain
-        if request.scheme == "https":
-            plain.settimeout(max(0.01, deadline - time.monotonic()))
-            stream = _tls().wrap_socket(plain, server_hostname=None if _is_address(request.host) else request.host)
-        connection.sock = _Deadline(stream, deadline)
+    with _connect(request, deadline) as stream:
+        connection = http.client.HTTPConnection("")
+        connection.sock = _Limited(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
         host = f"[{request.host}]" if ":" in request.host else request.host
         connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
@@ -116,52 +112,56 @@ def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
             connection.putheader(name, value)
         connection.endheaders()
         response = connection.getresponse()
-        try:
-            return response.status, response.read(MAX_BODY), response.getheader("Location", "")
-        finally:
-            response.close()
+        return response.status, response.read(MAX_BODY), response.getheader("Location", "")
 
 
-def _connect(endpoint: Endpoint, deadline: float) -> socket.socket:
-    remaining = max(0.01, deadline - time.monotonic())
-    if not endpoint.is_unix:
-        return socket.create_connection((endpoint.host, endpoint.port), timeout=remaining)
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(remaining)
+def _connect(request: Request, deadline: float) -> socket.socket:
+    endpoint = request.endpoint
+    stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
+                           socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
     try:
-        connection.connect(endpoint.host[len("unix:"):])
-    except OSError:
-        connection.close()
+        stream.settimeout(max(0.01, deadline - time.monotonic()))
+        stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
+        if request.scheme == "https":
+            server_name = None if _is_address(request.host) else request.host
+            stream = _tls().wrap_socket(stream, server_hostname=server_name)
+    except BaseException:
+        stream.close()
         raise
-    return connection
+    return stream
 
 
-class _Deadline(io.RawIOBase):
-    """A socket whose reads all end at one moment: a timeout for each read lets one byte a second go on for ever."""
+class _Limited:
+    """What http.client takes for a socket: all its reads end at one moment.
 
+    A timeout for each read would let one byte a second go on for ever.
+    """
+
+    def __init__(self, stream: socket.socket, deadline: float) -> None:
+        self._reader = _Reader(stream, deadline)
+        self.sendall = stream.sendall
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._reader)
+
+    def close(self) -> None:
+        """Not yet: http.client closes its socket as soon as it has made a file of it."""
+
+
+class _Reader(io.RawIOBase):
     def __init__(self, stream: socket.socket, deadline: float) -> None:
         self._stream = stream
         self._deadline = deadline
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def sendall(self, data: bytes) -> None:
-        self._limit()
-        self._stream.sendall(data)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        self._limit()
-        return self._stream.recv_into(buffer)
-
-    def _limit(self) -> None:
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
             raise socket.timeout("timed out")
         self._stream.settimeout(remaining)
+        return self._stream.recv_into(buffer)
 
 
 @functools.cache

@@ -23,6 +23,8 @@ class Certbot:
         # A Python that turns warnings of ours into errors would do so with Certbot's own.
         env = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1", **(environment or {})}
         env.pop("PYTHONWARNINGS", None)
+        if arguments[0] == "renew":
+            arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
         return subprocess.run([self.program, *arguments, *self._common()], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, timeout=120)
 

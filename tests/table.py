@@ -1,0 +1,53 @@
+"""A machine made of plain tables, for what decides without touching one."""
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Dict
+from typing import List
+from typing import Sequence
+
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
+
+FRONT = Endpoint("203.0.113.10", 80)
+TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+
+
+def request(host: str = "www.sample.com", endpoint: Endpoint = FRONT) -> Request:
+    return Request(host, CHALLENGE_PATH + TOKEN, TOKEN, endpoint)
+
+
+@dataclass
+class Holder:
+    """A program whose answers stand in a table: by host and path, or for everything."""
+
+    answers: Sequence[Destination]
+    program: Program = field(default_factory=lambda: Program("nginx", 42))
+    asked: List[Request] = field(default_factory=list)
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        self.asked.append(request)
+        return self.answers
+
+
+@dataclass
+class TableMachine:
+    """Who holds what, what resolves to what, and which addresses are here."""
+
+    held: Dict[Endpoint, List[Holder]] = field(default_factory=dict)
+    names: Dict[str, List[str]] = field(default_factory=dict)
+    local: List[str] = field(default_factory=lambda: ["127.0.0.1", FRONT.host])
+
+    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+        return self.held.get(endpoint, [])
+
+    def addresses(self, host: str) -> Sequence[str]:
+        return self.names.get(host, [host] if host[0].isdigit() or ":" in host else [])
+
+    def is_here(self, address: str) -> bool:
+        return address in self.local
+
+    def local_addresses(self) -> List[str]:
+        return self.local

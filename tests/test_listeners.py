@@ -1,0 +1,123 @@
+"""Real sockets, and who is said to hold them."""
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import listeners
+from certbot_autowebroot import netlink
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.route import Endpoint
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+
+
+@pytest.fixture
+def held() -> Iterator[List[socket.socket]]:
+    sockets: List[socket.socket] = []
+    yield sockets
+    for each in sockets:
+        each.close()
+
+
+def listen(held: List[socket.socket], host: str, v6only: bool = False, reuse: bool = False) -> int:
+    """Listen on port 8080 and return the socket's inode."""
+    new = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    held.append(new)
+    new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse:
+        new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if ":" in host:
+        new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+    new.bind((host, 8080))
+    new.listen()
+    return os.fstat(new.fileno()).st_ino
+
+
+def who(host: str) -> List[int]:
+    return [found.inode for found in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
+
+
+def test_the_very_address_is_preferred_to_all_addresses(held: List[socket.socket]) -> None:
+    """The kernel's order, and so ours."""
+    everything = listen(held, "0.0.0.0", reuse=True)
+    one = listen(held, PUBLIC_V4, reuse=True)
+    assert (who(PUBLIC_V4), who(OTHER_V4)) == ([one], [everything])
+
+
+def test_a_dual_stack_socket_takes_ipv4_too(held: List[socket.socket]) -> None:
+    """nginx's [::]:80 ipv6only=off, Java, Go."""
+    both = listen(held, "::")
+    assert (who(PUBLIC_V4), who(PUBLIC_V6)) == ([both], [both])
+
+
+def test_an_ipv6_only_socket_leaves_ipv4_free(held: List[socket.socket]) -> None:
+    """Only netlink tells: /proc/net/tcp6 looks the same."""
+    six = listen(held, "::", v6only=True)
+    assert (who(PUBLIC_V4), who(PUBLIC_V6)) == ([], [six])
+
+
+def test_an_ipv4_socket_is_preferred_to_a_dual_stack_one(held: List[socket.socket]) -> None:
+    """Both can be bound with SO_REUSEPORT; connections over IPv4 go to the IPv4 one."""
+    listen(held, "::", reuse=True)
+    four = listen(held, "0.0.0.0", reuse=True)
+    assert who(PUBLIC_V4) == [four]
+    held[1].settimeout(5)
+    with socket.create_connection((PUBLIC_V4, 8080)):
+        held[1].accept()[0].close()
+
+
+def test_shared_ports_give_every_socket(held: List[socket.socket]) -> None:
+    """SO_REUSEPORT: any of them may get the CA."""
+    both = [listen(held, "0.0.0.0", reuse=True), listen(held, "0.0.0.0", reuse=True)]
+    assert sorted(who(PUBLIC_V4)) == sorted(both)
+
+
+def test_an_ipv4_mapped_socket_is_one_of_ipv4(held: List[socket.socket]) -> None:
+    """::ffff:203.0.113.10 is how some programs bind an IPv4 address."""
+    mapped = listen(held, f"::ffff:{PUBLIC_V4}")
+    assert who(PUBLIC_V4) == [mapped]
+
+
+def test_the_owner_is_found_among_all_processes(held: List[socket.socket]) -> None:
+    """We ourselves, for once."""
+    inode = listen(held, "0.0.0.0")
+    assert os.getpid() in listeners.owners({inode})[inode]
+
+
+def test_a_unix_socket_is_a_listener_too(held: List[socket.socket], tmp_path: Path) -> None:
+    """Where proxy_pass http://unix:… leads."""
+    new = socket.socket(socket.AF_UNIX)
+    held.append(new)
+    new.bind(str(tmp_path / "app socket"))
+    new.listen()
+    found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app socket", 0), listeners.listeners())
+    assert [listener.inode for listener in found] == [os.fstat(new.fileno()).st_ino]
+
+
+def test_the_machines_addresses_are_all_there() -> None:
+    """As ip addr lists them."""
+    assert {"127.0.0.1", "::1", PUBLIC_V4, OTHER_V4, PUBLIC_V6} <= set(netlink.local_addresses())
+
+
+def test_our_own_listener_is_nobody(held: List[socket.socket]) -> None:
+    """A second look must not take the responder of the first for a web server."""
+    listen(held, "0.0.0.0")
+    assert ThisMachine().holders(Endpoint(PUBLIC_V4, 8080)) == []
+
+
+def test_somebody_elses_listener_is_named() -> None:
+    """Program and pid, for the error at three in the morning."""
+    code = "import socket; s = socket.create_server(('0.0.0.0', 8080)); print('up', flush=True); s.accept()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        holder, = ThisMachine().holders(Endpoint(PUBLIC_V4, 8080))
+        assert holder.program.pid == other.pid
+        assert holder.program.name.startswith("python")
+        other.kill()
