@@ -19,4 +19,5 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(f"the tests need these Debian packages: {' '.join(missing)}")
     if os.geteuid() != 0:
         raise pytest.UsageError("the tests need root, for port 80 in a network namespace of their own")
-    net.enter_private_namespace()
+    if getattr(session.config.option, "numprocesses", None) is None:  # with pytest-xdist, the workers do it
+        net.enter_private_namespace()

@@ -76,7 +76,7 @@ def test_a_killed_run_is_swept(site: Site) -> None:
     before = site.tree()
     publish_and_die(site)
     assert site.journal.sweep() == [
-        f"Removed {path}, which an earlier run that did not end well had left behind."
+        f"Removed {path}, which an earlier run had left behind."
         for path in (site.file, f"{site.root}/{DIRECTORY}", f"{site.root}/.well-known")]
     assert site.tree() == before
     assert os.listdir(site.journal_directory) == []
@@ -136,7 +136,7 @@ def test_a_directory_in_use_is_swept_later(site: Site) -> None:
     """Another client's file keeps our directory, and when it is gone a later run removes the directory."""
     publish_and_die(site)
     other = site.write(f"www/{DIRECTORY}/other", b"another client's")
-    assert site.journal.sweep() == [f"Removed {site.file}, which an earlier run that did not end well had left behind."]
+    assert site.journal.sweep() == [f"Removed {site.file}, which an earlier run had left behind."]
     assert site.journal.sweep() == []
     assert os.path.exists(other)
     os.unlink(other)

@@ -3,6 +3,7 @@ import http.client
 import re
 import ssl
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterable
 from typing import Iterator
@@ -49,7 +50,9 @@ class Seen:
     @property
     def served(self) -> bool:
         """Whether a file of ours, a redirect or a backend came back, and not a dead end."""
-        return (self.status == 200 and self.body.startswith(("/", "backend "))) or bool(self.location)
+        # A directory is answered with a redirect to itself with a slash: nothing of ours.
+        return (self.status == 200 and self.body.startswith(("/", "backend "))) or (
+            bool(self.location) and not self.location.endswith("/"))
 
 
 def get(request: Request) -> Seen:
@@ -92,16 +95,25 @@ def disagreements(ends: Sequence[Destination], request: Request, elsewhere: Iter
     """Ask the running nginx; nothing comes out where it does what we say.
 
     :param ends: our answer.
-    :param elsewhere: other paths where a file could lie; they get one, with another body.
+    :param elsewhere: other paths where a file could lie; at a dead end, none there may be served either.
     """
-    for path in elsewhere:
-        put(path)
     for end in ends:
         if isinstance(end, Directory):
             put(str(end))
     seen = get(request)
     if not any(agree(end, seen, request) for end in (ends if _guessed(ends[0]) else ends[:1])):
-        yield f"{request.url} at {request.endpoint}: we say {ends}, nginx gives {seen}"
+        yield _complaint(ends[0], seen, request)
+    for path in elsewhere:
+        put(path)
+    seen = get(request)
+    if isinstance(ends[0], DeadEnd) and seen.status == 200 and seen.body.startswith("/"):
+        yield _complaint(ends[0], seen, request)
+
+
+def _complaint(end: Destination, seen: Seen, request: Request) -> str:
+    what = str(end) if isinstance(end, Directory) else str(replace(end, trail=()))
+    return (f"{request.url} at {request.endpoint}:\n  we say {what}\n  by {' > '.join(str(step) for step in end.trail)}"
+            f"\n  nginx gives {seen}")
 
 
 def _guessed(end: Destination) -> bool:

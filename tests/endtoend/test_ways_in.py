@@ -1,0 +1,243 @@
+"""Every way in which Certbot comes to an authenticator, against a real CA and real web servers."""
+import json
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from tests.lab import certificates
+from tests.lab.apache import Apache
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+from tests.lab.nginx import Nginx
+
+NAME = "www.sample.com"
+
+
+@pytest.fixture
+def root(place: Path) -> Path:
+    path = place / "root"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def nginx(place: Path, root: Path) -> Iterator[Nginx]:
+    """nginx with one site."""
+    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data") as running:
+        yield running
+
+
+def nothing_left(place: Path) -> bool:
+    return not list(place.rglob(".well-known"))
+
+
+def test_certonly_with_port_80_taken(certbot: Certbot, nginx: Nginx, place: Path) -> None:
+    """The first certificate of a name."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+    assert certbot.renewal_setting(NAME, "authenticator") == "autowebroot"
+    assert nothing_left(place)
+
+
+def test_certonly_with_port_80_free(certbot: Certbot) -> None:
+    """We listen ourselves, and no more afterwards."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+
+
+def test_authenticator_written_by_hand_into_the_renewal_conf(certbot: Certbot, place: Path, root: Path) -> None:
+    """What an administrator does who edits one line in ten files."""
+    assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
+    conf = certbot.renewal_conf(NAME)
+    conf.write_text(conf.read_text().replace("authenticator = standalone", "authenticator = autowebroot"))
+    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data"):
+        done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert certbot.certificates(NAME) == 2
+
+
+def test_reconfigure_proves_and_keeps_it(certbot: Certbot, place: Path, root: Path) -> None:
+    """certbot reconfigure makes a dry run first and then changes the renewal configuration."""
+    assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
+    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data"):
+        done = certbot.run("reconfigure", "--cert-name", NAME, "-a", "autowebroot")
+        assert done.returncode == 0, done.stdout
+        assert certbot.renewal_setting(NAME, "authenticator") == "autowebroot"
+        assert certbot.run("renew", "--force-renewal").returncode == 0
+
+
+def test_a_dry_run_changes_nothing(certbot: Certbot, nginx: Nginx, place: Path) -> None:
+    """What everybody runs before he trusts it."""
+    assert certbot.run("certonly", "-a", "autowebroot", "-d", NAME).returncode == 0
+    before = certbot.renewal_conf(NAME).read_text()
+    done = certbot.run("renew", "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert certbot.renewal_conf(NAME).read_text() == before
+    assert nothing_left(place)
+
+
+def test_with_certbots_nginx_installer(certbot: Certbot, nginx: Nginx, place: Path) -> None:
+    """run -a autowebroot -i nginx: we answer, Certbot's own plugin installs."""
+    (nginx.directory / "mime.types").write_text("")
+    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "--nginx-server-root", str(nginx.directory), "-d", NAME,
+                       "--redirect")
+    assert done.returncode == 0, done.stdout
+    assert "ssl_certificate" in nginx.conf.read_text()
+    # And the renewal goes through the redirect to https that the installer has just made.
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert nothing_left(place)
+
+
+def test_a_former_webroot_lineage_whose_directory_is_gone(certbot: Certbot, place: Path, root: Path) -> None:
+    """webroot_map is a hint: probed, never trusted, never changed."""
+    old = place / "old"
+    old.mkdir()
+    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {old}; }}", user="www-data") as nginx:
+        assert certbot.run("certonly", "--webroot", "-w", str(old), "-d", NAME).returncode == 0
+        nginx.configure(f"server {{ listen 80; server_name {NAME}; root {root}; }}")
+        nginx.reload()
+        assert certbot.run("renew", "--force-renewal").returncode == 1
+        done = certbot.run("renew", "--force-renewal", "-a", "autowebroot")
+        assert done.returncode == 0, done.stdout
+        old.rmdir()
+        assert certbot.run("renew", "--force-renewal").returncode == 0
+        assert not old.exists()
+
+
+def test_several_names_over_several_servers_roots_and_a_free_port(
+        certbot: Certbot, ca: CA, place: Path) -> None:
+    """One order: nginx on one address, where d is a stranger to it, Apache on another, nobody on IPv6."""
+    for name in ("a", "b", "c"):
+        (place / name).mkdir()
+    ca.resolve("a.sample.com", [PUBLIC_V4])
+    ca.resolve("b.sample.com", [PUBLIC_V4])
+    ca.resolve("c.sample.com", [OTHER_V4])
+    ca.resolve("d.sample.com", [PUBLIC_V4], [PUBLIC_V6])
+    nginx = Nginx(place / "nginx", f"""
+        server {{ listen {PUBLIC_V4}:80; server_name a.sample.com; root {place}/a; }}
+        server {{ listen {PUBLIC_V4}:80; server_name b.sample.com;
+                  location / {{ return 403; }}
+                  location ^~ /.well-known/acme-challenge/ {{ alias {place}/b/; }} }}""", user="www-data")
+    apache = Apache(place / "apache", f"Listen {OTHER_V4}:80\nDocumentRoot {place}/c\n"
+                                      "<Directory />\nRequire all granted\n</Directory>\n")
+    with nginx, apache:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", "a.sample.com,b.sample.com,c.sample.com,d.sample.com")
+        assert done.returncode == 0, done.stdout
+    roots = json.loads((certbot.renewal_setting("a.sample.com", "autowebroot_roots") or "").strip("'"))
+    assert roots == {"a.sample.com": [[f"{place}/a", ".well-known/acme-challenge"]],
+                     "b.sample.com": [[f"{place}/b/", ""]],
+                     "c.sample.com": [[f"{place}/c", ".well-known/acme-challenge"]],
+                     "d.sample.com": [[f"{place}/a", ".well-known/acme-challenge"]]}
+    assert nothing_left(place) and not list((place / "b").iterdir())
+
+
+def test_a_redirect_to_https_with_an_expired_certificate_and_another_root(certbot: Certbot, place: Path) -> None:
+    """The state in which a renewal matters most: RFC 8555 section 8.3 does not verify the certificate."""
+    (place / "plain").mkdir()
+    (place / "secure").mkdir()
+    crt, key = certificates.expired(place, NAME)
+    with Nginx(place / "nginx", f"""
+            server {{ listen 80; server_name {NAME}; root {place}/plain; return 301 https://$host$request_uri; }}
+            server {{ listen 443 ssl; server_name {NAME}; root {place}/secure;
+                      ssl_certificate {crt}; ssl_certificate_key {key}; }}""", user="www-data"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+        assert done.returncode == 0, done.stdout
+        assert f"{place}/secure" in (certbot.renewal_setting(NAME, "autowebroot_roots") or "")
+
+
+def test_a_pre_hook_that_stops_the_server_is_seen(certbot: Certbot, nginx: Nginx) -> None:
+    """Hooks run between prepare and perform; what counts is the machine at perform."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--pre-hook", f"kill {nginx.pid}; sleep 0.5")
+    assert done.returncode == 0, done.stdout
+
+
+def test_ipv6_is_answered_where_only_ipv4_is_served(certbot: Certbot, ca: CA, nginx: Nginx) -> None:
+    """The CA asks over IPv6 first: nginx has no listen [::]:80, so we listen there beside it."""
+    ca.resolve(NAME, [PUBLIC_V4], [PUBLIC_V6])
+    try:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    finally:
+        ca.resolve(NAME)
+    assert done.returncode == 0, done.stdout
+
+
+def test_http_01_port_is_the_port_that_we_look_at(certbot: Certbot, place: Path, root: Path, tmp_path: Path) -> None:
+    """Behind a port forward; a CA that comes to 5080 stands for the forward."""
+    with Nginx(place / "nginx", f"server {{ listen 5080; root {root}; }}", user="www-data"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-port", "5080", "--dry-run")
+    # The CA of this test comes to port 80, where nobody is: what counts is that we looked at 5080 and were content.
+    assert "published" in done.stdout and "CA was not asked" not in done.stdout
+
+
+def test_a_name_with_no_directory_stops_the_order_before_the_ca_is_asked(
+        certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """One error: name, program, pid, address, file and line, what came back, what to do. And nothing is left."""
+    with Nginx(place / "nginx", f"""server {{ listen 80; server_name good.sample.com; root {root}; }}
+server {{
+    listen 80;
+    server_name {NAME};
+    return 403;
+}}""", user="www-data") as nginx:
+        before = ca.validations()
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}")
+        line = 1 + nginx.conf.read_text().splitlines().index("    return 403;")
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"{NAME}: port 80 at {PUBLIC_V4} is held by nginx (pid {nginx_pid(said)})" in said
+    assert f"{nginx.conf}:{line}" in said
+    assert "status 403" in said
+    assert "What to do:" in said
+    assert "Traceback" not in done.stdout
+    assert "good.sample.com:" not in said
+    assert ca.validations() == before, "the CA was asked"
+    assert nothing_left(place)
+
+
+def nginx_pid(said: str) -> int:
+    return int(said.partition("held by nginx (pid ")[2].partition(")")[0])
+
+
+def test_allow_subset_of_names_keeps_the_others(certbot: Certbot, place: Path, root: Path) -> None:
+    """One dead name must not fail the rest."""
+    with Nginx(place / "nginx", f"""server {{ listen 80; server_name good.sample.com; root {root}; }}
+            server {{ listen 80; server_name {NAME}; return 403; }}""", user="www-data"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}", "--allow-subset-of-names")
+    assert done.returncode == 0, done.stdout
+    assert f"{NAME}: port 80" in done.stdout
+    assert certbot.certificates("good.sample.com") == 1
+
+
+def test_a_wildcard_is_a_clear_error(certbot: Certbot, nginx: Nginx) -> None:
+    """http-01 cannot validate one; Certbot says so before we are asked."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", "*.sample.com")
+    assert done.returncode == 1
+    assert "DNS" in done.stdout and "Traceback" not in done.stdout
+
+
+def test_a_root_that_does_not_exist_is_named(certbot: Certbot, place: Path) -> None:
+    """And is not created."""
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/gone; }}", user="www-data"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 1
+    assert f"{place}/gone" in done.stdout.replace("\n", "")
+    assert "Traceback" not in done.stdout and not (place / "gone").exists()
+
+
+def test_the_hint_after_a_failed_validation_says_what_was_done(
+        certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """The CA is led to another address than we are: a wrong record, a firewall."""
+    ca.resolve(NAME, ["127.0.0.9"])
+    try:
+        with Nginx(place / "nginx", f"server {{ listen {PUBLIC_V4}:80; root {root}; }}", user="www-data"):
+            done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    finally:
+        ca.resolve(NAME)
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"{NAME} was answered in {root}/.well-known/acme-challenge of nginx" in said
+    assert f"came back from {PUBLIC_V4}:80" in said and "A and AAAA records" in said

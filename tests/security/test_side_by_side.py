@@ -1,0 +1,49 @@
+"""Several Certbots at once on one document root."""
+import os
+import traceback
+from typing import List
+
+import pytest
+
+from certbot_autowebroot.journal import Journal
+from tests.responders.site import CONTENT
+from tests.responders.site import Site
+from tests.responders.site import new_site
+
+RUNS = 150
+
+
+def _renew(site: Site, number: int, journal: str) -> None:
+    """What a process does: sweep, publish, look, withdraw, again and again."""
+    for run in range(RUNS):
+        site.journal = Journal(site.path(journal))
+        site.journal.sweep()
+        token = f"token-{number}-{run}"
+        responder = site.responder(token)
+        responder.publish(CONTENT)
+        with open(f"{site.root}/.well-known/acme-challenge/{token}", "rb") as file:
+            assert file.read() == CONTENT
+        responder.withdraw()
+
+
+@pytest.mark.parametrize("journals", [["one", "two", "three"], ["one", "one", "one"]],
+                         ids=["a journal each", "one directory of journals"])
+def test_side_by_side(journals: List[str]) -> None:
+    """They make and remove the same directories in the same moments: each is served, and nothing is left."""
+    with new_site() as site:
+        children = []
+        for number, journal in enumerate(journals):
+            child = os.fork()
+            if child == 0:
+                try:
+                    _renew(site, number, journal)
+                    os._exit(0)
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(1)
+            children.append(child)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+        for journal in journals:
+            Journal(site.path(journal)).sweep()
+        assert os.listdir(site.root) == []

@@ -1,0 +1,424 @@
+"""Configurations and where a challenge ends in them: each asked of the real httpd, of its dump, and of the files.
+
+A row: a name, the lines of a virtual host, what is expected. ``W`` is /.well-known/acme-challenge, ``T`` the token,
+directories are below the test's own (``{dir}``). The document root is ``www`` where a row does not say another.
+"""
+import pathlib
+from dataclasses import dataclass
+from typing import Dict
+from typing import Iterator
+from typing import Tuple
+
+import pytest
+
+from certbot_autowebroot.route import DeadEnd
+from tests.lab.apache import DEFAULT_MODULES
+from tests.lab.apache import Apache
+from tests.servers.apache_oracle import TOKEN
+from tests.servers.apache_oracle import Asked
+from tests.servers.apache_oracle import Evaluators
+from tests.servers.apache_oracle import backends
+from tests.servers.apache_oracle import fetch
+from tests.servers.apache_oracle import fill
+from tests.servers.apache_oracle import ours
+from tests.servers.apache_oracle import place
+
+W = "/.well-known/acme-challenge"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case; `says` is what a dead end must name."""
+
+    name: str
+    lines: str
+    expected: str
+    says: str = ""
+    host: str = ""
+    top: str = ""
+
+
+ROWS = [
+    # Document roots and aliases.
+    Row("root", "DocumentRoot {dir}/a", "a/W/T"),
+    Row("root-inherited", "#none", "www/W/T"),
+    Row("root-quoted-with-slash", 'DocumentRoot "{dir}/a/"', "a/W/T"),
+    Row("root-relative-to-serverroot", "DocumentRoot a", "a/W/T"),
+    Row("root-said-twice-last-wins", "DocumentRoot {dir}/a\nDocumentRoot {dir}/b", "b/W/T"),
+    Row("alias-with-slashes", "Alias /.well-known/acme-challenge/ {dir}/a/", "a/T"),
+    Row("alias-without-slashes", "Alias /.well-known/acme-challenge {dir}/a", "a/T"),
+    Row("alias-of-the-parent", "Alias /.well-known/ {dir}/a/", "a/acme-challenge/T"),
+    Row("alias-relative", "Alias /.well-known a", "a/acme-challenge/T"),
+    Row("alias-of-a-component-only", "Alias /.well {dir}/a", "www/W/T"),
+    Row("alias-first-of-two", "Alias /.well-known/ {dir}/a/\nAlias /.well-known/acme-challenge/ {dir}/b/",
+        "a/acme-challenge/T"),
+    Row("alias-of-everything", "Alias / {dir}/a/", "a/W/T"),
+    Row("alias-inherited", "#none", "a/T", host="alias-inherited.test",
+        top="Alias /inherited/ {dir}/a/"),
+    Row("aliasmatch", "AliasMatch ^/\\.well-known/acme-challenge/(.*)$ {dir}/a/acme/$1", "a/acme/T"),
+    Row("aliasmatch-whole", "AliasMatch ^/\\.well-known {dir}/a", "none", "whatever"),
+    Row("alias-in-location", "<Location /.well-known>\nAlias {dir}/a\n</Location>", "none"),
+    Row("alias-in-location-preserved", "<Location /.well-known>\nAliasPreservePath On\nAlias {dir}/a\n</Location>",
+        "a/acme-challenge/T"),
+    Row("scriptalias", "ScriptAlias /.well-known/ {dir}/a/", "none", "ScriptAlias"),
+    Row("scriptaliasmatch", "ScriptAliasMatch ^/\\.well-known/(.*) {dir}/a/$1", "none", "ScriptAliasMatch"),
+    # VirtualDocumentRoot.
+    Row("vdr-whole", "VirtualDocumentRoot {dir}/hosts/%0", "hosts/vdr-whole.test/W/T"),
+    Row("vdr-first", "VirtualDocumentRoot {dir}/hosts/%1", "hosts/vdr-first/W/T"),
+    Row("vdr-last", "VirtualDocumentRoot {dir}/hosts/%-1", "hosts/test/W/T"),
+    Row("vdr-letters", "VirtualDocumentRoot {dir}/hosts/%1.1/%1.2/%-1.1+", "hosts/v/d/test/W/T"),
+    Row("vdr-from-the-second", "ServerAlias x.vdr2.test\nVirtualDocumentRoot {dir}/hosts/%2+", "hosts/vdr2.test/W/T",
+        host="x.vdr2.test"),
+    Row("vdr-but-the-last", "VirtualDocumentRoot {dir}/hosts/%-2+", "hosts/vdr-but-the-last/W/T"),
+    Row("vdr-missing-part", "VirtualDocumentRoot {dir}/hosts/%5", "hosts/_/W/T"),
+    Row("vdr-port", "VirtualDocumentRoot {dir}/hosts/%p", "hosts/80/W/T"),
+    Row("vdr-below", "VirtualDocumentRoot {dir}/hosts/%1/site", "hosts/vdr-below/site/W/T"),
+    Row("vdr-beats-documentroot", "DocumentRoot {dir}/a\nVirtualDocumentRoot {dir}/hosts/%1",
+        "hosts/vdr-beats-documentroot/W/T"),
+    Row("alias-beats-vdr", "Alias /.well-known/ {dir}/a/\nVirtualDocumentRoot {dir}/hosts/%1", "a/acme-challenge/T"),
+    # Names.
+    Row("wildcard-alias", "ServerAlias *.wild.test\nDocumentRoot {dir}/a", "a/W/T", host="x.y.wild.test"),
+    Row("question-mark-alias", "ServerAlias q?.mark.test\nDocumentRoot {dir}/a", "a/W/T", host="q1.mark.test"),
+    Row("wildcard-not-the-bare-name", "ServerAlias *.bare.test\nDocumentRoot {dir}/a", "first/W/T", host="bare.test"),
+    Row("upper-case-name", "ServerAlias UPPER.Case.Test\nDocumentRoot {dir}/a", "a/W/T", host="upper.case.test"),
+    Row("same-name-first", "ServerAlias same.test\nDocumentRoot {dir}/a", "a/W/T", host="same.test"),
+    Row("same-name-second", "ServerAlias same.test\nDocumentRoot {dir}/b", "a/W/T", host="same.test"),
+    Row("no-name-matches", "DocumentRoot {dir}/a", "first/W/T", host="unheard-of.test"),
+    # Redirects.
+    Row("redirect-all", "Redirect permanent / https://other.test/", "301 https://other.test{W}/{T}"),
+    Row("redirect-temporary", "Redirect / https://other.test/", "302 https://other.test{W}/{T}"),
+    Row("redirect-to-a-path", "Redirect 307 /.well-known /elsewhere",
+        "307 http://redirect-to-a-path.test/elsewhere/acme-challenge/{T}"),
+    Row("redirect-beats-alias", "Alias /.well-known/ {dir}/a/\nRedirectPermanent / https://other.test/",
+        "301 https://other.test{W}/{T}"),
+    Row("redirect-of-another-path", "Redirect /other https://other.test/", "www/W/T"),
+    Row("redirectmatch-exempting", "RedirectMatch 301 ^/(?!\\.well-known/acme-challenge/)(.*) https://other.test/$1",
+        "www/W/T"),
+    Row("redirectmatch", "RedirectMatch 301 ^/(.*) https://other.test/$1", "301 https://other.test{W}/{T}"),
+    Row("redirect-gone", "Redirect gone /.well-known", "none", "Redirect gone"),
+    Row("redirect-in-location", "<Location /.well-known>\nRedirect 301 https://other.test/x\n</Location>",
+        "301 https://other.test/x"),
+    Row("redirect-in-directory", "<Directory {dir}/www>\nRedirect 301 /.well-known https://other.test\n</Directory>",
+        "301 https://other.test/acme-challenge/{T}"),
+    Row("redirect-with-servername-port", "ServerName rport.test:8080\nRedirect / /x/", "302 http://rport.test:8080/x{W}/{T}",
+        host="rport.test"),
+    Row("redirect-canonical", "ServerAlias rc-other.test\nUseCanonicalName On\nRedirect / /x/",
+        "302 http://redirect-canonical.test/x{W}/{T}", host="rc-other.test"),
+    # Proxies.
+    Row("proxy", "ProxyPass / http://127.0.0.1:8081/", "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxy-preserving-the-host", "ProxyPreserveHost On\nProxyPass / http://127.0.0.1:8081/",
+        "upstream 127.0.0.1:8081 proxy-preserving-the-host.test {W}/{T}"),
+    Row("proxy-to-a-path", "ProxyPass /.well-known http://localhost:8081/x/y",
+        "upstream localhost:8081 localhost /x/y/acme-challenge/{T}"),
+    Row("proxy-exempt", "ProxyPass /.well-known !\nProxyPass / http://127.0.0.1:8081/", "www/W/T"),
+    Row("proxy-exempt-too-late", "ProxyPass / http://127.0.0.1:8081/\nProxyPass /.well-known !",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxy-exempt-and-alias", "ProxyPass /.well-known/acme-challenge/ !\nProxyPass / http://127.0.0.1:8081/\n"
+        "Alias /.well-known/acme-challenge/ {dir}/a/", "a/T"),
+    Row("proxy-beats-alias", "Alias /.well-known/ {dir}/a/\nProxyPass / http://127.0.0.1:8081/",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxy-beats-redirect", "Redirect / https://other.test/\nProxyPass / http://127.0.0.1:8081/",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxymatch", "ProxyPassMatch ^/\\.well-known/(.*)$ http://127.0.0.1:8081/m/$1",
+        "upstream 127.0.0.1:8081 127.0.0.1 /m/acme-challenge/{T}"),
+    Row("proxymatch-without-reference", "ProxyPassMatch ^/\\.well http://127.0.0.1:8081",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxymatch-exempting", "ProxyPassMatch ^/\\.well !\nProxyPass / http://127.0.0.1:8081/", "www/W/T"),
+    Row("proxy-in-location", "<Location />\nProxyPass http://127.0.0.1:8081/\n</Location>",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxy-exempt-in-location", "<Location />\nProxyPass http://127.0.0.1:8081/\n</Location>\n"
+        "<Location /.well-known>\nProxyPass !\n</Location>", "www/W/T"),
+    Row("proxy-in-locationmatch", "<LocationMatch ^/\\.well-known/(.*)>\nProxyPassMatch http://127.0.0.1:8081/l/$1\n"
+        "</LocationMatch>", "upstream 127.0.0.1:8081 127.0.0.1 /l/acme-challenge/{T}"),
+    Row("proxy-balancer", "<Proxy balancer://pb>\nBalancerMember http://127.0.0.1:8081\n"
+        "BalancerMember http://127.0.0.1:8082 status=+H\n</Proxy>\nProxyPass / balancer://pb/",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("proxy-balancer-path", "<Proxy balancer://pp>\nBalancerMember http://127.0.0.1:8082/app\n</Proxy>\n"
+        "ProxyPass / balancer://pp/x/", "upstream 127.0.0.1:8082 127.0.0.1 /app/x{W}/{T}"),
+    Row("proxy-unix", "ProxyPass / unix:{dir}/backend.sock|http://app/", "upstream unix:{dir}/backend.sock app {W}/{T}"),
+    Row("proxy-fcgi", "ProxyPass / fcgi://127.0.0.1:9/", "none", "ProxyPass / fcgi"),
+    Row("proxy-denied", "ProxyPass / http://127.0.0.1:8081/\n<Location /.well-known>\nRequire all denied\n</Location>",
+        "none", "Require all denied"),
+    Row("proxy-section-denied", "ProxyPass / http://127.0.0.1:8081/\n<Proxy *>\nRequire all denied\n</Proxy>",
+        "none", "Require all denied"),
+    Row("handler-proxy", "<FilesMatch .*>\nSetHandler proxy:fcgi://127.0.0.1:9\n</FilesMatch>", "none", "SetHandler"),
+    Row("handler-and-proxy", "ProxyPass / http://127.0.0.1:8081/\n<Location />\nSetHandler server-status\n</Location>",
+        "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    # Handlers and access.
+    Row("handler-status", "<Location /.well-known>\nSetHandler server-status\n</Location>", "none", "SetHandler"),
+    Row("handler-none-again", "<Location />\nSetHandler server-status\n</Location>\n<Location /.well-known>\n"
+        "SetHandler None\n</Location>", "www/W/T"),
+    Row("handler-of-no-module", "<Location />\nSetHandler imap-file\n</Location>", "www/W/T"),
+    Row("denied-by-directory", "<Directory {dir}/www/.well-known>\nRequire all denied\n</Directory>", "none",
+        "Require all denied"),
+    Row("denied-by-a-parent-granted-below", "<Directory {dir}/www>\nRequire all denied\n</Directory>\n"
+        "<Directory {dir}/www/.well-known>\nRequire all granted\n</Directory>", "www/W/T"),
+    Row("denied-dotfiles-directorymatch", '<DirectoryMatch "/\\.">\nRequire all denied\n</DirectoryMatch>', "none",
+        "Require all denied"),
+    Row("denied-dotfiles-exempted", '<DirectoryMatch "/\\.(?!well-known)">\nRequire all denied\n</DirectoryMatch>',
+        "www/W/T"),
+    Row("denied-dotfiles-files", '<FilesMatch "^\\.">\nRequire all denied\n</FilesMatch>', "www/W/T"),
+    Row("denied-by-files", "<Files t0ken*>\nRequire all denied\n</Files>", "none", "Require all denied"),
+    Row("denied-by-files-in-directory", "<Directory {dir}/www>\n<Files *>\nRequire all denied\n</Files>\n</Directory>",
+        "none", "Require all denied"),
+    Row("denied-by-location", "<Location /.well-known/>\nRequire all denied\n</Location>", "none"),
+    Row("denied-then-granted-by-location", "<Directory {dir}/www>\nRequire all denied\n</Directory>\n"
+        "<Location /.well-known>\nRequire all granted\n</Location>", "www/W/T"),
+    Row("denied-by-locationmatch", "<LocationMatch /\\.>\nRequire all denied\n</LocationMatch>", "none"),
+    Row("denied-in-limit", "<Location />\n<Limit POST>\nRequire all denied\n</Limit>\n</Location>", "www/W/T"),
+    Row("denied-in-limitexcept", "<Location />\n<LimitExcept POST>\nRequire all denied\n</LimitExcept>\n</Location>",
+        "none"),
+    Row("not-granted", "DocumentRoot {dir}/ungranted", "none", "Require all denied"),
+    Row("require-not", "<Location />\n<RequireAll>\nRequire all granted\nRequire not env bad\n</RequireAll>\n</Location>",
+        "www/W/T"),
+    Row("require-none-container", "<Location />\n<RequireAll>\nRequire all granted\n<RequireNone>\nRequire method GET\n"
+        "</RequireNone>\n</RequireAll>\n</Location>", "none"),
+    Row("require-env", 'SetEnvIf Request_URI "^/\\.well-known/" acme\n<Location />\nRequire env acme\n</Location>',
+        "www/W/T"),
+    Row("require-expr", "<Location />\nRequire expr %{REQUEST_URI} =~ m#^/\\.well-known/#\n</Location>", "www/W/T"),
+    Row("require-method", "<Location />\nRequire method POST\n</Location>", "none"),
+    Row("auth-merging-and", "<Location />\nRequire all denied\n</Location>\n<Location /.well-known>\nAuthMerging And\n"
+        "Require all granted\n</Location>", "none"),
+    Row("auth-merging-or", "<Location />\nRequire all denied\n</Location>\n<Location /.well-known>\nAuthMerging Or\n"
+        "Require all granted\n</Location>", "www/W/T"),
+    Row("order-deny", "<Location />\nOrder allow,deny\nDeny from all\n</Location>", "none", "Deny from all"),
+    Row("order-allow", "<Location />\nOrder deny,allow\nDeny from all\n</Location>\n<Location /.well-known>\n"
+        "Order allow,deny\nAllow from all\n</Location>", "www/W/T"),
+    Row("order-satisfy-any", "<Location />\nOrder deny,allow\nDeny from all\nRequire all granted\nSatisfy any\n"
+        "</Location>", "www/W/T"),
+    Row("wildcard-directory", "<Directory {dir}/*/.well-known>\nRequire all denied\n</Directory>", "none"),
+    Row("wildcard-directory-is-one-component", "<Directory /*/.well-known>\nRequire all denied\n</Directory>", "www/W/T"),
+    Row("wildcard-location", "<Location /*/acme-challenge/*>\nRequire all denied\n</Location>", "none"),
+    Row("if-denies", "<If \"%{REQUEST_URI} =~ /well-known/\">\nRequire all denied\n</If>", "none"),
+    Row("if-else", "<If \"%{HTTP_HOST} == 'other.test'\">\nRequire all denied\n</If>\n<Else>\n"
+        "Redirect 301 / https://other.test/\n</Else>", "301 https://other.test{W}/{T}"),
+    # mod_rewrite in the virtual host.
+    Row("rewrite-to-https", "RewriteEngine On\nRewriteCond %{HTTPS} off\n"
+        "RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]", "301 https://rewrite-to-https.test{W}/{T}"),
+    Row("rewrite-to-https-exempting", "RewriteEngine On\nRewriteCond %{REQUEST_URI} !^/\\.well-known/acme-challenge/\n"
+        "RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]", "www/W/T"),
+    Row("rewrite-exempt-by-dash", "RewriteEngine On\nRewriteRule ^/\\.well-known/ - [L]\n"
+        "RewriteRule ^ https://other.test/ [R,L]", "www/W/T"),
+    Row("rewrite-to-www", "RewriteEngine On\nRewriteCond %{HTTP_HOST} !^www\\. [NC]\n"
+        "RewriteRule (.*) http://www.%{HTTP_HOST}$1 [R=301,L]", "301 http://www.rewrite-to-www.test{W}/{T}"),
+    Row("rewrite-off", "RewriteRule ^ https://other.test/ [R,L]", "www/W/T"),
+    Row("rewrite-to-a-file-path", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) {dir}/a/acme/$1 [L]",
+        "a/acme/T"),
+    Row("rewrite-below-the-root", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1 [L]",
+        "www/acme/T"),
+    Row("rewrite-path-by-variable", "RewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) %{DOCUMENT_ROOT}/acme/$1 [L]", "none"),
+    Row("rewrite-passthrough-to-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/(.*) /x/$1 [PT]", "a/acme-challenge/T"),
+    Row("rewrite-without-passthrough-misses-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1", "www/acme/T"),
+    Row("rewrite-proxy", "RewriteEngine On\nRewriteRule ^/(.*) http://127.0.0.1:8081/p/$1 [P]",
+        "upstream 127.0.0.1:8081 127.0.0.1 /p{W}/{T}"),
+    Row("rewrite-forbidden", "RewriteEngine On\nRewriteRule /\\. - [F]", "none", "RewriteRule /\\. - [F]"),
+    Row("rewrite-gone", "RewriteEngine On\nRewriteRule ^/\\.well-known - [G]", "none"),
+    Row("rewrite-status-404", "RewriteEngine On\nRewriteRule ^/\\.well-known - [R=404]", "none"),
+    Row("rewrite-chain", "RewriteEngine On\nRewriteRule ^/nothing - [C]\nRewriteRule ^ https://other.test/ [R,L]", "www/W/T"),
+    Row("rewrite-skip", "RewriteEngine On\nRewriteRule ^/\\.well-known - [S=1]\nRewriteRule ^ https://other.test/ [R,L]\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) {dir}/b/acme/$1", "b/acme/T"),
+    Row("rewrite-next", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) /xx/$1\n"
+        "RewriteRule ^/x(x*)/(.*) /$1/$2 [N]\nRewriteRule ^//(.*) {dir}/a/acme/$1", "a/acme/T"),
+    Row("rewrite-or", "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^nothing [OR]\nRewriteCond %{HTTP_HOST} ^rewrite-or\n"
+        "RewriteRule ^ https://other.test/ [R=303,L]", "303 https://other.test/"),
+    Row("rewrite-or-then-and", "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^rewrite [OR]\nRewriteCond %{HTTP_HOST} ^nothing\n"
+        "RewriteCond %{REQUEST_URI} !^/\\.well-known\nRewriteRule ^ https://other.test/ [R=303,L]", "www/W/T"),
+    Row("rewrite-cond-captures", "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^([^.]+)\\.test$\n"
+        "RewriteRule ^(.*)$ {dir}/hosts/%1$1 [L]", "hosts/rewrite-cond-captures/W/T"),
+    Row("rewrite-map-tolower", "RewriteMap lc int:tolower\nRewriteEngine On\n"
+        "RewriteRule ^(.*)$ {dir}/hosts/${{lc:%{{HTTP_HOST}}}}$1 [L]", "hosts/rewrite-map-tolower.test/W/T"),
+    Row("rewrite-map-alone", "RewriteMap lc int:tolower\nRewriteEngine On\n"
+        "RewriteRule ^/\\.well-known(.*)$ ${{lc:{dir}}}/a$1 [L]", "none"),
+    Row("rewrite-unsafe-prefix", "RewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) %{DOCUMENT_ROOT}/acme/$1 [L,UnsafePrefixStat]", "www/acme/T"),
+    Row("rewrite-file-exists", "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f\n"
+        "RewriteRule ^ /index.php [L]", "www/W/T"),
+    Row("rewrite-request-filename-is-the-uri", "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
+        "RewriteRule ^ /index.php [L]", "none", "RewriteRule ^ /index.php"),
+    Row("rewrite-refuses-files", "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} -f\nRewriteRule ^ - [F]",
+        "none", "[F]"),
+    Row("rewrite-cached-copy-first", "RewriteEngine On\nRewriteCond {dir}/a%{REQUEST_URI} -f\n"
+        "RewriteRule ^(.*) {dir}/a$1 [L]", "a/W/T"),
+    Row("rewrite-directory-exists", "RewriteEngine On\nRewriteCond {dir}/hosts/%{HTTP_HOST} -d\n"
+        "RewriteRule ^(.*) {dir}/hosts/%{HTTP_HOST}$1 [L]", "hosts/rewrite-directory-exists.test/W/T"),
+    Row("rewrite-maintenance-off", "RewriteEngine On\nRewriteCond {dir}/maintenance -f\nRewriteRule ^ - [R=503]", "www/W/T"),
+    Row("rewrite-escaped-query", "RewriteEngine On\nRewriteRule ^/(.*) https://other.test/?u=$1 [R,L]",
+        "302 https://other.test/?u=.well-known/acme-challenge/{T}"),
+    Row("rewrite-relative-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /moved/$1 [R=308]",
+        "308 http://rewrite-relative-redirect.test/moved/acme-challenge/{T}"),
+    Row("rewrite-redirect-goes-on", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /one/$1 [R]\n"
+        "RewriteRule one two", "302 http://rewrite-redirect-goes-on.test/two"),
+    Row("rewrite-back-to-here-stays", "RewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) http://rewrite-back-to-here-stays.test/acme/$1", "www/acme/T"),
+    Row("rewrite-elsewhere-is-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) http://other.test/$1",
+        "302 http://other.test/acme-challenge/{T}"),
+    Row("rewrite-inherit", "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^/\\.well-known/(.*) /inherited/$1",
+        "302 https://inherited.test/acme-challenge/{T}",
+        top="RewriteRule ^/inherited/(.*) https://inherited.test/$1 [R,L]"),
+    Row("rewrite-not-inherited", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1", "www/acme/T"),
+    Row("rewrite-location-off", "RewriteEngine On\nRewriteRule ^ https://other.test/ [R,L]\n"
+        "<Location /.well-known>\nRewriteEngine Off\n</Location>", "www/W/T"),
+    Row("rewrite-environment", "RewriteEngine On\nRewriteRule ^/\\.well-known - [E=ACME:yes]\n"
+        "RewriteCond %{ENV:ACME} !=yes\nRewriteRule ^ https://other.test/ [R,L]", "www/W/T"),
+    Row("rewrite-the-request", "RewriteEngine On\nRewriteCond %{THE_REQUEST} \"^GET /\\.well-known/.* HTTP\"\n"
+        "RewriteRule ^ https://other.test/ [R,L]", "302 https://other.test/"),
+    Row("rewrite-forwarded-proto", "RewriteEngine On\nRewriteCond %{HTTP:X-Forwarded-Proto} !https\n"
+        "RewriteRule ^/(.*) https://other.test/$1 [R,L]", "302 https://other.test{W}/{T}"),
+    Row("rewrite-then-proxypass", "ProxyPass /app http://127.0.0.1:8081/\nRewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/(.*) /app/$1 [PT]", "upstream 127.0.0.1:8081 127.0.0.1 //acme-challenge/{T}"),
+    Row("rewrite-expression", "RewriteEngine On\nRewriteCond expr \"%{HTTP_HOST} =~ /^rewrite-expr/ && ! %{HTTPS} == 'on'\"\n"
+        "RewriteRule ^ https://other.test/ [R,L]", "302 https://other.test/"),
+    # mod_rewrite in a directory.
+    Row("dir-rewrite-front-controller", "<Directory {dir}/www>\nRewriteEngine On\nRewriteBase /\n"
+        "RewriteCond %{REQUEST_FILENAME} !-f\nRewriteCond %{REQUEST_FILENAME} !-d\nRewriteRule . /index.php [L]\n"
+        "</Directory>", "www/W/T"),
+    Row("dir-rewrite-without-a-file-test", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^index\\.php$ - [L]\n"
+        "RewriteRule . /index.php [L]\n</Directory>", "none"),
+    Row("dir-rewrite-to-https", "<Directory {dir}/www>\nRewriteEngine On\nRewriteCond %{HTTPS} !=on\n"
+        "RewriteRule ^(.*)$ https://%{HTTP_HOST}/$1 [R=301,L]\n</Directory>", "301 https://dir-rewrite-to-https.test{W}/{T}"),
+    Row("dir-rewrite-below", "<Directory {dir}/www>\nRewriteEngine On\n"
+        "RewriteRule ^\\.well-known/acme-challenge/(.*)$ acme/$1 [L]\n</Directory>", "www/acme/T"),
+    Row("dir-rewrite-subdirectory", "<Directory {dir}/www>\nRewriteEngine On\n"
+        "RewriteCond %{REQUEST_URI} !^/site/\nRewriteRule ^(.*)$ site/$1 [L]\n</Directory>", "www/site/W/T"),
+    Row("dir-rewrite-loop", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ x/$1 [L]\n</Directory>", "none"),
+    Row("dir-rewrite-end", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ site/$1 [END]\n</Directory>",
+        "www/site/W/T"),
+    Row("dir-rewrite-deeper-replaces", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ - [F]\n</Directory>\n"
+        "<Directory {dir}/www/.well-known>\nRewriteEngine On\n</Directory>", "www/W/T"),
+    Row("dir-rewrite-deeper-inherits", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ - [F]\n</Directory>\n"
+        "<Directory {dir}/www/.well-known>\nRewriteEngine On\nRewriteOptions Inherit\n</Directory>", "none"),
+    Row("dir-rewrite-without-followsymlinks", "<Directory {dir}/www>\nOptions None\nRewriteEngine On\n"
+        "RewriteRule ^nothing - [F]\n</Directory>", "none"),
+    Row("dir-rewrite-proxy", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ http://127.0.0.1:8081/$1 [P]\n"
+        "</Directory>", "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("dir-rewrite-in-alias", "Alias /.well-known/ {dir}/a/\n<Directory {dir}/a>\nRewriteEngine On\n"
+        "RewriteRule ^acme-challenge/(.*)$ acme/$1 [L]\n</Directory>", "a/acme/T"),
+    Row("dir-rewrite-base-redirect", "<Directory {dir}/www>\nRewriteEngine On\nRewriteBase /base\n"
+        "RewriteRule ^\\.well-known/(.*)$ moved/$1 [R]\n</Directory>",
+        "302 http://dir-rewrite-base-redirect.test/base/moved/acme-challenge/{T}"),
+    Row("dir-rewrite-redirect-wins", "<Directory {dir}/www>\nRewriteEngine On\n"
+        "RewriteRule ^\\.well-known/acme-challenge/(.*)$ acme/$1 [L]\nRedirect 301 /.well-known https://other.test\n"
+        "</Directory>", "301 https://other.test/acme-challenge/{T}"),
+    # .htaccess
+    Row("htaccess-denies", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride All\n</Directory>", "none",
+        "Require all denied"),
+    Row("htaccess-not-read", "DocumentRoot {dir}/ht-deny", "ht-deny/W/T"),
+    Row("htaccess-rewrites", "DocumentRoot {dir}/ht-rewrite\n<Directory {dir}/ht-rewrite>\nAllowOverride FileInfo\n"
+        "</Directory>", "ht-rewrite/W/T"),
+    Row("htaccess-redirects", "DocumentRoot {dir}/ht-redirect\n<Directory {dir}/ht-redirect>\nAllowOverride All\n"
+        "</Directory>", "301 https://other.test{W}/{T}"),
+    # Define and its like are worked out by whoever reads the files.
+    Row("ifdefine-on", "<IfDefine ACME>\nDocumentRoot {dir}/a\n</IfDefine>", "a/W/T"),
+    Row("ifdefine-off", "<IfDefine !ACME>\nDocumentRoot {dir}/a\n</IfDefine>\n<IfDefine OTHER>\nDocumentRoot {dir}/b\n"
+        "</IfDefine>", "www/W/T"),
+    Row("define-value", "Define here {dir}/b\nDocumentRoot ${{here}}", "b/W/T"),
+    Row("ifmodule", "<IfModule mod_rewrite.c>\nDocumentRoot {dir}/a\n</IfModule>\n<IfModule !alias_module>\n"
+        "DocumentRoot {dir}/b\n</IfModule>", "a/W/T"),
+    Row("ifversion", "<IfVersion >= 2.4>\nDocumentRoot {dir}/a\n</IfVersion>\n<IfVersion < 2.4>\nDocumentRoot {dir}/b\n"
+        "</IfVersion>", "a/W/T"),
+    Row("iffile", "<IfFile {dir}/a>\nDocumentRoot {dir}/a\n</IfFile>\n<IfFile {dir}/nothing>\nDocumentRoot {dir}/b\n"
+        "</IfFile>", "a/W/T"),
+    Row("continuation-line", "DocumentRoot \\\n    {dir}/a", "a/W/T"),
+    Row("include-in-virtual-host", "Include conf/*.inc", "b/W/T"),
+    Row("include-optional-missing", "IncludeOptional nothing/*.conf\nDocumentRoot {dir}/a", "a/W/T"),
+]
+
+_ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect")
+_HTACCESS = {"ht-deny": "Require all denied\n",
+             "ht-rewrite": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n",
+             "ht-redirect": "<IfModule mod_alias.c>\nRedirect 301 / https://other.test/\n</IfModule>\n"}
+_PATHS = {"alias-inherited": f"/inherited/{TOKEN}"}
+
+_TOP = """
+Listen 80
+ServerName main.test
+DocumentRoot {dir}/www
+<Directory />
+Require all denied
+</Directory>
+<Directory {dir}>
+Require all granted
+</Directory>
+<Directory {dir}/ungranted>
+Require all denied
+</Directory>
+<VirtualHost *:80>
+ServerName first.test
+DocumentRoot {dir}/first
+</VirtualHost>
+<Macro Site $name $root>
+<VirtualHost *:80>
+ServerName $name
+DocumentRoot $root
+</VirtualHost>
+</Macro>
+Use Site macro.test {dir}/a
+"""
+
+ROWS.append(Row("macro", "#none", "a/W/T", host="macro.test"))
+
+
+def _configuration() -> str:
+    parts = [_TOP]
+    for row in ROWS:
+        parts.append(row.top)
+        name = "" if "ServerName" in row.lines else f"ServerName {row.name}.test\n"
+        parts.append(f"<VirtualHost *:80>\n{name}{row.lines.replace('{{', '{').replace('}}', '}')}\n</VirtualHost>")
+    return "\n".join(parts)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[pathlib.Path, Evaluators]]":
+    directory = tmp_path_factory.mktemp("apache")
+    for name in _ROOTS:
+        fill(directory / name)
+    (directory / "hosts").mkdir()
+    for row in ROWS:
+        for name in (f"{row.name}.test", row.name, "test", "_", "80", "vdr2.test", "v/d/test"):
+            if "hosts/" + name + "/" in row.expected:
+                fill(directory / "hosts" / name)
+    for name, text in _HTACCESS.items():
+        (directory / name / ".htaccess").write_text(text)
+    (directory / "conf").mkdir()
+    (directory / "conf" / "x.inc").write_text(f"DocumentRoot {directory}/b\n")
+    modules = (*DEFAULT_MODULES, "access_compat", "cgid", "status")
+    with backends(directory), Apache(directory, _configuration(), modules, ["-DACME"]) as server:
+        yield directory, Evaluators(server)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_our_answer_is_the_servers(row: Row, lab: "Tuple[pathlib.Path, Evaluators]") -> None:
+    """The real server, its dump and the files read by ourselves lead to the same place."""
+    directory, evaluators = lab
+    asked = Asked(row.host or f"{row.name}.test", _PATHS.get(row.name, f"{W}/{TOKEN}"))
+    dumped = evaluators.destinations(asked, evaluators.dumped)
+    place(dumped)
+    answer = fetch(asked)
+    expected = _expected(row.expected, directory)
+    assert (answer.startswith("none") and expected == "none") or answer == expected, answer
+    assert ours(dumped)[0] == expected, dumped
+    read = evaluators.destinations(asked, evaluators.read)
+    assert ours(read) == ours(dumped)
+    if row.says:
+        assert isinstance(dumped[0], DeadEnd)
+        said = dumped[0].reason + " " + str(dumped[0].trail[-1])
+        assert row.says in said
+        assert dumped[0].trail[-1].source is not None
+
+
+def _expected(text: str, directory: pathlib.Path) -> str:
+    if "/" in text and " " not in text:
+        path = text.replace("W/", W[1:] + "/")
+        return f"file {directory}/{path[:-1] + TOKEN if path.endswith('T') else path}"
+    return text.replace("{W}", W).replace("{T}", TOKEN).replace("{dir}", str(directory))
+
+
+def test_names_of_rows_are_unique() -> None:
+    """A row's name is its host name: the same twice would test one of them twice."""
+    names: Dict[str, int] = {}
+    for row in ROWS:
+        names[row.name] = names.get(row.name, 0) + 1
+    assert max(names.values()) == 1

@@ -1,0 +1,419 @@
+"""HAProxy: what we say of a request is what the real one does with it."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.haproxy import HaproxyServer
+from certbot_autowebroot.servers.haproxy import config
+from certbot_autowebroot.servers.haproxy import evaluate
+from tests.lab.haproxy import Haproxy
+from tests.lab.programs import CHALLENGES
+from tests.lab.programs import Echo
+from tests.lab.programs import assert_true
+from tests.lab.programs import brief
+from tests.lab.programs import get
+
+TOKEN = "A" * 43
+URL = f"/{CHALLENGES}/{TOKEN}"
+
+BACKENDS = """
+backend one
+    server s1 127.0.0.1:8001
+backend two
+    server s2 127.0.0.1:8002
+backend three
+    server s3 127.0.0.1:8003
+"""
+
+
+@pytest.fixture(scope="module")
+def place():
+    path = Path(tempfile.mkdtemp(prefix="haproxy-lab-"))
+    (path / "paths.lst").write_text("# comment\n/x\n/.well-known\n")
+    (path / "hosts.map").write_text("# comment\na two\nb  three\n.users one\n")
+    (path / "regex.map").write_text("^x\\. three\n^[a-c]$ two\n")
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003", "[::1]:8004", f"{path}/echo.sock",
+              proxy_protocol=["127.0.0.1:8005"]):
+        yield path
+    shutil.rmtree(path)
+
+
+def to(number, host, path=URL):
+    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+
+
+FRONT = "frontend front\n    bind :80\n"
+#: Configuration, and what becomes of the request for each host (``host/path`` where the path is another).
+CASES = {
+    "default backend": (FRONT + "default_backend two" + BACKENDS, {"a": to(2, "a")}),
+    "no backend at all": (FRONT + BACKENDS, {"a": "dead end"}),
+    "listen": ("listen l\n bind :80\n server s 127.0.0.1:8001", {"a": to(1, "a")}),
+    "listen with use_backend": ("listen l\n bind :80\n use_backend two if { hdr(host) b }\n server s 127.0.0.1:8001"
+                                + BACKENDS, {"a": to(1, "a"), "b": to(2, "b")}),
+    "named acls, several lines are or": (FRONT + """
+        acl acme path_beg /.well-known/acme-challenge/
+        acl mine hdr(host) -i A
+        acl mine hdr_end(host) .users
+        use_backend two if acme mine
+        default_backend one""" + BACKENDS, {"a": to(2, "a"), "x.users": to(2, "x.users"), "b": to(1, "b"),
+                                            "a/x": to(1, "a", "/x")}),
+    "and, or, not": (FRONT + """
+        acl a hdr(host) a
+        acl b hdr(host) b
+        acl wk path_dir .well-known
+        use_backend two if a !wk or b wk
+        use_backend three unless a || b
+        default_backend one""" + BACKENDS, {"a": to(1, "a"), "b": to(2, "b"), "c": to(3, "c"), "a/x": to(2, "a", "/x"),
+                                            "b/x": to(1, "b", "/x")}),
+    "anonymous acls": (FRONT + """
+        use_backend two if { path_beg /.well } { hdr(host) -m beg a } || { hdr(host) -m str c }
+        use_backend three if !{ hdr(host) -m sub d } ! { hdr(host) -m reg ^(e|f)$ }
+        default_backend one""" + BACKENDS, {"abc": to(2, "abc"), "c": to(2, "c"), "d": to(1, "d"), "e": to(1, "e"),
+                                            "g": to(3, "g")}),
+    "suffixes": (FRONT + """
+        use_backend two if { hdr_beg(host) www. }
+        use_backend three if { hdr_dom(host) -i Sample }
+        use_backend one if { path_sub acme } { hdr_reg(host) -i ^R[0-9]+$ }
+        use_backend two if { path_end A } { hdr_len(host) 4 }""" + BACKENDS,
+                 {"www.x": to(2, "www.x"), "x.sample.com": to(3, "x.sample.com"), "r12": to(1, "r12"),
+                  "xsample": "dead end", "four": to(2, "four"), "five5": "dead end"}),
+    "a dir is a whole component": (FRONT + """
+        use_backend two if { path_dir well-known }
+        use_backend three if { path_dir .well-known/acme-challenge }
+        default_backend one""" + BACKENDS, {"a": to(3, "a"), "b/x/well-known": to(2, "b", "/x/well-known")}),
+    "files and maps": (FRONT + """
+        acl listed path_beg -f {dir}/paths.lst
+        use_backend two if listed { hdr(host) a }
+        use_backend %[hdr(host),map_end({dir}/hosts.map)] if { hdr_end(host) .users }
+        use_backend %[hdr(host),map_reg({dir}/regex.map,one)] if { hdr_beg(host) x. }
+        use_backend %[hdr(host),field(1,.)] if { hdr_beg(host) three. }
+        use_backend %[req.hdr(host),lower,map({dir}/hosts.map)] if listed
+        use_backend three
+        default_backend one""" + BACKENDS, {"a": to(2, "a"), "b": to(3, "b"), "q.users": to(1, "q.users"),
+                                    "x.y": to(3, "x.y"), "three.a": to(3, "three.a"), "other": to(1, "other")}),
+    "quotes and escapes": (FRONT + r"""
+        acl a hdr(host) 'a' # or b
+        acl re path_reg ^/\.well-known/ "^/nothing\.here"
+        acl sp hdr(host) with\ space "b"
+        use_backend two if a re
+        use_backend three if sp
+        default_backend one""" + BACKENDS, {"a": to(2, "a"), "b": to(3, "b"),
+                                            "a/xwell-known/": to(1, "a", "/xwell-known/")}),
+    "redirects": (FRONT + """
+        http-request redirect scheme https code 301 if { hdr(host) a } !{ ssl_fc }
+        http-request redirect location https://%[hdr(host)]:443%[path] if { hdr(host) b }
+        http-request redirect prefix https://www.b code 308 drop-query if { hdr(host) c }
+        redirect scheme https if { hdr(host) d } !{ path_beg /.well-known/ }
+        redirect prefix / code 302 append-slash if { hdr(host) e }
+        http-request redirect code 303 location "https://x/?q=%[url,regsub(^/,,)]" if { hdr(host) f }
+        http-request redirect location https://y/ unless { hdr(host) -i d g }
+        default_backend one""" + BACKENDS,
+                  {"a": f"301 https://a{URL}", "b": f"302 https://b:443{URL}", "c/x?y=z": "308 https://www.b/x",
+                   "d": to(1, "d"), "d/x?y": "302 https://d/x?y", "e": "302 https://y/", "g": to(1, "g"),
+                   "f/p": "303 https://x/?q=p", "zz": "302 https://y/"}),
+    "http-request rules come before redirect rules": (FRONT + """
+        redirect location https://late/
+        http-request redirect location https://first/ if { hdr(host) a }
+        http-request deny if { hdr(host) b }""", {"a": "302 https://first/", "b": "dead end", "c": "302 https://late/"}),
+    "answers of its own": (FRONT + """
+        acl acme path_beg /.well-known/acme-challenge/
+        http-request return status 200 content-type text/plain lf-string "%[path,field(-1,/)].thumb" if acme
+        default_backend one""" + BACKENDS, {"a": "dead end", "a/x": to(1, "a", "/x")}),
+    "deny, allow": (FRONT + """
+        http-request allow if { path_beg /.well-known/acme-challenge/ } { hdr(host) a }
+        http-request deny deny_status 404 if { path_sub /. }
+        default_backend one""" + BACKENDS, {"a": to(1, "a"), "b": "dead end", "b/x": to(1, "b", "/x")}),
+    "allow does not hold for the backend": (FRONT + """
+        http-request allow
+        http-request deny
+        default_backend strict
+    backend strict
+        http-request deny if { hdr(host) b }
+        server s 127.0.0.1:8001""", {"a": to(1, "a"), "b": "dead end"}),
+    "changed paths": (FRONT + """
+        http-request set-path /one%[path] if { hdr(host) a }
+        http-request replace-path ^/\\.well-known(/.*)$ /wk\\1 if { hdr(host) b }
+        http-request set-path %[path,regsub(^/.well-known/,/)] if { hdr(host) c }
+        http-request replace-uri ([^?]*)(.*) /u\\1?q=1 if { hdr(host) d }
+        use_backend two if { path_beg /one/ }
+        default_backend one""" + BACKENDS,
+                      {"a": to(2, "a", f"/one{URL}"), "b": to(1, "b", f"/wk/acme-challenge/{TOKEN}"),
+                       "c": to(1, "c", f"/acme-challenge/{TOKEN}"), "d": to(1, "d", f"/u{URL}")}),
+    "changed host": (FRONT + """
+        http-request set-header Host new.%[hdr(host)] if { hdr(host) a }
+        http-request replace-header Host ^b\\.(.*) \\1.b if { hdr_beg(host) b. }
+        http-request set-header X-Host other
+        use_backend two if { hdr(host) new.a }
+        default_backend back
+    backend back
+        http-request set-header host inner if { hdr(host) c }
+        server s 127.0.0.1:8001""" + BACKENDS,
+                     {"a": to(2, "new.a"), "b.x": to(1, "x.b"), "c": to(1, "inner"), "d": to(1, "d")}),
+    "variables": (FRONT + """
+        http-request set-var(txn.host) req.hdr(host),lower
+        http-request set-var(txn.part) var(txn.host),field(2,.)
+        use_backend two if { var(txn.part) -m str users }
+        use_backend three if { var(txn.host) -m beg c }
+        default_backend one""" + BACKENDS, {"a.users": to(2, "a.users"), "c": to(3, "c"), "d": to(1, "d")}),
+    "several servers, all count": (FRONT + """
+        default_backend many
+    backend many
+        balance roundrobin
+        server a 127.0.0.1:8001
+        server b 127.0.0.1:8002
+        server c 127.0.0.1:8003 backup
+        server d 127.0.0.1:9 disabled""", {"a": f"to 127.0.0.1:8001,127.0.0.1:8002 a {URL}"}),
+    "use-server": (FRONT + """
+        default_backend many
+    backend many
+        use-server b if { hdr(host) b }
+        server a 127.0.0.1:8001
+        server b 127.0.0.1:8002 weight 0""", {"b": to(2, "b")}),
+    "backup alone": (FRONT + " default_backend b\nbackend b\n server c 127.0.0.1:8003 backup", {"a": to(3, "a")}),
+    "no server": (FRONT + " default_backend b\nbackend b\n balance roundrobin", {"a": "dead end"}),
+    "kinds of addresses": (FRONT + """
+        use_backend six if { hdr(host) six }
+        use_backend unix if { hdr(host) unix }
+        use_backend unix2 if { hdr(host) unix2 }
+        use_backend offset if { hdr(host) offset }
+    backend six
+        server s [::1]:8004
+    backend unix
+        server s unix@{dir}/echo.sock
+    backend unix2
+        server s {dir}/echo.sock
+    backend offset
+        server s 127.0.0.1:+7921""", {"six": f"to [::1]:8004 six {URL}", "unix": f"to unix:/echo.sock unix {URL}",
+                                      "unix2": f"to unix:/echo.sock unix2 {URL}", "offset": to(1, "offset")}),
+    "send-proxy": (FRONT + """
+        use_backend proxied if { hdr(host) a }
+        default_backend plain
+    backend proxied
+        default-server send-proxy
+        server s 127.0.0.1:8005
+    backend plain
+        default-server send-proxy
+        server s 127.0.0.1:8001 no-send-proxy""", {"a": to(5, "a"), "b": to(1, "b")}),
+    "tcp mode passes everything": ("""
+    listen l
+        mode tcp
+        bind :80
+        server s 127.0.0.1:8001""", {"a": to(1, "a")}),
+    "bind to addresses": ("""
+    frontend wide
+        bind *:80
+        default_backend one
+    frontend exact
+        bind 203.0.113.10:80,203.0.113.11:81
+        default_backend two
+    frontend six
+        bind :::80 v6only
+        default_backend three""" + BACKENDS, {"a": to(1, "a"), "a@203.0.113.10": to(2, "a"),
+                                              "a@203.0.113.11": to(1, "a"), "a@2001:db8::10": to(3, "a")}),
+    "dual stack": ("""
+    frontend dual
+        bind [::]:80 v4v6
+        use_backend two if { dst 203.0.113.0/24 }
+        use_backend three if { dst_port ge 1024 }
+        default_backend one""" + BACKENDS, {"a": to(1, "a"), "a@203.0.113.10": to(2, "a"),
+                                            "a@2001:db8::10": to(1, "a")}),
+    "named defaults": ("""
+    defaults special from http
+        default_backend three
+    frontend f from http
+        bind :80
+        default_backend one
+    frontend g from special
+        bind :81""" + BACKENDS, {"a": to(1, "a")}),
+    "the last defaults before": ("""
+    defaults
+        mode http
+        timeout client 5s
+        timeout server 5s
+        timeout connect 5s
+        default_backend three
+    frontend g
+        bind :80""" + BACKENDS, {"a": to(3, "a")}),
+    "tcp-request": (FRONT + """
+        tcp-request inspect-delay 5s
+        tcp-request content reject if { hdr(host) b }
+        default_backend one""" + BACKENDS, {"a": to(1, "a"), "b": "dead end"}),
+    "monitor-uri": (FRONT + f" monitor-uri {URL}\n default_backend one" + BACKENDS, {"a": "dead end"}),
+}
+
+
+def request_for(key):
+    key, _, address = key.partition("@")
+    host, slash, path = key.partition("/")
+    path, _, query = (slash + path or URL).partition("?")
+    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
+
+
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_the_real_server_agrees(place, text, expected):
+    """Each request ends where we say, and the real server's answer is the one from there."""
+    with Haproxy(place, text) as server:
+        ours = HaproxyServer()
+        assert ours.recognises(server.process)
+        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
+        assert {key: brief(found[0], place) for key, found in said.items()} == expected
+        for key, found in said.items():
+            assert len(found) == 1
+            request = request_for(key)
+            assert_true(found[0], get(request.endpoint.host, 80, request))
+
+
+def test_a_worker_in_a_chroot(place):
+    """The worker that holds the port has no configuration in its chroot: the master's view has."""
+    text = f"global\n    chroot {place}\n    user nobody\n" + FRONT + "default_backend two" + BACKENDS
+    with Haproxy(place, text, options=["-W", "-db"]) as server:
+        [worker] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
+        for process in (server.process, worker):
+            [found] = HaproxyServer().ask(process, request_for("a"))
+            assert_true(found, server.get(request_for("a")))
+
+
+def test_several_files_directories_and_C(place):
+    """-f may stand more than once, name a directory of .cfg files, and is relative to -C."""
+    folder = place / "conf"
+    folder.mkdir()
+    (folder / "b.cfg").write_text("frontend f\n bind :80\n default_backend one\n")
+    (folder / "c.txt").write_text("garbage\n")
+    (place / "more.cfg").write_text(BACKENDS)
+    with Haproxy(place, "", options=["-C", str(place), "-f", "conf", "--", "more.cfg"]) as server:
+        [found] = HaproxyServer().ask(server.process, request_for("a"))
+        assert_true(found, server.get(request_for("a")))
+
+
+def test_who_the_client_is(place):
+    """The CA's address is not ours: both ends are named, the one for everybody first."""
+    text = FRONT + """
+        http-request deny if { hdr(host) b } !{ src 127.0.0.0/8 }
+        use_backend two if { src 127.0.0.1 }
+        default_backend one""" + BACKENDS
+    with Haproxy(place, text) as server:
+        said = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
+        assert [brief(d, place) for d in said["a"]] == [to(1, "a"), to(2, "a")]
+        assert [brief(d, place) for d in said["b"]] == ["dead end", to(1, "b"), to(2, "b")]
+        assert_true(said["a"][1], server.get(request_for("a")))
+
+
+def said(text, host="www.sample.com", environment=None, lines=None):
+    """What we say of a configuration that no HAProxy runs."""
+    def files(path):
+        if path in (lines or {}):
+            return lines[path]
+        raise FileNotFoundError(2, "No such file or directory", path)
+    parsed = config.parse([("/etc/haproxy/haproxy.cfg", text.encode("utf-8", "surrogateescape"))], environment or {})
+    return evaluate.destinations(parsed, request_for(host), files)
+
+
+def test_the_trail_names_the_lines():
+    """Frontend, rule, backend and server, each with its file and line."""
+    [found] = said(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n server s 127.0.0.1:1\n")
+    file = "/etc/haproxy/haproxy.cfg"
+    assert [(step.text, step.source) for step in found.trail] == [
+        ("frontend f", Source(file, 2)), ("use_backend one if { path_beg / }", Source(file, 4)),
+        ("backend one", Source(file, 5)), ("server s 127.0.0.1:1", Source(file, 6))]
+
+
+def test_proxy_protocol_and_tls_are_told():
+    """What is behind has to know: a PROXY line first, TLS."""
+    [found] = said("listen f\n bind :80\n server s 127.0.0.1:1 send-proxy-v2 ssl verify none\n")
+    assert (found.proxy_protocol, found.scheme) == (True, "https")
+
+
+def test_the_environment_of_haproxy():
+    """Variables stand in double quotes only, and are HAProxy's own."""
+    text = 'listen f\n bind "${ADDRESS-:80}"\n server s "${HOST}:1"\n server t ${HOST}:1\n'
+    [found] = said(text, environment={"HOST": "10.0.0.1"})
+    assert [str(member) for member in found.members] == ["10.0.0.1:1", "${HOST}:1"]
+
+
+@pytest.mark.parametrize("rule, reason", [
+    ("http-request lua.decide", "lua.decide"),
+    ("http-request set-path %[rand(9)]", "rand(9)"),
+    ("http-request redirect location https://%HV/", "%HV"),
+    ("http-request deny if { path_reg (a+)+$ }", "takes too long"),
+    ("http-request deny if { path -f /gone }", "/gone cannot be read: No such file"),
+    ("use_backend %[src,map_ip(/gone)]", "src"),
+    ("http-request deny if undefined", "there is no acl undefined"),
+    ("http-request deny if", None), ("http-request", None), ("redirect", "nowhere"), ("use_backend", None),
+    ("http-request set-path", None), ("acl", None), ("acl x", None), ("http-request deny if {", "empty"),
+    ("http-request deny if { }", "empty"), ("http-request deny when x", None), ("http-request deny if !", "no acl"),
+    ("http-request set-var(txn.x)", None), ("http-request replace-path ( x", "not one that we understand"),
+    ("http-request set-header Host", None), ("server", None), ("http-request redirect code x location y", None),
+])
+def test_odd_rules(rule, reason):
+    """What cannot be known is unknown, with the reason; what makes no sense does no harm."""
+    found = said(FRONT.replace("bind", "mode http\n bind") + f" {rule}\n default_backend one" + BACKENDS,
+                 "x/" + "a" * 40 + "!")
+    assert found
+    if reason:
+        assert isinstance(found[0], Unknown)
+        assert reason in found[0].reason
+
+
+@pytest.mark.parametrize("text", ["garbage", "\x00\udcff", "listen f\n bind 'x", 'listen f\n bind "x', "frontend\n",
+                                  "defaults from\nfrontend from x\n"])
+def test_a_configuration_that_haproxy_would_not_start_with(text):
+    """It is refused with a reason."""
+    with pytest.raises(config.ConfigError):
+        said(text)
+
+
+def test_conditions_on_the_binary_are_left_out_and_named():
+    """What stands in .if is not known; the rest counts."""
+    found = said(".if feature(X)\nlisten g\n bind :80\n.else\n x\n.endif\nlisten f\n bind :80\n server s 127.0.0.1:1\n")
+    assert str(found[0].members[0]) == "127.0.0.1:1"
+    assert "feature(X)" in found[1].reason
+
+
+def test_an_endpoint_that_no_line_binds():
+    """Edited and not reloaded, perhaps: unknown."""
+    [found] = said("listen f\n bind :81\n server s 127.0.0.1:1\n")
+    assert "127.0.0.1:80" in found.reason
+
+
+def test_unix_sockets_are_bound_too():
+    """A proxy in front may come over one."""
+    parsed = config.parse([("x", b"listen f\n bind unix@/run/x.sock\n server s 127.0.0.1:1\n")], {})
+    request = Request("a", URL, TOKEN, Endpoint("unix:/run/x.sock", 0))
+    [found] = evaluate.destinations(parsed, request, lambda path: [])
+    assert str(found.members[0]) == "127.0.0.1:1"
+
+
+def test_files_that_cannot_be_read(place):
+    """A FIFO, nothing at all, no -f: unknown, and the path is named."""
+    with Haproxy(place, "listen f\n bind :80\n") as server:
+        os.mkfifo(place / "fifo")
+        for path in (place / "fifo", place / "gone"):
+            server.conf.unlink()
+            server.conf.symlink_to(path)
+            [found] = HaproxyServer().ask(server.process, request_for("x"))
+            assert isinstance(found, Unknown)
+            assert str(server.conf) in found.reason
+        server.conf.unlink()
+
+
+def test_ten_thousand_sites_are_evaluated_in_seconds():
+    """The work grows with the size, not with its square."""
+    rules = "".join(f" use_backend b{n} if {{ hdr(host) h{n} }}\n" for n in range(10_000))
+    backends = "".join(f"backend b{n}\n server s 127.0.0.1:{n + 1}\n" for n in range(10_000))
+    [found] = said("frontend f\n mode http\n bind :80\n" + rules + backends, "h9999")
+    assert found.members[0].port == 10_000
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, HaproxyServer)
