@@ -123,10 +123,16 @@ class Journal:
 
         :returns: a sentence for each thing that was removed or could not be. Never raises.
         """
+        said: Dict[str, None] = {}
         try:
-            return [sentence for file in _JournalFile.left_in(self._directory) for sentence in _sweep(file)]
+            while True:
+                news = [sentence for file in _JournalFile.left_in(self._directory) for sentence in _sweep(file)]
+                if said.keys() >= set(news):
+                    return list(said)
+                said.update(dict.fromkeys(news))  # once more: what went may have kept a directory of another run's
         except OSError as error:
-            return [f"What earlier runs left behind could not be looked up in {self._directory}: {error.strerror}."]
+            return [*said, f"What earlier runs left behind could not be looked up in {self._directory}: "
+                           f"{error.strerror}."]
 
     def forget(self, footprint: Footprint) -> None:
         """It is gone, or it was somebody else who made it."""
@@ -264,7 +270,7 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
     for footprint in footprints:
         try:
             if remove(footprint, find(footprint), by_content=True):
-                yield f"Removed {footprint}, which an earlier run that did not end well had left behind."
+                yield f"Removed {footprint}, which an earlier run had left behind."
         except FileNotFoundError:
             pass
         except (OSError, Refused, ValueError) as error:

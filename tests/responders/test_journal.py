@@ -145,6 +145,21 @@ def test_a_directory_in_use_is_swept_later(site: Site) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_one_runs_directory_in_anothers(site: Site, names: str) -> None:
+    """A directory that a killed run has made in a directory of another killed run's: one sweep removes both."""
+    publish_and_die(site)
+    outer, inner = (os.path.join(site.journal_directory, f"{name}.jsonl") for name in names)
+    with open(only_journal(site)) as file:
+        lines = file.read().split("\n\n")
+    os.unlink(only_journal(site))
+    for path, own in (outer, lines[:2]), (inner, lines[2:]):
+        with open(path, "w") as file:
+            file.write("\n\n".join(own))
+    assert len(site.journal.sweep()) == 3
+    assert os.listdir(site.root) == []
+
+
 def test_a_leftover_in_a_replaced_document_root(site: Site) -> None:
     """A document root that has been replaced is not searched; the journal is done with it."""
     publish_and_die(site)
