@@ -8,11 +8,13 @@ import os
 import re
 import sys
 import tempfile
+import typing
 from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import List
 from typing import Sequence
+from typing import Set
 
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
@@ -34,20 +36,23 @@ LISTENS = ("80", "*:80", f"{net.PUBLIC_V4}:80", f"{net.OTHER_V4}:80", "[::]:80",
 HOSTS = ("a.test", "b.test", "www.a.test", "x.www.a.test", "c.b.test", "test", "a.example", "www.b.example", "b",
          "a.test.", "WWW.A.TEST")
 NAMES = ("a.test", "b.test", "www.a.test", "*.test", ".test", "*.a.test", ".a.test", ".b.test", "a.*", "www.*",
-         "www.b.*", "b", '""', "_", "A.Test", r"~^(\w+)\.test$", r"~^(?<sub>\w+)\.b\.", "~example$", r"~^(?<sub>www)\.(.+)$")
+         "www.b.*", "b", '""', "_", "A.Test", r"~^(\w+)\.test$", r"~^(?<sub>\w+)\.b\.", "~example$",
+         r"~^(?<sub>www)\.(.+)$")
 PREFIXES = ("/", "/.w", "/.well-known", "/.well-known/", "/.well-known/acme-challenge", "/.well-known/acme-challenge/",
             "/moved", "/moved/", "/moved/acme-challenge/", "/x/", "/x/.well-known/")
 REGEXES = (r"/\.", r"/\.(?!well-known)", r"^/\.well-known/(.*)$", r"^/\.well-known/acme-challenge/(?<file>.+)$",
            r"\.php$", "acme", "ACME", "^/(moved|x)/(.*)$", "^(?<all>.*)$", r"/[^/]{20,}$", "^/x", "nothing")
 TESTS = ("$host = a.test", "$host != a.test", r"$host ~ ^(\w+)\.test$", r"$host ~* ^WWW\.(.*)$", "$host !~ b",
          "$request_method = POST", "$scheme = http", "$uri ~ ^/moved(.*)$", "$request_uri ~ acme", "$one", "$two",
-         "$sub", "$arg_x", "-f $request_filename", "!-f $request_filename", "!-e $document_root$uri", "!-d $document_root$uri",
-         r"$uri !~ \.well-known")
+         "$sub", "$arg_x", "-f $request_filename", "!-f $request_filename", "!-e $document_root$uri",
+         "!-d $document_root$uri", r"$uri !~ \.well-known")
 REWRITES = (r"^/\.well-known/(.*)$ /moved/$1", "^/moved/(.*)$ /.well-known/$1", "^ /x$uri", "^(.*)$ /x$1",
             "^/x(.*)$ $1", "^/nothing /moved", "^/x/(.*)$ /$sub/$1", "(acme)-challenge /moved/$1$uri?y=1")
 VALUES = ("$host", "$server_name", "$one", "$two", "$sub", "$1", "fixed", "$file", "$scheme", "$server_port", "$2")
 URLS = ("https://$host$request_uri", "https://$server_name$uri", "http://other.test$request_uri", "/moved$uri", "/x",
         "$scheme://www.$host$request_uri")
+#: Where below its root a file would lie by one rule or another.
+BELOW = (CHALLENGE_PATH, "/acme-challenge/", "/", "/moved/acme-challenge/", f"/x{CHALLENGE_PATH}")
 
 
 class Generator:
@@ -55,7 +60,7 @@ class Generator:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311
-        self._defaults: "set[str]" = set()
+        self._defaults: Set[str] = set()
 
     def _maybe(self, chance: float) -> bool:
         return self._random.random() < chance
@@ -192,7 +197,7 @@ class Generator:
         return lines
 
 
-def hold(seed: int, directory: Path, counts: "Counter[str]") -> List[str]:
+def hold(seed: int, directory: Path, counts: typing.Counter[str]) -> List[str]:
     """Run one batch and return what we and nginx disagree on; ``counts`` gets the kinds of our answers."""
     generator = Generator(seed)
     nginx = Nginx(directory / f"batch{seed}", "map_hash_bucket_size 256; variables_hash_bucket_size 128;\n"
@@ -207,7 +212,7 @@ def hold(seed: int, directory: Path, counts: "Counter[str]") -> List[str]:
         nginx.stop()
 
 
-def _start(nginx: Nginx, counts: "Counter[str]") -> None:
+def _start(nginx: Nginx, counts: typing.Counter[str]) -> None:
     """Start it; a server block that nginx refuses is left out, as it is no configuration then."""
     while True:
         try:
@@ -221,7 +226,7 @@ def _start(nginx: Nginx, counts: "Counter[str]") -> None:
             counts["refused"] += 1
 
 
-def _ask(nginx: Nginx, random: Random, counts: "Counter[str]") -> List[str]:
+def _ask(nginx: Nginx, random: Random, counts: typing.Counter[str]) -> List[str]:
     view = View.of_host()
     evaluator = Evaluator(parse(str(nginx.conf), view.read, view.glob, str(nginx.directory)))
     sites = len(list((nginx.directory / "sites").iterdir()))
@@ -235,8 +240,8 @@ def _ask(nginx: Nginx, random: Random, counts: "Counter[str]") -> List[str]:
         if "no server that listens" in str(ends[0]):
             continue
         counts[type(ends[0]).__name__] += 1
-        elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) if isinstance(ends[0], DeadEnd)
-                     for below in (CHALLENGE_PATH, "/acme-challenge/", "/", "/moved/acme-challenge/", f"/x{CHALLENGE_PATH}")]
+        elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) for below in BELOW
+                     if isinstance(ends[0], DeadEnd)]
         found += [f"{nginx.directory.name}: {text}" for text in disagreements(ends, request, elsewhere)]
     return found
 
@@ -249,7 +254,7 @@ def main() -> int:
     given = arguments.parse_args()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
-    counts: "Counter[str]" = Counter()
+    counts: typing.Counter[str] = Counter()
     found: List[str] = []
     with tempfile.TemporaryDirectory() as directory, Nginx(Path(directory) / "backends", BACKENDS):
         seed = given.seed

@@ -11,6 +11,7 @@ from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
@@ -35,7 +36,7 @@ class Evaluator:
 
     def destinations(self, request: Request) -> Sequence[Destination]:
         """Where the request goes; alternatives, the likeliest first, never empty."""
-        found: Dict[Destination, Destination] = {}
+        found: Dict[Destination, Tuple[int, Destination]] = {}
         pending: List[Tuple[bool, ...]] = [()]
         walked = 0
         while pending and walked < MAX_WALKS:
@@ -43,13 +44,12 @@ class Evaluator:
             walked += 1
             guesses = Guesses(given)
             for end in Walk(self._index, request, guesses).ends():
-                if guesses.allow(end):
-                    found.setdefault(replace(end, trail=()), end)
+                found.setdefault(replace(end, trail=()), (_rank(end, guesses), end))
             answers = tuple(guesses.answers)
             # Each question that this walk was the first to ask has another answer too.
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))]
-        alive: List[Destination] = [end for end in found.values() if not isinstance(end, (DeadEnd, Unknown))]
-        ends = alive or sorted(found.values(), key=lambda end: isinstance(end, DeadEnd))
+        ranked = sorted(found.values(), key=lambda pair: pair[0])
+        ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
 
     def _with_problems(self, end: Destination) -> Destination:
@@ -60,3 +60,16 @@ class Evaluator:
         if isinstance(end, DeadEnd):
             return Unknown(f"{end.reason}, as far as the configuration can be read", trail)
         return replace(end, trail=trail)
+
+
+_DEAD = 2
+
+
+def _rank(end: Destination, guesses: Guesses) -> int:
+    """The order of alternatives; what cannot serve counts only where nothing can."""
+    if isinstance(end, Unknown):
+        return _DEAD
+    if isinstance(end, DeadEnd):
+        return _DEAD + 1
+    # A redirect that needs our file to be here already is as good as any other only once it is.
+    return 1 if guesses.present and not isinstance(end, Directory) else 0

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from urllib.parse import urljoin
 
 from certbot_autowebroot.route import CA_PORTS
-from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -50,6 +49,10 @@ class Status(Exception):
         self.step = Step(reason, source)
 
 
+class Contradiction(Exception):
+    """The way would need a file that it also needs not to be there."""
+
+
 class Guesses:
     """Answers to questions that only the running server can answer.
 
@@ -74,12 +77,9 @@ class Guesses:
             self.answers.append(self._known[question])
         return self._known[question]
 
-    def allow(self, end: Destination) -> bool:
-        """Whether an end goes with what was taken for granted on the way: a file that we write does exist."""
-        if not isinstance(end, Directory):
-            return True
-        path = _plain(str(end))
-        return path not in self.absent and self.present <= {path}
+    def contradict(self, path: str) -> bool:
+        """Whether our file at this path goes against what was taken for granted on the way there."""
+        return path in self.absent or not self.present <= {path}
 
 
 class State:
@@ -265,17 +265,18 @@ class State:
             raise Status(500, "alias does not go with a rewritten path", directive.source)
         return base, base if location.regex else base + uri[len(location.name):]
 
-    def opened(self, base: str, path: str) -> Destination:
-        """The end at a file: a directory for the answer if the file is named after the token."""
+    def directory(self, base: str, path: str) -> Optional[Directory]:
+        """The directory for our answer, where this file is named after the token; None where it is not."""
         base, path = _plain(base), _plain(path)
-        directive = self.root()[1]
-        self.trail.append(Step(str(directive), directive.source) if directive else Step("root html (the default)"))
         head, _, last = path.rpartition("/")
         if self.request.token not in last or self.request.token in head:
-            return DeadEnd(f"the server opens {path}, which is not named after the token", tuple(self.trail))
-        below = base.rstrip("/") + "/"
-        root = base if path.startswith(below) else head or "/"
-        return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], tuple(self.trail))
+            return None
+        if self.guesses.contradict(path):
+            raise Contradiction
+        directive = self.root()[1]
+        step = Step(str(directive), directive.source) if directive else Step("root html (the default)")
+        root = base if path.startswith(base.rstrip("/") + "/") else head or "/"
+        return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], (*self.trail, step))
 
     # -- redirects --
 

@@ -21,6 +21,7 @@ from certbot_autowebroot.servers.nginx.levels import find_location
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Unknowable
 from certbot_autowebroot.servers.nginx.state import Answer
+from certbot_autowebroot.servers.nginx.state import Contradiction
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
 from certbot_autowebroot.servers.nginx.variables import parts
@@ -35,6 +36,9 @@ _DECORATION = frozenset({"echo_before_body", "echo_after_body", "echo_status"})
 #: What may refuse a request for reasons that no configuration file shows.
 _GUARDS = ("rewrite_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "access_by_lua", "access_by_lua_block",
            "access_by_lua_file", "auth_request", "auth_jwt")
+
+#: The codes that a redirect may have.
+REDIRECTS = ("301", "302", "303", "307", "308")
 
 Ends = List[Destination]
 
@@ -56,6 +60,8 @@ class Walk(State):
             return [answer.destination]
         except Status as status:
             return self._error_page(status)
+        except Contradiction:
+            return []
         except Unknowable as unknown:
             return [Unknown(f"only the running server knows {unknown}", tuple(self.trail))]
 
@@ -146,7 +152,7 @@ class Walk(State):
             if self.level.setting("recursive_error_pages") != "on":
                 self._in_error_page = True
             if not target.startswith(("/", "@")):
-                code = int(response[1:]) if response and response[1:].isdecimal() else 302
+                code = int(response[1:]) if response and response[1:] in REDIRECTS else 302
                 return self._ends_of(functools.partial(self._away, target, code, directive))
             if response not in ("=", "=200"):
                 return dead
@@ -186,33 +192,37 @@ class Walk(State):
     def _try_files(self, directive: Directive) -> Ends:
         """``try_files``: each file that is named after the token wins once it exists; then what comes last."""
         *candidates, last = directive.args
-        step = Step(str(directive), directive.source)
-        so_far = list(self.trail)
-        passes_on = self._handler() is not None
+        so_far = [*self.trail, Step(str(directive), directive.source)]
         ends: Ends = []
-        for candidate in candidates:
-            self.trail = [*so_far, step]
-            if not candidate.endswith("/"):
-                ends += [end for end in self._ends_of(functools.partial(self._tried, candidate))
-                         if not isinstance(end, DeadEnd)]
-        self.trail = [*so_far, step]
-        fallback = self._ends_of(functools.partial(self._fall_back, last))
-        return fallback + ends if passes_on else ends + fallback
-
-    def _tried(self, text: str) -> Ends:
-        value = self.value(text)
-        base, _, location = self.root()
-        if location is not None and not location.regex and any(p.variable or p.capture for p in parts(text)):
-            prefix = self.uri[:len(location.name)]
-            value = value[len(prefix):] if value.startswith(prefix) else value
+        self.file()  # where that fails, nginx does not try
         if self._handler():
-            return self._answer()
-        return [self.opened(base, base + value)]
+            # A file that is found is not opened then: the handler gets the request all the same.
+            candidates = []
+        for candidate in candidates:
+            self.trail = list(so_far)
+            if not candidate.endswith("/"):
+                ends += self._ends_of(functools.partial(self._candidate, candidate))
+        self.trail = list(so_far)
+        return ends + self._ends_of(functools.partial(self._fall_back, last))
+
+    def _candidate(self, text: str) -> Ends:
+        base = self.root()[0]
+        found = self.directory(base, base + self._tried(text))
+        return [found] if found else []
+
+    def _tried(self, text: str) -> str:
+        """The value of a parameter; below an ``alias``, the location's prefix is cut off, of the last one too."""
+        value = self.value(text)
+        location = self.root()[2]
+        if location is None or location.regex or not any(part.variable or part.capture for part in parts(text)):
+            return value
+        prefix = self.uri[:len(location.name)]
+        return value[len(prefix):] if value.startswith(prefix) else value
 
     def _fall_back(self, last: str) -> Ends:
         if last.startswith("="):
             raise Status(int(last[1:] or 0), f"try_files … {last}")
-        return self._to_value(last)
+        return self._to(last if last.startswith("@") else self._tried(last))
 
     def _handler(self) -> Optional[Directive]:
         """What makes the content here, None for files. An ``if`` goes on with the handler of its location."""
@@ -231,9 +241,14 @@ class Walk(State):
         if handler is not None:
             raise Answer(DeadEnd(f"{handler.name} makes the content, no file",
                                  (*self.trail, Step(str(handler), handler.source))))
-        if self.uri.endswith("/"):
-            return [DeadEnd(f"{self.uri} is a directory", tuple(self.trail))]
-        return [self.opened(*self.file())]
+        path = self.file()
+        found = self.directory(*path)
+        if found is None and path[1].endswith("/"):
+            raise Answer(DeadEnd(f"{path[1]} is a directory", tuple(self.trail)))
+        if found is None:
+            # Whether that very file exists we do not ask: it is never ours.
+            raise Status(404, f"the server opens {path[1]}, which is not named after the token")
+        return [found]
 
     def _pass_on(self, directive: Directive) -> Destination:
         text = directive.args[0]
