@@ -206,6 +206,8 @@ class _Parser:
         subject = f'{word}["{_unquoted(self.next()[1])}"]'
         self.next("]")
         operator = self.next()[1]
+        if operator not in ("==", "!=", "=~", "!~", "=^", "=$"):
+            raise ConfigError(f"unexpected {operator}", source)
         operand = self.expression(context)
         return self.branch(Context(subject, operator, str(operand), source, context, previous))
 

@@ -1,0 +1,324 @@
+"""HAProxy's sample expressions and conditions. HAProxy Configuration Manual, chapter 7.
+
+A sample that only the running server knows (the client's address, a counter, a header that the CA may or may not
+send) has no value here: :class:`NotKnown`.
+"""
+import ipaddress
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.assumptions import Assumptions
+from certbot_autowebroot.servers.haproxy.config import ConfigError
+from certbot_autowebroot.servers.haproxy.config import Line
+
+Sample = Union[str, int, bool, None]
+
+_CALL = re.compile(r"(?P<name>[\w.\-]+)(?:\((?P<args>(?:[^()\\]|\\.|\([^()]*\))*)\))?")
+_FORMAT = re.compile(r"%%|%(?:\{[^}]*\})?\[(?P<expression>(?:[^\[\]]|\[[^\]]*\])*)\]|%(?:\{[^}]*\})?(?P<alias>\w+)")
+
+#: Chapter 7.1.2 and 7.3.6: the suffix of a fetch names the way of matching.
+_METHODS = ("beg", "dir", "dom", "end", "len", "reg", "sub")
+
+#: Chapter 7.4, for a GET request; LOCALHOST and the like depend on the client.
+_PREDEFINED = {
+    "TRUE": ("always_true",), "FALSE": ("always_false",), "HTTP": ("always_true",), "HTTP_1.1": ("always_true",),
+    "HTTP_1.0": ("always_false",), "HTTP_2.0": ("always_false",), "METH_GET": ("method", "GET", "HEAD"),
+    "METH_HEAD": ("method", "HEAD"), "METH_POST": ("method", "POST"), "METH_PUT": ("method", "PUT"),
+    "METH_DELETE": ("method", "DELETE"), "METH_OPTIONS": ("method", "OPTIONS"), "METH_CONNECT": ("method", "CONNECT"),
+    "METH_TRACE": ("method", "TRACE"), "HTTP_URL_ABS": ("always_false",), "HTTP_URL_SLASH": ("always_true",),
+    "HTTP_URL_STAR": ("always_false",), "HTTP_CONTENT": ("always_false",), "REQ_CONTENT": ("always_true",),
+    "LOCALHOST": ("src", "127.0.0.1/8", "::1"),
+}
+
+
+class NotKnown(Exception):
+    """A sample that we have no value for; the text is its name."""
+
+
+@dataclass
+class State:
+    """A request on its way through the rules, which may change it.
+
+    :ivar files: reads the lines of a file that a condition names.
+    """
+
+    request: Request
+    host: str
+    path: str
+    query: str
+    secure: bool
+    assumptions: Assumptions
+    files: Callable[[str], Sequence[str]]
+    frontend: str = ""
+    variables: Dict[str, Sample] = field(default_factory=dict)
+
+    @property
+    def pathq(self) -> str:
+        """The path with the query."""
+        return self.path + (f"?{self.query}" if self.query else "")
+
+    def sample(self, expression: str) -> Sample:
+        """The value of a fetch with its converters, ``req.hdr(host),lower``; None where there is none.
+
+        :raises NotKnown: it has one, but not for us.
+        """
+        match = _CALL.match(expression)
+        if match is None:
+            raise NotKnown(expression)
+        value = self.fetch(match["name"], match["args"] or "")
+        position = match.end()
+        while expression[position:position + 1] == ",":
+            match = _CALL.match(expression, position + 1)
+            if match is None:
+                raise NotKnown(expression)
+            value = self.convert(value, match["name"], _arguments(match["args"] or ""))
+            position = match.end()
+        if position < len(expression.rstrip()):
+            raise NotKnown(expression)
+        return value
+
+    def fetch(self, name: str, args: str) -> Sample:
+        """One fetch, chapter 7.3."""
+        name = re.sub(r"^(hdr|cook|fhdr)$", r"req.\1", name)
+        if name in ("req.hdr", "req.fhdr"):
+            if args.split(",")[0].strip().lower() == "host":
+                return self.host
+            raise NotKnown(f"{name}({args})")
+        if name == "var":
+            if args.split(",")[0] in self.variables:
+                return self.variables[args.split(",")[0]]
+            raise NotKnown(f"{name}({args})")
+        if name in ("str", "int", "bool"):
+            return args == "true" if name == "bool" else int(args) if name == "int" and args.isdigit() else args
+        endpoint = self.request.endpoint
+        known: Dict[str, Sample] = {
+            "path": self.path, "pathq": self.pathq, "url": self.pathq, "base": self.host + self.path,
+            "query": self.query, "method": "GET", "req.ver": "1.1", "fc_http_major": 1, "fe_name": self.frontend,
+            "ssl_fc": self.secure, "ssl_fc_sni": self.host if self.secure else None,
+            "dst": endpoint.host, "dst_port": endpoint.port, "always_true": True, "always_false": False}
+        if name not in known:
+            raise NotKnown(f"{name}({args})" if args else name)
+        return known[name]
+
+    def convert(self, value: Sample, name: str, args: List[str]) -> Sample:
+        """One converter, chapter 7.3.1."""
+        if value is None:
+            return None
+        text = str(value)
+        if name in ("lower", "upper"):
+            return text.lower() if name == "lower" else text.upper()
+        if name == "host_only":
+            return text
+        if name == "field" and len(args) == 2 and args[1] and re.fullmatch(r"-?\d+", args[0]):
+            parts, number = re.split(f"[{re.escape(args[1])}]", text), int(args[0])
+            return (parts[number - 1] if number > 0 else parts[number]) if 0 < abs(number) <= len(parts) else None
+        if name == "regsub" and len(args) >= 2:
+            return self.substituted(args[0], args[1], text, "".join(args[2:]))
+        if name.startswith("map") and args:
+            return self.mapped(text, name.partition("_")[2] or "str", args)
+        if name in ("concat", "strcmp", "http_date") or not args:
+            raise NotKnown(name)
+        raise NotKnown(f"{name}({','.join(args)})")
+
+    def mapped(self, text: str, method: str, args: List[str]) -> Sample:
+        """The value of the first line of a map file whose key matches; the longest key for ``map_beg``."""
+        found: Optional[str] = None
+        matched = -1
+        for line in self.files(args[0]):
+            key, _, value = line.strip().partition(" ")
+            better = len(key) > matched if method == "beg" else found is None
+            if key and not key.startswith("#") and better and matches(method, text, key, False):
+                found, matched = value.strip(), len(key)
+        return found if found is not None else args[1] if len(args) > 1 else None
+
+    def substituted(self, pattern: str, replacement: str, text: str, flags: str = "") -> str:
+        """Replace the first match, or all with the flag ``g``; a backslash and a digit is a group."""
+        done, rest = "", text
+        while True:
+            match = regex.search(pattern, rest, "i" in flags)
+            if match is None:
+                return done + rest
+            groups = [match[0], *(group or "" for group in match.groups())]
+            done += rest[:match.start()] + re.sub(
+                r"\\(\d)", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
+            rest = rest[match.end():]
+            if "g" not in flags or match.end() == match.start():
+                return done + rest
+
+    def formatted(self, text: str) -> str:
+        """A log-format string, chapter 8.2.6, as far as it is made of samples.
+
+        :raises NotKnown: it needs what only the running server has.
+        """
+        def value(match: "re.Match[str]") -> str:
+            if match[0] == "%%":
+                return "%"
+            if match["alias"]:
+                raise NotKnown(match[0])
+            sample = self.sample(match["expression"])
+            return "" if sample is None else str(int(sample) if isinstance(sample, bool) else sample)
+        return _FORMAT.sub(value, text)
+
+
+class Conditions:
+    """The named conditions of one section."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._named: Dict[str, List[Tuple[str, ...]]] = {}
+        for line in lines:
+            if line.words[0] == "acl" and len(line.words) > 2:
+                self._named.setdefault(line.words[1], []).append(line.words[2:])
+
+    def hold(self, words: Sequence[str], state: State) -> bool:
+        """Whether ``if …`` or ``unless …`` at the end of a rule lets it apply; a rule without one applies.
+
+        :raises ConfigError: it is no condition.
+        """
+        if not words:
+            return True
+        if words[0] not in ("if", "unless"):
+            raise ConfigError(f"{' '.join(words)} is no condition")
+        held, all_of_these = False, True
+        rest = iter(words[1:])
+        for word in rest:
+            if word in ("or", "||"):
+                held, all_of_these = held or all_of_these, True
+                continue
+            negated = False
+            while word.startswith("!"):
+                negated, word = not negated, word[1:] or next(rest, "")
+            if word == "{":
+                anonymous = []
+                for word in rest:
+                    if word == "}":
+                        break
+                    anonymous.append(word)
+                value = all_of_these and self._one(tuple(anonymous), state)
+            else:
+                value = all_of_these and self._by_name(word, state)
+            all_of_these = all_of_these and value != negated
+        return (held or all_of_these) == (words[0] == "if")
+
+    def _by_name(self, name: str, state: State) -> bool:
+        definitions = self._named.get(name) or ([_PREDEFINED[name]] if name in _PREDEFINED else [])
+        if not definitions:
+            raise ConfigError(f"there is no acl {name}")
+        return any(self._one(definition, state) for definition in definitions)
+
+    def _one(self, words: Tuple[str, ...], state: State) -> bool:
+        """One criterion with its flags and values: true when any value matches."""
+        if not words:
+            raise ConfigError("an empty condition")
+        try:
+            return _criterion(words, state)
+        except NotKnown:
+            return state.assumptions.holds(" ".join(words), usually=False)
+
+
+def _criterion(words: Tuple[str, ...], state: State) -> bool:
+    expression, method = _method_of(words[0])
+    ignore_case = False
+    patterns: List[str] = []
+    rest = list(words[1:])
+    while rest and rest[0].startswith("-"):
+        flag = rest.pop(0)
+        if flag == "--":
+            break
+        if flag == "-i":
+            ignore_case = True
+        elif flag == "-m" and rest:
+            method = rest.pop(0)
+        elif flag == "-f" and rest:
+            patterns.extend(line.strip() for line in state.files(rest.pop(0)) if not line.startswith("#"))
+        elif flag not in ("-n", "-u") or not rest:
+            raise NotKnown(" ".join(words))
+    sample = state.sample(expression)
+    if method == "found":
+        return sample is not None
+    if sample is None:
+        return False
+    patterns.extend(rest)
+    if isinstance(sample, bool) or method == "bool":
+        return bool(sample)
+    if isinstance(sample, int) or method in ("int", "len"):
+        return _compares(len(str(sample)) if method == "len" else int(sample), patterns)
+    if expression == "dst" or method == "ip":
+        return any(_is_in(sample, pattern) for pattern in patterns)
+    return any(matches(method, sample, pattern, ignore_case) for pattern in patterns if pattern)
+
+
+def _method_of(word: str) -> Tuple[str, str]:
+    """``path_beg`` is ``path`` with ``-m beg``; ``hdr_dom(host),lower`` is ``hdr(host),lower`` with ``-m dom``."""
+    match = re.match(r"([\w.\-]+?)_(" + "|".join(_METHODS) + r")(?=[(,]|$)", word)
+    return (match[1] + word[match.end():], match[2]) if match else (word, "str")
+
+
+def matches(method: str, text: str, pattern: str, ignore_case: bool) -> bool:
+    """Chapter 7.1.3.
+
+    :raises NotKnown: a method that we do not know.
+    """
+    if method == "reg":
+        return regex.search(pattern, text, ignore_case) is not None
+    if ignore_case:
+        text, pattern = text.lower(), pattern.lower()
+    if method in ("dir", "dom"):
+        return _delimited(text, pattern, "/?" if method == "dir" else "/?.:")
+    if method == "str":
+        return text == pattern
+    tests = {"beg": text.startswith, "end": text.endswith, "sub": text.__contains__}
+    if method not in tests:
+        raise NotKnown(f"-m {method}")
+    return tests[method](pattern)
+
+
+def _delimited(text: str, pattern: str, delimiters: str) -> bool:
+    """Whether the pattern stands in the text between delimiters, as one or several whole components."""
+    border = f"[{re.escape(delimiters)}]"
+    pattern = pattern.strip(delimiters)
+    return re.search(f"(^|{border}){re.escape(pattern)}({border}|$)", text) is not None
+
+
+def _compares(number: int, patterns: Sequence[str]) -> bool:
+    operator = "eq"
+    for pattern in patterns:
+        if pattern in ("eq", "ge", "gt", "le", "lt"):
+            operator = pattern
+            continue
+        low, _, high = pattern.partition(":")
+        if not re.fullmatch(r"\d{1,18}", low or "0") or not re.fullmatch(r"\d{0,18}", high):
+            raise NotKnown(pattern)
+        first, last = int(low or 0), int(high or low or 0)
+        if {"eq": first <= number <= last, "ge": number >= first, "gt": number > first, "le": number <= first,
+                "lt": number < first}[operator]:
+            return True
+    return False
+
+
+def _is_in(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _arguments(text: str) -> List[str]:
+    """Arguments between commas; quotes or a backslash keep one."""
+    arguments = [""]
+    for part in re.findall(r"\\.|'[^']*'|,|[^,\\']+|.", text):
+        if part == ",":
+            arguments.append("")
+        else:
+            quoted = part.startswith("'") or part in ("\\,", "\\\\", "\\'")
+            arguments[-1] += part.strip("'") if quoted and part[0] == "'" else part[1:] if quoted else part
+    return arguments

@@ -1,0 +1,170 @@
+"""HAProxy's configuration language: from files to sections. HAProxy Configuration Manual, chapter 2."""
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Dict
+from typing import List
+from typing import Mapping
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+
+#: Section keywords, chapter 2.1 and the manual's own headings.
+_SECTIONS = frozenset(("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist",
+                       "mailers", "cache", "program", "ring", "http-errors", "fcgi-app", "log-forward", "crt-store",
+                       "traces", "log-profile", "acme"))
+
+_MAX_SIZE = 16 * 1024 * 1024
+
+#: A word is made of these, chapter 2.2: a quote in single or double quotes, an escaped character, anything else.
+_WORD_PART = re.compile(r"""
+    '(?P<strong>[^']*)'
+  | "(?P<weak>(?:\\.|[^"\\])*)"
+  | \\(?P<escaped>.)
+  | (?P<plain> [^\s'"\\\#]+ )
+""", re.VERBOSE | re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?:\[\*\])?(?:-(?P<default>[^}]*))?\}|(?P<bare>\w+))|\\(?P<escaped>.)")
+
+#: After a backslash; before any other character it stays, as regular expressions need it.
+_ESCAPES = {**{char: char for char in " #\\\"'$"}, "n": "\n", "r": "\r", "t": "\t"}
+
+
+class ConfigError(Exception):
+    """HAProxy would not start with this configuration, or we do not understand it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a section: its words without quotes."""
+
+    words: Tuple[str, ...]
+    source: Source
+
+    @property
+    def step(self) -> Step:
+        """The line as a person wrote it."""
+        return Step(" ".join(self.words), self.source)
+
+
+@dataclass
+class Section:
+    """A frontend, backend or listen section, with the lines of its defaults before its own."""
+
+    kind: str
+    name: str
+    source: Source
+    lines: List[Line] = field(default_factory=list)
+    inherited: List[Line] = field(default_factory=list)
+
+    def last(self, keyword: str) -> "Tuple[str, ...]":
+        """The arguments of a keyword that may stand once; a section's own line comes after those of its defaults."""
+        found: Tuple[str, ...] = ()
+        for line in (*self.inherited, *self.lines):
+            if line.words[0] == keyword:
+                found = line.words[1:]
+        return found
+
+    @property
+    def step(self) -> Step:
+        """The section as a step of a trail."""
+        return Step(f"{self.kind} {self.name}", self.source)
+
+
+@dataclass
+class Config:
+    """:ivar problems: what was left out, because we do not understand it."""
+
+    proxies: List[Section] = field(default_factory=list)
+    problems: List[str] = field(default_factory=list)
+
+    def backend(self, name: str) -> "Section | None":
+        """The section that ``use_backend`` means."""
+        return next((s for s in self.proxies if s.name == name and s.kind in ("backend", "listen")), None)
+
+
+def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) -> Config:
+    """Read configuration files one after the other, as one.
+
+    :param files: path and content.
+    :raises ConfigError: HAProxy would not start with them.
+    """
+    config = Config()
+    defaults: Dict[str, Section] = {}
+    if sum(len(content) for _, content in files) > _MAX_SIZE:
+        raise ConfigError("HAProxy's configuration is too large")
+    for path, content in files:
+        section, skipping = Section("", "", Source(path)), 0
+        for number, text in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
+            source = Source(path, number)
+            words = _words(text, environment, source)
+            if not words:
+                continue
+            if words[0] in (".if", ".endif"):
+                # 2.4 and up: a condition on the running binary, which we do not evaluate.
+                skipping += 1 if words[0] == ".if" else -1
+                if words[0] == ".if":
+                    config.problems.append(f"what depends on {' '.join(words)} is not known ({source})")
+            elif skipping > 0 or words[0].startswith("."):
+                continue
+            elif words[0] in _SECTIONS:
+                section = _section(words, source, defaults, config)
+            elif not section.kind:
+                raise ConfigError(f"{words[0]} stands outside of every section ({source})")
+            else:
+                section.lines.append(Line(words, source))
+    return config
+
+
+def _section(words: Tuple[str, ...], source: Source, defaults: Dict[str, Section], config: Config) -> Section:
+    """A new section. ``from NAME`` takes that defaults section, else the one before counts."""
+    section = Section(words[0], words[1] if len(words) > 1 and words[1] != "from" else "", source)
+    base = words[words.index("from") + 1:][:1] if "from" in words[1:] else ("",)
+    inherited = defaults.get(base[0] if base else "")
+    if section.kind == "defaults":
+        if base != ("",) and inherited:
+            section.inherited = inherited.inherited + inherited.lines
+        defaults[""] = defaults[section.name] = section
+    elif section.kind in ("frontend", "backend", "listen"):
+        if not section.name:
+            raise ConfigError(f"{section.kind} has no name ({source})")
+        if inherited:
+            section.inherited = inherited.inherited + inherited.lines
+        config.proxies.append(section)
+    return section
+
+
+def _words(text: str, environment: Mapping[str, str], source: Source) -> Tuple[str, ...]:
+    words: List[str] = []
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+        elif text[position] == "#":
+            break
+        else:
+            word, position = _word(text, position, environment, source)
+            words.append(word)
+    return tuple(words)
+
+
+def _word(text: str, position: int, environment: Mapping[str, str], source: Source) -> Tuple[str, int]:
+    word = []
+    while position < len(text) and not text[position].isspace() and text[position] != "#":
+        match = _WORD_PART.match(text, position)
+        if match is None:
+            raise ConfigError(f"a quote has no end ({source})")
+        if match["weak"] is not None:
+            word.append(_VARIABLE.sub(lambda m: _value(m, environment), match["weak"]))
+        else:
+            escaped = match["escaped"]
+            word.append((_ESCAPES.get(escaped, "\\" + escaped)) if escaped else match["strong"] or match["plain"] or "")
+        position = match.end()
+    return "".join(word), position
+
+
+def _value(match: "re.Match[str]", environment: Mapping[str, str]) -> str:
+    if match["escaped"] is not None:
+        return _ESCAPES.get(match["escaped"], match[0])
+    return environment.get(match["braced"] or match["bare"], match["default"] or "")
