@@ -38,7 +38,8 @@ TOKEN = "t0ken_of-" + "x" * 34
 PATH = CHALLENGE_PATH + TOKEN
 
 #: Where the file lies below each directory: as the CA asks, and as rules cut or change the path.
-NAMES = (CHALLENGE_PATH[1:] + TOKEN, "acme-challenge/" + TOKEN, TOKEN, "acme/" + TOKEN, "site/" + CHALLENGE_PATH[1:] + TOKEN)
+NAMES = (CHALLENGE_PATH[1:] + TOKEN, "acme-challenge/" + TOKEN, TOKEN, "acme/" + TOKEN,
+         "site/" + CHALLENGE_PATH[1:] + TOKEN)
 
 BACKENDS = (8081, 8082)
 
@@ -108,7 +109,8 @@ def ours(destinations: Sequence[Destination]) -> List[str]:
     if isinstance(first, Redirect):
         return [f"{first.status} {first.url}"]
     if isinstance(first, Upstream):
-        return [f"upstream {member} {first.host} {first.path}".replace("upstream localhost:", "upstream 127.0.0.1:") for member in first.members]
+        members = [str(member).replace("localhost:", "127.0.0.1:") for member in first.members]
+        return [f"upstream {member} {first.host} {first.path}" for member in members]
     return ["none" if isinstance(first, DeadEnd) else f"unknown {first.reason}"]
 
 

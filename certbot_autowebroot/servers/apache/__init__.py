@@ -12,10 +12,13 @@ from certbot_autowebroot.processes import process as look_at
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
+from certbot_autowebroot.servers.apache.htaccess import Htaccess
 
 #: The executable's name: Debian's, everybody else's, and a few builds of the latter.
 NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
@@ -39,16 +42,30 @@ class ApacheServer:
         configuration = self._configuration(master_of(process))
         if isinstance(configuration, str):
             return [Unknown(configuration)]
-        return evaluate(configuration, request, process.view, lambda directory, above: None)
+        return evaluate(configuration, request, process.view, Htaccess(configuration, process.view))
 
     def _configuration(self, process: Process) -> Union[Configuration, str]:
         key = (process.pid, process.start_time)
         if key not in self._configurations:
             try:
-                self._configurations[key] = Configuration(dump(process))
+                self._configurations[key] = Configuration(evaluated(process))
             except (ConfigurationError, OSError) as error:
                 self._configurations[key] = str(error)
         return self._configurations[key]
+
+
+def evaluated(process: Process) -> Evaluated:
+    """The configuration as the binary says it; where it does not, as we read it from the files.
+
+    :raises ConfigurationError: neither is to be had.
+    :raises OSError: the process is gone, or its root is not ours to see.
+    """
+    try:
+        return dump(process)
+    except ConfigurationError as error:
+        found = parser.read(process)
+        found.complaints = (str(error), *found.complaints)
+        return found
 
 
 def master_of(process: Process) -> Process:

@@ -94,10 +94,8 @@ def _allowed(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
             lists[directive.name] += [(_from(word, judge), directive) for word in directive.words[1:]]
     allow = _any(lists["allow"])
     deny = _any(lists["deny"])
-    if order == "allow,deny":
-        return _all([(allow[0], allow[1] or by), (_not(deny[0]), deny[1] or by)])
-    if order == "mutual-failure":
-        return _all([(allow[0], allow[1] or by), (_not(deny[0]), deny[1] or by)])
+    if order in ("allow,deny", "mutual-failure"):
+        return _all([(_not(deny[0]), deny[1] or by), (allow[0], allow[1] or by)])
     return _any([(_not(deny[0]), deny[1]), allow])
 
 

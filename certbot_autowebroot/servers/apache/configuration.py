@@ -18,7 +18,7 @@ from typing import Tuple
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.dump import Evaluated
+from certbot_autowebroot.servers.apache.directives import Evaluated
 
 #: Sections that hold for a part of the requests only.
 SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if", "elseif",

@@ -1,6 +1,10 @@
 """httpd's configuration as a tree of directives, whichever way it was learned (a dump or the files)."""
 from dataclasses import dataclass
+from dataclasses import field
+from typing import Dict
+from typing import FrozenSet
 from typing import List
+from typing import Optional
 from typing import Tuple
 
 from certbot_autowebroot.route import Source
@@ -44,6 +48,26 @@ class Directive:
         """The directive as a step of a trail."""
         text = f"{self.shown} {self.text}".strip()
         return Step(f"<{text}>" if self.is_section else text, self.source)
+
+
+@dataclass
+class Evaluated:
+    """What is known of a configuration.
+
+    :ivar directives: the top level, in order.
+    :ivar server_root: where relative paths start.
+    :ivar document_root: the one that holds where no directive says another; empty when not known.
+    :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
+    :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
+    :ivar complaints: what could not be read.
+    """
+
+    directives: Tuple[Directive, ...]
+    server_root: str = "/"
+    document_root: str = ""
+    modules: Optional[FrozenSet[str]] = None
+    names: Dict[Source, str] = field(default_factory=dict)
+    complaints: Tuple[str, ...] = ()
 
 
 def split_words(text: str) -> List[str]:

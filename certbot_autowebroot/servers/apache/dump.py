@@ -10,12 +10,8 @@ import selectors
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Dict
-from typing import FrozenSet
+from dataclasses import replace
 from typing import List
-from typing import Optional
 from typing import Tuple
 
 from certbot_autowebroot.processes import Process
@@ -23,6 +19,7 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Evaluated
 
 #: Ten thousand virtual hosts take two seconds; a name server that does not answer takes five for each name.
 TIMEOUT = 30.0
@@ -35,24 +32,6 @@ _OPEN = re.compile(r"\s*<([A-Za-z][\w]*)\s*(.*?)\s*>$", re.DOTALL)
 _MACRO = re.compile(r"macro '.*?' \(defined on line (\d+) of \"([^\"]*)\"")
 _NAMED = re.compile(r"\s+port \d+ namevhost (\S+) \((.*):(\d+)\)$|^\S+\s+(\S+) \((.*):(\d+)\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
-
-
-@dataclass
-class Evaluated:
-    """What is known of a configuration.
-
-    :ivar directives: the top level, in order.
-    :ivar server_root: where relative paths start.
-    :ivar document_root: the one that holds where no directive says another; empty when not known.
-    :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
-    :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
-    """
-
-    directives: Tuple[Directive, ...]
-    server_root: str = "/"
-    document_root: str = ""
-    modules: Optional[FrozenSet[str]] = None
-    names: Dict[Source, str] = field(default_factory=dict)
 
 
 def dump(process: Process) -> Evaluated:
@@ -134,30 +113,28 @@ def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
 def parse(text: str) -> Evaluated:
     """Read the output of all four dumps.
 
-    :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it is cut off.
+    :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it makes no sense.
     """
-    stack: List[Tuple[str, str, str, Source, List[Directive]]] = [("", "", "", Source(""), [])]
+    tree = _Tree()
     evaluated = Evaluated(())
     modules = set()
-    file, line, seen, after = "", 0, False, False
+    file, line, in_tree, is_directive = "", 0, False, False
     for row in text.split("\n"):
-        if not row:
-            continue
-        match = _IN_FILE.match(row) or _LINE.match(row)
-        if match and row.lstrip().startswith("# In file:"):
-            file, seen, after = match.group(1), True, False
-        elif match:
-            line = int(match.group(1))
-            after = True
-        elif seen and (after or row.lstrip().startswith("</")):
-            after = False
-            _add(stack, row, _source(file, line))
+        in_file = _IN_FILE.match(row)
+        at_line = _LINE.match(row)
+        if in_file:
+            file, in_tree, is_directive = in_file.group(1), True, False
+        elif at_line and in_tree:
+            line, is_directive = int(at_line.group(1)), True
+        elif in_tree and (is_directive or row.lstrip().startswith("</")):
+            is_directive = False
+            tree.add(row, _source(file, line))
         elif row.startswith("ServerRoot: "):
             evaluated.server_root = row[len("ServerRoot: "):].strip('"')
-            seen = False
+            in_tree = False
         elif row.startswith("Main DocumentRoot: "):
             evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
-        elif not seen:
+        elif not in_tree:
             named = _NAMED.match(row)
             module = _MODULE.match(row)
             if named:
@@ -165,29 +142,52 @@ def parse(text: str) -> Evaluated:
                 evaluated.names.setdefault(_source(where, int(number)), name)
             elif module:
                 modules.add(module.group(1))
-    if len(stack) != 1 or not stack[0][4]:
+    evaluated.directives = tree.finish()
+    if not evaluated.directives:
         raise ConfigurationError("the binary does not show its configuration (mod_info is missing)")
-    evaluated.directives = tuple(stack[0][4])
     evaluated.modules = frozenset(modules) or None
     return evaluated
 
 
-def _add(stack: List[Tuple[str, str, str, Source, List[Directive]]], row: str, source: Source) -> None:
-    row = row.strip()
-    if row.startswith("</"):
-        if len(stack) < 2:
-            raise ConfigurationError("a section ends that was not opened")
-        name, shown, text, opened, children = stack.pop()
-        stack[-1][4].append(Directive(name, shown, text, opened, tuple(children), True))
-        return
-    match = _OPEN.match(row)
-    if match:
-        if len(stack) > MAX_DEPTH:
-            raise ConfigurationError("sections are nested too deep")
-        stack.append((match.group(1).lower(), match.group(1), match.group(2), source, []))
-        return
-    shown, _, text = row.partition(" ")
-    stack[-1][4].append(Directive(shown.lower(), shown, text.strip(), source))
+class _Tree:
+    """Builds the directives from the rows; the indentation counts, for an empty section has no closing tag."""
+
+    def __init__(self) -> None:
+        # For each open section: its indentation, itself without children, its children.
+        self._open: List[Tuple[int, Directive, List[Directive]]] = [
+            (-1, Directive("", "", "", Source("")), [])]
+
+    def add(self, row: str, source: Source) -> None:
+        """Take a row in."""
+        indentation = len(row) - len(row.lstrip())
+        row = row.strip()
+        closing = row.startswith("</")
+        self._close(indentation + closing)
+        if closing:
+            if len(self._open) < 2:
+                raise ConfigurationError("a section ends that was not opened")
+            self._close(indentation)
+            return
+        match = _OPEN.match(row)
+        if match:
+            if len(self._open) > MAX_DEPTH:
+                raise ConfigurationError("sections are nested too deep")
+            section = Directive(match.group(1).lower(), match.group(1), match.group(2), source, is_section=True)
+            self._open.append((indentation, section, []))
+            return
+        shown, _, text = row.partition(" ")
+        self._open[-1][2].append(Directive(shown.lower(), shown, text.strip(), source))
+
+    def _close(self, indentation: int) -> None:
+        """Close every section that is indented so far or farther."""
+        while len(self._open) > 1 and self._open[-1][0] >= indentation:
+            _, section, children = self._open.pop()
+            self._open[-1][2].append(replace(section, children=tuple(children)))
+
+    def finish(self) -> Tuple[Directive, ...]:
+        """The top level."""
+        self._close(0)
+        return tuple(self._open[0][2])
 
 
 def _source(file: str, line: int) -> Source:

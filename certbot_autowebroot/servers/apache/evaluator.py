@@ -41,6 +41,7 @@ from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.htaccess import Refused
 from certbot_autowebroot.servers.apache.sections import Scope
 
 #: "LimitInternalRecursion 10".
@@ -94,12 +95,12 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
         pending += run.untried
         if not run.is_consistent(destination):
             contradictions.append(_refused(destination))
-        elif isinstance(destination, Directory):
+        elif isinstance(destination, Directory) or (not run.is_certain and not isinstance(destination, DeadEnd)):
             good.append(destination)
         else:
             others.append(destination)
-    found = _distinct(good + ([] if good and not any(isinstance(d, Unknown) for d in others) else others))
-    return found or contradictions[:1]
+    # A front controller takes over only where there is no file: there will be one.
+    return _distinct(good or others or contradictions[:1])
 
 
 def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
@@ -127,6 +128,7 @@ class _Run:
         self.answers = answers
         self.assumed_files: List[str] = []
         self.untried: List[Answers] = []
+        self.is_certain = True
         self.trail: List[Step] = []
         self.env: Dict[str, str] = {}
         self.query = request.query
@@ -168,6 +170,7 @@ class _Run:
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
             "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": "", "REMOTE_USER": "",
             "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root[0],
+            "CONTEXT_DOCUMENT_ROOT": self.site.document_root[0],
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
             "THE_REQUEST": f"GET {quote(path, safe=mapping.SAFE_IN_PATH)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": "", "SCRIPT_GROUP": "", "HANDLER": "",
@@ -232,6 +235,7 @@ class _Run:
     def decide(self, directive: Directive, reason: str) -> bool:
         """Try both answers to a condition that cannot be known."""
         answer = self.ask(f"{directive.source} {directive.text}")
+        self.is_certain = False
         self.trail.append(Step(f"{directive.step.text}: taken as {'true' if answer else 'false'}, for {reason}",
                                directive.source))
         return answer
@@ -247,13 +251,11 @@ class _Run:
 
     @property
     def server_port(self) -> int:
-        """The port of a URL of its own: ServerName's, the virtual host's, or the scheme's."""
+        """The port of a URL of its own: ServerName's or the scheme's, not the virtual host's."""
         physical = sections.last(self.scopes, "usecanonicalphysicalport")
         if physical and is_on(physical):
             return self.request.endpoint.port
-        server = self.site.server
-        own = server.port or (server.addresses[0].port if server.addresses else 0) or self.site.main.port
-        return own or _PORTS[self.request.scheme]
+        return self.site.server.port or _PORTS[self.request.scheme]
 
     @property
     def own_url(self) -> str:
@@ -269,6 +271,8 @@ class _Run:
         """Follow the request to its end."""
         try:
             return self._follow()
+        except Refused as error:
+            return self._dead("it answers 500, for AllowOverride does not allow what a .htaccess says", error.directive)
         except (Unknowable, regex.RegexError) as error:
             return Unknown(str(error), tuple(self.trail))
 
@@ -277,6 +281,7 @@ class _Run:
         tls = self.configuration.default_at(request).speaks_tls
         self.site, by_name = self.configuration.choose(request)
         self.trail.append(self.site.step)
+        self.trail += [Step(f"not certain: {text}") for text in self.configuration.evaluated.complaints]
         if tls is not None and tls != (request.scheme == "https"):
             return self._dead(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
         if not by_name and self.site.flag("stricthostcheck"):
@@ -349,7 +354,7 @@ class _Run:
             return self._moved(moved)
         file = mapping.location_alias(self.scopes, self.uri) or mapping.alias(self.site, self.uri)
         if file:
-            return file
+            return replace(file, name=self._expanded(file.name), root=self._expanded(file.root))
         for directive in self.site.all("wsgiscriptalias", "wsgiscriptaliasmatch"):
             words = directive.words
             if len(words) > 1 and (regex.search(words[0], self.uri) if directive.name.endswith("match")
@@ -392,22 +397,23 @@ class _Run:
             return _Proxied(result.path, result.rules[-1].directive)
         if result.is_url:
             return self._redirect_rewritten(result)
-        if not result.path.startswith("/"):
-            return self._dead("it answers 400, for the result is not a path")
         return self._rewritten_file(result)
 
     def _rewritten_file(self, result: rewrite.Result) -> mapping.File:
         """A path of the file system where its first component exists there, else one below the document root.
 
-        Since 2.4.60 the first only counts where the substitution has it literally (UnsafePrefixStat).
+        Since 2.4.60 that counts only where the substitution has it literally, or the document root at its beginning,
+        or the flag UnsafePrefixStat.
         """
-        directive = next(rule.directive for rule in reversed(result.rules) if rule.target == result.last_substitution)
+        rule = result.last_substitution
+        assert rule is not None  # noqa: S101 - only a substitution changes the path
         first = "/" + result.path.lstrip("/").partition("/")[0]
         exists = first != "/" and (self.files.is_dir(first) or self.files.is_file(first))
-        literal = result.last_substitution.startswith(first)
-        unsafe = any("unsafeprefixstat" in rule.flags for rule in result.rules[-1:])
-        if exists and (literal or unsafe):
-            return mapping.File(result.path, mapping.literal_directory(result.last_substitution, "$%\\"), directive)
+        literal = rule.target.startswith(first)
+        in_root = result.path.startswith(self.site.document_root[0].rstrip("/"))
+        unsafe = "unsafeprefixstat" in rule.flags
+        if exists and (literal or in_root or unsafe):
+            return mapping.File(result.path, mapping.literal_directory(rule.target, "$%\\"), rule.directive)
         return mapping.document_root(self.site, result.path)
 
     def _server_rules(self) -> List[rewrite.Rule]:
@@ -427,14 +433,15 @@ class _Run:
             return inherited + rules
         return rules
 
-    def _back_to_here(self) -> "re.Pattern[str]":
-        """Matches a URL that leads to this very virtual host: such a redirect stays inside."""
+    def _back_to_here(self) -> "Optional[re.Pattern[str]]":
+        """Matches a URL that leads to this very virtual host, which must say its port: such a redirect stays inside."""
         server = self.site.server
-        names = [server.name or self.site.main.name, *server.aliases]
-        hosts = "|".join(re.escape(name).replace(r"\*", "[^/:]*").replace(r"\?", "[^/:]") for name in names if name)
-        port = f":{self.server_port}" + ("(?![0-9])" if self.server_port != _PORTS[self.request.scheme] else "")
-        optional = "?" if self.server_port == _PORTS[self.request.scheme] else ""
-        return re.compile(rf"{self.request.scheme}://(?:{hosts or '(?!)'})(?:{port}){optional}(?=/|\Z)", re.IGNORECASE)
+        if not server.port:
+            return None
+        hosts = "|".join(re.escape(name).replace(r"\*", "[^/:]*").replace(r"\?", "[^/:]")
+                         for name in (server.name, *server.aliases))
+        port = "(?::80)?" if server.port == 80 else "(?::443)?" if server.port == 443 else f":{server.port}"
+        return re.compile(rf"{self.request.scheme}://(?:{hosts}){port}(?=/|\Z)", re.IGNORECASE)
 
     def _check_access(self) -> Optional[Destination]:
         def judge(kind: str, what: str) -> Optional[bool]:
@@ -455,13 +462,11 @@ class _Run:
     def _fix_up(self, mapped: "Union[mapping.File, _Proxied]", name: str) -> Union[str, Destination, None]:
         """Per-directory rewriting, then per-directory redirects."""
         outcome = self._rewrite_directory(mapped, name)
-        if outcome is not None and not isinstance(outcome, str):
+        if isinstance(outcome, (DeadEnd, Redirect)):
             return outcome
         per_directory = [d for scope in reversed(self.scopes) if scope.directory for d in scope.directives]
-        moved = mapping.redirect(per_directory, self.uri)
-        if moved and not isinstance(mapped, _Proxied):
-            return self._moved(moved)
-        return outcome
+        moved = mapping.location_redirect(self.scopes) or mapping.redirect(per_directory, self.uri)
+        return self._moved(moved) if moved else outcome
 
     def _rewrite_directory(self, mapped: "Union[mapping.File, _Proxied]", name: str) -> Union[str, Destination, None]:
         rules, directory, base = self._directory_rules()
@@ -532,15 +537,15 @@ class _Run:
         if isinstance(mapped, _Proxied):
             return self._upstream(mapped.url, mapped.directive)
         directive = sections.last(self.scopes, "sethandler")
-        handler = directive.words[0] if directive and directive.words else ""
+        handler = self._expanded(directive.words[0]) if directive and directive.words else ""
         if handler.lower().startswith("proxy:"):
             return self._upstream(handler[6:], directive)
-        if handler and "%{" in handler:
-            raise Unknowable(f"SetHandler {handler}")
-        modules = _HANDLER_MODULES.get(handler.lower(), ())
-        if handler.lower() not in ("", "none", "default-handler") and (
-                not modules or any(self.configuration.has_module(module) for module in modules)):
+        handler = "" if handler.lower() == "none" else handler
+        if any(self.configuration.has_module(module) for module in _HANDLER_MODULES.get(handler.lower(), ())):
             return self._dead(f"the handler {handler} answers, not a file", directive)
+        if directive and handler and handler != "default-handler" and handler.lower() not in _HANDLER_MODULES:
+            self.trail.append(Step(f"{directive.step.text}: a module may answer in place of the file",
+                                   directive.source))
         if mapped.is_script and not handler and (self.configuration.has_module("cgi")
                                                  or self.configuration.has_module("cgid")):
             return self._dead("the file would be executed", mapped.directive)
@@ -548,12 +553,12 @@ class _Run:
 
     def _directory(self, mapped: mapping.File, name: str) -> Destination:
         token = self.request.token
-        if mapped.directive:
-            self.trail.append(mapped.directive.step)
-        else:
-            self.trail.append(self.site.document_root[1])
+        deciding = mapped.directive.step if mapped.directive else self.site.document_root[1]
+        if deciding not in self.trail:
+            # What rewrites a path below the document root decides more than the root.
+            self.trail.insert(1 if deciding.text.startswith("DocumentRoot") else len(self.trail), deciding)
         if token not in posixpath.basename(name):
-            return self._dead(f"{name} answers, whatever file is asked for")
+            return DeadEnd(f"{name} answers, whatever file is asked for", tuple(self.trail))
         root = os.path.normpath(mapped.root or "/").replace("//", "/")
         if mapped.directive is None or mapped.directive.name not in ("documentroot", "alias", "virtualdocumentroot",
                                                                      "virtualdocumentrootip", "scriptalias"):
@@ -569,10 +574,15 @@ class _Run:
         trail: Trail = tuple(self.trail) + ((directive.step,) if directive else ())
         return DeadEnd(reason, trail)
 
+    def _expanded(self, text: str) -> str:
+        """A string with the variables of an expression."""
+        return expressions.interpolate(text, lambda name: self.variable(name, "")) if "%{" in text else text
+
     def _moved(self, moved: mapping.Moved) -> Destination:
         if not 300 <= moved.status < 400:
             return self._dead(f"it answers {moved.status}", moved.directive)
-        url = self.own_url + moved.target if moved.target.startswith("/") else moved.target
+        target = self._expanded(moved.target) if moved.is_expression else moved.target
+        url = self.own_url + target if target.startswith("/") else target
         if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
             return self._dead("the target of the redirect is no URL", moved.directive)
         if self.query and "?" not in url:

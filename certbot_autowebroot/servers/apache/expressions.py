@@ -46,6 +46,15 @@ def holds(text: str, variable: Variable, exists: Exists) -> bool:
     return value
 
 
+def interpolate(text: str, variable: Variable) -> str:
+    """A string with ``%{…}`` replaced, as Redirect and Alias in a Location and SetHandler take it.
+
+    :raises Unknowable: as :func:`holds`.
+    """
+    parser = _Parser("", variable, lambda path, kind: False)
+    return parser.string(text)()
+
+
 class _Parser:
     def __init__(self, text: str, variable: Variable, exists: Exists) -> None:
         self.text = text
@@ -175,9 +184,9 @@ class _Parser:
         """A word, evaluated when it is needed: the rest must be read even where its value is hidden."""
         kind, piece = self.kind(), self.next()
         if kind == "string":
-            part = self._string(re.sub(r"\\(.)", r"\1", piece[1:-1]))
+            part = self.string(re.sub(r"\\(.)", r"\1", piece[1:-1]))
         elif kind == "variable" or (kind == "word" and piece.isdigit()):
-            part = self._string(piece)
+            part = self.string(piece)
         elif kind == "word" and self.peek() == "(":
             self.next()
             argument = self._word()
@@ -203,7 +212,7 @@ class _Parser:
             raise _Hidden(f"{name}() in the expression {self.text}")
         return call
 
-    def _string(self, text: str) -> Callable[[], str]:
+    def string(self, text: str) -> Callable[[], str]:
         def replace(match: Match[str]) -> str:
             if match.group(2):
                 number = int(match.group(2))

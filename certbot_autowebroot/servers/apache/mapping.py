@@ -16,7 +16,6 @@ from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.sections import Scope
 
 #: What httpd leaves as it is when it writes a path into a Location header.
@@ -49,6 +48,7 @@ class Moved:
     target: str
     status: int
     directive: Directive
+    is_expression: bool = False
 
 
 def match_prefix(uri: str, prefix: str) -> int:
@@ -97,15 +97,13 @@ def redirect(directives: Iterable[Directive], uri: str) -> Optional[Moved]:
 
 
 def location_redirect(scopes: Sequence[Scope]) -> Optional[Moved]:
-    """``Redirect`` with the target alone, inside a ``<Location>``."""
+    """``Redirect`` with the target alone, inside a ``<Location>`` or ``<Directory>``."""
     for scope in reversed(scopes):
         for directive in reversed(redirects(scope.directives)):
             status, words = _status(directive)
             has_target = 300 <= status < 400
             if scope.directory and directive.name != "redirectmatch" and len(words) == int(has_target):
-                if has_target and "%{" in words[0]:
-                    raise Unknowable(f"{directive.step} has an expression")
-                return Moved(words[0] if has_target else "", status, directive)
+                return Moved(words[0] if has_target else "", status, directive, is_expression=True)
     return None
 
 
@@ -151,8 +149,6 @@ def location_alias(scopes: Sequence[Scope], uri: str) -> Optional[File]:
         for directive in reversed(scope.directives):
             if directive.name in ("alias", "scriptalias") and len(directive.words) == 1 and scope.directory:
                 target = directive.words[0]
-                if "%{" in target:
-                    raise Unknowable(f"{directive.step} has an expression")
                 name = target + uri[len(scope.directory):] if preserve and uri.startswith(scope.directory) else target
                 return File(name, target.rstrip("/") or "/", directive, is_script=directive.name != "alias")
     return None

@@ -109,7 +109,7 @@ class Result:
     escape: bool = True
     handler: str = ""
     rules: List[Rule] = field(default_factory=list)
-    last_substitution: str = ""
+    last_substitution: Optional[Rule] = None
 
     @property
     def is_url(self) -> bool:
@@ -231,12 +231,14 @@ class _Application:
             result.handler = self.expand(rule.flags["h"]).lower()
         if rule.target == "-" or rule.error:
             return True
-        result.last_substitution = rule.target
+        result.last_substitution = rule
         result.changed = True
         result.escape = "ne" not in rule.flags
         result.path = self._split_query(target)
-        if self.directory and not result.proxied and not result.path.startswith("/") and not result.is_url:
-            result.path = self.directory + result.path
+        if result.path.startswith("//") and not rule.target.startswith("//"):
+            result.path = "/" + result.path.lstrip("/")
+        if not result.proxied and not result.path.startswith("/") and not result.is_url:
+            result.path = (self.directory or "/") + result.path
         if "p" in rule.flags:
             result.path = self._qualified(own_url)
             result.proxied = True

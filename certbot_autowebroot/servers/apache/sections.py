@@ -19,7 +19,7 @@ from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import for_get
 from certbot_autowebroot.servers.apache.directives import Directive
 
-#: The directives of a .htaccess, given the directory; None where there is no such file.
+#: The directives of a .htaccess, given the directory and what holds there; None where there is none to be read.
 Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
 #: Whether the condition of an ``<If>`` holds.
 Condition = Callable[[Directive], bool]
@@ -94,11 +94,9 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess) -> List[Scop
             path = _directory(section)
             if path.count("/") - 1 == depth and _same_path(path, prefix):
                 scopes.append(_scope(section, path))
-        override = last(scopes, "allowoverride")
-        if override and override.words and [word.lower() for word in override.words] != ["none"]:
-            found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
-            if found is not None:
-                scopes.append(Scope(_flat(found), prefix))
+        found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
+        if found is not None:
+            scopes.append(Scope(_flat(found), prefix))
     for section in matching:
         if regex.search(_argument(section), filename) is not None:
             scopes.append(_scope(section, _argument(section)))

@@ -1,0 +1,87 @@
+"""The .htaccess of a directory: what it may say there (AllowOverride), and what it says."""
+import os
+from typing import Optional
+from typing import Sequence
+
+from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.parser import Parser
+from certbot_autowebroot.views import View
+
+_CLASSES = {
+    "authconfig": {"require", "requireall", "requireany", "requirenone", "authtype", "authname", "authuserfile",
+                   "authgroupfile", "authmerging", "satisfy", "sslrequiressl"},
+    "fileinfo": {"rewriteengine", "rewriterule", "rewritecond", "rewritebase", "rewriteoptions", "redirect",
+                 "redirectmatch", "redirectpermanent", "redirecttemp", "sethandler", "setenvif", "setenvifnocase"},
+    "limit": {"order", "allow", "deny"},
+    "options": {"options"},
+}
+_CLASS_OF = {directive: name for name, directives in _CLASSES.items() for directive in directives}
+
+
+class Refused(Exception):
+    """A directive that AllowOverride does not allow: httpd answers 500."""
+
+    def __init__(self, directive: Directive) -> None:
+        super().__init__(str(directive.step))
+        self.directive = directive
+
+
+class Htaccess:
+    """Reads .htaccess files in one view, for one request or many."""
+
+    def __init__(self, configuration: Configuration, view: View) -> None:
+        self._configuration = configuration
+        self._view = view
+
+    def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
+        """The directives of the .htaccess of a directory; None where there is none.
+
+        :param above: what holds in the directory without it.
+        :raises Refused: it says what AllowOverride does not allow.
+        :raises Unknowable: it cannot be read or understood.
+        """
+        if not is_read(above):
+            return None
+        names = next((d.words for d in reversed(above) if d.name == "accessfilename"), None) or [
+            word for d in self._configuration.main.directives if d.name == "accessfilename" for word in d.words]
+        for name in names or [".htaccess"]:
+            path = os.path.join(directory, name)
+            try:
+                text = os.fsdecode(self._view.read(path))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                raise Unknowable(f"{path} cannot be read: {error}") from error
+            return self._parsed(text, path, above)
+        return None
+
+    def _parsed(self, text: str, path: str, above: Sequence[Directive]) -> Sequence[Directive]:
+        parser = Parser(self._view, self._configuration.evaluated.server_root, {})
+        parser.modules |= self._configuration.evaluated.modules or set()
+        directives = parser.text(text, path)
+        if parser.complaints:
+            raise Unknowable(f"{path} is refused: {parser.complaints[0]}")
+        allowed = said(above, "allowoverride") or set()
+        listed = said(above, "allowoverridelist") or set()
+        for directive in directives:
+            name = _CLASS_OF.get(directive.name)
+            if "all" not in allowed and directive.name not in listed and (name or "none") not in allowed and (
+                    name or not allowed - {"none"}):
+                raise Refused(directive)
+        return directives
+
+
+def said(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
+    """The words of the AllowOverride or AllowOverrideList that holds; None where there is none."""
+    directive = next((d for d in reversed(above) if d.name == name), None)
+    return {word.lower().partition("=")[0] for word in directive.words} if directive else None
+
+
+def is_read(above: Sequence[Directive]) -> bool:
+    """Whether .htaccess files are looked for.
+
+    Only ``AllowOverride None`` stops that. Without any AllowOverride they are read and each directive is refused.
+    """
+    return said(above, "allowoverride") != {"none"} or (said(above, "allowoverridelist") or {"none"}) != {"none"}

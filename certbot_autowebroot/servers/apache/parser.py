@@ -1,0 +1,279 @@
+"""The configuration files read by ourselves: for a container, a broken configuration, and .htaccess.
+
+httpd's own reading decides what a file means: Include, Define, Macro and the conditional sections are worked out as
+they come, in order. What cannot be read is noted and passed over, for the running server once could.
+"""
+import os
+import re
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Set
+from typing import Tuple
+
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.directives import split_words
+from certbot_autowebroot.views import View
+
+#: Lines of all files together; ten thousand virtual hosts are 200,000.
+MAX_LINES = 2_000_000
+MAX_INCLUDE_DEPTH = 20
+MAX_COMPLAINTS = 20
+
+#: Compiled into every build that we know of, and so without a LoadModule line.
+_BUILT_IN = {"core_module", "so_module", "http_module", "unixd_module", "version_module", "log_config_module",
+             "logio_module", "watchdog_module"}
+_CONDITIONS = frozenset({"ifdefine", "ifmodule", "ifversion", "iffile", "ifdirective", "ifsection"})
+_OPEN = re.compile(r"<\s*([A-Za-z]\w*)\s*(.*?)\s*>\s*$", re.DOTALL)
+#: What ``httpd -V`` prints stands in the binary as it is printed.
+_COMPILED = re.compile(rb'-D (HTTPD_ROOT|SERVER_CONFIG_FILE)="([^"\0]{1,1000})"')
+
+#: File, number and text of a line, continuation lines joined.
+Line = Tuple[str, int, str]
+
+
+class Parser:
+    """Reads files in one view of the file system, and remembers what was defined and loaded on the way."""
+
+    def __init__(self, view: View, server_root: str, environment: Dict[str, str]) -> None:
+        self.view = view
+        self.server_root = server_root
+        self.environment = environment
+        self.defines: Dict[str, str] = {}
+        self.modules: Set[str] = set(_BUILT_IN)
+        #: What could not be read or understood, as sentences.
+        self.complaints: List[str] = []
+        self._macros: Dict[str, Tuple[List[str], List[Line]]] = {}
+        self._lines = 0
+
+    def file(self, path: str, depth: int = 0) -> Tuple[Directive, ...]:
+        """The directives of a file; none and a complaint where it cannot be read.
+
+        :raises ConfigurationError: it is too large, or includes go round.
+        """
+        try:
+            content = self.view.read(path)
+        except (OSError, ValueError) as error:
+            self._complain(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+            return ()
+        return self.text(os.fsdecode(content), path, depth)
+
+    def text(self, text: str, file: str, depth: int = 0) -> Tuple[Directive, ...]:
+        """The directives of a text."""
+        return self._block(_lines(text, file), "", depth, 0)
+
+    def _block(self, lines: Iterator[Line], until: str, depth: int, nesting: int) -> Tuple[Directive, ...]:
+        if nesting > MAX_DEPTH:
+            raise ConfigurationError("sections are nested too deep")
+        found: List[Directive] = []
+        for file, number, text in lines:
+            self._lines += 1
+            if self._lines > MAX_LINES:
+                raise ConfigurationError(f"the configuration has more than {MAX_LINES} lines")
+            source = Source(file, number)
+            if text.startswith("</"):
+                if text[2:].rstrip(">").strip().lower() == until:
+                    return tuple(found)
+                self._complain(f"{source}: {text} closes what is not open")
+                continue
+            opening = _OPEN.match(text)
+            if opening:
+                shown, arguments = opening.group(1), self._resolve(opening.group(2))
+                name = shown.lower()
+                if name == "macro":
+                    self._define_macro(arguments, list(_until(lines, "macro")))
+                elif name in _CONDITIONS:
+                    if self._holds(name, arguments):
+                        found += self._block(lines, name, depth, nesting + 1)
+                    else:
+                        for _ in _until(lines, name):
+                            pass
+                else:
+                    found.append(Directive(name, shown, arguments, source,
+                                           self._block(lines, name, depth, nesting + 1), True))
+                continue
+            shown = text.split(None, 1)[0]
+            directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), source)
+            found += self._directive(directive, depth, nesting)
+        if until:
+            self._complain(f"<{until}> is not closed")
+        return tuple(found)
+
+    def _directive(self, directive: Directive, depth: int, nesting: int) -> Tuple[Directive, ...]:
+        """What a directive adds: itself, what it includes, or nothing but an effect on the reading."""
+        name, words = directive.name, directive.words
+        if name in ("include", "includeoptional") and words:
+            return self._include(directive, words[0], depth, name == "includeoptional")
+        if name == "use" and words:
+            return self._use(directive, words, depth, nesting)
+        if name == "define" and words:
+            self.defines[words[0]] = words[1] if len(words) > 1 else ""
+        elif name == "undefine" and words:
+            self.defines.pop(words[0], None)
+        elif name == "serverroot" and words:
+            self.server_root = words[0]
+        elif name == "loadmodule" and words:
+            self.modules.add(words[0])
+            self.modules.add(re.sub(r"\.so$", ".c", os.path.basename(words[-1])))
+        else:
+            return (directive,)
+        return ()
+
+    def _include(self, directive: Directive, path: str, depth: int, optional: bool) -> Tuple[Directive, ...]:
+        if depth >= MAX_INCLUDE_DEPTH:
+            raise ConfigurationError(f"{directive.source}: files include each other without end")
+        pattern = os.path.join(self.server_root, path)
+        found: List[Directive] = []
+        matches = self.view.glob(pattern)
+        if not matches and not optional and not any(char in path for char in "*?["):
+            self._complain(f"{directive.source}: {path} does not exist")
+        for match in matches:
+            for file in self._files(match, depth):
+                found += self.file(file, depth + 1)
+        return tuple(found)
+
+    def _files(self, path: str, depth: int) -> Iterator[str]:
+        """A file itself, or every file below a directory."""
+        if not self.view.is_dir(path):
+            yield path
+        elif depth < MAX_INCLUDE_DEPTH:
+            for name in self.view.list_dir(path):
+                yield from self._files(os.path.join(path, name), depth + 1)
+
+    def _define_macro(self, arguments: str, body: List[Line]) -> None:
+        words = split_words(arguments)
+        if words:
+            self._macros[words[0].lower()] = (words[1:], body)
+
+    def _use(self, directive: Directive, words: List[str], depth: int, nesting: int) -> Tuple[Directive, ...]:
+        macro = self._macros.get(words[0].lower())
+        if macro is None or depth >= MAX_INCLUDE_DEPTH:
+            self._complain(f"{directive.source}: no macro {words[0]}")
+            return ()
+        # The longest name first, for $name may begin another's name.
+        values = sorted(zip(macro[0], words[1:]), key=lambda pair: -len(pair[0]))
+        names = re.compile("|".join(re.escape(name) for name, _ in values) or r"(?!)")
+        replaced = [(file, number, names.sub(lambda match: dict(values)[match.group()], text))
+                    for file, number, text in macro[1]]
+        return self._block(iter(replaced), "", depth + 1, nesting + 1)
+
+    def _resolve(self, text: str) -> str:
+        """Replace ``${NAME}`` by what was defined, else by the environment; what is neither stays."""
+        def value(match: "re.Match[str]") -> str:
+            name = match.group(1)
+            return self.defines.get(name, self.environment.get(name, match.group()))
+        return re.sub(r"\$\{([^{}]*)\}", value, text) if "${" in text else text
+
+    def _holds(self, name: str, arguments: str) -> bool:
+        words = split_words(arguments)
+        wanted = words[0] if words else ""
+        negated = wanted.startswith("!")
+        wanted = wanted[1:] if negated else wanted
+        if name == "ifdefine":
+            return (wanted in self.defines) != negated
+        if name == "ifmodule":
+            return self._is_loaded(wanted) != negated
+        if name == "iffile":
+            return (self.view.stat(os.path.join(self.server_root, wanted)) is not None) != negated
+        if name == "ifversion":
+            return _version_holds(words) != negated
+        # <IfDirective> and <IfSection>: written for versions newer than every directive that matters here.
+        return not negated
+
+    def _is_loaded(self, name: str) -> bool:
+        identifier = re.sub(r"^mod_(\w+)\.c$", r"\1_module", name)
+        mpm = re.sub(r"^(prefork|worker|event)\.c$", r"mpm_\1_module", name)
+        return bool({name, identifier, mpm} & self.modules)
+
+    def _complain(self, text: str) -> None:
+        if len(self.complaints) < MAX_COMPLAINTS:
+            self.complaints.append(text)
+
+
+def read(process: Process) -> Evaluated:
+    """The configuration of a running httpd, from the files as the process sees them.
+
+    :raises ConfigurationError: there is nothing to read, or it is too large.
+    """
+    options = _options(process.argv)
+    root, file = _compiled(process)
+    for value in options["d"]:
+        root = os.path.normpath(os.path.join(process.cwd, value))
+    for value in options["f"]:
+        file = value
+    if not file or not (root or file.startswith("/")):
+        raise ConfigurationError(f"{process.name} does not say where its configuration is")
+    parser = Parser(process.view, root or "/", process.environment)
+    for value in options["D"]:
+        parser.defines[value] = ""
+    directives = parser.text("\n".join(options["C"]), "-C")
+    directives += parser.file(os.path.join(root, file))
+    directives += parser.text("\n".join(options["c"]), "-c")
+    if not directives:
+        raise ConfigurationError("; ".join(parser.complaints) or f"{file} is empty")
+    modules = frozenset(module for module in parser.modules if module.endswith("_module"))
+    return Evaluated(directives, parser.server_root, "", modules, complaints=tuple(parser.complaints))
+
+
+def _options(argv: Tuple[str, ...]) -> Dict[str, List[str]]:
+    """The options with a value, getopt(3) style: ``-D NAME`` and ``-DNAME``."""
+    options: Dict[str, List[str]] = {letter: [] for letter in "DCcdfEek"}
+    words = iter(argv[1:])
+    for word in words:
+        if word[:1] == "-" and word[1:2] in options:
+            options[word[1]].append(word[2:] or next(words, ""))
+    return options
+
+
+def _compiled(process: Process) -> Tuple[str, str]:
+    """The ServerRoot and the configuration file that the binary was built with."""
+    try:
+        content = process.view.read(PathInView(process.exe))
+    except (OSError, ValueError):
+        return "", ""
+    said = {match.group(1): os.fsdecode(match.group(2)) for match in _COMPILED.finditer(content)}
+    return said.get(b"HTTPD_ROOT", ""), said.get(b"SERVER_CONFIG_FILE", "")
+
+
+def _lines(text: str, file: str) -> Iterator[Line]:
+    """The lines that are not empty and no comment; a backslash at the end continues a line, even a comment."""
+    joined = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.rstrip("\r")
+        if line.endswith("\\"):
+            joined += line[:-1]
+            continue
+        stripped = (joined + line).strip()
+        if stripped and not stripped.startswith("#"):
+            yield file, number, stripped
+        joined = ""
+
+
+def _until(lines: Iterator[Line], name: str) -> Iterator[Line]:
+    """The lines up to the end of a section, without it; sections of the same name may nest."""
+    depth = 1
+    for line in lines:
+        text = line[2].lower()
+        if re.match(rf"<\s*{name}\b", text):
+            depth += 1
+        elif re.match(rf"</\s*{name}\s*>", text):
+            depth -= 1
+            if depth == 0:
+                return
+        yield line
+
+
+def _version_holds(words: List[str]) -> bool:
+    """``<IfVersion>`` for any 2.4: we do not know the last number, and configurations ask about 2.2 and 2.4."""
+    operator, version = (words[0], words[1]) if len(words) > 1 else ("=", words[0] if words else "")
+    numbers = re.findall(r"\d+", version)[:2]
+    asked = tuple(int(number) for number in numbers)
+    have = (2, 4)[:len(asked)]
+    return {">=": have >= asked, ">": have > asked, "<": have < asked, "<=": have <= asked}.get(
+        operator.lstrip("!"), have == asked)
