@@ -92,10 +92,10 @@ def fetch(asked: Asked) -> str:
     finally:
         connection.close()
     if response.status in (301, 302, 303, 307, 308):
-        location = response.headers["Location"]
+        location = response.headers.get("Location", "")
         if location.endswith(f"{asked.path}/"):
             return "none, a directory"
-        return f"{response.status} {location}"
+        return f"{response.status} {location}" if location else f"none {response.status}"
     if response.status == 200 and body.startswith(("file /", "upstream ")):
         return body
     return f"none {response.status}"

@@ -397,6 +397,8 @@ class _Run:
             return _Proxied(result.path, result.rules[-1].directive)
         if result.is_url:
             return self._redirect_rewritten(result)
+        if result.redirect:
+            return self._dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
         return self._rewritten_file(result)
 
     def _rewritten_file(self, result: rewrite.Result) -> mapping.File:
@@ -493,6 +495,8 @@ class _Run:
                 host, _, rest = path.partition("/")
                 result.path = head + slash + host + _swap_prefix("/" + rest, directory, base)
             return self._redirect_rewritten(result)
+        if result.redirect:
+            return self._dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
         if result.path == name:
             return None
         return self._as_url(result.path, directory, base, mapped)
@@ -597,7 +601,7 @@ class _Run:
             url = scheme + separator + host + slash + quote(path, safe=mapping.SAFE_IN_PATH)
         if self.query:
             url += "?" + self.query
-        return Redirect(url, result.redirect, tuple(self.trail))
+        return Redirect(url, result.redirect or 302, tuple(self.trail))
 
     def _upstream(self, url: str, directive: Optional[Directive]) -> Destination:
         """A proxied URL: its members, or a protocol that serves no files of ours."""

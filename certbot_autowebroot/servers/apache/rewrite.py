@@ -95,6 +95,7 @@ class Result:
 
     :ivar changed: any rule has substituted.
     :ivar error: the status that a rule has ended the request with.
+    :ivar redirect: the status that a rule has set for a redirect, 0 for none.
     :ivar rules: those that applied, the deciding one last.
     """
 
@@ -102,7 +103,7 @@ class Result:
     query: str
     changed: bool = False
     error: int = 0
-    redirect: int = 302
+    redirect: int = 0
     proxied: bool = False
     passthrough: bool = False
     end: bool = False
