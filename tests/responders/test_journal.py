@@ -1,4 +1,5 @@
 """What is written down, and what the next run makes of it."""
+import fcntl
 import json
 import os
 import signal
@@ -104,6 +105,21 @@ def test_the_own_run_is_not_swept(site: Site) -> None:
     assert Journal(site.journal_directory).sweep() == []
     assert os.path.exists(site.file)
     responder.withdraw()
+
+
+def test_swept_away_before_it_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that another run sweeps between our open and our flock is not written to: there is another one."""
+    flock = fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        os.unlink(only_journal(site))
+        monkeypatch.undo()
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    site.responder().publish(CONTENT)
+    with open(only_journal(site), "rb") as file:
+        assert len(parse(file.read())) == 3
 
 
 def test_nothing_to_sweep(site: Site) -> None:

@@ -160,6 +160,23 @@ def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
     assert site.tree() == before
 
 
+def test_somebody_else_makes_the_directory_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that another client makes between our look and our mkdir is used, and is not ours to remove."""
+    mkdir = os.mkdir
+
+    def first(name: str, *args: Any, **kwargs: Any) -> None:
+        if name == ".well-known":
+            mkdir(name, *args, **kwargs)
+        mkdir(name, *args, **kwargs)
+
+    responder = site.responder(directory=".well-known")
+    monkeypatch.setattr(os, "mkdir", first)
+    responder.publish(CONTENT)
+    assert os.listdir(f"{site.root}/.well-known") == [TOKEN]
+    responder.withdraw()
+    assert os.listdir(site.root) == [".well-known"]
+
+
 def test_directories_renamed_meanwhile(site: Site) -> None:
     """What we made is found where it went."""
     responder = site.responder()
