@@ -22,6 +22,7 @@ from tests.responders.site import OWNER
 from tests.responders.site import STRANGER
 from tests.responders.site import Site
 from tests.responders.site import new_site
+from tests.security import children
 from tests.security import tracing
 
 TOKENS = ("one", "two")
@@ -63,13 +64,7 @@ def prepare_leftovers(site: Site) -> None:
             site.responder(token).publish(CONTENT)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-        finally:
-            os._exit(1)
-    os.waitpid(child, 0)
+    os.waitpid(children.start(act), 0)
     if not os.path.exists(f"{site.root}/{DIRECTORY}/two"):
         raise AssertionError("the run that was to be killed has not left anything")
 

@@ -31,6 +31,7 @@ from tests.responders.site import OWNER
 from tests.responders.site import TOKEN
 from tests.responders.site import Site
 from tests.responders.site import new_site
+from tests.security import children
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -242,19 +243,18 @@ def _restore(site: Site) -> None:
 def _attacker(attack: Attack) -> Iterator[Callable[[], int]]:
     """Attack in a loop, as an unprivileged user, in another process; gives the count of rounds."""
     counter = mmap.mmap(-1, 8)
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(OWNER, OWNER, OWNER)
-            os.setresuid(OWNER, OWNER, OWNER)
-            rounds = 0
-            while True:
-                attack()
-                rounds += 1
-                struct.pack_into("Q", counter, 0, rounds)
-        finally:
-            os._exit(1)
+
+    def loop() -> None:
+        os.setgroups([])
+        os.setresgid(OWNER, OWNER, OWNER)
+        os.setresuid(OWNER, OWNER, OWNER)
+        rounds = 0
+        while True:
+            attack()
+            rounds += 1
+            struct.pack_into("Q", counter, 0, rounds)
+
+    child = children.start(loop)
     try:
         while not counter[0]:
             pass

@@ -1,6 +1,6 @@
 """Several Certbots at once on one document root."""
+import functools
 import os
-import traceback
 from typing import List
 
 import pytest
@@ -9,6 +9,7 @@ from certbot_autowebroot.journal import Journal
 from tests.responders.site import CONTENT
 from tests.responders.site import Site
 from tests.responders.site import new_site
+from tests.security import children
 
 RUNS = 150
 
@@ -31,19 +32,9 @@ def _renew(site: Site, number: int, journal: str) -> None:
 def test_side_by_side(journals: List[str]) -> None:
     """They make and remove the same directories in the same moments: each is served, and nothing is left."""
     with new_site() as site:
-        children = []
-        for number, journal in enumerate(journals):
-            child = os.fork()
-            if child == 0:
-                try:
-                    _renew(site, number, journal)
-                    os._exit(0)
-                except BaseException:
-                    traceback.print_exc()
-                finally:
-                    os._exit(1)
-            children.append(child)
-        assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+        pids = [children.start(functools.partial(_renew, site, number, journal))
+                for number, journal in enumerate(journals)]
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * len(pids)
         for journal in journals * 2:  # twice: one's directory may be in another's
             Journal(site.path(journal)).sweep()
         assert os.listdir(site.root) == []

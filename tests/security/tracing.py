@@ -9,6 +9,8 @@ from typing import Dict
 from typing import List
 from typing import Sequence
 
+from tests.security import children
+
 #: Calls that change something outside of the process.
 CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "unlink", "unlinkat", "rmdir", "fchmod", "flock")
 
@@ -42,15 +44,13 @@ def mark() -> None:
 def run(act: Callable[[], None], inject: Sequence[str] = (), names: Sequence[str] = ()) -> Traced:
     """Do something in a child, with strace's ``-e inject=`` expressions; trace the calls by these names, or all."""
     read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(write_end)
-            os.read(read_end, 1)
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
+
+    def wait_and_act() -> None:
+        os.close(write_end)
+        os.read(read_end, 1)
+        act()
+
+    child = children.start(wait_and_act)
     os.close(read_end)
     trace = ",".join((*names, "access", "faccessat", "faccessat2")) if names else "all"
     with tempfile.NamedTemporaryFile("r") as log:
