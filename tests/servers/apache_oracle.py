@@ -58,8 +58,8 @@ class Asked:
     def request(self) -> Request:
         """The same for the evaluator."""
         path, _, query = self.path.partition("?")
-        return Request(self.host, path, TOKEN, Endpoint(self.address, self.port), "https" if self.tls else "http",
-                       query)
+        return Request(self.host.lower(), path, TOKEN, Endpoint(self.address, self.port),
+                       "https" if self.tls else "http", query)
 
 
 def fill(directory: pathlib.Path) -> None:
@@ -82,7 +82,11 @@ def fetch(asked: Asked) -> str:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        raw = context.wrap_socket(raw, server_hostname=asked.host)
+        try:
+            raw = context.wrap_socket(raw, server_hostname=asked.host)
+        except ssl.SSLError:
+            raw.close()
+            return "none, no TLS"
     connection = http.client.HTTPConnection(asked.host, asked.port, timeout=5)
     connection.sock = raw
     try:

@@ -34,6 +34,11 @@ class Address:
     port: int
     shown: str
 
+    @property
+    def is_name(self) -> bool:
+        """Whether it has to be resolved."""
+        return re.search(r"[g-z]", self.host) is not None
+
 
 @dataclass
 class Server:
@@ -101,13 +106,20 @@ class Site:
             return Step(f"main server {self.server.name}".rstrip())
         return Step(f"{opening.step.text} {self.server.name}".rstrip(), opening.source)
 
-    @property
-    def speaks_tls(self) -> Optional[bool]:
-        """Whether connections are TLS; None where it is optional or not said."""
+    def speaks_tls(self, port: int) -> Optional[bool]:
+        """Whether connections to a port are TLS; None where either will do (``SSLEngine optional``).
+
+        Where SSLEngine is not said, the protocol of the Listen directive decides, which is https for port 443.
+        """
+        if not self.configuration.has_module("ssl"):
+            return False
         directive = self.last("sslengine")
-        if directive is None or not directive.words:
-            return None
-        return {"on": True, "off": False}.get(directive.words[0].lower())
+        if directive is not None and directive.words:
+            return {"on": True, "off": False}.get(directive.words[0].lower())
+        for listen in self.main.directives:
+            if listen.name == "listen" and listen.words and listen.words[0].rpartition(":")[2] == str(port):
+                return (listen.words[1:] or ["https" if port == 443 else "http"])[0].lower() == "https"
+        return False
 
     @functools.cached_property
     def document_root(self) -> Tuple[str, Step]:
@@ -141,6 +153,12 @@ class Configuration:
             if not server.name:
                 server.name = evaluated.names.get(server.opening.source, "").lower()
             server.addresses = tuple(_address(word) for word in server.opening.words)
+            if not server.name and any(not address.host for address in server.addresses):
+                server.name = self.main.name
+            if any(address.is_name for address in server.addresses):
+                resolved = evaluated.addresses.get(server.opening.source, [])
+                server.addresses += tuple(address for address in map(_address, resolved)
+                                          if address not in server.addresses)
         self._sites: Dict[int, Site] = {}
 
     def has_module(self, name: str) -> bool:

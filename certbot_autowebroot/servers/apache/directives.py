@@ -59,6 +59,7 @@ class Evaluated:
     :ivar document_root: the one that holds where no directive says another; empty when not known.
     :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
     :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
+    :ivar addresses: the addresses and ports that a virtual host listens to once its name is resolved, likewise.
     :ivar complaints: what could not be read.
     """
 
@@ -67,6 +68,7 @@ class Evaluated:
     document_root: str = ""
     modules: Optional[FrozenSet[str]] = None
     names: Dict[Source, str] = field(default_factory=dict)
+    addresses: Dict[Source, List[str]] = field(default_factory=dict)
     complaints: Tuple[str, ...] = ()
 
 

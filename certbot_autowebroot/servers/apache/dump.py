@@ -30,7 +30,9 @@ _IN_FILE = re.compile(r"\s*# In file: (.*)")
 _LINE = re.compile(r"\s*#\s*(\d+):$")
 _OPEN = re.compile(r"\s*<([A-Za-z][\w]*)\s*(.*?)\s*>$", re.DOTALL)
 _MACRO = re.compile(r"macro '.*?' \(defined on line (\d+) of \"([^\"]*)\"")
-_NAMED = re.compile(r"\s+port \d+ namevhost (\S+) \((.*):(\d+)\)$|^\S+\s+(\S+) \((.*):(\d+)\)$")
+#: Of DUMP_VHOSTS: an address with its only virtual host, or alone above several of them.
+_ADDRESS = re.compile(r"(\S+:(?:\d+|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):(\d+)\))$")
+_NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):(\d+)\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
 
 
@@ -118,7 +120,7 @@ def parse(text: str) -> Evaluated:
     tree = _Tree()
     evaluated = Evaluated(())
     modules = set()
-    file, line, in_tree, is_directive = "", 0, False, False
+    file, line, in_tree, is_directive, address = "", 0, False, False, ""
     for row in text.split("\n"):
         in_file = _IN_FILE.match(row)
         at_line = _LINE.match(row)
@@ -135,18 +137,30 @@ def parse(text: str) -> Evaluated:
         elif row.startswith("Main DocumentRoot: "):
             evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
         elif not in_tree:
-            named = _NAMED.match(row)
             module = _MODULE.match(row)
-            if named:
-                name, where, number = [group for group in named.groups() if group is not None]
-                evaluated.names.setdefault(_source(where, int(number)), name)
-            elif module:
+            if module:
                 modules.add(module.group(1))
+            else:
+                address = _virtual_host(row, address, evaluated)
     evaluated.directives = tree.finish()
     if not evaluated.directives:
         raise ConfigurationError("the binary does not show its configuration (mod_info is missing)")
     evaluated.modules = frozenset(modules) or None
     return evaluated
+
+
+def _virtual_host(row: str, address: str, evaluated: Evaluated) -> str:
+    """Take in a row of DUMP_VHOSTS; the address that the next rows are about."""
+    found = _ADDRESS.match(row)
+    if found:
+        address = found.group(1)
+    named = _NAMED.match(row)
+    name, file, line = found.groups()[1:] if found else named.groups() if named else (None, "", "")
+    if name:
+        source = _source(file, int(line))
+        evaluated.names.setdefault(source, name)
+        evaluated.addresses.setdefault(source, []).append(address)
+    return address
 
 
 class _Tree:

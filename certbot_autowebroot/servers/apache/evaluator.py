@@ -278,7 +278,7 @@ class _Run:
 
     def _follow(self) -> Destination:
         request = self.request
-        tls = self.configuration.default_at(request).speaks_tls
+        tls = self.configuration.default_at(request).speaks_tls(request.endpoint.port)
         self.site, by_name = self.configuration.choose(request)
         self.trail.append(self.site.step)
         self.trail += [Step(f"not certain: {text}") for text in self.configuration.evaluated.complaints]
