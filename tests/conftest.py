@@ -8,7 +8,7 @@ from tests.lab import net
 
 #: Program and the Debian package that has it.
 PROGRAMS = {"ip": "iproute2", "nginx": "nginx", "apache2": "apache2", "pebble": "pebble",
-            "pebble-challtestsrv": "pebble", "openssl": "openssl"}
+            "pebble-challtestsrv": "pebble", "openssl": "openssl", "strace": "strace"}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
