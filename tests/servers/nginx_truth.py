@@ -100,8 +100,13 @@ def disagreements(ends: Sequence[Destination], request: Request, elsewhere: Iter
     for end in ends:
         if isinstance(end, Directory):
             put(str(end))
+    for step in ends[0].trail:
+        if step.text.endswith(" taken to exist"):
+            put(step.text.split(" ")[0])
     seen = get(request)
-    if not any(agree(end, seen, request) for end in (ends if _guessed(ends[0]) else ends[:1])):
+    guessed = any("cannot be known" in step.text for step in ends[0].trail)
+    # Where both ways were walked, any end may be the one; the dead ones among them we do not name.
+    if not (any(agree(end, seen, request) for end in (ends if guessed else ends[:1])) or (guessed and not seen.served)):
         yield _complaint(ends[0], seen, request)
     for path in elsewhere:
         put(path)
@@ -116,16 +121,14 @@ def _complaint(end: Destination, seen: Seen, request: Request) -> str:
             f"\n  nginx gives {seen}")
 
 
-def _guessed(end: Destination) -> bool:
-    return any("cannot be known" in step.text for step in end.trail)
-
-
 def agree(end: Destination, seen: Seen, request: Request) -> bool:
     """Whether the server did what a destination says."""
     if isinstance(end, Directory):
         return seen == Seen(200, str(end))
     if isinstance(end, Redirect):
-        return (end.status, end.url) == (seen.status, urljoin(request.url, seen.location)) and bool(seen.location)
+        base = replace(request, host=request.host.lower().rstrip(".")).url
+        url = seen.location if "://" in seen.location else urljoin(base, seen.location)
+        return bool(seen.location) and (end.status, end.url) == (seen.status, url)
     if isinstance(end, Upstream):
         if seen.status != 200 or not seen.body.startswith("backend "):
             return False

@@ -346,6 +346,13 @@ CASES: List[Case] = [
     ("if-captures", """
         server { listen 80; if ($host ~ ^(\\w+)\\.test$) { set $who $1; } root {dir}/home/$who; }
      """, {"ann.test": "home/ann/W/T"}),
+    ("rewrite-that-fails-empties-captures", """
+        server { listen 80; location ~ ^/(.*)$ { rewrite ^/nothing/(.*)$ /x; root {dir}/a/$1/b; } }
+     """, {"a.test": "a/b/W/T"}),
+    ("map-that-fails-leaves-captures", """
+        map $host $m { ~^nothing(.*)$ x; default y; }
+        server { listen 80; server_name ~^(\\w+)\\.test$; set $y $m; root {dir}/$1/$m; }
+     """, {"ann.test": "ann/y/W/T"}),
     ("if-zero-is-false", """
         server { listen 80; root {dir}/a; set $x 0; if ($x) { return 403; } set $y ""; if ($y) { return 403; } }
      """, {"a.test": "a/W/T"}),

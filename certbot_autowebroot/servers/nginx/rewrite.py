@@ -77,7 +77,7 @@ def _return(state: State, directive: Directive) -> None:
 def _rewrite(state: State, directive: Directive) -> bool:
     """One ``rewrite``. False where its flag ends the phase."""
     pattern, replacement, *flags = directive.args
-    if not state.matches(Regex(pattern), state.uri, directive.source):
+    if not _matches(state, Regex(pattern), state.uri, directive):
         return True
     flag = flags[0] if flags else ""
     step = Step(str(directive), directive.source)
@@ -118,8 +118,15 @@ def _holds(state: State, directive: Directive) -> bool:
         return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
     if len(words) == 3 and words[1] in ("~", "~*", "!~", "!~*"):
         regex = Regex(words[2], ignore_case=words[1].endswith("*"))
-        return state.matches(regex, value, directive.source) != words[1].startswith("!")
+        return _matches(state, regex, value, directive) != words[1].startswith("!")
     return state.guess(question, directive.source, likely=False)
+
+
+def _matches(state: State, regex: Regex, subject: str, directive: Directive) -> bool:
+    if state.matches(regex, subject, directive.source):
+        return True
+    state.forget_captures()
+    return False
 
 
 def _condition(args: List[str]) -> List[str]:
@@ -143,8 +150,10 @@ def _exists(state: State, directive: Directive, operator: str, text: str) -> boo
         path = state.value(text)
     except Unknowable as unknown:
         return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
+    if path.endswith("/") and operator in ("-f", "-x"):
+        return False
     if state.request.token not in path:
         return state.guess(f"{operator} {path}", directive.source, likely=operator == "-d")
-    if operator == "-x" or operator == "-d":
+    if operator in ("-x", "-d"):
         return False
-    return state.assume_file(path)
+    return state.assume_file(path, directive.source)

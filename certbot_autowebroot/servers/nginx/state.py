@@ -162,7 +162,10 @@ class State:
         raise Unknowable(f"${name}")
 
     def matches(self, regex: Regex, subject: str, source: Source) -> bool:
-        """Match, and keep the captures as nginx does: a match without groups empties them, no match leaves them."""
+        """Match, and keep the captures as nginx does: a match without groups empties them.
+
+        No match leaves them, but for ``rewrite`` and ``if``, which call :meth:`forget_captures`.
+        """
         try:
             match = regex.search(subject)
         except Unknowable as unknown:
@@ -174,16 +177,22 @@ class State:
             self._values[name.lower()] = value or ""
         return True
 
+    def forget_captures(self) -> None:
+        """Empty ``$1`` and its like."""
+        self._captures = None
+
     def guess(self, question: str, source: Optional[Source], likely: bool) -> bool:
         """Take an answer for granted that we cannot know, and say so in the trail."""
         answer = self.guesses.answer(question, likely)
         self.trail.append(Step(f"{question}: cannot be known here, taken as {'true' if answer else 'false'}", source))
         return answer
 
-    def assume_file(self, path: str) -> bool:
+    def assume_file(self, path: str, source: Source) -> bool:
         """Take a file of ours for granted at this path, or for absent: the end of the way must agree."""
+        path = _plain(path)
         answer = self.guesses.answer(f"file {path}", likely=True)
-        (self.guesses.present if answer else self.guesses.absent).add(_plain(path))
+        (self.guesses.present if answer else self.guesses.absent).add(path)
+        self.trail.append(Step(f"{path} taken to {'exist' if answer else 'be absent'}", source))
         return answer
 
     def _capture(self, number: int) -> str:

@@ -243,7 +243,7 @@ class Walk(State):
                                  (*self.trail, Step(str(handler), handler.source))))
         path = self.file()
         found = self.directory(*path)
-        if found is None and path[1].endswith("/"):
+        if found is None and path[1].endswith("/") and self.guess(f"-d {path[1]}", None, likely=True):
             raise Answer(DeadEnd(f"{path[1]} is a directory", tuple(self.trail)))
         if found is None:
             # Whether that very file exists we do not ask: it is never ours.
