@@ -49,9 +49,9 @@ def answered(inquiry: Inquiry) -> str:
     """Where a name's challenge was published, and on what evidence."""
     places = " and ".join(str_of(place) for place in inquiry.places_to_answer())
     doors = ", ".join(str(door) for door in inquiry.doors.endpoints)
-    evidence = (f"a test file there came back from {doors}" if inquiry.verdict is Verdict.PROVEN
-                else "but a test file there could not be fetched from here")
-    return f"{inquiry.name} was answered in {places}; {evidence}."
+    evidence = (f"a test file came back from there through {doors}" if inquiry.verdict is Verdict.PROVEN
+                else "no test file could be fetched from there")
+    return f"{inquiry.name} was answered from {places}; {evidence}."
 
 
 def hint(inquiries: Iterable[Inquiry], port: int) -> str:
