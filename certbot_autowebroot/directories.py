@@ -116,20 +116,10 @@ class Walk:
 
     def enter(self, chain: Chain, name: str) -> Chain:
         """Go one component further, which may be a link that deserves trust."""
-        here = chain[-1]
         try:
             return self.enter_directory(chain, name)
         except NotADirectoryError:
-            pass
-        if not hasattr(os, "O_PATH"):
-            return self._follow(chain, name, os.lstat(name, dir_fd=here.fd), os.readlink(name, dir_fd=here.fd))
-        fd = os.open(name, _SEARCH, dir_fd=here.fd)
-        try:
-            status = os.fstat(fd)
-            target = os.readlink("", dir_fd=fd) if stat.S_ISLNK(status.st_mode) else ""
-        finally:
-            os.close(fd)
-        return self._follow(chain, name, status, target)
+            return self._follow(chain, name, *_look(chain[-1], name))
 
     def enter_directory(self, chain: Chain, name: str) -> Chain:
         """Go one component further, into a real directory.
@@ -183,6 +173,19 @@ class Walk:
         if status.st_nlink > 1 and here.uid != status.st_uid:
             raise Refused(f"{link}, and a hard link in a directory of {user(here.uid)}. It is not followed.")
         return end
+
+
+def _look(directory: Held, name: str) -> Tuple[os.stat_result, str]:
+    """What something is, and where it leads to when it is a link: of one and the same thing, where there is O_PATH."""
+    if not hasattr(os, "O_PATH"):
+        status = os.lstat(name, dir_fd=directory.fd)
+        return status, os.readlink(name, dir_fd=directory.fd) if stat.S_ISLNK(status.st_mode) else ""
+    fd = os.open(name, _SEARCH, dir_fd=directory.fd)
+    try:
+        status = os.fstat(fd)
+        return status, os.readlink("", dir_fd=fd) if stat.S_ISLNK(status.st_mode) else ""
+    finally:
+        os.close(fd)
 
 
 def _others_may_write(directory: Held) -> bool:

@@ -284,6 +284,20 @@ def test_no_directory_between(site: Site) -> None:
     assert os.listdir(site.root) == []
 
 
+@pytest.fixture(params=[False, True], ids=["alone", "with a thread"])
+def thread(request: Any) -> Iterator[None]:
+    """A thread of the own responder, which gets the signals that the main thread has blocked."""
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    if request.param:
+        thread.start()
+    yield
+    stop.set()
+    if request.param:
+        thread.join()
+
+
+@pytest.mark.usefixtures("thread")
 @pytest.mark.parametrize("function", ["mkdir", "open", "write", "fstat"])
 def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     """Certbot raises from its signal handlers: nothing is left then, and we are root again."""
@@ -325,19 +339,13 @@ def test_identity_is_whole_again(site: Site) -> None:
     assert identity() == before
 
 
+@pytest.mark.usefixtures("thread")
 def test_with_threads(site: Site) -> None:
-    """A thread of the own responder that is serving meanwhile is in nobody's way."""
-    stop = threading.Event()
-    thread = threading.Thread(target=stop.wait)
-    thread.start()
-    try:
-        responder = site.responder()
-        responder.publish(CONTENT)
-        assert os.stat(site.file).st_uid == OWNER
-        responder.withdraw()
-    finally:
-        stop.set()
-        thread.join()
+    """A thread that is serving meanwhile is in nobody's way."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    assert os.stat(site.file).st_uid == OWNER
+    responder.withdraw()
     assert os.listdir(site.root) == []
 
 
