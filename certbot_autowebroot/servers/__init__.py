@@ -11,6 +11,7 @@ BUILT_IN = (
     "nginx:NginxServer",
     "apache:ApacheServer",
     "lighttpd:LighttpdServer",
+    "caddy:CaddyServer",
     "haproxy:HaproxyServer",
     "static:StaticServer",
     "guess:AnyProgram",

@@ -3,12 +3,14 @@ import http.client
 import http.server
 import os
 import posixpath
+import re
 import socket
 import socketserver
 import subprocess
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
@@ -31,16 +33,18 @@ class Program:
 
     :param argv: what is run; it must stay in the foreground, or name itself in ``pid_file``.
     :param cwd: its working directory.
+    :param environment: instead of ours.
     :param executable: what is run under the name ``argv[0]``, where that is another.
     """
 
     def __init__(self, argv: Sequence[str], cwd: "os.PathLike[str]", *, address: str = "127.0.0.1", port: int = 80,
-                 executable: Optional[str] = None) -> None:
+                 executable: Optional[str] = None, environment: Optional[Mapping[str, str]] = None) -> None:
         self.argv = list(argv)
         self.cwd = Path(cwd)
         self.address = address
         self.port = port
         self._executable = executable
+        self._environment = environment
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> "Program":
@@ -68,7 +72,8 @@ class Program:
         """Start it and wait until it accepts connections."""
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(self.argv, cwd=self.cwd, executable=self._executable, stdout=log,
-                                             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                                             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                             env=self._environment)
         try:
             wait_for_port(self.address, self.port, self._process)
         except AssertionError as error:
@@ -127,7 +132,7 @@ def plant(token: str, *directories: "os.PathLike[str]", below: str = CHALLENGES)
 
 
 class Echo:
-    """An upstream that tells what it was asked: its own endpoint, the Host header, the path.
+    """An upstream that tells what it was asked: its own endpoint, the Host header without a port, the path.
 
     :param addresses: ``127.0.0.1:8001``, or the path of a unix socket.
     :param proxy_protocol: those that want a PROXY line first, and close the connection where there is none.
@@ -174,7 +179,8 @@ class _EchoHandler(http.server.BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        body = f"{self.server.endpoint} {self.headers['Host']} {self.path}".encode()
+        host = re.sub(r":\d+$", "", self.headers["Host"])
+        body = f"{self.server.endpoint} {host} {self.path}".encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,0 +1,41 @@
+"""Caddy: its running configuration, asked for or found, and evaluated."""
+from typing import Any
+from typing import Dict
+from typing import Sequence
+
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.caddy.routes import destinations
+from certbot_autowebroot.servers.caddy.source import NoConfiguration
+from certbot_autowebroot.servers.caddy.source import configuration
+
+
+@implementer(IWebServer)
+class CaddyServer:
+    """Caddy 2."""
+
+    name = "Caddy"
+
+    def __init__(self) -> None:
+        self._configs: Dict[int, Any] = {}
+
+    def recognises(self, process: Process) -> bool:
+        """Whether the executable is caddy."""
+        return process.name == "caddy"
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        if process.pid not in self._configs:
+            try:
+                self._configs[process.pid] = configuration(process, request)
+            except NoConfiguration as error:
+                self._configs[process.pid] = error
+        config = self._configs[process.pid]
+        if isinstance(config, NoConfiguration):
+            return [Unknown(f"Caddy's configuration is not to be had: {config}")]
+        return destinations(config, request, process.view.is_file, process.cwd or "/", process.environment)

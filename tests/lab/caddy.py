@@ -1,0 +1,32 @@
+"""Debian's Caddy in the foreground, writing nowhere but below one directory."""
+import os
+from pathlib import Path
+from typing import Mapping
+from typing import Optional
+from typing import Sequence
+
+from tests.lab.programs import Program
+
+
+class Caddy(Program):
+    """One running Caddy.
+
+    :ivar conf: path of the configuration file.
+
+    :param directory: where the configuration and all of Caddy's own files lie; the working directory too.
+    :param config: a Caddyfile; ``{dir}`` becomes the directory. None: none is written.
+    :param options: the global options at its top. Certificates are Caddy's own.
+    :param argv: instead of ``caddy run``.
+    """
+
+    def __init__(self, directory: "os.PathLike[str]", config: Optional[str], *, options: str = "", port: int = 80,
+                 argv: Sequence[str] = ("caddy", "run"), name: str = "Caddyfile",
+                 environment: Optional[Mapping[str, str]] = None) -> None:
+        self.conf = Path(directory) / name
+        if config is not None:
+            text = "{\nlocal_certs\nskip_install_trust\n" + options + "\n}\n" + config
+            self.conf.write_text((text if name == "Caddyfile" else config).replace("{dir}", os.fspath(directory)))
+        home = os.fspath(directory)
+        super().__init__(argv, directory, port=port, environment={
+            "PATH": os.environ["PATH"], "HOME": home, "XDG_CONFIG_HOME": f"{home}/config",
+            "XDG_DATA_HOME": f"{home}/data", **(environment or {})})

@@ -1,0 +1,518 @@
+"""Caddy: what we say of a request is what the real one does with it."""
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.caddy import CaddyServer
+from certbot_autowebroot.servers.caddy import routes
+from certbot_autowebroot.servers.caddy import source
+from tests.lab.caddy import Caddy
+from tests.lab.programs import CHALLENGES
+from tests.lab.programs import Echo
+from tests.lab.programs import assert_true
+from tests.lab.programs import brief
+from tests.lab.programs import get
+from tests.lab.programs import plant
+
+TOKEN = "A" * 43
+URL = f"/{CHALLENGES}/{TOKEN}"
+PLACES = (".", "one", "two", "hosts/a.test", "hosts/b.test", "one/sub", "labels/b")
+
+
+@pytest.fixture(scope="module")
+def place():
+    path = Path(tempfile.mkdtemp(prefix="caddy-lab-"))
+    plant(TOKEN, *(path / name for name in PLACES))
+    plant(TOKEN, *(path / name for name in PLACES), below="acme-challenge")
+    plant(TOKEN, *(path / name for name in PLACES), below="")
+    (path / "one" / "index.php").write_text("index")
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
+        yield path
+    shutil.rmtree(path)
+
+
+def to(number, host, path=URL):
+    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+
+
+#: Caddyfile, and what becomes of the request for each host (``host/path`` where the path is another).
+CASES = {
+    "root": (":80 {\n root * {dir}/one\n file_server\n}", {"a.test": "one"}),
+    "no root: the working directory": (":80 {\n file_server\n}", {"a.test": "."}),
+    "root of file_server": (":80 {\n file_server {\n root {dir}/two\n }\n}", {"a.test": "two"}),
+    "several sites, an unknown host": ("""
+http://a.test, http://*.c.test {
+    root * {dir}/one
+    file_server
+}
+http://b.test {
+    root * two
+    file_server
+}""", {"a.test": "one", "b.test": "two", "x.c.test": "one", "x.y.c.test": "dead end", "other": "dead end"}),
+    "placeholders in a root": ("""
+http://a.test, http://b.test {
+    root * {dir}/hosts/{host}
+    file_server
+}
+http://a.b.c {
+    root * {dir}/labels/{labels.1}
+    file_server
+}""", {"a.test": "hosts/a.test", "b.test": "hosts/b.test", "a.b.c": "labels/b"}),
+    "roots by path, the most specific last": (""":80 {
+    root * {dir}/one
+    root /.well-known/* {dir}/two
+    file_server
+}""", {"a.test": "two"}),
+    "handle": (""":80 {
+    root * {dir}/one
+    handle /.well-known/acme-challenge/* {
+        root * {dir}/two
+        file_server
+    }
+    handle {
+        reverse_proxy 127.0.0.1:8001
+    }
+}""", {"a.test": "two", "a.test/x": to(1, "a.test", "/x")}),
+    "handle_path strips": (""":80 {
+    handle_path /.well-known/* {
+        root * {dir}/two
+        file_server
+    }
+}""", {"a.test": "two acme-challenge/*"}),
+    "route keeps the order": (""":80 {
+    route {
+        reverse_proxy /.well-known/* 127.0.0.1:8001
+        file_server
+    }
+}""", {"a.test": to(1, "a.test")}),
+    "reverse_proxy": ("""
+http://a.test {
+    reverse_proxy 127.0.0.1:8001 127.0.0.1:8002
+}
+http://b.test {
+    reverse_proxy 127.0.0.1:8001 {
+        header_up Host {upstream_hostport}
+    }
+}
+http://c.test {
+    reverse_proxy unix/{dir}/echo.sock {
+        header_up Host inner.test
+        rewrite /inner{uri}
+    }
+}
+http://d.test {
+    root * {dir}/one
+    @rest not path /.well-known/acme-challenge/*
+    reverse_proxy @rest localhost:8001
+    file_server
+}""", {"a.test": f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}",
+       "c.test": f"to unix:/echo.sock inner.test /inner{URL}",
+       "d.test": "one", "b.test/x": "to 127.0.0.1:8001 127.0.0.1 /x"}),
+    "redirects": ("""
+http://a.test {
+    redir https://www.{host}{uri} permanent
+}
+http://b.test {
+    redir /old* https://new.test{uri} 308
+    redir https://{host}{path}
+}
+http://c.test {
+    @other not path /.well-known/*
+    redir @other https://c.test{uri}
+    root * {dir}/one
+    file_server
+}""", {"a.test": f"301 https://www.a.test{URL}", "a.test/x?y=z": "301 https://www.a.test/x?y=z",
+       "b.test/older": "308 https://new.test/older", "b.test/x": "302 https://b.test/x", "c.test": "one",
+       "c.test/x": "302 https://c.test/x"}),
+    "answers of its own": ("""
+http://a.test {
+    respond "hello"
+}
+http://b.test {
+    respond /.well-known/* 404
+}
+http://c.test {
+    error 503
+}
+http://d.test {
+    abort
+}
+http://e.test {
+    respond /x "hello"
+}""", dict.fromkeys(("a.test", "b.test", "c.test", "d.test", "e.test", "f.test"), "dead end")),
+    "rewrites": ("""
+http://a.test {
+    root * {dir}/one
+    rewrite /.well-known/* /sub{uri}
+    file_server
+}
+http://b.test {
+    root * {dir}/one
+    uri strip_prefix /.well-known
+    file_server
+}
+http://c.test {
+    root * {dir}/one
+    uri replace /.well-known/acme-challenge /
+    file_server
+}
+http://d.test {
+    root * {dir}/one
+    rewrite * /index.php?u={uri}
+    file_server
+}
+http://e.test {
+    root * {dir}/one
+    @re path_regexp wk ^/\\.well-known/(.*)$
+    rewrite @re /{re.wk.1}
+    uri path_regexp /+ /
+    file_server
+}""", {"a.test": "one sub/.well-known/acme-challenge/*", "b.test": "one acme-challenge/*", "c.test": "one *",
+       "d.test": "dead end", "e.test": "one acme-challenge/*"}),
+    "try_files": ("""
+http://a.test {
+    root * {dir}/one
+    try_files {path} {path}/ /index.php
+    file_server
+}
+http://b.test {
+    root * {dir}/one
+    try_files /index.php
+    file_server
+}
+http://c.test {
+    root * {dir}/one
+    @static file
+    handle @static {
+        file_server
+    }
+    reverse_proxy 127.0.0.1:8001
+}
+http://d.test {
+    root * {dir}/one
+    php_fastcgi 127.0.0.1:9000
+    file_server
+}""", {"a.test": "one", "b.test": "dead end", "c.test": "one", "c.test/none": to(1, "c.test", "/none"),
+       "d.test": "one"}),
+    "hidden files": ("""
+http://a.test {
+    root * {dir}/one
+    file_server {
+        hide .*
+    }
+}
+http://b.test {
+    root * {dir}/one
+    file_server {
+        hide {dir}/one/.well-known
+    }
+}
+http://c.test {
+    root * {dir}/one
+    file_server {
+        hide .git
+    }
+}""", {"a.test": "dead end", "b.test": "dead end", "c.test": "one"}),
+    "matchers": (""":80 {
+    @a {
+        method GET
+        host a.test
+        path *A /x
+    }
+    root @a {dir}/one
+    @b {
+        protocol http
+        not host a.test
+        path_regexp ^/\\.well-known/
+    }
+    root @b {dir}/two
+    @c path */acme-challenge/*
+    vars @c seen yes
+    @d vars {vars.seen} yes
+    handle @d {
+        file_server
+    }
+}""", {"a.test": "one", "b.test": "two", "b.test/x": "dead end"}),
+    "automatic https": ("""
+a.test {
+    respond hi
+}""", {"a.test": f"308 https://a.test{URL}", "other/x?y": "308 https://other/x?y"}),
+    "automatic https beside http sites": ("""
+a.test, b.test {
+    respond hi
+}
+http://b.test, http://c.test {
+    root * {dir}/one
+    file_server
+}
+http:// {
+    root * {dir}/two
+    file_server
+}""", {"a.test": f"308 https://a.test{URL}", "b.test": "one", "c.test": "one", "d.test": "two"}),
+    "automatic https, catch-all": ("""
+https:// {
+    tls {
+        on_demand
+    }
+    respond hi
+}
+http://c.test {
+    root * {dir}/one
+    file_server
+}""", {"a.test": f"308 https://a.test{URL}", "c.test": "one"}),
+    "addresses": ("""
+http://a.test {
+    bind 127.0.0.1
+    root * {dir}/one
+    file_server
+}
+http://203.0.113.10 {
+    bind 203.0.113.10 2001:db8::10
+    root * {dir}/two
+    file_server
+}""", {"a.test": "one", "203.0.113.10@203.0.113.10": "two", "a.test@203.0.113.10": "dead end",
+       "203.0.113.10@2001:db8::10": "two"}),
+}
+
+
+def request_for(key):
+    key, _, address = key.partition("@")
+    host, slash, path = key.partition("/")
+    path, _, query = (slash + path or URL).partition("?")
+    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
+
+
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_the_real_server_agrees(place, text, expected):
+    """Each request ends where we say, and the real server's answer is the one from there."""
+    with Caddy(place, text) as server:
+        ours = CaddyServer()
+        assert ours.recognises(server.process)
+        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
+        assert {key: brief(found[0], place) for key, found in said.items()} == expected
+        for key, found in said.items():
+            assert len(found) == 1
+            request = request_for(key)
+            assert_true(found[0], get(request.endpoint.host, 80, request))
+
+
+FILES = ":80 {\n root * {dir}/one\n file_server\n}"
+
+
+@pytest.fixture
+def fresh(place):
+    """The same place without anything that an earlier Caddy saved."""
+    for name in ("config", "data", "Caddyfile", "caddy.json"):
+        path = place / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return place
+
+
+#: Where Caddy cannot save what it loads.
+NOWHERE = {"XDG_CONFIG_HOME": "/dev/null/nowhere"}
+
+
+@pytest.mark.parametrize("options, environment", [
+    ("", NOWHERE), ("admin 127.0.0.1:3000", NOWHERE), ("admin unix/{dir}/admin.sock", NOWHERE), ("admin off", {}),
+    ("admin off", NOWHERE),
+], ids=["admin API", "on another port", "on a unix socket", "saved configuration", "only the Caddyfile"])
+def test_where_the_configuration_is_found(fresh, options, environment):
+    """The admin API, else what Caddy saved, else the file itself: each leads to what the server serves."""
+    with Caddy(fresh, FILES, options=options.replace("{dir}", str(fresh)), environment=environment) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(found, server.get(request_for("a.test")))
+
+
+def test_the_running_configuration_counts(fresh):
+    """A Caddyfile that was edited and not reloaded says nothing."""
+    with Caddy(fresh, FILES) as server:
+        server.conf.write_text(":80 {\n root * /elsewhere\n file_server\n}")
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(found, server.get(request_for("a.test")))
+
+
+def test_what_an_earlier_caddy_saved_does_not_count(fresh):
+    """A saved configuration older than the process is not the running one."""
+    saved = fresh / "config" / "caddy" / "autosave.json"
+    saved.parent.mkdir(parents=True)
+    saved.write_text("{}")
+    os.utime(saved, (1, 1))
+    with Caddy(fresh, FILES, options="admin off", environment=NOWHERE) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(found, server.get(request_for("a.test")))
+
+
+def test_a_configuration_in_json(fresh):
+    """Caddy's own language needs no adapting."""
+    config = {"admin": {"disabled": True, "config": {"persist": False}}, "apps": {"http": {"servers": {"s": {
+        "listen": [":80"], "routes": [{"handle": [{"handler": "file_server", "root": "two"}]}]}}}}}
+    with Caddy(fresh, json.dumps(config), name="caddy.json", argv=["caddy", "run", "--config=caddy.json"]) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(found, server.get(request_for("a.test")))
+
+
+@pytest.mark.parametrize("argv, expected", [
+    ("caddy file-server --listen :80", "."), ("caddy file-server --root one --listen=:80", "one"),
+    ("caddy reverse-proxy --from http://a.test:80 --to 127.0.0.1:8001 --to=127.0.0.1:8002",
+     f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}"),
+    ("caddy reverse-proxy --from :80 --to http://127.0.0.1:8001", to(1, "a.test")),
+    ("caddy file-server --domain a.test", f"308 https://a.test{URL}"),
+])
+def test_its_commands(fresh, argv, expected):
+    """Without a configuration the options say it."""
+    with Caddy(fresh, None, argv=argv.split()) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert brief(found, fresh) == expected
+        assert_true(found, server.get(request_for("a.test")))
+
+
+def test_a_password(place):
+    """The directory is known; who may have the file is another question."""
+    text = FILES.replace("file_server", "basicauth /.well-known/* {\n a JDJhJDE0JEIzL0x6RjVsT3U=\n }\n file_server")
+    with Caddy(place, text) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert (brief(found, place), found.depends_on_client) == ("one", True)
+        assert server.get(request_for("a.test")).status == 401
+
+
+@pytest.mark.parametrize("matcher", ["remote_ip 127.0.0.1", "header X-A b", "expression {http.request.remote.port} > 1",
+                                     "query a=b"])
+def test_who_the_client_is(place, matcher):
+    """What a condition on the client leads to is named beside what all others get, which comes first."""
+    with Caddy(place, ":80 {\n @m " + matcher + "\n root * {dir}/one\n root @m {dir}/two\n file_server\n}") as server:
+        found = CaddyServer().ask(server.process, request_for("a.test"))
+        assert [brief(d, place) for d in found] == ["one", "two"]
+        served = server.get(request_for("a.test")).body
+        assert served in map(str, found)
+
+
+def said(routes_of_a_server, host="a.test", **more):
+    """What we say of a configuration that no Caddy runs."""
+    config = {"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": routes_of_a_server, **more}}}}}
+    return routes.destinations(config, request_for(host), lambda path: False, "/cwd", {"ROOT": "/env"})
+
+
+def test_the_trail_tells_the_way():
+    """Server, matching routes, rewrites, and the handler that ends it."""
+    [found] = said([{"match": [{"path": ["/.well-known/*"]}],
+                     "handle": [{"handler": "rewrite", "uri": "/x{http.request.uri}"},
+                                {"handler": "file_server", "root": "/srv"}]}])
+    assert [step.text for step in found.trail] == [
+        "server s", 'route [{"path": ["/.well-known/*"]}]', 'rewrite {"uri": "/x{http.request.uri}"}',
+        "file_server in /srv"]
+
+
+@pytest.mark.parametrize("handlers, expected", [
+    ([{"handler": "file_server", "root": "{env.ROOT}/{http.request.host.labels.0}"}], "/env/test"),
+    ([{"handler": "encode"}, {"handler": "file_server", "root": "/a"}], "/a"),
+    ([{"handler": "invoke", "name": "n"}], "/named"),
+    ([{"handler": "reverse_proxy", "upstreams": [{"dial": "tcp/[::1]:80"}], "transport": {"tls": {}}}],
+     "[::1]:80 https"),
+])
+def test_more_handlers(handlers, expected):
+    """As Caddy's documentation says."""
+    named = {"n": {"handle": [{"handler": "file_server", "root": "/named"}]}}
+    [found] = said([{"handle": handlers}], named_routes=named)
+    assert expected in (getattr(found, "root", ""), f"{found.members[0]} {found.scheme}" if "https" in expected else "")
+
+
+@pytest.mark.parametrize("handlers, reason", [
+    ([{"handler": "file_server", "root": "{http.unheard.of}"}], "{http.unheard.of}"),
+    ([{"handler": "reverse_proxy", "dynamic_upstreams": {"source": "srv"}}], "dynamic_upstreams"),
+    ([{"handler": "reverse_proxy", "upstreams": [{"dial": "{http.request.header.x}:80"}]}], "http.request.header.x"),
+    ([{"handler": "reverse_proxy"}], "upstream"),
+    ([{"handler": "rewrite", "path_regexp": [{"find": "(a+)+$", "replace": ""}]}], "takes too long"),
+])
+def test_what_cannot_be_known(handlers, reason):
+    """It is unknown, with the reason."""
+    [found] = said([{"handle": handlers}], "a.test/" + "a" * 40 + "!")
+    assert isinstance(found, Unknown)
+    assert reason in found.reason
+
+
+def test_a_handler_that_we_do_not_know():
+    """Most plugins pass the request on; this one may not."""
+    found = said([{"handle": [{"handler": "waf"}, {"handler": "file_server", "root": "/a"}]}])
+    assert found[0].root == "/a"
+    assert "waf" in found[1].reason
+
+
+def test_garbage_is_no_error():
+    """Whatever stands where an object, a list or a string belongs."""
+    def deep():
+        value = "end"
+        for _ in range(20_000):
+            value = [{"handle": [{"handler": "subroute", "routes": value}]}]
+        return value
+    for garbage in (None, 5, "x", [], {}, [5], {"a": 5}, [[[]]], [{"handle": 5, "match": 5}], [{"match": [5]}],
+                    [{"handle": [5]}], [{"match": [{"host": 5, "path": {}, "path_regexp": 5, "vars": [], "file": 5}]}],
+                    [{"handle": [{"handler": h} for h in ("rewrite", "vars", "headers", "static_response", "invoke")]}],
+                    [{"handle": [{"handler": "static_response", "status_code": [], "headers": {"Location": [5]}}]}],
+                    [{"handle": [{"handler": "rewrite", "uri": 5, "uri_substring": [{"limit": "x", "find": 5}]}]}],
+                    [{"handle": [{"handler": ["x"]}], "group": []}], deep()):
+        assert said(garbage)
+        assert said([], automatic_https=garbage, listen=garbage if isinstance(garbage, list) else [garbage])
+        assert routes.destinations(garbage, request_for("a"), lambda path: False, "/", {})
+        for keys in ("apps",), ("apps", "http"), ("apps", "http", "servers"), ("apps", "http", "servers", "s"):
+            config = garbage
+            for key in reversed(keys):
+                config = {key: config}
+            assert routes.destinations(config, request_for("a"), lambda path: False, "/", {})
+
+
+@pytest.mark.parametrize("answer, reason", [
+    (None, "does not answer"), (b"", "does not answer"), (b"garbage\r\n", "does not answer"),
+    (b"HTTP/1.1 200 OK\r\n\r\n{garbage", "does not answer"), (b"HTTP/1.1 403 Forbidden\r\n\r\n{}", "does not answer"),
+    (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, "does not answer"),
+], ids=["hangs", "closes", "garbage", "not JSON", "forbidden", "nested"])
+def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
+    """It costs the time limit at most, and the reason is told."""
+    monkeypatch.setattr(source, "TIME_LIMIT", 0.2)
+    with socket.create_server(("127.0.0.1", 2019)) as listener:
+        def serve():
+            connection, _ = listener.accept()
+            if answer is not None:
+                connection.recv(100)
+                connection.sendall(answer)
+                connection.close()
+            else:
+                kept.append(connection)
+        kept = []
+        thread = threading.Thread(target=serve)
+        thread.start()
+        from certbot_autowebroot.processes import process
+        [found] = CaddyServer().ask(process(os.getpid()), request_for("a.test"))
+        thread.join()
+        for connection in kept:
+            connection.close()
+        assert isinstance(found, Unknown)
+        assert reason in found.reason
+
+
+def test_a_caddyfile_that_is_not_one(fresh):
+    """What Caddy would not start with is unknown."""
+    with Caddy(fresh, FILES, options="admin off", environment=NOWHERE) as server:
+        server.conf.write_text("}{")
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert isinstance(found, Unknown)
+        server.conf.unlink()
+        os.mkfifo(server.conf)
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert "not a file" in found.reason
+        server.conf.unlink()
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, CaddyServer)
