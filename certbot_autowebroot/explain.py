@@ -48,7 +48,7 @@ def unproven(inquiry: Inquiry) -> str:
 def answered(inquiry: Inquiry) -> str:
     """Where a name's challenge was published, and on what evidence."""
     places = " and ".join(str_of(place) for place in inquiry.places_to_answer())
-    doors = ", ".join(str(door) for door in inquiry.doors.endpoints)
+    doors = ", ".join(str(door) for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
     evidence = (f"a test file came back from there through {doors}" if inquiry.verdict is Verdict.PROVEN
                 else "no test file could be fetched from there")
     return f"{inquiry.name} was answered from {places}; {evidence}."
@@ -115,7 +115,7 @@ def _what_was_tried(inquiry: Inquiry, routes: List[Route]) -> List[str]:
         if place.program is not None and place.key not in here:
             continue
         refused = inquiry.refused.get(place.key)
-        lines.append(f"  Tried: {refused}." if refused else
+        lines.append(f"  Tried: {str_of(place)}: {refused.rstrip('.')}." if refused else
                      f"  Tried: a test file in {str_of(place)}, which did not come back.")
     return lines
 
@@ -124,7 +124,8 @@ def _advice(inquiry: Inquiry, routes: List[Route]) -> str:
     end: Optional[object] = routes[0].end if routes else None
     program = routes[0].program if routes and routes[0].hops else None
     if any(place.key in inquiry.refused for place in inquiry.places):
-        return "remove what is in the way and try again."
+        return (f"mend what was refused, or let {program or 'the web server'} answer {CHALLENGE_PATH} from another "
+                "directory.")
     if isinstance(end, Elsewhere):
         return f"run Certbot on {end.target}, or let {CHALLENGE_PATH} be answered on this machine."
     if isinstance(end, Unknown):

@@ -61,7 +61,8 @@ class Demo:
             print("  failed: " + said[said.index("Could not bind"):].partition(".")[0])
             return
         # What the plugin says of itself in Certbot's log.
-        told = [line.partition(":INFO:certbot_autowebroot.authenticator:")[2] for line in self._certbot.log.splitlines()]
+        lines = self._certbot.log.splitlines()
+        told = [line.partition(":INFO:certbot_autowebroot.authenticator:")[2] for line in lines]
         print("  " + ("renewed" if arguments[0] == "renew" else "issued"), *filter(None, told), sep="\n    ")
 
     def _release(self, number: int) -> None:
@@ -78,7 +79,8 @@ class Demo:
 def main() -> None:
     """Set the scene and play."""
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
-    missing = [program for program in ("nginx", "pebble", "pebble-challtestsrv", "openssl") if not shutil.which(program)]
+    needed = ("nginx", "pebble", "pebble-challtestsrv", "openssl")
+    missing = [program for program in needed if not shutil.which(program)]
     if missing:
         sys.exit(f"The demo needs {', '.join(missing)}: Debian's packages nginx, pebble and openssl.")
     port, ca_options = 80, {}

@@ -156,7 +156,8 @@ def test_of_an_endless_body_only_the_beginning_is_read(serve: Callable[..., Serv
 
 @pytest.mark.parametrize("garbage", [b"\0\xff\n\n", b"HTTP/1.1 999999 X\r\n\r\n",
                                      b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-                                     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"", b"220 smtp\r\n",
+def test_an_expired_certificate_for_another_name_is_no_obstacle(
+        tmp_path: Path, serve: Callable[..., Server]) -> None:
                                      b"HTTP/1.1 301 X\r\nLocation: http://[\r\n\r\n",
                                      b"HTTP/1.1 301 X\r\nLocation: //\xff\xfe:x/\r\n\r\n",
                                      b"HTTP/1.1 301 X\r\nLocation: http://a\r\n b/\r\n\r\n"])
@@ -173,7 +174,7 @@ def test_a_refused_connection_is_said() -> None:
 
 
 def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, serve: Callable[..., Server]) -> None:
-    """A redirect to https must work just when the certificate has run out: RFC 8555 section 8.3 does not verify it."""
+    """A redirect to https has to work just when the certificate has run out: RFC 8555 section 8.3."""
     cert, key = certificates.expired(tmp_path, "other.sample.com")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

@@ -76,7 +76,7 @@ def test_an_upstream_on_another_machine_leads_elsewhere() -> None:
 
 
 def test_an_upstream_by_name_goes_where_somebody_listens() -> None:
-    """localhost is ::1 and 127.0.0.1; the application listens on one of them."""
+    """Localhost is ::1 and 127.0.0.1; the application listens on one of them."""
     machine = TableMachine({FRONT: [Holder([Upstream((Endpoint("localhost", 8402),), "www.sample.com", PATH)])],
                             BACKEND: [Holder([DIRECTORY])]},
                            names={"localhost": ["::1", "127.0.0.1"]}, local=["::1", "127.0.0.1", FRONT.host])

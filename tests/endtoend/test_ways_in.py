@@ -27,7 +27,8 @@ def root(place: Path) -> Path:
 @pytest.fixture
 def nginx(place: Path, root: Path) -> Iterator[Nginx]:
     """nginx with one site."""
-    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data") as running:
+    config = f"server {{ listen 80; server_name {NAME}; root {root}; }}"
+    with Nginx(place / "nginx", config, user="www-data") as running:
         yield running
 
 
@@ -83,8 +84,8 @@ def test_a_dry_run_changes_nothing(certbot: Certbot, nginx: Nginx, place: Path) 
 def test_with_certbots_nginx_installer(certbot: Certbot, nginx: Nginx, place: Path) -> None:
     """run -a autowebroot -i nginx: we answer, Certbot's own plugin installs."""
     (nginx.directory / "mime.types").write_text("")
-    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "--nginx-server-root", str(nginx.directory), "-d", NAME,
-                       "--redirect")
+    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "--nginx-server-root", str(nginx.directory),
+                       "-d", NAME, "--redirect")
     assert done.returncode == 0, done.stdout
     assert "ssl_certificate" in nginx.conf.read_text()
     # And the renewal goes through the redirect to https that the installer has just made.

@@ -35,7 +35,7 @@ class CA:
         self._http_port = http_port
         self._dns_port = dns_port
         self._address = address
-        self._running: "List[subprocess.Popen[bytes]]" = []
+        self._running: List[subprocess.Popen[bytes]] = []
         self.server = f"https://127.0.0.1:{_ACME_PORT}/dir"
         self.bundle = directory / "cert.pem"
         self.log = directory / "pebble.log"

@@ -1,0 +1,152 @@
+"""The grammar of nginx's configuration files, as its own reader has it, and what is made of bad input."""
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Sequence
+
+import pytest
+
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.servers.nginx import parser
+from certbot_autowebroot.servers.nginx.parser import Configuration
+from certbot_autowebroot.servers.nginx.parser import Directive
+from certbot_autowebroot.servers.nginx.parser import parse
+
+
+def parsed(main: bytes, **files: bytes) -> Configuration:
+    """A configuration out of a table of files; ``a_conf`` is /etc/a.conf."""
+    table: Dict[str, bytes] = {"/etc/main": main}
+    table.update({"/etc/" + name.replace("_", "."): content for name, content in files.items()})
+
+    def read(path: str) -> bytes:
+        if path not in table:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return table[path]
+
+    def glob(pattern: str) -> Sequence[str]:
+        return sorted(path for path in table if path.startswith(pattern.partition("*")[0]) and path != "/etc/main")
+
+    return parse("/etc/main", read, glob)
+
+
+def shape(directives: Optional[List[Directive]]) -> List[object]:
+    """A tree of directives as nested lists."""
+    return [[d.name, *d.args] + ([shape(d.block)] if d.block is not None else []) for d in directives or ()]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (b"a b c;", [["a", "b", "c"]]),
+    (b"a{b;}c;", [["a", [["b"]]], ["c"]]),
+    (b"a # b;\n c;", [["a", "c"]]),
+    (b"a b#c;", [["a", "b#c"]]),
+    (b"# last line", []),
+    (b'a "b c" \'d;}\' "";', [["a", "b c", "d;}", ""]]),
+    (b'a "b\\"c" \'d\\\'e\' "f\\\\g" "h\\d";', [["a", 'b"c', "d'e", "f\\g", "h\\d"]]),
+    (b"a b\\ c\\;d e\\tf;", [["a", "b\\ c\\;d", "e\tf"]]),
+    (b'a b"c;', [["a", 'b"c']]),
+    (b"a ${b}c/${d};", [["a", "${b}c/${d}"]]),
+    (b"if ($x ~ \"a{2}\") { b; }", [["if", "($x", "~", "a{2}", ")", [["b"]]]]),
+    (b"location ~ ^/\\d+$ { }", [["location", "~", "^/\\d+$", []]]),
+    (b"\xef\xbb\xbfa b;", [["a", "b"]]),
+    (b"a\r\n\tb;\r\n", [["a", "b"]]),
+    (b"a \xff\xfe;", [["a", "\udcff\udcfe"]]),
+    (b"x_by_lua_block { if a then { '}' } end -- }\n [==[ } ]] ]==] --[[ } ]] } b;", [["x_by_lua_block", []], ["b"]]),
+    (b"set_by_lua_block $v { return \"\\\"}\" } b;", [["set_by_lua_block", "$v", []], ["b"]]),
+])
+def test_grammar(text: bytes, expected: List[object]) -> None:
+    """Words, quotes, escapes, comments and blocks are read as nginx reads them."""
+    configuration = parsed(text)
+    assert shape(configuration.directives) == expected
+    assert configuration.problems == []
+
+
+@pytest.mark.parametrize(("text", "problem", "line", "rest"), [
+    (b"a;\nb", "unexpected end of file", 2, [["a"]]),
+    (b"a;\nb {\n c;\n", "unexpected end of file", 4, [["a"], ["b", [["c"]]]]),
+    (b"a;\n}\nb;", 'unexpected "}"', 2, [["a"]]),
+    (b"a;\nb }", 'unexpected "}"', 2, [["a"]]),
+    (b"a;;", 'unexpected ";"', 1, [["a"]]),
+    (b"{", 'unexpected "{"', 1, []),
+    (b"a \"b\n;", "quote that does not end", 1, []),
+    (b"a \"b\"c;", "quote that does not end", 1, []),
+    (b"a " + b"x" * 5000 + b";", "quote that does not end", 1, []),
+    (b"a \"" + b"x" * 5000 + b"\";", "quote that does not end", 1, []),
+    (b"x_by_lua_block { ' \n } b;", "string in a Lua block", 1, [["x_by_lua_block", []]]),
+    (b"x_by_lua_block { [[ } b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
+    (b"x_by_lua_block { b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
+    (bytes(range(256)), "", 1, []),
+])
+def test_a_broken_file_is_a_problem_with_its_line(text: bytes, problem: str, line: int, rest: List[object]) -> None:
+    """What stands before the fault is still used."""
+    configuration = parsed(text)
+    assert [problem in found.text for found in configuration.problems] == [True]
+    assert configuration.problems[0].source == Source("/etc/main", line)
+    assert shape(configuration.directives) == rest
+
+
+def test_sources_name_file_and_line() -> None:
+    """A directive knows the file and line that it begins in."""
+    configuration = parsed(b"\n\na {\n include b.conf;\n}\n", b_conf=b"#\nb\n c;")
+    inner = (configuration.directives[0].block or [])[0]
+    assert (configuration.directives[0].source, inner.source) == (Source("/etc/main", 3), Source("/etc/b.conf", 2))
+
+
+def test_includes_stand_where_they_are_written() -> None:
+    """An include may stand anywhere, relative to the main file's directory, with or without wildcards."""
+    configuration = parsed(b"a; http { include sites/*; server { include x.conf; } } b;",
+                           x_conf=b"root /x;", **{"sites/1": b"one;", "sites/2": b"include x.conf; two;"})
+    assert shape(configuration.directives) == [
+        ["a"], ["http", [["one"], ["root", "/x"], ["two"], ["server", [["root", "/x"]]]]], ["b"]]
+
+
+def test_a_missing_include_is_a_problem_and_a_pattern_without_matches_is_none() -> None:
+    """nginx refuses the first and accepts the second."""
+    configuration = parsed(b"include none/*;\ninclude missing.conf;\na;")
+    assert [(problem.text, problem.source.line) for problem in configuration.problems] == [
+        ("/etc/missing.conf cannot be read: No such file or directory", 2)]
+    assert shape(configuration.directives) == [["a"]]
+
+
+def test_a_missing_main_file_is_a_problem() -> None:
+    """Nothing is raised when there is nothing to read."""
+    problems = parse("/nowhere/nginx.conf", _refuse, lambda pattern: []).problems
+    assert "/nowhere/nginx.conf cannot be read: Permission denied" in problems[0].text
+
+
+def _refuse(path: str) -> bytes:
+    raise PermissionError(13, "Permission denied", path)
+
+
+def test_include_loops_end() -> None:
+    """A file that includes itself, directly or through another, is a problem and not a hang."""
+    for files in ({"a_conf": b"include a.conf; x;"}, {"a_conf": b"include b.conf;", "b_conf": b"include a.conf;"}):
+        configuration = parsed(b"include a.conf; y;", **files)
+        assert any("includes itself" in problem.text for problem in configuration.problems)
+        assert shape(configuration.directives)[-1] == ["y"]
+
+
+def test_deep_includes_end() -> None:
+    """A chain of includes has a bound."""
+    files = {f"f{number}_conf": f"include f{number + 1}.conf;".encode() for number in range(200)}
+    assert any("deep" in problem.text for problem in parsed(b"include f0.conf;", **files).problems)
+
+
+def test_includes_that_multiply_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten includes of ten includes of ten ... are a few small files and more directives than memory holds."""
+    monkeypatch.setattr(parser, "MAX_DIRECTIVES", 10_000)
+    files = {f"f{number}_conf": f"include f{number + 1}.conf;".encode() * 10 for number in range(9)}
+    configuration = parsed(b"include f0.conf;", f9_conf=b"x;" * 10, **files)
+    assert any("more than 10000 directives" in problem.text for problem in configuration.problems)
+
+
+def test_deep_blocks_end() -> None:
+    """Blocks within blocks have a bound, so that nothing that walks them runs out of stack."""
+    assert any("nested" in problem.text for problem in parsed(b"a {" * 5000).problems)
+
+
+@pytest.mark.parametrize("text", [b"\\" * 2_000_001, b"a " * 1_000_000, b"\"" * 1_000_000, b"$" * 2_000_000,
+                                  b"${" * 1_000_000, b"#" * 2_000_000, b"x_by_lua_block {" + b"\"\\" * 500_000,
+                                  b"x_by_lua_block {" + b"[=" * 500_000, b"x_by_lua_block {" + b"--[[" * 500_000])
+def test_large_garbage_takes_linear_time(text: bytes) -> None:
+    """Two megabytes that are made to make a tokenizer go back again and again end at once."""
+    assert len(parsed(text).problems) <= 1

@@ -1,0 +1,390 @@
+"""The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Optional
+
+import pytest
+
+from certbot_autowebroot import explain
+from certbot_autowebroot import probe
+from certbot_autowebroot import proof
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.solver import Challenge
+from certbot_autowebroot.solver import Hint
+from certbot_autowebroot.solver import Settings
+from certbot_autowebroot.solver import Solver
+from tests.lab.apache import Apache
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+from tests.lab.nginx import Nginx
+from tests.lab.nginx import public_directory
+
+NAME = "www.sample.com"
+TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+CONTENT = TOKEN.encode() + b".nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
+GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with public_directory() as path:
+        yield path
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
+    """What names resolve to: the machine's own addresses, without a name server for it."""
+    known: Dict[str, List[str]] = {}
+    resolve = ThisMachine.addresses
+
+    def addresses(machine: ThisMachine, host: str) -> Any:
+        if host.endswith("sample.com"):
+            return known.get(host, [PUBLIC_V4])
+        return resolve(machine, host)
+    monkeypatch.setattr(ThisMachine, "addresses", addresses)
+    return known
+
+
+@contextlib.contextmanager
+def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
+    """A solver that has solved these names; afterwards nothing is left, neither a file nor a listener."""
+    solver = Solver(Settings(**{"port": 80, **settings}), Journal(str(place / "journal")))
+    challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
+    try:
+        solver.unanswered = [challenge.name for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]
+        yield solver
+    finally:
+        solver.withdraw(challenges)
+    assert [path for path in place.rglob("*") if ".well-known" in path.name or TOKEN[:-2] in path.name] == []
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("autowebroot")]
+
+
+def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
+    """What a CA gets that comes to this address."""
+    from tests.table import request
+    token = TOKEN[:-2] + f"{number:02}"
+    asked = request(name, Endpoint(address, 80))
+    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), ThisMachine()).body
+
+
+def make(place: Path, *names: str) -> None:
+    for name in names:
+        (place / name).mkdir(parents=True)
+
+
+def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> None:
+    """The usual ``proxy_pass http://127.0.0.1:8402`` for ACME, whose client is not running now."""
+    config = "server { listen 80; location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402; } }"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert ask() == CONTENT
+
+
+def test_a_proxied_path_that_is_changed_on_the_way_is_answered_as_it_arrives(place: Path) -> None:
+    """proxy_pass with a path replaces what the location matched."""
+    config = """server { listen 80;
+        location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402/.well-known/acme-challenge/x/; } }"""
+    with Nginx(place / "nginx", config), solved(place):
+        assert ask() == CONTENT
+
+
+def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: Path) -> None:
+    """Nginx in front of Apache: the file belongs into Apache's document root."""
+    make(place, "root")
+    with Nginx(place / "nginx", """server { listen 80; server_name www.sample.com;
+            location / { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $host; } }"""), \
+            Apache(place / "apache", f"Listen 127.0.0.1:8080\n<VirtualHost *:8080>\nServerName {NAME}\n"
+                                     f"DocumentRoot {place}/root\n</VirtualHost>\n{GRANTED}"), \
+            solved(place) as solver:
+        assert ask() == CONTENT
+        assert (place / "root" / ".well-known" / "acme-challenge").is_dir()
+        programs = [hop.program.name for route in solver.inquiries[NAME].routes[Endpoint(PUBLIC_V4, 80)]
+                    for hop in route.hops]
+        assert programs == ["nginx", "apache2"]
+
+
+def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
+    """The CA's request goes to any of them; one of them is not running and is answered by ourselves."""
+    make(place, "one", "two")
+    with Nginx(place / "nginx", f"""
+            upstream app {{ server 127.0.0.1:8081; server 127.0.0.1:8082; server 127.0.0.1:8083; }}
+            server {{ listen 80; location / {{ proxy_pass http://app; }} }}
+            server {{ listen 127.0.0.1:8081; root {place}/one; }}
+            server {{ listen 127.0.0.1:8082; root {place}/two; }}"""), solved(place):
+        assert {ask() for _ in range(9)} == {CONTENT}
+
+
+def test_two_servers_that_share_the_port_both_get_the_file(place: Path) -> None:
+    """SO_REUSEPORT: the kernel deals the connections out."""
+    make(place, "one", "two")
+    with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
+            Nginx(place / "b", f"server {{ listen 80 reuseport; root {place}/two; }}"), solved(place):
+        assert {ask() for _ in range(16)} == {CONTENT}
+
+
+def test_only_loopback_is_taken(place: Path) -> None:
+    """bind() to all addresses fails then; the public one is free all the same."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:80; root {place}/root; }}"), solved(place):
+        assert ask() == CONTENT
+
+
+def test_each_address_family_is_answered_in_its_own_way(place: Path, names: Dict[str, List[str]]) -> None:
+    """[::]:80 is taken without IPv4, and the name has addresses of both."""
+    make(place, "root")
+    names[NAME] = [PUBLIC_V6, PUBLIC_V4]
+    with Nginx(place / "nginx", f"server {{ listen [::]:80 ipv6only=on; root {place}/root; }}"), solved(place):
+        assert (ask(PUBLIC_V6), ask(PUBLIC_V4)) == (CONTENT, CONTENT)
+
+
+def test_two_servers_on_two_addresses(place: Path, names: Dict[str, List[str]]) -> None:
+    """A name with two A records, each another server's."""
+    make(place, "one", "two")
+    names[NAME] = [PUBLIC_V4, OTHER_V4]
+    with Nginx(place / "a", f"server {{ listen {PUBLIC_V4}:80; root {place}/one; }}"), \
+            Nginx(place / "b", f"server {{ listen {OTHER_V4}:80; root {place}/two; }}"), solved(place):
+        assert (ask(PUBLIC_V4), ask(OTHER_V4)) == (CONTENT, CONTENT)
+
+
+def test_an_ip_address_is_an_identifier_too(place: Path) -> None:
+    """RFC 8738."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"), solved(place, PUBLIC_V4):
+        assert ask(name=PUBLIC_V4) == CONTENT
+
+
+def test_a_hundred_names_over_a_hundred_roots(place: Path) -> None:
+    """Each in its own directory, in one order."""
+    names = [f"n{number}.sample.com" for number in range(100)]
+    make(place, *names)
+    config = "".join(f"server {{ listen 80; server_name {name}; root {place}/{name}; }}" for name in names)
+    with Nginx(place / "nginx", config), solved(place, *names) as solver:
+        assert solver.unanswered == []
+        assert [ask(name=name, number=number) for number, name in enumerate(names)] == [CONTENT] * 100
+
+
+def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
+    """The CA may be let in where we are not: go on with the best candidate, and say so."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert (place / "root/.well-known/acme-challenge" / (TOKEN[:-2] + "00")).read_bytes() == CONTENT
+        assert "could not be proved" in explain.unproven(solver.inquiries[NAME])
+
+
+def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
+    """--autowebroot-unproven refuse."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
+    with Nginx(place / "nginx", config), solved(place, refuse_unproven=True) as solver:
+        assert solver.unanswered == [NAME]
+
+
+def test_a_htaccess_that_denies_dotfiles_is_a_proven_dead_end(place: Path) -> None:
+    """It shows only in the probe."""
+    make(place, "root")
+    (place / "root" / ".htaccess").write_text('RedirectMatch 403 "/\\."\n')
+    with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nAllowOverride All\n"
+                                  "Require all granted\n</Directory>\n"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert "403" in explain.failure(solver.inquiries[NAME])
+
+
+def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
+    """No directory anywhere: the error says who stands where, with pids and lines."""
+    code = ("import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b'app')\n"
+            "    def log_message(self, *a): pass\n"
+            "s = h.ThreadingHTTPServer(('127.0.0.1', 3000), H); print('up', flush=True); s.serve_forever()")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            config = "server { listen 80;\nlocation / { proxy_pass http://127.0.0.1:3000; } }"
+            with Nginx(place / "nginx", config) as nginx, solved(place) as solver:
+                said = explain.failure(solver.inquiries[NAME])
+                assert f"nginx (pid {nginx.pid})" in said
+        finally:
+            application.kill()
+    assert f"(pid {application.pid})" in said
+    assert f"{nginx.conf}:" in said and "proxy_pass http://127.0.0.1:3000" in said
+    assert "status 200" in said
+
+
+def test_an_application_that_serves_its_public_directory_is_believed_on_evidence(place: Path) -> None:
+    """Rails, Express: a file that lies there already comes back, and only then one is written."""
+    make(place, "app/public")
+    (place / "app/public/robots.txt").write_text("User-agent: *")
+    code = ("import functools, http.server as h\n"
+            "class H(h.SimpleHTTPRequestHandler):\n    def log_message(self, *a): pass\n"
+            "s = h.ThreadingHTTPServer(('', 80), functools.partial(H, directory='public'))\n"
+            "print('up', flush=True); s.serve_forever()")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place / "app") as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            with solved(place) as solver:
+                assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+                assert ask() == CONTENT
+            (place / "app/public/robots.txt").unlink()
+            with solved(place) as solver:
+                assert solver.unanswered == [NAME]
+        finally:
+            application.kill()
+
+
+def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program whose directory we can only guess, and that does not serve it."""
+    make(place, "app/public")
+    (place / "app/public/robots.txt").write_text("User-agent: *")
+    written: List[str] = []
+    monkeypatch.setattr("certbot_autowebroot.solver.WebrootResponder",
+                        lambda _view, directory, _journal: written.append(str(directory)))
+    code = "import socket; s = socket.create_server(('', 80)); print('up', flush=True)\nwhile 1: s.accept()[0].close()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place / "app") as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            with solved(place) as solver:
+                assert solver.unanswered == [NAME]
+        finally:
+            application.kill()
+    assert written == []
+
+
+class Meanwhile:
+    """Does something at one of our steps: before the nth proof."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, events: Dict[int, Any]) -> None:
+        self.count = 0
+        prove = proof.prove
+
+        def interrupted(*arguments: Any) -> None:
+            if arguments[0]:
+                event = events.get(self.count)
+                self.count += 1
+                if event:
+                    event()
+            prove(*arguments)
+        monkeypatch.setattr(proof, "prove", interrupted)
+
+
+def test_a_server_that_starts_between_look_and_bind_is_looked_at_again(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is free when we look and taken when we bind."""
+    make(place, "root")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    Meanwhile(monkeypatch, {0: nginx.start})
+    try:
+        with solved(place) as solver:
+            assert solver.unanswered == []
+            assert ask() == CONTENT
+    finally:
+        nginx.stop()
+
+
+def test_a_server_that_stops_between_look_and_probe_is_replaced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory is ready, and nobody is there any more to serve it."""
+    make(place, "root")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    nginx.start()
+    Meanwhile(monkeypatch, {0: nginx.stop})
+    with solved(place) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
+
+
+def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between look and probe somebody deploys."""
+    make(place, "one", "two")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
+
+    def deploy() -> None:
+        nginx.configure(f"server {{ listen 80; root {place}/two; }}")
+        nginx.reload()
+    Meanwhile(monkeypatch, {0: deploy})
+    with nginx, solved(place) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("root", ["/", "/etc", "{place}/gone", "{place}/file"])
+def test_a_document_root_that_cannot_be_used_is_refused_with_its_name(place: Path, root: str) -> None:
+    """Never a traceback, nothing made."""
+    (place / "file").write_text("")
+    root = root.format(place=place)
+    with Nginx(place / "nginx", f"server {{ listen 80; root {root}; }}"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert root in explain.failure(solver.inquiries[NAME])
+    assert not Path("/.well-known").exists() and not Path("/etc/.well-known").exists()
+
+
+def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit holds, and the error names who it is."""
+    monkeypatch.setattr(probe.ask, "__defaults__", (0.3,))
+    monkeypatch.setattr(probe.get_directly, "__defaults__", (0.3,))
+    code = "import socket, time; s = socket.create_server(('', 80)); print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as silent:
+        try:
+            assert silent.stdout is not None and silent.stdout.readline()
+            with solved(place) as solver:
+                said = explain.failure(solver.inquiries[NAME])
+        finally:
+            silent.kill()
+    assert "time limit" in said and f"(pid {silent.pid})" in said
+
+
+def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
+    """And no configuration is looked at then."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"):
+        with solved(place) as solver:
+            (root, directory), = solver.proven_directories()[NAME]
+        with solved(place, hints={NAME: [Hint(root, "last time", directory)]}) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+            assert solver.inquiries[NAME].routes == {}
+
+
+def test_a_directory_that_is_served_only_by_turns_is_not_remembered(place: Path) -> None:
+    """One probe next time would find one of them only."""
+    make(place, "one", "two")
+    with Nginx(place / "nginx", f"""
+            upstream app {{ server 127.0.0.1:8081; server 127.0.0.1:8082; }}
+            server {{ listen 80; location / {{ proxy_pass http://app; }} }}
+            server {{ listen 127.0.0.1:8081; root {place}/one; }}
+            server {{ listen 127.0.0.1:8082; root {place}/two; }}"""), solved(place) as solver:
+        assert solver.proven_directories() == {}
+
+
+def test_a_client_that_connects_and_is_silent_does_not_hold_up_the_ca(place: Path) -> None:
+    """acme.standalone alone would answer one after the other."""
+    with solved(place), contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection((PUBLIC_V4, 80)))
+        assert ask() == CONTENT
+
+
+def free(address: str) -> Optional[OSError]:
+    try:
+        socket.create_server((address, 80)).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def test_the_port_is_free_again_afterwards(place: Path) -> None:
+    """A pre-hook's server must be able to start again."""
+    with solved(place):
+        assert free(PUBLIC_V4) is not None
+    assert free(PUBLIC_V4) is None
