@@ -84,7 +84,9 @@ class Nginx:
 
     @property
     def workers(self) -> Sequence[int]:
-        """The process ids of the workers."""
+        """The process ids of the workers; none before the master has its title."""
+        if not Path(f"/proc/{self.pid}/cmdline").read_bytes().startswith(b"nginx: master"):
+            return []
         with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
             return [int(pid) for pid in file.read().split()]
 

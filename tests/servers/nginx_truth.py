@@ -52,7 +52,7 @@ class Seen:
         """Whether a file of ours, a redirect or a backend came back, and not a dead end."""
         # A directory is answered with a redirect to itself with a slash: nothing of ours.
         return (self.status == 200 and self.body.startswith(("/", "backend "))) or (
-            bool(self.location) and not self.location.endswith("/"))
+            bool(self.location) and not self.location.partition("?")[0].endswith("/"))
 
 
 def get(request: Request) -> Seen:

@@ -86,6 +86,7 @@ CASES: List[Case] = [
         server { listen 80; root {dir}/default; }
         server { listen 80; server_name A.TEST; root {dir}/$host; }
      """, {"a.test.": "a.test/W/T", "a.test": "a.test/W/T"}),
+    ("http-host-keeps-the-dot", "server { listen 80; root {dir}/$http_host; }", {"a.test.": "a.test./W/T"}),
     ("dot-name-yields-to-exact", """
         server { listen 80; server_name x.test; root {dir}/x; }
         server { listen 80; server_name .x.test; root {dir}/dot; }
@@ -246,6 +247,14 @@ CASES: List[Case] = [
         server { listen 80; root {dir}/a; location / { try_files $uri @app; }
                  location @app { proxy_pass http://127.0.0.1:9001; } }
      """, {"a.test": "a/W/T -> 127.0.0.1:9001 127.0.0.1 /W/T"}),
+    ("try-files-with-a-handler", """
+        server { listen 80; root {dir}/a; location / { try_files $uri @other; proxy_pass http://127.0.0.1:9001; }
+                 location @other { root {dir}/b; } }
+     """, {"a.test": "b/W/T -> 127.0.0.1:9001 127.0.0.1 /W/T"}),
+    ("try-files-cuts-the-fallback-below-alias", """
+        server { listen 80; root {dir}/a; location /.well-known/ { alias {dir}/x/; try_files /no/$1 /moved$uri; }
+                 location /moved { root {dir}/b; } }
+     """, {"a.test": "b/moved/W/T"}),
     ("error-page-fallback", """
         server { listen 80; root {dir}/a; error_page 404 = @fallback; location @fallback { root {dir}/b; } }
      """, {"a.test": "a/W/T"}),

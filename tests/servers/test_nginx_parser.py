@@ -74,7 +74,6 @@ def test_grammar(text: bytes, expected: List[object]) -> None:
     (b"x_by_lua_block { ' \n } b;", "string in a Lua block", 1, [["x_by_lua_block", []]]),
     (b"x_by_lua_block { [[ } b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
     (b"x_by_lua_block { b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
-    (bytes(range(256)), "", 1, []),
 ])
 def test_a_broken_file_is_a_problem_with_its_line(text: bytes, problem: str, line: int, rest: List[object]) -> None:
     """What stands before the fault is still used."""
@@ -100,7 +99,7 @@ def test_includes_stand_where_they_are_written() -> None:
 
 
 def test_a_missing_include_is_a_problem_and_a_pattern_without_matches_is_none() -> None:
-    """nginx refuses the first and accepts the second."""
+    """The server refuses the first and accepts the second."""
     configuration = parsed(b"include none/*;\ninclude missing.conf;\na;")
     assert [(problem.text, problem.source.line) for problem in configuration.problems] == [
         ("/etc/missing.conf cannot be read: No such file or directory", 2)]
@@ -144,9 +143,9 @@ def test_deep_blocks_end() -> None:
     assert any("nested" in problem.text for problem in parsed(b"a {" * 5000).problems)
 
 
-@pytest.mark.parametrize("text", [b"\\" * 2_000_001, b"a " * 1_000_000, b"\"" * 1_000_000, b"$" * 2_000_000,
-                                  b"${" * 1_000_000, b"#" * 2_000_000, b"x_by_lua_block {" + b"\"\\" * 500_000,
+@pytest.mark.parametrize("text", [bytes(range(256)) * 8000, b"\\" * 2_000_001, b"a " * 1_000_000, b"\"" * 1_000_000,
+                                  b"$" * 2_000_000, b"${" * 1_000_000, b"x_by_lua_block {" + b"\"\\" * 500_000,
                                   b"x_by_lua_block {" + b"[=" * 500_000, b"x_by_lua_block {" + b"--[[" * 500_000])
 def test_large_garbage_takes_linear_time(text: bytes) -> None:
     """Two megabytes that are made to make a tokenizer go back again and again end at once."""
-    assert len(parsed(text).problems) <= 1
+    assert len(parsed(text).problems) == 1

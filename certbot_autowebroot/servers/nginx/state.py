@@ -85,6 +85,7 @@ class Guesses:
 class State:
     """One request.
 
+    :ivar host: the Host header as nginx uses it to choose the server: lower case, without a trailing dot.
     :ivar level: the level whose settings count now.
     :ivar uri: the current path, decoded; rewrites change it.
     :ivar original: whether the path is still the one of the request line.
@@ -101,7 +102,8 @@ class State:
         self.index = index
         self.request = request
         self.guesses = guesses
-        self.host = f"[{request.host}]" if ":" in request.host else request.host.lower().rstrip(".")
+        self._header = f"[{request.host}]" if ":" in request.host else request.host
+        self.host = self._header.lower()[:-1] if self._header.endswith(".") else self._header.lower()
         self.uri = request.path
         self.args = request.query
         self.original = True
@@ -190,7 +192,7 @@ class State:
     def assume_file(self, path: str, source: Source) -> bool:
         """Take a file of ours for granted at this path, or for absent: the end of the way must agree."""
         path = _plain(path)
-        answer = self.guesses.answer(f"file {path}", likely=True)
+        answer = path not in self.guesses.absent and self.guesses.answer(f"file {path}", likely=True)
         (self.guesses.present if answer else self.guesses.absent).add(path)
         self.trail.append(Step(f"{path} taken to {'exist' if answer else 'be absent'}", source))
         return answer
@@ -213,8 +215,10 @@ class State:
 
     def _built_in(self, name: str) -> Optional[str]:
         request = self.request
-        if name in ("host", "http_host"):
+        if name == "host":
             return self.host or self.server.first_name
+        if name == "http_host":
+            return self._header
         if name in ("uri", "document_uri"):
             return self.uri
         if name == "request_uri":

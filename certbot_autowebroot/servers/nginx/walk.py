@@ -195,20 +195,35 @@ class Walk(State):
         so_far = [*self.trail, Step(str(directive), directive.source)]
         ends: Ends = []
         self.file()  # where that fails, nginx does not try
-        if self._handler():
-            # A file that is found is not opened then: the handler gets the request all the same.
-            candidates = []
         for candidate in candidates:
             self.trail = list(so_far)
-            if not candidate.endswith("/"):
+            if candidate.endswith("/"):
+                continue  # a directory
+            if not self._handler():
                 ends += self._ends_of(functools.partial(self._candidate, candidate))
+            elif self._is_found(candidate, directive):
+                # It is not opened then: the handler gets the request all the same.
+                return ends + self._answer()
         self.trail = list(so_far)
         return ends + self._ends_of(functools.partial(self._fall_back, last))
 
     def _candidate(self, text: str) -> Ends:
         base = self.root()[0]
         found = self.directory(base, base + self._tried(text))
-        return [found] if found else []
+        if found is None:
+            return []
+        # What comes later comes into play only where this file is not.
+        self.guesses.absent.add(str(found))
+        return [found]
+
+    def _is_found(self, text: str, directive: Directive) -> bool:
+        base, _, location = self.root()
+        value = self._tried(text)
+        if self.request.token not in value.rpartition("/")[2] or not self.assume_file(base + value, directive.source):
+            return False
+        if location is None or not location.regex:
+            self.uri = (self.uri[:len(location.name)] if location else "") + value
+        return True
 
     def _tried(self, text: str) -> str:
         """The value of a parameter; below an ``alias``, the location's prefix is cut off, of the last one too."""
