@@ -87,12 +87,16 @@ CASES = {
 
 @pytest.mark.parametrize("command, expected", CASES.values(), ids=CASES)
 def test_the_directory_that_it_serves(place, command, expected):
-    """The real program serves the file that lies in the directory that we name first."""
+    """The real program serves the file that lies in the directory that we name first.
+
+    It is asked first: mini_httpd accepts connections before it has changed into its directory.
+    """
     with Program(command.format(place=place).split(), place / "cwd") as server:
+        answer = server.get(REQUEST)
         assert static.StaticServer().recognises(server.process)
         [found] = static.StaticServer().ask(server.process, REQUEST)
         assert (found.root, found.name, found.guessed) == (str(place / expected), REQUEST.path[1:], False)
-        assert_true(found, server.get(REQUEST))
+        assert_true(found, answer)
 
 
 def test_a_chroot_has_its_own_paths(place):
@@ -109,9 +113,10 @@ def test_a_chroot_has_its_own_paths(place):
 def test_a_configuration_that_may_say_virtual_hosts(place):
     """mini_httpd's configuration may be beyond our sight: its directory and the host's below it are alternatives."""
     with Program(["mini_httpd", "-D", "-p", "80", "-C", f"{place}/vhost.conf"], place / "cwd") as server:
+        answer = server.get(REQUEST)
         found = static.StaticServer().ask(server.process, REQUEST)
         assert [d.root for d in found] == [str(place / "site"), str(place / "site" / HOST)]
-        assert_true(found[1], server.get(REQUEST))
+        assert_true(found[1], answer)
 
 
 def test_a_daemon_that_moves(place):

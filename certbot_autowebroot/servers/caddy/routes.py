@@ -291,7 +291,7 @@ class _Run:
         if name.startswith("http.reverse_proxy.upstream.") and "upstream" in self.variables:
             return self.variables["upstream"]
         labels = self.host.split(".")[::-1]
-        match = re.fullmatch(r"http\.request\.host\.labels\.(\d{1,3})", name)
+        match = re.fullmatch(r"http\.request\.host\.labels\.([0-9]{1,3})", name)
         if match:
             return labels[int(match[1])] if int(match[1]) < len(labels) else ""
         request, query = self.request, f"?{self.query}" if self.query else ""
@@ -355,7 +355,7 @@ def _substituted(pattern: str, replacement: str, text: str) -> str:
             return done + text
         groups = [match[0], *match.groups("")]
         done += text[:match.start()] + re.sub(
-            r"\$\{?(\d)\}?", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
+            r"\$\{?([0-9])\}?", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
         text = text[match.end():]
 
 
@@ -366,7 +366,7 @@ def _endpoint(dial: str) -> Optional[Endpoint]:
         return Endpoint(f"unix:{address}", 0)
     address = address if slash else dial
     host, _, port = address.rpartition(":")
-    if not re.fullmatch(r"\d{1,5}", port):
+    if not re.fullmatch(r"[0-9]{1,5}", port):
         return None
     return Endpoint(host.strip("[]") or "localhost", int(port))
 
@@ -391,10 +391,10 @@ def _accepts(address: str, endpoint: Endpoint) -> Iterator[str]:
             yield "exact"
         return
     host, _, ports = (rest if slash else address).rpartition(":")
-    first, _, last = ports.partition("-")
-    if network.startswith(("udp", "unix")) or not (first + last).isdigit():
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", ports)
+    if match is None or network.startswith(("udp", "unix")):
         return
-    if not int(first) <= endpoint.port <= int(last or first):
+    if not int(match[1]) <= endpoint.port <= int(match[2] or match[1]):
         return
     host = host.strip("[]")
     if host in ("", "0.0.0.0", "::"):  # noqa: S104

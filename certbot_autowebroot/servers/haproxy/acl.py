@@ -98,8 +98,10 @@ class State:
             if args.split(",")[0] in self.variables:
                 return self.variables[args.split(",")[0]]
             raise NotKnown(f"{name}({args})")
-        if name in ("str", "int", "bool"):
-            return args == "true" if name == "bool" else int(args) if name == "int" and args.isdigit() else args
+        if name == "bool":
+            return args == "true"
+        if name in ("str", "int"):
+            return int(args) if name == "int" and re.fullmatch("[0-9]{1,9}", args) else args
         endpoint = self.request.endpoint
         known: Dict[str, Sample] = {
             "path": self.path, "pathq": self.pathq, "url": self.pathq, "base": self.host + self.path,
@@ -119,7 +121,7 @@ class State:
             return text.lower() if name == "lower" else text.upper()
         if name == "host_only":
             return text
-        if name == "field" and len(args) == 2 and args[1] and re.fullmatch(r"-?\d+", args[0]):
+        if name == "field" and len(args) == 2 and args[1] and re.fullmatch(r"-?[0-9]{1,4}", args[0]):
             parts, number = re.split(f"[{re.escape(args[1])}]", text), int(args[0])
             return (parts[number - 1] if number > 0 else parts[number]) if 0 < abs(number) <= len(parts) else None
         if name == "regsub" and len(args) >= 2:
@@ -150,7 +152,7 @@ class State:
                 return done + rest
             groups = [match[0], *(group or "" for group in match.groups())]
             done += rest[:match.start()] + re.sub(
-                r"\\(\d)", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
+                r"\\([0-9])", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
             rest = rest[match.end():]
             if "g" not in flags or match.end() == match.start():
                 return done + rest
@@ -296,7 +298,7 @@ def _compares(number: int, patterns: Sequence[str]) -> bool:
             operator = pattern
             continue
         low, _, high = pattern.partition(":")
-        if not re.fullmatch(r"\d{1,18}", low or "0") or not re.fullmatch(r"\d{0,18}", high):
+        if not re.fullmatch("[0-9]{1,18}", low or "0") or not re.fullmatch("[0-9]{0,18}", high):
             raise NotKnown(pattern)
         first, last = int(low or 0), int(high or low or 0)
         if {"eq": first <= number <= last, "ge": number >= first, "gt": number > first, "le": number <= first,

@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Dict
 from typing import List
 from typing import Mapping
+from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
@@ -58,7 +59,7 @@ class Section:
     lines: List[Line] = field(default_factory=list)
     inherited: List[Line] = field(default_factory=list)
 
-    def last(self, keyword: str) -> "Tuple[str, ...]":
+    def last(self, keyword: str) -> Tuple[str, ...]:
         """The arguments of a keyword that may stand once; a section's own line comes after those of its defaults."""
         found: Tuple[str, ...] = ()
         for line in (*self.inherited, *self.lines):
@@ -79,7 +80,7 @@ class Config:
     proxies: List[Section] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
 
-    def backend(self, name: str) -> "Section | None":
+    def backend(self, name: str) -> Optional[Section]:
         """The section that ``use_backend`` means."""
         return next((s for s in self.proxies if s.name == name and s.kind in ("backend", "listen")), None)
 

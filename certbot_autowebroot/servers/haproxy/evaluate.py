@@ -11,7 +11,6 @@ from typing import List
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
-from typing import Union
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -295,8 +294,8 @@ def _accepts(text: str, options: Sequence[str], endpoint: Endpoint) -> str:
     if endpoint.is_unix:
         return "exact" if text == endpoint.host[len("unix:"):] else ""
     host, _, port = text.rpartition(":")
-    first, _, last = port.partition("-")
-    if not (first.isdigit() and (last or first).isdigit() and int(first) <= endpoint.port <= int(last or first)):
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", port)
+    if match is None or not int(match[1]) <= endpoint.port <= int(match[2] or match[1]):
         return ""
     host = host.strip("[]")
     version = ipaddress.ip_address(endpoint.host).version
@@ -316,7 +315,7 @@ def _server_endpoint(text: str, own: Endpoint) -> Endpoint:
     if family in ("unix", "abns") or text.startswith("/"):
         return Endpoint(f"unix:{posixpath.normpath(text) if text.startswith('/') else text}", 0)
     host, port = text, ""
-    match: Union[re.Match[str], None] = re.fullmatch(r"\[([^\]]*)\](?::([+-]?\d+))?|(.*):([+-]?\d+)", text)
+    match = re.fullmatch(r"\[([^\]]*)\](?::([+-]?[0-9]{1,5}))?|(.*):([+-]?[0-9]{1,5})", text)
     if match:
         host, port = (match[1], match[2] or "") if match[1] is not None else (match[3], match[4])
     if host in ("", "*", "0.0.0.0", "::"):  # noqa: S104

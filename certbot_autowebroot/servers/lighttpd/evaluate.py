@@ -224,7 +224,7 @@ class _Run:
                 return kind
             groups = match if kind == "$" else outer
             return _group(groups, int(digit))
-        return re.sub(r"(?P<kind>[$%])(?:\{(?P<name>[^}]*)\}|(?P<digit>\d)|(?P=kind))", value, text)
+        return re.sub(r"(?P<kind>[$%])(?:\{(?P<name>[^}]*)\}|(?P<digit>[0-9])|(?P=kind))", value, text)
 
     def _mod_access(self) -> Optional[Destination]:
         """url.access-deny: what the path ends with; url.access-allow: what it must end with."""
@@ -340,7 +340,7 @@ class _Run:
             part = parts.get(match["part"] or match["part2"], "")
             number = int(match["character"] or 0)
             return part[number - 1:number] if number else part
-        root = re.sub(r"%(?:%|(?P<part>[_0-9])|\{(?P<part2>[0-9])(?:\.(?P<character>\d+))?\})", value,
+        root = re.sub(r"%(?:%|(?P<part>[_0-9])|\{(?P<part2>[0-9])(?:\.(?P<character>[0-9]{1,4}))?\})", value,
                       str(setting.value))
         return (root, setting) if self.is_dir(root) else None
 
