@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -19,7 +18,6 @@ from typing import Sequence
 from certbot_autowebroot import listeners
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
-from certbot_autowebroot import servers
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Endpoint
@@ -27,6 +25,7 @@ from certbot_autowebroot.route import Holder
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers import WebServers
 from certbot_autowebroot.views import View
 
 logger = logging.getLogger(__name__)
@@ -45,8 +44,8 @@ class ThisMachine:
         self._processes: Dict[int, Process] = {}
 
     @functools.cached_property
-    def _web_servers(self) -> List[Any]:
-        return servers.all_web_servers()
+    def _web_servers(self) -> WebServers:
+        return WebServers()
 
     def view_of(self, program: Optional[Program]) -> View:
         """The file system as a program sees it; our own for a program that is not visible.
@@ -107,20 +106,22 @@ class _Known:
     """A process that holds the endpoint."""
 
     process: Process
-    web_servers: Sequence[Any]
+    web_servers: WebServers
 
     @property
     def program(self) -> Program:
         return self.process.program
 
     def ask(self, request: Request) -> Sequence[Destination]:
-        for web_server in self.web_servers:
-            if web_server.recognises(self.process):
-                try:
-                    return web_server.ask(self.process, request)  # type: ignore[no-any-return]
-                except OSError as error:  # the process has ended, or its files are not ours to see
-                    return [Unknown(f"{self.program} cannot be looked at: {error}")]
-        return [Unknown(f"{self.program} is not a web server whose configuration we can read")]
+        try:
+            return self.web_servers.for_process(self.process).ask(self.process, request)  # type: ignore[no-any-return]
+        except OSError as error:  # the process has ended, or its files are not ours to see
+            return [Unknown(f"{self.program} cannot be looked at: {error}")]
+        except Exception as error:
+            # An evaluator reads what others wrote. A mistake in it costs this candidate; hints and other names go on.
+            logger.warning("The configuration of %s could not be evaluated: %r", self.program, error)
+            logger.debug("Traceback:", exc_info=True)
+            return [Unknown(f"the configuration of {self.program} could not be evaluated, which is a bug: {error!r}")]
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class Solver:
 
         Not for a name that several servers answer by turns: one probe would find one of them.
         """
-        found = {}
+        found: Dict[str, List[Tuple[str, str]]] = {}
         for name, inquiry in self.inquiries.items():
             ends = [place.end for winners in inquiry.winners.values() for place in winners
                     if place.program is None or self._machine.view_of(place.program).is_host]

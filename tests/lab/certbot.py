@@ -18,20 +18,24 @@ class Certbot:
         self._ca = ca
         self.program = os.environ.get("CERTBOT") or str(Path(sys.executable).parent / "certbot")
 
-    def run(self, *arguments: str, environment: Optional[Dict[str, str]] = None) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command and return what it printed, stdout and stderr together, and its exit status."""
-        # A Python that turns warnings of ours into errors would do so with Certbot's own.
-        env = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1", **(environment or {})}
-        env.pop("PYTHONWARNINGS", None)
+        return subprocess.run(self.command(*arguments), env=self.environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+
+    def command(self, *arguments: str) -> List[str]:
+        """The whole command line of a command."""
         if arguments[0] == "renew":
             arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
-        return subprocess.run([self.program, *arguments, *self._common()], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, timeout=120)
+        return [self.program, *arguments, "--config-dir", str(self.directory / "config"),
+                "--work-dir", str(self.directory / "work"), "--logs-dir", str(self.directory / "logs"),
+                "--server", self._ca.server, "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
 
-    def _common(self) -> List[str]:
-        return ["--config-dir", str(self.directory / "config"), "--work-dir", str(self.directory / "work"),
-                "--logs-dir", str(self.directory / "logs"), "--server", self._ca.server, "--non-interactive",
-                "--agree-tos", "--register-unsafely-without-email"]
+    def environment(self) -> Dict[str, str]:
+        """Its environment. A PYTHONWARNINGS for us would turn Certbot's own warnings into errors."""
+        environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1"}
+        environment.pop("PYTHONWARNINGS", None)
+        return environment
 
     def renewal_conf(self, lineage: str) -> Path:
         """The renewal configuration of a lineage."""
