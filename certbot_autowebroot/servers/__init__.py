@@ -19,6 +19,7 @@ BUILT_IN = (
     "lighttpd:LighttpdServer",
     "caddy:CaddyServer",
     "haproxy:HaproxyServer",
+    "varnish:VarnishServer",
     "static:StaticServer",
     "guess:AnyProgram",
 )

@@ -1,0 +1,290 @@
+"""The Varnish Configuration Language, as far as it decides which backend gets a request. vcl(7).
+
+What cannot change that is left out; expressions stay tokens, and are evaluated when a request comes along.
+"""
+import functools
+import posixpath
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+from certbot_autowebroot.route import Source
+
+_TOKENS = re.compile(r'''
+    (?P<space> \s+ | \#[^\n]* | //[^\n]* | /\*.*?\*/ | C\{.*?\}C )
+  | (?P<string> """.*?""" | \{".*?"\} | "[^"\n]*" )
+  | (?P<name> [A-Za-z_][A-Za-z0-9_.-]* )
+  | (?P<number> [0-9]+ (?: \.[0-9]+ )? [A-Za-z]* )
+  | (?P<operator> == | != | !~ | <= | >= | && | \|\| | \+= | -= | \*= | /= | [-~<>!+*/%=(){};,.\[\]&:^] )
+''', re.VERBOSE | re.DOTALL)
+
+_MAX_FILES = 500
+_MAX_SIZE = 16 * 1024 * 1024
+
+
+class VclError(Exception):
+    """Varnish would not compile it, or we do not understand it."""
+
+
+class Token(NamedTuple):
+    """One token; a string is without its quotes."""
+
+    kind: str
+    text: str
+    source: Source
+
+
+Tokens = Tuple[Token, ...]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend: an address and a port, or a unix socket; neither for ``backend x none``."""
+
+    name: str
+    host: str
+    port: str
+    proxy_header: bool
+    source: Source
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a subroutine.
+
+    :ivar kind: ``set``, ``return``, ``call``, ``new``, ``if``, or anything else that an expression begins with.
+    :ivar words: what follows, up to the semicolon; the condition of an ``if``.
+    :ivar body: what happens where the condition holds.
+    :ivar otherwise: what happens where it does not: the ``else``, or one more ``if``.
+    """
+
+    kind: str
+    words: Tokens
+    source: Source
+    body: Tuple["Statement", ...] = ()
+    otherwise: Tuple["Statement", ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.kind, *(f'"{t.text}"' if t.kind == "string" else t.text for t in self.words)])
+
+
+@dataclass
+class Vcl:
+    """:ivar directors: which backends stand behind a director, by its name."""
+
+    backends: Dict[str, Backend] = field(default_factory=dict)
+    subroutines: Dict[str, List[Statement]] = field(default_factory=dict)
+
+    @functools.cached_property
+    def directors(self) -> Dict[str, List[str]]:
+        """The backends that ``vcl_init`` adds to each director, by its name."""
+        found: Dict[str, List[str]] = {}
+        for statement in self.subroutines.get("vcl_init", ()):
+            name, dot, method = statement.kind.partition(".")
+            if dot and method == "add_backend":
+                found.setdefault(name, []).extend(t.text for t in statement.words[1:2])
+        return found
+
+    @functools.cached_property
+    def assigned(self) -> Set[str]:
+        """The names of all that some ``set`` sets."""
+        pending = [statement for statements in self.subroutines.values() for statement in statements]
+        found: Set[str] = set()
+        while pending:
+            statement = pending.pop()
+            pending.extend((*statement.body, *statement.otherwise))
+            found.update(token.text for token in statement.words[:1] if statement.kind == "set")
+        return found
+
+    def members(self, name: str) -> List[Backend]:
+        """The backends behind a name: its own, or all that a director has, directors below it followed."""
+        found: List[Backend] = []
+        seen, pending, directors = set(), [name], self.directors
+        while pending:
+            one = pending.pop(0)
+            if one not in seen:
+                seen.add(one)
+                pending.extend(directors.get(one, ()))
+                found.extend([self.backends[one]] if one in self.backends else [])
+        return found
+
+
+def parse(path: str, read: Callable[[str], bytes], search_path: Sequence[str]) -> Vcl:
+    """Read a VCL file and all that it includes.
+
+    :param read: reads a file of Varnish's view.
+    :param search_path: where relative includes are looked for, the parameter ``vcl_path``.
+    :raises VclError: Varnish would not compile it.
+    :raises OSError: the file cannot be read.
+    """
+    reader = _Reader(read, search_path)
+    reader.file(path, path)
+    return reader.vcl
+
+
+class _Reader:
+    def __init__(self, read: Callable[[str], bytes], search_path: Sequence[str]) -> None:
+        self.vcl = Vcl()
+        self.read = read
+        self.search_path = search_path
+        self.files = 0
+        self.size = 0
+
+    def file(self, name: str, includer: str) -> None:
+        content = self.content(name, includer)
+        self.files += 1
+        self.size += len(content)
+        if self.files > _MAX_FILES or self.size > _MAX_SIZE:
+            raise VclError(f"the includes have no end ({name})")
+        try:
+            _Parser(self, _tokenize(content.decode("utf-8", "surrogateescape"), name)).top()
+        except RecursionError:
+            raise VclError(f"the nesting has no end ({name})") from None
+
+    def content(self, name: str, includer: str) -> bytes:
+        if name.startswith("./"):
+            return self.read(posixpath.join(posixpath.dirname(includer), name))
+        if name.startswith("/"):
+            return self.read(name)
+        for directory in self.search_path:
+            try:
+                return self.read(posixpath.join(directory, name))
+            except FileNotFoundError:
+                continue
+        raise VclError(f"{name} is not to be found in {':'.join(self.search_path)}")
+
+
+def _tokenize(text: str, path: str) -> List[Token]:
+    tokens, offset, line = [], 0, 1
+    while offset < len(text):
+        match = _TOKENS.match(text, offset)
+        if match is None:
+            raise VclError(f"unexpected {text[offset:offset + 10]!r} ({Source(path, line)})")
+        kind, word = str(match.lastgroup), match[0]
+        if kind == "string":
+            word = re.sub(r'^(?:"""|\{"|")|(?:"""|"\}|")$', "", word)
+        if kind != "space":
+            tokens.append(Token(kind, word, Source(path, line)))
+        line += match[0].count("\n")
+        offset = match.end()
+    return [*tokens, Token("end", "", Source(path, line))]
+
+
+class _Parser:
+    """One file."""
+
+    def __init__(self, reader: _Reader, tokens: List[Token]) -> None:
+        self.reader = reader
+        self.tokens = tokens
+        self.position = 0
+
+    def peek(self) -> Token:
+        return self.tokens[self.position]
+
+    def next(self, *expected: str) -> Token:
+        token = self.tokens[self.position]
+        if token.kind == "end" or (expected and (token.kind == "string" or token.text not in expected)):
+            wanted = " or ".join(expected) or "more"
+            raise VclError(f"{wanted} expected, not {token.text or 'the end'} ({token.source})")
+        self.position += 1
+        return token
+
+    def at(self, text: str) -> bool:
+        return self.peek().kind != "string" and self.peek().text == text
+
+    def top(self) -> None:
+        vcl = self.reader.vcl
+        while self.peek().kind != "end":
+            token = self.next()
+            if token.text == "include":
+                self.reader.file(self.next().text, token.source.file)
+                self.next(";")
+            elif token.text == "backend":
+                backend = self.backend(token)
+                vcl.backends.setdefault(backend.name, backend)
+            elif token.text == "sub":
+                name = self.next().text
+                vcl.subroutines.setdefault(name, []).extend(self.block())
+            else:
+                self.skip()
+
+    def skip(self) -> None:
+        """``vcl 4.1;``, ``import std;``, ``acl x { … }``, ``probe x { … }``."""
+        while not self.at(";") and not self.at("{"):
+            self.next()
+        depth = 0
+        while True:
+            depth += {"{": 1, "}": -1}.get(self.peek().text, 0) if self.peek().kind == "operator" else 0
+            self.next()
+            if depth <= 0:
+                break
+
+    def backend(self, token: Token) -> Backend:
+        name = self.next().text
+        values: Dict[str, str] = {}
+        if self.at("{"):
+            self.next("{")
+            while not self.at("}"):
+                self.next(".")
+                key = self.next().text
+                self.next("=")
+                if self.at("{"):
+                    self.skip()
+                    continue
+                values[key] = "".join(part.text for part in self.until(";"))
+            self.next("}")
+        else:
+            self.until(";")
+        return Backend(name, values.get("path") or values.get("host", ""), values.get("port", "80"),
+                       values.get("proxy_header", "0") not in ("", "0"), token.source)
+
+    def until(self, end: str) -> Tokens:
+        """The tokens up to one, which is eaten; parentheses are kept together."""
+        found: List[Token] = []
+        depth = 0
+        while depth > 0 or not self.at(end):
+            token = self.next()
+            if token.kind == "operator":
+                depth += {"(": 1, ")": -1}.get(token.text, 0)
+            found.append(token)
+        self.next(end)
+        return tuple(found)
+
+    def block(self) -> Tuple[Statement, ...]:
+        self.next("{")
+        statements: List[Statement] = []
+        while not self.at("}"):
+            if self.at(";"):
+                self.next()
+            elif self.at("{"):
+                statements.extend(self.block())
+            else:
+                statements.append(self.statement())
+        self.next("}")
+        return tuple(statements)
+
+    def statement(self) -> Statement:
+        token = self.next()
+        if token.text != "if" or token.kind != "name":
+            return Statement(token.text, self.until(";"), token.source)
+        self.next("(")
+        condition = self.until(")")
+        body = self.block()
+        following: Optional[str] = self.peek().text if self.peek().kind == "name" else None
+        otherwise: Tuple[Statement, ...] = ()
+        if following in ("elseif", "elsif", "elif"):
+            # One more "if" in all but its name.
+            self.tokens[self.position] = Token("name", "if", self.peek().source)
+            otherwise = (self.statement(),)
+        elif following == "else":
+            self.next()
+            otherwise = (self.statement(),) if self.peek().text == "if" else self.block()
+        return Statement("if", condition, token.source, body, otherwise)

@@ -1,0 +1,238 @@
+"""Varnish: what we say of a request is what the real one does with it."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from zope.interface.verify import verifyClass
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.varnish import VarnishServer
+from certbot_autowebroot.servers.varnish import evaluate
+from certbot_autowebroot.servers.varnish import vcl
+from tests.lab.programs import CHALLENGES
+from tests.lab.programs import Echo
+from tests.lab.programs import assert_true
+from tests.lab.programs import brief
+from tests.lab.programs import get
+from tests.lab.varnish import Varnish
+
+TOKEN = "A" * 43
+URL = f"/{CHALLENGES}/{TOKEN}"
+
+BACKENDS = """
+backend one { .host = "127.0.0.1"; .port = "8001"; }
+backend two {
+    .host = "127.0.0.1"; # comment
+    .port = "8002";
+    .probe = { .url = "/"; .interval = 60s; .initial = 8; }
+}
+backend unix { .path = "{dir}/echo.sock"; }
+backend proxied { .host = "127.0.0.1"; .port = "8005"; .proxy_header = 1; }
+backend nowhere none;
+"""
+
+
+@pytest.fixture(scope="module")
+def place():
+    path = Path(tempfile.mkdtemp(prefix="varnish-lab-"))
+    path.chmod(0o755)
+    (path / "included.vcl").write_text('sub vcl_recv { if (req.http.host == "inc") { set req.backend_hint = two; } }')
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock", proxy_protocol=["127.0.0.1:8005"]):
+        yield path
+    shutil.rmtree(path)
+
+
+def to(number, host, path=URL):
+    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+
+
+#: Starting Varnish compiles its VCL with a C compiler, half a second: many rules in few configurations.
+CASES = {
+    "backends, hosts, urls, rewrites": (BACKENDS + """
+acl everybody { "0.0.0.0"/0; "::"/0; }
+sub vcl_recv {
+    /* a comment; if (x) { */
+    if (req.url ~ "^/\\.well-known/acme-challenge/" && req.http.host == "a") {
+        set req.backend_hint = two;
+    } elseif (req.http.Host ~ "^(u|unix)$" || req.http.host == "v") {
+        set req.backend_hint = unix;
+    } else if (!(req.http.host != "p")) {
+        set req.backend_hint = proxied;
+        return (pass);
+    } elsif (req.http.host == "n") {
+        set req.backend_hint = nowhere;
+    } else {
+        std.log("else");
+        set req.http.X-Seen = "yes" + req.url;
+    }
+    if (req.http.host ~ "^www\\.") {
+        set req.http.host = regsub(req.http.host, "^www\\.(.*)$", "\\1.inner");
+        set req.url = "/prefix" + req.url;
+    }
+    if (req.http.X-Seen == "yes/seen") { set req.backend_hint = two; }
+    if (req.method == "PURGE") { return (purge); }
+    if (req.restarts > 0 || req.http.host == "synth") { return (synth(404)); }
+    if (req.http.host == "redirect") { return (synth(750, "https://new.test" + req.url)); }
+    if (req.http.host == "plain" && std.port(server.ip) == 80) { return (synth(301, "moved")); }
+    call more;
+}
+sub more {
+    if (req.http.host == "all") { set req.url = regsuball(req.url, "/+", "/x/"); return (hash); }
+    if (req.url == "/q?a=b") { set req.http.host = std.tolower("Q" + req.http.host); }
+}
+sub vcl_backend_fetch {
+    if (bereq.http.host == "late") { set bereq.backend = two; set bereq.http.host = "later"; }
+}
+sub vcl_recv { if (req.http.host == "second") { set req.backend_hint = two; return (pipe); } }
+include "./included.vcl";
+sub vcl_synth {
+    if (resp.status == 750) {
+        set resp.http.Location = resp.reason;
+        set resp.status = 308;
+        return (deliver);
+    }
+    if (resp.status == 301) { set resp.http.location = "https://" + req.http.host + req.url; }
+}
+""", {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {URL}", "v": f"to unix:/echo.sock v {URL}",
+      "p": to(5, "p"), "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{URL}"), "x/seen": to(2, "x", "/seen"),
+      "synth": "dead end", "redirect": f"308 https://new.test{URL}", "plain": f"301 https://plain{URL}",
+      "all/a//b": to(1, "all", "/x/a/x/b"), "x/q?a=b": to(1, "qx", "/q"), "late": to(2, "later"),
+      "second": to(2, "second"), "inc": to(2, "inc"), "other": to(1, "other")}),
+    "a director": (BACKENDS + """
+backend default { .host = "127.0.0.1"; .port = "8001"; }
+sub vcl_init {
+    new d = directors.round_robin();
+    d.add_backend(one);
+    d.add_backend(two);
+    new f = directors.fallback();
+    f.add_backend(unix);
+}
+sub vcl_recv {
+    if (req.http.host == "d") { set req.backend_hint = d.backend(); }
+    if (req.http.host == "f") { set req.backend_hint = f.backend(); }
+}
+""", {"d": f"to 127.0.0.1:8001,127.0.0.1:8002 d {URL}", "f": f"to unix:/echo.sock f {URL}", "x": to(1, "x")}),
+}
+
+
+def request_for(key):
+    host, slash, path = key.partition("/")
+    path, _, query = (slash + path or URL).partition("?")
+    return Request(host, path, TOKEN, Endpoint("127.0.0.1", 80), query=query)
+
+
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_the_real_server_agrees(place, text, expected):
+    """Each request ends where we say, and the real server's answer is the one from there."""
+    with Varnish(place, text) as server:
+        ours = VarnishServer()
+        assert ours.recognises(server.process)
+        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
+        assert {key: brief(found[0], place) for key, found in said.items()} == expected
+        for key, found in said.items():
+            assert len(found) == 1
+            assert_true(found[0], get("127.0.0.1", 80, request_for(key)))
+        [child] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
+        assert ours.ask(child, request_for(next(iter(expected)))) == next(iter(said.values()))
+
+
+@pytest.mark.parametrize("argument", ["127.0.0.1:8001", "{dir}/echo.sock", "none"])
+def test_a_backend_among_the_arguments(place, argument):
+    """-b names it."""
+    with Varnish(place, arguments=["-b", argument.replace("{dir}", str(place))]) as server:
+        [found] = VarnishServer().ask(server.process, request_for("x"))
+        assert_true(found, server.get(request_for("x")))
+
+
+def said(text, host="www.sample.com", files=None):
+    """What we say of a VCL that no Varnish runs."""
+    content = {"/etc/varnish/default.vcl": text.encode("utf-8", "surrogateescape"), **(files or {})}
+
+    def read(path):
+        if path not in content:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return content[path]
+    return evaluate.destinations(vcl.parse("/etc/varnish/default.vcl", read, ["/etc/varnish"]), request_for(host))
+
+
+ONE = 'backend one { .host = "127.0.0.1"; .port = "1"; }\nbackend two { .host = "[::1]"; .port = "http"; }\n'
+
+
+def test_who_the_client_is():
+    """Both ends are named, the one for everybody first."""
+    found = said(ONE + 'acl local { "127.0.0.1"; }\nsub vcl_recv { if (client.ip ~ local && req.http.Accept !~ "x") '
+                 "{ set req.backend_hint = two; } }")
+    assert [str(d.members[0]) for d in found] == ["127.0.0.1:1", "[::1]:80"]
+
+
+def test_the_trail_names_the_lines():
+    """The condition, what was set, and the backend, each with file and line."""
+    [found] = said(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
+    file = "/etc/varnish/default.vcl"
+    assert [(step.text, step.source) for step in found.trail] == [
+        ('if req.url ~ "^/"', Source(file, 4)), ("set req.backend_hint = two", Source(file, 5)),
+        ("backend two", Source(file, 2))]
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }", "lookup.backend()"),
+    ("sub vcl_recv { set req.url = req.http.Via + req.url; }", "req.http.Via"),
+    ("sub vcl_recv { return (vcl(other)); }", "the VCL other"),
+    ('sub vcl_recv { if (req.url ~ "(a+)+$") { } }', "takes too long"),
+    ("sub a { call a; } sub vcl_recv { call a; }", "calls itself"),
+])
+def test_what_cannot_be_known(text, reason):
+    """It is unknown, with the reason."""
+    [found] = said(ONE + text, "x/" + "a" * 40 + "!")
+    assert isinstance(found, Unknown)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize("text", [
+    "\x00", "sub", "sub x", "sub x {", "sub x { if", "sub x { if (", "sub x { if (a) b; }", "backend", "backend x {",
+    "backend x { host }", 'include "gone.vcl";', "include", 'x = "unterminated', "vcl 4.1", "sub x { set a",
+    "sub x { if (a) { } else", "{" * 50_000, "sub x {" + "if (a) {" * 50_000, 'include "/etc/varnish/default.vcl";',
+    "/* no end", "sub x " + "{" * 50_000,
+], ids=lambda text: repr(text[:20]))
+def test_a_vcl_that_varnish_would_not_compile(text):
+    """It is refused with the file's name."""
+    with pytest.raises(vcl.VclError):
+        said(text)
+
+
+@pytest.mark.parametrize("body", ["set;", "set a;", "set a =;", "set a = ;", "call;", "return;", "return ();", "unset;",
+                                  "if () { }", "if (!) { }", "if (a ~) { }", "if (~ a) { }", "if (a && ) { }",
+                                  "return (synth());", "return (synth(,));", "return (synth);", "x.add_backend();",
+                                  "set req.url = regsub(,,);", "set req.url = (;);", "set req.http.host = one;",
+                                  "if (one) { }", 'if (one ~ "x") { }', 'if (one < 5) { }', ") ;", "new;"])
+def test_odd_statements(body):
+    """What Varnish would not compile does no harm."""
+    try:
+        assert said(ONE + "sub vcl_recv { " + body + " }")
+    except vcl.VclError as error:
+        assert "default.vcl" in str(error)
+
+
+def test_files_that_cannot_be_read(place):
+    """A FIFO, nothing at all, a missing include: unknown, and the path is named."""
+    with Varnish(place, BACKENDS) as server:
+        os.mkfifo(place / "fifo")
+        for path in (place / "fifo", place / "gone"):
+            server.conf.unlink()
+            server.conf.symlink_to(path)
+            [found] = VarnishServer().ask(server.process, request_for("x"))
+            assert isinstance(found, Unknown)
+            assert str(server.conf) in found.reason
+        server.conf.unlink()
+
+
+def test_it_is_a_web_server():
+    """The seam is kept."""
+    assert verifyClass(IWebServer, VarnishServer)
