@@ -44,8 +44,8 @@ REGEXES = (r"/\.", r"/\.(?!well-known)", r"^/\.well-known/(.*)$", r"^/\.well-kno
            r"\.php$", "acme", "ACME", "^/(moved|x)/(.*)$", "^(?<all>.*)$", r"/[^/]{20,}$", "^/x", "nothing")
 TESTS = ("$host = a.test", "$host != a.test", r"$host ~ ^(\w+)\.test$", r"$host ~* ^WWW\.(.*)$", "$host !~ b",
          "$request_method = POST", "$scheme = http", "$uri ~ ^/moved(.*)$", "$request_uri ~ acme", "$one", "$two",
-         "$sub", "$arg_x", "-f $request_filename", "!-f $request_filename", "!-e $document_root$uri",
-         "!-d $document_root$uri", r"$uri !~ \.well-known")
+         "$sub", "$arg_x", "$http_user_agent ~ bot", "-f $request_filename", "!-f $request_filename",
+         "!-e $document_root$uri", "!-d $document_root$uri", r"$uri !~ \.well-known")
 REWRITES = (r"^/\.well-known/(.*)$ /moved/$1", "^/moved/(.*)$ /.well-known/$1", "^ /x$uri", "^(.*)$ /x$1",
             "^/x(.*)$ $1", "^/nothing /moved", "^/x/(.*)$ /$sub/$1", "(acme)-challenge /moved/$1$uri?y=1")
 VALUES = ("$host", "$server_name", "$one", "$two", "$sub", "$1", "fixed", "$file", "$scheme", "$server_port", "$2")
@@ -109,6 +109,8 @@ class Generator:
         lines += self._settings()
         lines += [f"try_files {self._tries()};"] if self._maybe(0.1) else []
         lines += self._locations("", 0)
+        if self._maybe(0.2):
+            lines.append("include snippets/*.conf;")
         lines.append(f"location @named {{ {' '.join(self._body('@', '@named', 2))} }}")
         return "server {\n" + "\n".join(lines) + "\n}\n"
 
@@ -203,6 +205,8 @@ def hold(seed: int, directory: Path, counts: typing.Counter[str]) -> List[str]:
     nginx = Nginx(directory / f"batch{seed}", "map_hash_bucket_size 256; variables_hash_bucket_size 128;\n"
                   + generator.maps() + "\nserver { listen 127.0.0.1:99; set $sub ''; set $file ''; }\n"
                   + "include sites/*.conf;\n")
+    nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { include more.inc; }")
+    nginx.write("more.inc", "root {dir}/r5;")
     for number in range(SERVERS_PER_BATCH):
         nginx.write(f"sites/{number}.conf", generator.server())
     _start(nginx, counts)
@@ -239,7 +243,9 @@ def _ask(nginx: Nginx, random: Random, counts: typing.Counter[str]) -> List[str]
         ends = list(evaluator.destinations(request))
         if "no server that listens" in str(ends[0]):
             continue
+        counts["answers"] += 1
         counts[type(ends[0]).__name__] += 1
+        counts["walked both ways"] += any("cannot be known" in step.text for step in ends[0].trail)
         elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) for below in BELOW
                      if isinstance(ends[0], DeadEnd)]
         found += [f"{nginx.directory.name}: {text}" for text in disagreements(ends, request, elsewhere)]

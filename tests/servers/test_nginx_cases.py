@@ -32,7 +32,7 @@ from tests.servers.nginx_truth import TOKEN
 from tests.servers.nginx_truth import disagreements
 from tests.servers.nginx_truth import get
 
-#: Name, configuration of http{}, and for each ``[https://]host[@address][/path]`` what comes of it:
+#: Name, configuration of http{}, and for each request (:func:`request_for`) what comes of it:
 #: a path or several, ``301 URL``, ``-> members host path``, or ``dead STATUS``.
 Case = Tuple[str, str, Dict[str, str]]
 
@@ -194,6 +194,14 @@ CASES: List[Case] = [
         server { listen 80; location ~ "^/\\.[a-z-]{10}/" { root {dir}/a; } }
      """, {"a.test": "a/W/T"}),
     ("internal", "server { listen 80; location /.well-known/ { internal; root {dir}/a; } }", {"a.test": "dead 404"}),
+    ("slashes-are-merged", """
+        server { listen 80; root {dir}/a; location ^~ /.well-known/ { root {dir}/b; } }
+     """, {"a.test//W/T": "b/W/T", "a.test/W///T": "b/W/T"}),
+    ("slashes-are-kept", """
+        server { listen 80; merge_slashes off; root {dir}/a; location ^~ /.well-known/ { root {dir}/b; } }
+     """, {"a.test//W/T": "a/W/T", "a.test/W///T": "b/W/T"}),
+    ("slashes-in-the-request-uri", "server { listen 80; return 301 https://$host$request_uri; }",
+     {"a.test//W/T": "301 https://a.test//.well-known/acme-challenge/T"}),
     # -- access --
     ("allow-before-deny", """
         server { listen 80; root {dir}/a; location / { allow 203.0.113.10; deny all; } }
@@ -486,10 +494,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request_for(text: str) -> Request:
-    """``[https://]host[@address]`` as a request."""
+    """``[https://]host[@address][/path]`` as a request; ``W`` and ``T`` in the path as in the table."""
     scheme, _, rest = text.rpartition("://")
-    host, _, address = rest.partition("@")
-    return Request(host, PATH, TOKEN, Endpoint(address or PUBLIC_V4, 443 if scheme else 80), scheme or "http")
+    host, slash, path = rest.partition("/")
+    host, _, address = host.partition("@")
+    path = (slash + path).replace("W", CHALLENGE_PATH.strip("/")).replace("T", TOKEN) or PATH
+    return Request(host, path, TOKEN, Endpoint(address or PUBLIC_V4, 443 if scheme else 80), scheme or "http")
 
 
 def places(config: str, directory: Path) -> List[str]:

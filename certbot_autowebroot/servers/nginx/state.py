@@ -1,4 +1,5 @@
 """What nginx keeps of one request on its way, and the values of variables at any moment of it."""
+import re
 from typing import Dict
 from typing import List
 from typing import Match
@@ -324,6 +325,5 @@ def _location(level: Optional[Level], directive: Directive) -> Optional[Location
 
 
 def _plain(path: str) -> str:
-    while "//" in path:
-        path = path.replace("//", "/")
-    return path
+    """A path as it is compared: "a//b" is "a/b"."""
+    return re.sub("//+", "/", path)

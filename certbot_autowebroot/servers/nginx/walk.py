@@ -3,6 +3,7 @@
 Sources: development guide, "HTTP phases"; src/http/ngx_http_core_module.c.
 """
 import functools
+import re
 from typing import Callable
 from typing import List
 from typing import Optional
@@ -70,6 +71,8 @@ class Walk(State):
         group = self.index.listeners.at(request.endpoint)
         if group is None:
             return [Unknown(f"the configuration has no server that listens on {request.endpoint}")]
+        if group.default.setting("merge_slashes") != "off":
+            self.uri = re.sub("//+", "/", self.uri)
         self.server, found_by = group.find(self.host, self.matches)
         self.level = self.server
         name = found_by or f"{self.server.first_name or '(without a name)'}, the default for {request.endpoint}"
