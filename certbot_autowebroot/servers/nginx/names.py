@@ -23,6 +23,9 @@ from certbot_autowebroot.servers.nginx.regexes import Regex
 
 Value = TypeVar("Value")
 
+#: ``listen 1-65535`` is one short line.
+MAX_ADDRESSES = 100_000
+
 
 class NameTable(Generic[Value]):
     """Exact names, then wildcards in front, then behind; the longest of each. Server names and maps share it."""
@@ -150,6 +153,8 @@ class Listeners:
             listens = [listen.args for listen in server.own.get("listen", ()) if listen.args] or [["80"]]
             for text, *options in listens:
                 for address in _addresses(text):
+                    if len(self._groups) >= MAX_ADDRESSES:
+                        return
                     group = self._groups.setdefault(address, Group(server))
                     group.add(server, options)
 

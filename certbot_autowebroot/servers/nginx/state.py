@@ -114,6 +114,7 @@ class State:
         self.trail: List[Step] = []
         self._captures: Optional[Match[str]] = None
         self._values: Dict[str, Union[str, Unknowable]] = {}
+        self._pending: List[str] = []
 
     # -- texts and variables --
 
@@ -155,9 +156,13 @@ class State:
             raise found
         if found is not None:
             return found
-        if name in self.index.maps:
-            return self._mapped(name)
-        known = self._built_in(name)
+        if name in self._pending:
+            raise Unknowable(f"${name}, whose value depends on itself")
+        self._pending.append(name)
+        try:
+            known = self._mapped(name) if name in self.index.maps else self._built_in(name)
+        finally:
+            self._pending.pop()
         if known is not None:
             return known
         if name in self.index.assigned:

@@ -147,7 +147,7 @@ class Walk(State):
         if self._in_error_page:
             return dead
         for directive in self.level.nearest("error_page"):
-            *codes, target = directive.args
+            *codes, target = directive.args or [""]
             response = next((code for code in codes if code.startswith("=")), None)
             if str(status.status) not in codes:
                 continue
@@ -239,7 +239,7 @@ class Walk(State):
 
     def _fall_back(self, last: str) -> Ends:
         if last.startswith("="):
-            raise Status(int(last[1:] or 0), f"try_files … {last}")
+            raise Status(int(last[1:]) if last[1:].isdecimal() else 500, f"try_files … {last}")
         return self._to(last if last.startswith("@") else self._tried(last))
 
     def _handler(self) -> Optional[Directive]:
