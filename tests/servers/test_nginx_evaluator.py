@@ -26,11 +26,11 @@ TOKEN = "token-0123456789"
 
 
 def ask(text: str, host: str = "a.test", endpoint: Endpoint = Endpoint("192.0.2.1", 80),  # noqa: B008
-        path: str = CHALLENGE_PATH + TOKEN, hostname: str = "") -> List[Destination]:
+        hostname: str = "", scheme: str = "http", context: str = "http") -> List[Destination]:
     """The answer to one request; the text stands inside http{}, from line 2 on."""
-    configuration = parse("/etc/nginx.conf", lambda path: f"http {{\n{text}\n}}".encode(), lambda pattern: [],
+    configuration = parse("/etc/nginx.conf", lambda path: f"{context} {{\n{text}\n}}".encode(), lambda pattern: [],
                           "/usr/share/nginx", hostname)
-    return list(Evaluator(configuration).destinations(Request(host, path, TOKEN, endpoint)))
+    return list(Evaluator(configuration).destinations(Request(host, CHALLENGE_PATH + TOKEN, TOKEN, endpoint, scheme)))
 
 
 def kinds(ends: List[Destination]) -> List[str]:
@@ -227,6 +227,38 @@ def test_a_location_that_cannot_be_translated_is_walked_both_ways() -> None:
 def test_ascii_is_all_that_ignores_case() -> None:
     """PCRE without UTF knows no other letters; Python would match the Kelvin sign with k."""
     assert Regex("k", ignore_case=True).search("\u212a") is None
+
+
+STREAM = """
+map $ssl_preread_server_name $to { a.test back; default 127.0.0.1:9; }
+upstream back { server 127.0.0.1:8443; server unix:/run/x.sock; }
+server { listen 80; proxy_pass 127.0.0.1:8080; proxy_protocol on; }
+server { listen 443; ssl_preread on; proxy_pass $to; }
+server { listen 444 ssl; proxy_pass 127.0.0.1:8080; }
+server { listen 445; proxy_pass $remote_addr:80; }
+server { listen 446; return ok; }
+"""
+
+
+@pytest.mark.parametrize(("host", "scheme", "port", "members", "passed_on", "proxy_protocol"), [
+    ("a.test", "http", 80, ["127.0.0.1:8080"], "http", True),
+    ("a.test", "https", 443, ["127.0.0.1:8443", "unix:/run/x.sock"], "https", False),
+    ("b.test", "https", 443, ["127.0.0.1:9"], "https", False),
+    ("a.test", "https", 444, ["127.0.0.1:8080"], "http", False),
+])
+def test_stream(host: str, scheme: str, port: int, members: List[str], passed_on: str, proxy_protocol: bool) -> None:
+    """A connection is passed on with the request unchanged; TLS goes through, or ends here."""
+    (end,) = ask(STREAM, host, Endpoint("192.0.2.1", port), scheme=scheme, context="stream")
+    assert isinstance(end, Upstream)
+    assert [str(member) for member in end.members] == members
+    assert (end.host, end.path, end.scheme, end.proxy_protocol) == (
+        host, CHALLENGE_PATH + TOKEN, passed_on, proxy_protocol)
+
+
+@pytest.mark.parametrize(("port", "kind"), [(445, "Unknown"), (446, "DeadEnd")])
+def test_stream_that_leads_nowhere(port: int, kind: str) -> None:
+    """An address that only the running server knows, and none at all."""
+    assert kinds(ask(STREAM, endpoint=Endpoint("192.0.2.1", port), context="stream")) == [kind]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -18,6 +18,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.nginx.index import Index
 from certbot_autowebroot.servers.nginx.parser import Configuration
 from certbot_autowebroot.servers.nginx.state import Guesses
+from certbot_autowebroot.servers.nginx.stream import StreamWalk
 from certbot_autowebroot.servers.nginx.walk import Walk
 
 #: How many ways are walked where several things cannot be known.
@@ -33,6 +34,7 @@ class Evaluator:
     def __init__(self, configuration: Configuration) -> None:
         self._problems = [Step(problem.text, problem.source) for problem in configuration.problems]
         self._index = Index(configuration)
+        self._stream = Index(configuration, "stream")
 
     def destinations(self, request: Request) -> Sequence[Destination]:
         """Where the request goes; alternatives, the likeliest first, never empty."""
@@ -43,7 +45,7 @@ class Evaluator:
             given = pending.pop()
             walked += 1
             guesses = Guesses(given)
-            for end in Walk(self._index, request, guesses).ends():
+            for end in self._walk(request, guesses):
                 found.setdefault(replace(end, trail=()), (_rank(end, guesses), end))
             answers = tuple(guesses.answers)
             # Each question that this walk was the first to ask has another answer too.
@@ -51,6 +53,12 @@ class Evaluator:
         ranked = sorted(found.values(), key=lambda pair: pair[0])
         ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
+
+    def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:
+        group = self._stream.listeners.at(request.endpoint)
+        if group is not None:
+            return StreamWalk(self._stream, request, guesses).ends(group)
+        return Walk(self._index, request, guesses).ends()
 
     def _with_problems(self, end: Destination) -> Destination:
         """Where a part of the configuration could not be used, that may be the very part that decides."""

@@ -1,4 +1,4 @@
-"""A configuration, indexed for questions."""
+"""A configuration, indexed for questions: its http part, or its stream part."""
 import functools
 from typing import List
 from typing import Set
@@ -16,25 +16,26 @@ from certbot_autowebroot.servers.nginx.parser import File
 class Index:
     """What the evaluator looks up.
 
-    :ivar http: the ``http`` level.
     :ivar listeners: from an address to its servers.
     :ivar maps: by variable.
     :ivar groups: the members of each ``upstream``.
+
+    :param context: ``http`` or ``stream``.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, context: str = "http") -> None:
         self.configuration = configuration
-        # nginx allows one http block; what it would refuse we read as one.
-        blocks = [directive for directive in configuration.directives if directive.name == "http"]
+        # There may be one such block; what nginx would refuse we read as one.
+        blocks = [directive for directive in configuration.directives if directive.name == context]
         inside: List[Directive] = [directive for block in blocks for directive in block.block or ()]
-        self.http = Level(Directive("http", [], inside, File("", ""), 0), None)
-        own = self.http.own
-        self.listeners = Listeners(Server(directive, self.http, configuration.hostname)
-                                   for directive in own.get("server", ()))
+        self._top = Level(Directive(context, [], inside, File("", ""), 0), None)
+        own = self._top.own
+        self.listeners = Listeners((Server(directive, self._top, configuration.hostname)
+                                    for directive in own.get("server", ())), "80" if context == "http" else None)
         self.maps = variables.maps(own.get("map", ()))
         self.groups = upstreams.groups(own.get("upstream", ()))
 
     @functools.cached_property
     def assigned(self) -> Set[str]:
         """The variables that are empty where nothing has set them."""
-        return variables.assigned(self.http.directive.block or ())
+        return variables.assigned(self._top.directive.block or ())

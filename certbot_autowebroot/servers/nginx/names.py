@@ -145,13 +145,16 @@ class _Address(NamedTuple):
 
 
 class Listeners:
-    """All ``listen`` directives: from a local address and port to the servers there."""
+    """All ``listen`` directives: from a local address and port to the servers there.
 
-    def __init__(self, servers: Iterable[Server]) -> None:
+    :param default: what a server listens on that does not say.
+    """
+
+    def __init__(self, servers: Iterable[Server], default: Optional[str]) -> None:
         self._groups: Dict[_Address, Group] = {}
         for server in servers:
-            listens = [listen.args for listen in server.own.get("listen", ()) if listen.args] or [["80"]]
-            for text, *options in listens:
+            listens = [listen.args for listen in server.own.get("listen", ()) if listen.args]
+            for text, *options in listens or ([[default]] if default else []):
                 for address in _addresses(text):
                     if len(self._groups) >= MAX_ADDRESSES:
                         return

@@ -254,7 +254,7 @@ class State:
             return self.file()[1]
         if name == "hostname":
             return self.index.configuration.hostname or None
-        if name == "ssl_server_name":
+        if name in ("ssl_server_name", "ssl_preread_server_name"):
             return request.host if request.scheme == "https" else ""
         return "" if name in _ABSENT_HEADERS or name.startswith("cookie_") else None
 
