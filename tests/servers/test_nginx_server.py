@@ -78,6 +78,13 @@ def test_another_program_is_not_recognised() -> None:
 def test_options_out_of_the_title(title: str, expected: Dict[str, str]) -> None:
     """The title has lost the borders between the arguments; the options are found all the same."""
     assert options([f"nginx: master process {title}"]) == expected
+    assert options([f"angie: master process {title}"]) == expected
+
+
+def test_options_without_a_title() -> None:
+    """With ``master_process off`` the arguments stay as they were."""
+    assert options(["nginx", "-g", "daemon off; master_process off;", "-c", "/a b.conf"]) == {
+        "g": "daemon off; master_process off;", "c": "/a b.conf"}
 
 
 @pytest.mark.parametrize("arguments", [

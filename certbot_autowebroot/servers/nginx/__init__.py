@@ -26,7 +26,8 @@ from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.views import View
 
 _NAMES = ("nginx", "openresty", "angie", "tengine", "nginx-debug")
-_TITLE = "nginx: master process "
+#: nginx's own title; Angie's begins with its own name.
+_TITLE = re.compile(r"[\w-]+: master process ")
 
 #: Where the packages of distributions and nginx's own build put configuration file and prefix.
 _COMMON = (("/etc/nginx/nginx.conf", "/usr/share/nginx"),
@@ -70,7 +71,7 @@ class NginxServer:
 
 def _master(process: Process) -> Process:
     """The master of a worker: a worker's title does not hold the command line."""
-    while not process.argv[0].startswith(_TITLE):
+    while not _TITLE.match(process.argv[0]):
         parent = processes.process(process.parent)
         if parent is None or parent.name != process.name:
             break
@@ -84,7 +85,8 @@ def options(argv: Sequence[str]) -> Dict[str, str]:
     The title has lost the borders between arguments, so a ``-g`` with blanks in it ends where the next option begins.
     """
     title = argv[0] if argv else ""
-    words = list(argv) if not title.startswith(_TITLE) else title[len(_TITLE):].split()
+    match = _TITLE.match(title)
+    words = title[match.end():].split() if match else list(argv)
     found: Dict[str, str] = {}
     option = ""
     for word in words[1:]:
