@@ -84,11 +84,10 @@ class Nginx:
 
     @property
     def workers(self) -> Sequence[int]:
-        """The process ids of the workers; none before the master has its title."""
-        if not Path(f"/proc/{self.pid}/cmdline").read_bytes().startswith(b"nginx: master"):
-            return []
+        """The process ids of the workers; a child that has just been forked still has the master's title."""
         with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+            children = [int(pid) for pid in file.read().split()]
+        return [pid for pid in children if _title(pid).startswith(b"nginx: worker")]
 
     def configure(self, config: str) -> None:
         """Write the configuration; it takes effect with the next :meth:`start` or :meth:`reload`."""
@@ -146,3 +145,10 @@ class Nginx:
             if complaints or self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("nginx did not come up: " + "; ".join(complaints))
             time.sleep(0.005)
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -62,7 +62,16 @@ def test_a_guard_is_a_warning_and_not_a_dead_end(guard: str) -> None:
     """Who is let in shows in the probe only; the trail says that somebody may not be."""
     (end,) = ask(f"server {{ root /x; location / {{ {guard} }} }}")
     assert isinstance(end, Directory)
-    assert any("may come in" in str(step) for step in end.trail)
+    assert end.depends_on_client
+    assert any("not everybody may come in" in str(step) for step in end.trail)
+
+
+@pytest.mark.parametrize("guard", ["auth_basic off;", "allow all; deny all;", "deny 198.51.100.1;"])
+def test_what_lets_everybody_in_is_no_guard(guard: str) -> None:
+    """Then a refused probe is a proof."""
+    (end,) = ask(f"server {{ root /x; location / {{ {guard} }} }}")
+    assert isinstance(end, Directory)
+    assert not end.depends_on_client
 
 
 def test_a_condition_that_cannot_be_known_is_walked_both_ways() -> None:

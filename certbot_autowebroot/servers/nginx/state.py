@@ -93,6 +93,7 @@ class State:
     :ivar matches_location: false after ``rewrite … break``: the path no longer begins with the location's prefix.
     :ivar uri_changed: whether a location has to be chosen anew.
     :ivar internal: whether a rewrite or an internal redirect brought it where it is.
+    :ivar guarded: whether it depends on the client who may come here.
     :ivar trail: the steps so far.
     """
 
@@ -111,6 +112,7 @@ class State:
         self.matches_location = True
         self.uri_changed = False
         self.internal = False
+        self.guarded = False
         self.trail: List[Step] = []
         self._captures: Optional[Match[str]] = None
         self._values: Dict[str, Union[str, Unknowable]] = {}
@@ -295,7 +297,8 @@ class State:
         directive = self.root()[1]
         step = Step(str(directive), directive.source) if directive else Step("root html (the default)")
         root = base if path.startswith(base.rstrip("/") + "/") else head or "/"
-        return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], (*self.trail, step))
+        return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], (*self.trail, step),
+                         depends_on_client=self.guarded)
 
     # -- redirects --
 

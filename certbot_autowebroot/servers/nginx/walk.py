@@ -187,9 +187,8 @@ class Walk(State):
         either = self.level.setting("satisfy") == "any"
         if refusal and not some and not (either and guards):
             raise Status(403, str(refusal), refusal.source)
-        if refusal and some:
-            self.trail.append(Step(f"{refusal}: some addresses only may come in", refusal.source))
-        for guard in guards:
+        for guard in ([refusal] if refusal and some else []) + guards:
+            self.guarded = True
             self.trail.append(Step(f"{guard}: not everybody may come in", guard.source))
 
     def _try_files(self, directive: Directive) -> Ends:
