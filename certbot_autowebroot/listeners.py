@@ -10,6 +10,7 @@ from typing import Set
 
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
+from certbot_autowebroot.namespaces import Namespace
 from certbot_autowebroot.route import Endpoint
 
 #: Names of executables (the first 15 characters, proc(5) "comm") whose descriptors are looked at first: scanning
@@ -37,7 +38,16 @@ def listeners() -> List[Listener]:
     :raises OSError: this system does not tell (another Unix than Linux).
     """
     tcp = [Listener(Endpoint(s.address, s.port), s.v6only, s.inode) for s in netlink.listening_sockets()]
-    return tcp + _unix_listeners()
+    return tcp + unix_listeners("self")
+
+
+def listeners_beside(namespace: Namespace) -> List[Listener]:
+    """The same in another network namespace.
+
+    :raises OSError: its last process has ended.
+    """
+    tcp = [Listener(Endpoint(c.address, c.port), False, c.inode) for c in namespace.connections()]
+    return tcp + unix_listeners(str(namespace.pid))
 
 
 def accepting(endpoint: Endpoint, among: Iterable[Listener]) -> List[Listener]:
@@ -48,7 +58,7 @@ def accepting(endpoint: Endpoint, among: Iterable[Listener]) -> List[Listener]:
     (``SO_REUSEPORT``).
     """
     if endpoint.is_unix:
-        return [listener for listener in among if listener.endpoint == endpoint]
+        return [listener for listener in among if listener.endpoint.host == endpoint.host]
     here = [listener for listener in among if listener.endpoint.port == endpoint.port and not listener.endpoint.is_unix]
     hosts = [endpoint.host, "::"]
     if ipaddress.ip_address(endpoint.host).version == 4:
@@ -108,9 +118,13 @@ def _same_host(one: str, other: str) -> bool:
     return ipaddress.ip_address(one) == ipaddress.ip_address(other)
 
 
-def _unix_listeners() -> List[Listener]:
+def unix_listeners(pid: str) -> List[Listener]:
+    """The unix sockets that listen in the network namespace of a process.
+
+    :raises OSError: the process has ended.
+    """
     found = []
-    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="surrogateescape") as file:
         next(file)
         for line in file:
             # Num RefCount Protocol Flags Type St Inode Path; __SO_ACCEPTCON is 1 << 16

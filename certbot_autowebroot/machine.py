@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -16,6 +17,7 @@ from typing import Optional
 from typing import Sequence
 
 from certbot_autowebroot import listeners
+from certbot_autowebroot import namespaces
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
@@ -24,7 +26,9 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Holder
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import WebServers
 from certbot_autowebroot.views import View
 
@@ -37,7 +41,7 @@ class ThisMachine:
     """What the kernel, the resolver and the web servers' configurations say now."""
 
     def __init__(self) -> None:
-        self._listeners: Optional[List[listeners.Listener]] = None
+        self._listeners: Dict[int, List[listeners.Listener]] = {}
         self._local: Optional[List[str]] = None
         self._names: Dict[str, List[str]] = {}
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
@@ -65,6 +69,31 @@ class ThisMachine:
         """Whether this machine has the address."""
         return ipaddress.ip_address(address).is_loopback or address in self.local_addresses()
 
+    def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
+        """The endpoints of this machine that a program at ``origin`` reaches by a member's host."""
+        if member.namespace:  # a forward into a container: already looked up
+            return [member]
+        if member.is_unix:
+            return [replace(member, namespace=origin.namespace)]
+        found = []
+        for address in self.addresses(member.host):
+            namespace = self._namespace_of(address, origin.namespace)
+            if namespace is not None:
+                found.append(Endpoint(address, member.port, namespace))
+        return found
+
+    def _namespace_of(self, address: str, origin: int) -> Optional[int]:
+        """The network namespace whose address this is, seen from one of them: its own first, then ours."""
+        if ipaddress.ip_address(address).is_loopback or (origin and address in self._namespaces[origin].addresses):
+            return origin
+        if self.is_here(address):
+            return 0
+        return next((number for number, other in self._namespaces.items() if address in other.addresses), None)
+
+    @functools.cached_property
+    def _namespaces(self) -> Dict[int, namespaces.Namespace]:
+        return namespaces.others()
+
     def local_addresses(self) -> List[str]:
         """All addresses of this machine."""
         if self._local is None:
@@ -83,14 +112,12 @@ class ThisMachine:
 
     def _find_holders(self, endpoint: Endpoint) -> Sequence[Holder]:
         try:
-            if self._listeners is None:
-                self._listeners = listeners.listeners()
+            accepting = listeners.accepting(endpoint, self._listeners_in(endpoint.namespace))
         except OSError as error:
             logger.debug("this system does not tell who listens: %s", error)
             return [] if _can_bind(endpoint) else [_Stranger(endpoint)]
-        accepting = listeners.accepting(endpoint, self._listeners)
         if not accepting:
-            return []
+            return self._behind_a_forward(endpoint)
         owners = listeners.owners({listener.inode for listener in accepting})
         pids = {pid for inode_owners in owners.values() for pid in inode_owners}
         held = [process for process in map(processes.process, sorted(pids)) if process]
@@ -99,6 +126,37 @@ class ThisMachine:
         leaders = _leaders(held)
         self._processes.update({leader.pid: leader for leader in leaders})
         return [_Known(leader, self._web_servers) for leader in leaders] or [_Stranger(endpoint)]
+
+
+    def _listeners_in(self, namespace: int) -> List[listeners.Listener]:
+        if namespace not in self._listeners:
+            self._listeners[namespace] = (listeners.listeners_beside(self._namespaces[namespace]) if namespace
+                                          else listeners.listeners())
+        return self._listeners[namespace]
+
+    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[Holder]:
+        """Nobody listens, and yet somebody may accept: the kernel forwards the port (nft, iptables)."""
+        if endpoint.namespace or endpoint.is_unix:
+            return []
+        accepting = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
+        if accepting is None:
+            return []
+        return [_Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """The kernel, that sends connections on to another address or port."""
+
+    target: Endpoint
+
+    @property
+    def program(self) -> Program:
+        return Program("a port forward of the kernel (nft, iptables)")
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        step = Step(f"forwarded to {self.target}" + (" in a container" if self.target.namespace else ""))
+        return [Upstream((self.target,), request.host, request.path, request.scheme, trail=(step,))]
 
 
 @dataclass(frozen=True)

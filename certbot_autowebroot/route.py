@@ -64,10 +64,13 @@ class Endpoint:
     """What a connection is made to: a host (an address or, in an upstream, a name) and a port.
 
     A unix socket is ``Endpoint("unix:/run/app.sock", 0)``.
+
+    :ivar namespace: the network namespace (a container's) that the host is an address in; 0 is our own.
     """
 
     host: str
     port: int
+    namespace: int = 0
 
     def __str__(self) -> str:
         if self.is_unix:
@@ -268,7 +271,13 @@ class Machine(Protocol):
         """The addresses of a name (or the address itself). Empty where it does not resolve."""
 
     def is_here(self, address: str) -> bool:
-        """Whether this machine has the address."""
+        """Whether this machine has the address, for all to come to."""
+
+    def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
+        """The endpoints of this machine that a program at ``origin`` reaches by a member's host.
+
+        A name such as localhost has several addresses. Empty: another machine.
+        """
 
 
 def follow(request: Request, machine: Machine) -> List[Route]:
@@ -290,7 +299,10 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
         yield Route(hops, DeadEnd(f"the request is passed on more than {MAX_HOPS} times"), branch)
         return
     holders = machine.holders(request.endpoint)
-    if not holders and request.scheme == "https":
+    if not holders and request.endpoint.namespace:
+        yield Route(hops, DeadEnd(f"nobody listens on {request.endpoint} in the container's own network, where we "
+                                  "cannot listen either"), branch)
+    elif not holders and request.scheme == "https":
         yield Route(hops, DeadEnd(f"the request is sent on to {request.url}, and nobody listens on "
                                   f"{request.endpoint}"), branch)
     elif not holders:
@@ -353,16 +365,11 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
                branch: Tuple[int, ...]) -> Iterator[Route]:
     for number, member in enumerate(upstream.members):
         here = (*branch, number) if len(upstream.members) > 1 else branch
-        if member.is_unix:
-            addresses: Sequence[str] = [member.host]
-        else:
-            addresses = machine.addresses(member.host)
-            local = [a for a in addresses if machine.is_here(a)]
-            if not local:
-                yield Route(hops, Elsewhere(str(member), upstream.trail), here)
-                continue
-            # A name such as localhost has several addresses; a server takes the first that answers.
-            addresses = [a for a in local if machine.holders(Endpoint(a, member.port))] or local[:1]
-        target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme,
-                         endpoint=Endpoint(addresses[0], member.port))
+        reached = machine.reach(member, request.endpoint)
+        if not reached:
+            yield Route(hops, Elsewhere(str(member), upstream.trail), here)
+            continue
+        # A server takes the first address that answers.
+        endpoint = next((e for e in reached if machine.holders(e)), reached[0])
+        target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
         yield from _follow(target, machine, hops, here, upstream.proxy_protocol)

@@ -1,8 +1,11 @@
 """The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
+import contextlib
 import logging
+import os
 from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import Any
 from typing import Dict
 from typing import List
@@ -10,6 +13,7 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot import evidence
+from certbot_autowebroot import mounts
 from certbot_autowebroot import proof
 from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.journal import Journal
@@ -28,6 +32,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import follow
+from certbot_autowebroot.views import View
 
 logger = logging.getLogger(__name__)
 
@@ -234,10 +239,28 @@ class Solver:
                 view = self._machine.view_of(place.program)
             except OSError as error:
                 raise PublishError(f"{place.program} has ended or cannot be looked at: {error}") from error
-            return WebrootResponder(view, place.end, self._journal)
+            return WebrootResponder(*_where_it_takes_writes(view, place), self._journal)
         endpoint = place.end.endpoint
         if endpoint.port == self._settings.port and not endpoint.is_loopback:
             self._listeners.listen_at_front([endpoint], self._settings.address)
         else:
             self._listeners.listen_at(endpoint)
         return StandaloneResponder(self._listeners, place.end.path)
+
+
+def _where_it_takes_writes(view: View, place: Place) -> Tuple[View, Directory]:
+    """A volume that is read-only in a container is often writable on the host: the same directory by another path."""
+    directory = place.end
+    assert isinstance(directory, Directory)  # noqa: S101 - for the type checker
+    if view.is_host or place.program is None:
+        return view, directory
+    try:
+        fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # the responder finds out, and says it
+        return view, directory
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, fd)
+        found = mounts.host_path(place.program.pid, directory.root) if mounts.is_read_only(fd) else None
+        if found and os.path.samestat(os.fstat(fd), os.stat(found)):
+            return View.of_host(), replace(directory, root=PathInView(found))
+    return view, directory

@@ -49,5 +49,9 @@ class TableMachine:
     def is_here(self, address: str) -> bool:
         return address in self.local
 
+    def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
+        return [member] if member.is_unix else [Endpoint(a, member.port) for a in self.addresses(member.host)
+                                                if self.is_here(a)]
+
     def local_addresses(self) -> List[str]:
         return self.local

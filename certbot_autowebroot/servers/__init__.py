@@ -20,6 +20,7 @@ BUILT_IN = (
     "caddy:CaddyServer",
     "haproxy:HaproxyServer",
     "varnish:VarnishServer",
+    "forwarder:Forwarder",
     "static:StaticServer",
     "guess:AnyProgram",
 )

@@ -1,0 +1,60 @@
+"""Programs that accept a connection and pass it on as it is: Docker's userland proxy, socat."""
+import re
+from typing import List
+from typing import Optional
+from typing import Sequence
+
+from zope.interface import implementer
+
+from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
+
+#: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
+_SOCAT_TCP = re.compile(r"tcp[46]?(?:-connect)?:(?:\[([^\]]+)\]|([^:,]+)):(\d+)(?:,|$)", re.IGNORECASE)
+_SOCAT_UNIX = re.compile(r"unix(?:-connect)?:([^,]+)", re.IGNORECASE)
+
+
+@implementer(IWebServer)
+class Forwarder:
+    """Where the connection goes stands in the arguments."""
+
+    name = "port forwarder"
+
+    def recognises(self, process: Process) -> bool:
+        """Whether it is one of them."""
+        return process.name in ("docker-proxy", "socat", "socat1")
+
+    def ask(self, process: Process, request: Request) -> Sequence[Destination]:
+        """The other end."""
+        arguments = list(process.argv[1:])
+        target = _docker_target(arguments) if process.name == "docker-proxy" else _socat_target(arguments)
+        if target is None:
+            return [Unknown(f"the arguments of {process.program} do not say where it forwards to")]
+        step = Step(f"{process.name} forwards to {target}")
+        return [Upstream((target,), request.host, request.path, request.scheme, trail=(step,))]
+
+
+def _docker_target(arguments: List[str]) -> Optional[Endpoint]:
+    """``docker-proxy -proto tcp -host-ip … -host-port … -container-ip A -container-port P``."""
+    options = dict(zip(arguments, arguments[1:]))
+    try:
+        return Endpoint(options["-container-ip"], int(options["-container-port"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _socat_target(arguments: List[str]) -> Optional[Endpoint]:
+    for argument in arguments:
+        tcp = _SOCAT_TCP.match(argument)
+        if tcp:
+            return Endpoint(tcp[1] or tcp[2], int(tcp[3]))
+        unix = _SOCAT_UNIX.match(argument)
+        if unix:
+            return Endpoint(f"unix:{unix[1]}", 0)
+    return None
