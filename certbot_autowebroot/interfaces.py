@@ -36,6 +36,21 @@ class IWebServer(Interface):
         """
 
 
+class ILogsMisses(IWebServer):
+    """A web server whose running process writes down where it looked for a file in vain.
+
+    That is right even where the configuration on disk is another than the one that runs: edited and not reloaded.
+    """
+
+    def missed(process, request):
+        """Where the process looked for the file of a request that has just failed.
+
+        :param certbot_autowebroot.processes.Process process: as for :meth:`IWebServer.ask`.
+        :param certbot_autowebroot.route.Request request: as it reached the program; its token is in the file's name.
+        :rtype: sequence of :class:`~certbot_autowebroot.route.Directory`
+        """
+
+
 class IResponder(Interface):
     """Answers challenges somewhere: in a directory, on a socket."""
 

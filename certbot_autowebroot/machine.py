@@ -20,10 +20,13 @@ from certbot_autowebroot import listeners
 from certbot_autowebroot import namespaces
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
+from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Holder
+from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
@@ -75,20 +78,20 @@ class ThisMachine:
             return [member]
         if member.is_unix:
             return [replace(member, namespace=origin.namespace)]
-        found = []
-        for address in self.addresses(member.host):
-            namespace = self._namespace_of(address, origin.namespace)
-            if namespace is not None:
-                found.append(Endpoint(address, member.port, namespace))
-        return found
+        return [Endpoint(address, member.port, namespace) for address in self.addresses(member.host)
+                for namespace in self._namespaces_of(address, member.port, origin.namespace)]
 
-    def _namespace_of(self, address: str, origin: int) -> Optional[int]:
+    def _namespaces_of(self, address: str, port: int, origin: int) -> List[int]:
         """The network namespace whose address this is, seen from one of them: its own first, then ours."""
         if ipaddress.ip_address(address).is_loopback or (origin and address in self._namespaces[origin].addresses):
-            return origin
+            return [origin]
         if self.is_here(address):
-            return 0
-        return next((number for number, other in self._namespaces.items() if address in other.addresses), None)
+            return [0]
+        having = {number: other for number, other in self._namespaces.items() if address in other.addresses}
+        if len(having) > 1:  # nested engines use the same private networks again: see which one is reached
+            accepting = namespaces.acceptor(address, port, having)
+            return [accepting.namespace] if accepting else []
+        return list(having)
 
     @functools.cached_property
     def _namespaces(self) -> Dict[int, namespaces.Namespace]:
@@ -109,6 +112,18 @@ class ThisMachine:
         if endpoint not in self._holders:
             self._holders[endpoint] = self._find_holders(endpoint)
         return self._holders[endpoint]
+
+    def missed(self, hop: Hop) -> Sequence[Directory]:
+        """Where the program at a hop looked for a file in vain, as far as it writes that down."""
+        process = self._processes.get(hop.program.pid)
+        if process is None:
+            return []
+        web_server = self._web_servers.for_process(process)
+        try:
+            return web_server.missed(process, hop.request) if ILogsMisses.providedBy(web_server) else []
+        except OSError as error:
+            logger.debug("the log of %s cannot be read: %s", hop.program, error)
+            return []
 
     def _find_holders(self, endpoint: Endpoint) -> Sequence[Holder]:
         try:

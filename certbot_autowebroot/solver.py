@@ -159,6 +159,25 @@ class Solver:
             self.inquiries[name] = self._inquiry(name)
             self._follow(self.inquiries[name])
         proof.prove([self.inquiries[name] for name in unknown], self._machine, self._responder)
+        told = [name for name in unknown if self._is_told_by_a_log(name)]
+        proof.prove([self.inquiries[name] for name in told], self._machine, self._responder)
+
+    def _is_told_by_a_log(self, name: str) -> bool:
+        """Whether a server wrote down that it looked for the test file in a place that we did not think of.
+
+        It does where the configuration was edited and not reloaded. The next test file has a name of its own: caches
+        remember the miss.
+        """
+        failed = self.inquiries[name]
+        if failed.verdict is not Verdict.DEAD_END:
+            return False
+        last_hops = {route.hops[-1] for routes in failed.routes.values() for route in routes if route.hops}
+        found = [Place(directory, hop.program) for hop in last_hops for directory in self._machine.missed(hop)]
+        places = [place for place in found if place.key not in {known.key for known in failed.places}]
+        if places:
+            self.inquiries[name] = inquiry = Inquiry(name, failed.doors, routes=failed.routes)
+            inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
+        return bool(places)
 
     def _inquiry(self, name: str) -> Inquiry:
         inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))

@@ -99,7 +99,7 @@ def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
             "def pump(a, b):\n    while (d := a.recv(65536)): b.sendall(d)\n    b.shutdown(1)\n"
             "s = socket.create_server(('0.0.0.0', 80))\n"
             "while 1:\n    c = s.accept()[0]\n    o = socket.create_connection((sys.argv[-3], int(sys.argv[-1])))\n"
-            "    threading.Thread(target=pump, args=(c, o)).start(); threading.Thread(target=pump, args=(o, c)).start()")
+            "    for pair in ((c, o), (o, c)):\n        threading.Thread(target=pump, args=pair).start()")
     (place / "proxy.py").write_text(code)
     with Container(place / "box", NGINX, files()):
         ready()
@@ -144,7 +144,8 @@ def test_a_volume_that_is_read_only_in_the_container_is_written_on_the_host(plac
 
 def test_an_absolute_link_in_a_container_stays_in_it(place: Path, forwarded: None) -> None:
     """/proc/PID/root/srv/current with current -> /srv/inside leads into the host's /srv, unless one takes care."""
-    with Container(place / "box", f"sh -c 'ln -s /srv/inside /srv/current; exec {NGINX}'", files("/srv/current")) as box:
+    command = f"sh -c 'ln -s /srv/inside /srv/current; exec {NGINX}'"
+    with Container(place / "box", command, files("/srv/current")) as box:
         ready()
         with solved(place) as solver:
             assert solver.inquiries[NAME].verdict is Verdict.PROVEN, explain.failure(solver.inquiries[NAME])

@@ -1,5 +1,6 @@
 """The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -317,6 +318,35 @@ def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
     with nginx, solved(place) as solver:
         assert solver.unanswered == []
         assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
+def test_a_configuration_that_was_edited_and_not_reloaded(place: Path, edited: str) -> None:
+    """Another root, a refusal, broken on disk: the running server's answer wins, which its error log tells."""
+    make(place, "old", "new")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/old; }}") as nginx:
+        nginx.configure("server { listen 80; " + edited.replace("{place}", str(place)) + " }")
+        with solved(place) as solver:
+            assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+            assert solver.proven_directories() == {NAME: [(f"{place}/old", ".well-known/acme-challenge")]}
+
+
+def test_a_binary_that_an_upgrade_has_deleted_still_runs(place: Path) -> None:
+    """Its configuration is found all the same."""
+    make(place, "root")
+    binary = place / "nginx-copy" / "nginx"
+    binary.parent.mkdir()
+    binary.write_bytes(Path(shutil.which("nginx") or "").read_bytes())
+    binary.chmod(0o755)
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    nginx.start([str(binary), "-p", str(nginx.directory), "-c", str(nginx.conf)])
+    try:
+        binary.unlink()
+        with solved(place):
+            assert ask() == CONTENT
+    finally:
+        nginx.stop()
 
 
 @pytest.mark.parametrize("root", ["/", "/etc", "{place}/gone", "{place}/file"])

@@ -70,7 +70,7 @@ class Container:
                 prepare.append(f"mount -o remount,bind,ro .{path}")
         self._script = _SCRIPT.format(root=self._root, prepare="\n".join(prepare), address=ADDRESS, gateway=GATEWAY,
                                       command=command)
-        self._process: "Optional[subprocess.Popen[bytes]]" = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> "Container":
         self._process = subprocess.Popen(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c",

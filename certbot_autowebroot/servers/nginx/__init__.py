@@ -16,11 +16,13 @@ from typing import Tuple
 from zope.interface import implementer
 
 from certbot_autowebroot import processes
-from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.views import View
@@ -44,7 +46,7 @@ class Built(NamedTuple):
     prefix: str
 
 
-@implementer(IWebServer)
+@implementer(ILogsMisses)
 class NginxServer:
     """Answers from the configuration files of a running nginx, read once per process."""
 
@@ -67,6 +69,10 @@ class NginxServer:
         except OSError as error:
             return [Unknown(f"the files of nginx (pid {master.pid}) cannot be seen: {error}")]
         return self._evaluators[key].destinations(request)
+
+    def missed(self, process: Process, request: Request) -> Sequence[Directory]:
+        """Where it looked for the file, out of its error log."""
+        return log.missed(_master(process), request)
 
 
 def _master(process: Process) -> Process:

@@ -171,15 +171,17 @@ class Listeners:
         address = ipaddress.ip_address(endpoint.host.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
-        family, port = str(address.version), endpoint.port
-        hosts = [(family, str(address)), (family, "")]
+
+        def group(family: str, host: str) -> Optional[Group]:
+            return self._groups.get(_Address(family, host, endpoint.port))
+
+        family = str(address.version)
+        groups = [group(family, str(address)), group(family, "")]
         if family == "4":
-            hosts += [("6", str(ipaddress.IPv6Address(f"::ffff:{address}"))), ("6", "")]
-        for family, host in (*hosts, ("name", "")):
-            group = self._groups.get(_Address(family, host, port))
-            if group and (group.dual_stack or (family, host) != hosts[-1] or len(hosts) == 2):
-                return group
-        return None
+            both = group("6", "")
+            groups += [group("6", str(ipaddress.IPv6Address(f"::ffff:{address}"))),
+                       both if both and both.dual_stack else None]
+        return next(filter(None, groups), group("name", ""))
 
 
 def _addresses(text: str) -> List[_Address]:

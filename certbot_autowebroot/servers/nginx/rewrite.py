@@ -16,7 +16,8 @@ from certbot_autowebroot.servers.nginx.state import Answer
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
 
-_REDIRECTS = (301, 302, 303, 307, 308)
+#: The codes of a redirect.
+REDIRECTS = (301, 302, 303, 307, 308)
 _ABSOLUTE = ("http://", "https://", "$scheme")
 
 
@@ -67,7 +68,7 @@ def _return(state: State, directive: Directive) -> None:
     if not first.isdecimal():
         raise state.redirect(state.value(first), 302, step)
     status = int(first)
-    if status in _REDIRECTS and rest:
+    if status in REDIRECTS and rest:
         raise state.redirect(state.value(rest[0]), status, step)
     if status < 400 or status == 444 or rest:
         raise Answer(DeadEnd(f"{directive} answers", (*state.trail, step)))

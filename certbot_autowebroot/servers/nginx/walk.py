@@ -38,9 +38,6 @@ _DECORATION = frozenset({"echo_before_body", "echo_after_body", "echo_status"})
 _GUARDS = ("rewrite_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "access_by_lua", "access_by_lua_block",
            "access_by_lua_file", "auth_request", "auth_jwt")
 
-#: The codes that a redirect may have.
-REDIRECTS = ("301", "302", "303", "307", "308")
-
 Ends = List[Destination]
 
 
@@ -155,7 +152,7 @@ class Walk(State):
             if self.level.setting("recursive_error_pages") != "on":
                 self._in_error_page = True
             if not target.startswith(("/", "@")):
-                code = int(response[1:]) if response and response[1:] in REDIRECTS else 302
+                code = next((code for code in rewrite.REDIRECTS if response == f"={code}"), 302)
                 return self._ends_of(functools.partial(self._away, target, code, directive))
             if response not in ("=", "=200"):
                 return dead
