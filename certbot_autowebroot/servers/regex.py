@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from types import FrameType
+from typing import Callable
 from typing import Match
 from typing import NoReturn
 from typing import Optional
@@ -16,6 +17,9 @@ from typing import Pattern
 
 #: Seconds for one match; a pattern that means no harm takes microseconds.
 TIME_LIMIT = 0.2
+
+#: Characters that a URL or a host may grow to.
+MAX_TEXT = 64 * 1024
 
 #: Characters; nothing that a person writes is longer.
 _MAX_PATTERN = 64 * 1024
@@ -76,6 +80,46 @@ def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Matc
         signal.signal(signal.SIGALRM, handler)
         if others[0]:
             signal.setitimer(signal.ITIMER_REAL, max(others[0] - (time.monotonic() - started), 0.001), others[1])
+
+
+def substitute(pattern: str, expand: Callable[["Match[str]"], str], text: str, every: bool = True,
+               ignore_case: bool = False) -> str:
+    """Replace what matches, once or everywhere.
+
+    :param expand: what takes the place of a match.
+    :raises RegexError: as :func:`search`, and for a result of more than :data:`MAX_TEXT` characters.
+    """
+    done = ""
+    while True:
+        match = search(pattern, text, ignore_case)
+        if match is None:
+            return bounded(done + text)
+        done = bounded(done + text[:match.start()] + expand(match))
+        text = text[match.end():]
+        if not every or match.end() == match.start():
+            return bounded(done + text)
+
+
+def groups_in(template: str, marker: str, match: "Match[str]") -> str:
+    """A template with the groups of a match.
+
+    :param marker: a regular expression that finds the number of a group in the template, as its own first group.
+    """
+    groups = [match[0], *match.groups("")]
+
+    def value(found: "Match[str]") -> str:
+        return groups[int(found[1])] if int(found[1]) < len(groups) else ""
+    return re.sub(marker, value, template)
+
+
+def bounded(text: str) -> str:
+    """The text itself: doubling one forty times fills any memory.
+
+    :raises RegexError: it is longer than :data:`MAX_TEXT`.
+    """
+    if len(text) > MAX_TEXT:
+        raise RegexError(f"a text that begins with {text[:40]} has no end")
+    return text
 
 
 def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:

@@ -433,6 +433,8 @@ def test_more_handlers(handlers, expected):
     ([{"handler": "reverse_proxy", "upstreams": [{"dial": "{http.request.header.x}:80"}]}], "http.request.header.x"),
     ([{"handler": "reverse_proxy"}], "upstream"),
     ([{"handler": "rewrite", "path_regexp": [{"find": "(a+)+$", "replace": ""}]}], "takes too long"),
+    ([{"handler": "rewrite", "uri": "{http.request.uri}{http.request.uri}"}] * 60, "has no end"),
+    ([{"handler": "rewrite", "uri_substring": [{"find": "a", "replace": "aa" * 9000}]}], "has no end"),
 ])
 def test_what_cannot_be_known(handlers, reason):
     """It is unknown, with the reason."""

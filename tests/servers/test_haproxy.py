@@ -347,6 +347,7 @@ def test_the_environment_of_haproxy():
     ("http-request deny if { path_reg (a+)+$ }", "takes too long"),
     ("http-request deny if { path -f /gone }", "/gone cannot be read: No such file"),
     ("use_backend %[src,map_ip(/gone)]", "src"),
+    ("\n".join([" http-request set-path %[path]%[path]"] * 60), "has no end"),
     ("http-request deny if undefined", "there is no acl undefined"),
     ("http-request deny if", None), ("http-request", None), ("redirect", "nowhere"), ("use_backend", None),
     ("http-request set-path", None), ("acl", None), ("acl x", None), ("http-request deny if {", "empty"),

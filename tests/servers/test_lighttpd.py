@@ -307,7 +307,7 @@ def test_what_cannot_be_known(text, reason):
 @pytest.mark.parametrize("text", [
     "\x00\xff", "server.document-root", 'server.document-root = ', 'x = "unterminated', "}", "{", "else { }", "x = )",
     'x = ("a" => )', 'x = ("a"', '$HTTP["host"', '$HTTP["host"] == "a"', '$HTTP["host"] == "a" {', "x = var.none",
-    "= 1",
+    "= 1", 'x = "a"' + "\nx += x" * 60, 'x = ("a")' + "\nx = x + x" * 60,
     'x = "a" + ("b")', "(" * 100_000, "x = " + "(" * 100_000, '$HTTP["a"] == "b" {' * 50_000, "include 5", "x ^ 5",
     '$HTTP["host"] ? "a" { }', "else", "global", "x += ", 'include "lighttpd.conf"',
 ], ids=lambda text: repr(text[:20]))
@@ -344,6 +344,19 @@ def test_ten_thousand_sites_are_read_in_seconds():
     site = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
     found = said("".join(site.format(n) for n in range(10_000)), "h9999")
     assert found[0].root == "/srv/9999"
+
+
+def test_ten_thousand_branches_are_evaluated_in_seconds():
+    """A long chain of else is as quick as as many conditions alone."""
+    branch = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
+    assert said("else ".join(branch.format(n) for n in range(10_000)), "h9999")[0].root == "/srv/9999"
+
+
+def test_modules_that_are_none():
+    """A name in server.modules is looked up among ours only."""
+    nested = 'x = ("a")' + "\nx = (x, x)" * 60
+    assert said(nested + '\nserver.modules = (x) server.document-root = "/a"')[0].root == "/a"
+    assert said('server.modules = ("_class__", "mod_", "x") server.document-root = "/a"')[0].root == "/a"
 
 
 def test_it_is_a_web_server():

@@ -186,8 +186,9 @@ def test_the_trail_names_the_lines():
     ("sub vcl_recv { set req.url = req.http.Via + req.url; }", "req.http.Via"),
     ("sub vcl_recv { return (vcl(other)); }", "the VCL other"),
     ('sub vcl_recv { if (req.url ~ "(a+)+$") { } }', "takes too long"),
+    ("sub vcl_recv {" + "set req.url = req.url + req.url;" * 60 + "}", "has no end"),
     ("sub a { call a; } sub vcl_recv { call a; }", "calls itself"),
-])
+], ids=["unknown director", "unknown header", "another VCL", "a regex", "doubling", "recursive"])
 def test_what_cannot_be_known(text, reason):
     """It is unknown, with the reason."""
     [found] = said(ONE + text, "x/" + "a" * 40 + "!")
@@ -199,7 +200,9 @@ def test_what_cannot_be_known(text, reason):
     "\x00", "sub", "sub x", "sub x {", "sub x { if", "sub x { if (", "sub x { if (a) b; }", "backend", "backend x {",
     "backend x { host }", 'include "gone.vcl";', "include", 'x = "unterminated', "vcl 4.1", "sub x { set a",
     "sub x { if (a) { } else", "{" * 50_000, "sub x {" + "if (a) {" * 50_000, 'include "/etc/varnish/default.vcl";',
-    "/* no end", "sub x " + "{" * 50_000,
+    "/* no end", '{"' * 300_000, "/*" * 300_000, '"""',
+    "sub x { if (" + "(" * 50_000 + "a" + ")" * 50_000 + ") { } }", "sub x { set a =" + " 1" * 50_000,
+    "sub x " + "{" * 50_000,
 ], ids=lambda text: repr(text[:20]))
 def test_a_vcl_that_varnish_would_not_compile(text):
     """It is refused with the file's name."""

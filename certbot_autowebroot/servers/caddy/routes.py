@@ -4,6 +4,7 @@ The configuration comes from outside: every part of it is looked at with :func:`
 number where an object belongs is an empty object.
 """
 import fnmatch
+import functools
 import ipaddress
 import json
 import posixpath
@@ -180,10 +181,13 @@ class _Run:
         for change in map(_map, _list(handler.get("uri_substring"))):
             limit = change.get("limit")
             count = limit if isinstance(limit, int) and limit > 0 else -1
-            if change.get("find"):
-                self.path = self.path.replace(str(change["find"]), self.expanded(str(change.get("replace", ""))), count)
+            find, new = str(change.get("find", "")), self.expanded(str(change.get("replace", "")))
+            if find:
+                self.path = regex.bounded(regex.bounded(new).join(self.path.split(find, count)))
         for change in map(_map, _list(handler.get("path_regexp"))):
-            self.path = _substituted(str(change.get("find", "")), str(change.get("replace", "")), self.path)
+            new = str(change.get("replace", ""))
+            self.path = regex.substitute(str(change.get("find", "")), functools.partial(
+                regex.groups_in, new, r"\$\{?([0-9])\}?"), self.path)
 
     def _handle_reverse_proxy(self, handler: Dict[str, Any]) -> Optional[Destination]:
         transport = _map(handler.get("transport"))
@@ -280,7 +284,11 @@ class _Run:
         return False
 
     def expanded(self, text: str) -> str:
-        return _PLACEHOLDER.sub(lambda match: self.placeholder(match[1]), text)
+        done, position = "", 0
+        for match in _PLACEHOLDER.finditer(text):
+            done = regex.bounded(done + text[position:match.start()] + self.placeholder(match[1]))
+            position = match.end()
+        return regex.bounded(done + text[position:])
 
     def placeholder(self, name: str) -> str:
         """Caddy documentation, "Placeholders", of apps/http and of Caddy itself."""
@@ -345,18 +353,6 @@ def _hides(pattern: str, path: str, cwd: str) -> bool:
         return any(fnmatch.fnmatchcase(part, pattern) for part in path.split("/"))
     pattern = posixpath.normpath(posixpath.join(cwd, pattern))
     return path == pattern or path.startswith(pattern.rstrip("/") + "/") or fnmatch.fnmatchcase(path, pattern)
-
-
-def _substituted(pattern: str, replacement: str, text: str) -> str:
-    done = ""
-    while True:
-        match = regex.search(pattern, text)
-        if match is None or match.end() == match.start():
-            return done + text
-        groups = [match[0], *match.groups("")]
-        done += text[:match.start()] + re.sub(
-            r"\$\{?([0-9])\}?", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
-        text = text[match.end():]
 
 
 def _endpoint(dial: str) -> Optional[Endpoint]:

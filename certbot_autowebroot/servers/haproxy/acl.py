@@ -145,31 +145,23 @@ class State:
 
     def substituted(self, pattern: str, replacement: str, text: str, flags: str = "") -> str:
         """Replace the first match, or all with the flag ``g``; a backslash and a digit is a group."""
-        done, rest = "", text
-        while True:
-            match = regex.search(pattern, rest, "i" in flags)
-            if match is None:
-                return done + rest
-            groups = [match[0], *(group or "" for group in match.groups())]
-            done += rest[:match.start()] + re.sub(
-                r"\\([0-9])", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
-            rest = rest[match.end():]
-            if "g" not in flags or match.end() == match.start():
-                return done + rest
+        return regex.substitute(pattern, lambda match: regex.groups_in(replacement, r"\\([0-9])", match), text,
+                                "g" in flags, "i" in flags)
 
     def formatted(self, text: str) -> str:
         """A log-format string, chapter 8.2.6, as far as it is made of samples.
 
         :raises NotKnown: it needs what only the running server has.
         """
-        def value(match: "re.Match[str]") -> str:
-            if match[0] == "%%":
-                return "%"
+        done, position = "", 0
+        for match in _FORMAT.finditer(text):
             if match["alias"]:
                 raise NotKnown(match[0])
-            sample = self.sample(match["expression"])
-            return "" if sample is None else str(int(sample) if isinstance(sample, bool) else sample)
-        return _FORMAT.sub(value, text)
+            sample = "%" if match[0] == "%%" else self.sample(match["expression"])
+            value = "" if sample is None else str(int(sample) if isinstance(sample, bool) else sample)
+            done = regex.bounded(done + text[position:match.start()] + value)
+            position = match.end()
+        return regex.bounded(done + text[position:])
 
 
 class Conditions:

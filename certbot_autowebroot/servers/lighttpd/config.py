@@ -30,6 +30,8 @@ _TOKENS = re.compile(r"""
 
 _MAX_INCLUDES = 10_000
 _MAX_DEPTH = 16
+#: Characters and elements, over all sums.
+_MAX_COPIED = 20_000_000
 _MAX_SIZE = 16 * 1024 * 1024
 
 #: Debian's own scripts, which its default configuration runs, and what they print that matters here.
@@ -102,6 +104,7 @@ class _Reader:
         self.files = files
         self.directory = directory
         self.includes = 0
+        self.copied = 0
         self.size = 0
 
     def file(self, path: str, context: Context, depth: int) -> None:
@@ -209,7 +212,7 @@ class _Parser:
         if operator not in ("==", "!=", "=~", "!~", "=^", "=$"):
             raise ConfigError(f"unexpected {operator}", source)
         operand = self.expression(context)
-        return self.branch(Context(subject, operator, str(operand), source, context, previous))
+        return self.branch(Context(subject, operator, text_of(operand), source, context, previous))
 
     def otherwise(self, context: Context, previous: Context, source: Source) -> Context:
         if self.peek() == "if":
@@ -234,7 +237,7 @@ class _Parser:
         value = self.expression(context)
         if operator == "+=":
             old = _lookup(key, context)
-            value = value if old is None else _sum(old, value, source)
+            value = value if old is None else self.sum(old, value, source)
         elif operator not in ("=", ":="):
             raise ConfigError(f"unexpected {operator}", source)
         context.settings[key] = value, source
@@ -244,8 +247,23 @@ class _Parser:
         while self.peek() == "+":
             source = self.source
             self.next()
-            value = _sum(value, self.value(context), source)
+            value = self.sum(value, self.value(context), source)
         return value
+
+    def sum(self, left: Value, right: Value, source: Source) -> Value:
+        if isinstance(left, int) and isinstance(right, int):
+            return left + right
+        if isinstance(left, tuple) != isinstance(right, tuple):
+            raise ConfigError("an array and a string cannot be added", source)
+        # x = x + x, forty times, fills any memory.
+        self.reader.copied += len(left) + len(right) if isinstance(left, tuple) and isinstance(right, tuple) else len(
+            str(left) + str(right))
+        if self.reader.copied > _MAX_COPIED:
+            raise ConfigError("the sums have no end", source)
+        if not isinstance(left, tuple) or not isinstance(right, tuple):
+            return str(left) + str(right)
+        keys = {key for key, _ in right if key}
+        return tuple(pair for pair in left if pair[0] not in keys) + right
 
     def value(self, context: Context) -> Value:
         source = self.source
@@ -266,19 +284,23 @@ class _Parser:
         return found
 
     def array(self, context: Context) -> Value:
-        pairs: List[Tuple[str, Value]] = []
+        found: Dict[Union[str, int], Value] = {}
         while self.peek() != ")":
             value = self.expression(context)
-            key = ""
+            key: Union[str, int] = len(found)
             if self.peek() == "=>":
                 self.next()
-                key, value = str(value), self.expression(context)
-                pairs = [pair for pair in pairs if pair[0] != key]
-            pairs.append((key, value))
+                key, value = text_of(value), self.expression(context)
+            found[key] = value
             if self.peek() == ",":
                 self.next()
         self.next(")")
-        return tuple(pairs)
+        return tuple(("" if isinstance(key, int) else key, value) for key, value in found.items())
+
+
+def text_of(value: Value) -> str:
+    """A string or a number as text; nothing for an array."""
+    return "" if isinstance(value, tuple) else str(value)
 
 
 def _lookup(key: str, context: Optional[Context]) -> Optional[Value]:
@@ -287,17 +309,6 @@ def _lookup(key: str, context: Optional[Context]) -> Optional[Value]:
             return context.settings[key][0]
         context = context.parent
     return None
-
-
-def _sum(left: Value, right: Value, source: Source) -> Value:
-    if isinstance(left, tuple) or isinstance(right, tuple):
-        if not (isinstance(left, tuple) and isinstance(right, tuple)):
-            raise ConfigError("an array and a string cannot be added", source)
-        keys = {key for key, _ in right if key}
-        return tuple(pair for pair in left if pair[0] not in keys) + right
-    if isinstance(left, int) and isinstance(right, int):
-        return left + right
-    return str(left) + str(right)
 
 
 def _unquoted(text: str) -> str:

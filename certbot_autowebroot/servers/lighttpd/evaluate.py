@@ -3,17 +3,12 @@
 The order of events is lighttpd's: rewrite, then the modules that look at the URL in the order of server.modules, then
 the document root, then aliases.
 """
-import ipaddress
 import re
-from dataclasses import dataclass
 from dataclasses import replace
 from typing import Callable
-from typing import Dict
 from typing import List
 from typing import Match
 from typing import Optional
-from typing import Sequence
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
@@ -29,9 +24,15 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.assumptions import Assumptions
 from certbot_autowebroot.servers.assumptions import alternatives
+from certbot_autowebroot.servers.lighttpd.conditions import Conditions
+from certbot_autowebroot.servers.lighttpd.conditions import Pairs
+from certbot_autowebroot.servers.lighttpd.conditions import Setting
+from certbot_autowebroot.servers.lighttpd.conditions import port_of
+from certbot_autowebroot.servers.lighttpd.conditions import setting_in
 from certbot_autowebroot.servers.lighttpd.config import Config
 from certbot_autowebroot.servers.lighttpd.config import Context
 from certbot_autowebroot.servers.lighttpd.config import Value
+from certbot_autowebroot.servers.lighttpd.config import text_of
 from certbot_autowebroot.servers.paths import file_at
 
 #: "maximum number of url.rewrite-repeat", mod_rewrite.
@@ -40,7 +41,9 @@ _MAX_REWRITES = 100
 #: mod_rewrite's directives, and whether the URL is left alone from then on.
 _REWRITES = {"url.rewrite-once": True, "url.rewrite-final": True, "url.rewrite": True, "url.rewrite-repeat": False}
 
-_Pairs = Sequence[Tuple[str, Value]]
+
+class _Unknowable(Exception):
+    """The text says what we cannot know."""
 
 
 def destinations(config: Config, request: Request, is_dir: Callable[[str], bool]) -> List[Destination]:
@@ -52,103 +55,20 @@ def destinations(config: Config, request: Request, is_dir: Callable[[str], bool]
     return found + [Unknown(problem) for problem in config.problems]
 
 
-@dataclass
-class _Setting:
-    value: Value
-    step: Step
-    context: Context
-
-    @property
-    def pairs(self) -> _Pairs:
-        return self.value if isinstance(self.value, tuple) else ()
-
-    @property
-    def strings(self) -> List[str]:
-        return [str(value) for _, value in self.pairs]
-
-
-def _setting(key: str, context: Context) -> _Setting:
-    value, source = context.settings[key]
-    return _Setting(value, Step(f"{key} = {_shown(value)}", source), context)
-
-
-class _Unknowable(Exception):
-    """The text says what we cannot know."""
-
-
-class _Run:
+class _Run(Conditions):
     """One evaluation of one request under given assumptions."""
 
     def __init__(self, config: Config, request: Request, is_dir: Callable[[str], bool],
                  assumptions: Assumptions) -> None:
-        self.config = config
-        self.request = request
+        super().__init__(config, request, assumptions)
         self.is_dir = is_dir
-        self.assumptions = assumptions
-        self.target = request.path + (f"?{request.query}" if request.query else "")
-        self.holding: Dict[Context, bool] = {}
-        self.captures: Dict[Context, Match[str]] = {}
         self.steps: List[Step] = []
         self.once_done = False
-        self.socket = _socket(config, request.endpoint)
-        self.modules = self.setting("server.modules").strings
-
-    @property
-    def path(self) -> str:
-        return self.target.partition("?")[0]
-
-    def setting(self, key: str) -> _Setting:
-        """The last context that holds and sets the key decides."""
-        found = _Setting((), Step(key), self.config.contexts[0])
-        for context in self.config.contexts:
-            if key in context.settings and self.holds(context):
-                found = _setting(key, context)
-        return found
-
-    def holds(self, context: Context) -> bool:
-        if context not in self.holding:
-            self.holding[context] = (
-                (context.parent is None or self.holds(context.parent))
-                and not any(self.condition(before) for before in _before(context))
-                and self.condition(context))
-        return self.holding[context]
-
-    def condition(self, context: Context) -> bool:
-        if not context.subject:
-            return True
-        known = self.known_subject(context)
-        if known is None:
-            # Whoever asks is not the one that a condition singles out, and "!=" is the opposite of "==".
-            operator = context.operator.replace("!", "=")
-            matches = self.assumptions.holds(f'{context.subject} {operator} "{context.operand}"', usually=False)
-            return matches != context.operator.startswith("!")
-        return self.compare(context, known)
-
-    def known_subject(self, context: Context) -> Optional[str]:
-        request = self.request
-        subject = context.subject.upper()
-        if subject in ('$HTTP["HOST"]', '$REQUEST_HEADER["HOST"]'):
-            # "host:port" in a condition meets a request without a port, configfile-glue.c.
-            with_port = context.operator in ("==", "!=") and ":" in context.operand and ":" not in request.host
-            return f"{request.host}:{request.endpoint.port}" if with_port else request.host
-        return {'$HTTP["URL"]': self.path, '$SERVER["SOCKET"]': self.socket, '$HTTP["SCHEME"]': request.scheme,
-                '$HTTP["QUERYSTRING"]': self.target.partition("?")[2], '$HTTP["REQUEST-METHOD"]': "GET",
-                '$HTTP["REQUESTMETHOD"]': "GET"}.get(subject)
-
-    def compare(self, context: Context, text: str) -> bool:
-        operand = context.operand
-        if context.subject == '$SERVER["socket"]' and context.operator in ("==", "!="):
-            operand = _socket_name(operand, 80)
-        if context.operator in ("=~", "!~"):
-            match = regex.search(operand, text)
-            if match:
-                self.captures[context] = match
-            return (match is not None) == (context.operator == "=~")
-        return {"==": text == operand, "!=": text != operand, "=^": text.startswith(operand),
-                "=$": text.endswith(operand)}[context.operator]
+        self.modules: List[str] = []
 
     def destination(self) -> Destination:
         try:
+            self.modules = [name for name in self.setting("server.modules").strings if name.startswith("mod_")]
             for _ in range(_MAX_REWRITES):
                 if not self.rewritten():
                     break
@@ -160,12 +80,10 @@ class _Run:
                     return found
             file = self.file()
             return replace(file, depends_on_client=True) if isinstance(file, Directory) and self.password() else file
-        except regex.RegexError as error:
-            return Unknown(str(error), tuple(self.steps))
-        except _Unknowable as error:
+        except (regex.RegexError, _Unknowable) as error:
             return Unknown(str(error), tuple(self.steps))
 
-    def trail(self, setting: _Setting) -> Trail:
+    def trail(self, setting: Setting) -> Trail:
         contexts: List[Step] = []
         context: Optional[Context] = setting.context
         while context is not None and context.parent is not None:
@@ -185,25 +103,24 @@ class _Run:
             if new:
                 self.steps.extend(self.trail(setting)[len(self.steps):])
                 self.target = new
-                self.holding.clear()
             return bool(new)
         return False
 
-    def rewrite_rules(self) -> List[Tuple[_Setting, bool]]:
+    def rewrite_rules(self) -> List[Tuple[Setting, bool]]:
         """The rules of the last context that has any, whatever their kind; those that apply once come first."""
-        rules: List[Tuple[_Setting, bool]] = []
+        rules: List[Tuple[Setting, bool]] = []
         for context in self.config.contexts:
             here = [key for key in _REWRITES if key in context.settings]
             if here and self.holds(context):
-                rules = [(_setting(key, context), _REWRITES[key]) for key in here]
+                rules = [(setting_in(key, context), _REWRITES[key]) for key in here]
         return rules
 
-    def first_match(self, setting: _Setting) -> Optional[str]:
+    def first_match(self, setting: Setting) -> Optional[str]:
         """What the first rule that matches the whole URL makes of it; empty: the rule means "leave it alone"."""
         for pattern, replacement in setting.pairs:
             match = regex.search(pattern, self.target)
             if match:
-                return self.replaced(str(replacement), match, setting.context)
+                return self.replaced(text_of(replacement), match, setting.context)
         return None
 
     def replaced(self, text: str, match: "Match[str]", context: Optional[Context]) -> str:
@@ -251,9 +168,9 @@ class _Run:
         members = []
         for _, host in hosts:
             options = dict(host) if isinstance(host, tuple) else {}
-            name = str(options.get("host", options.get("socket", "")))
+            name = text_of(options.get("host", options.get("socket", "")))
             unix = name.startswith("/")
-            members.append(Endpoint(f"unix:{name}", 0) if unix else Endpoint(name, _port(options.get("port", 80))))
+            members.append(Endpoint(f"unix:{name}", 0) if unix else Endpoint(name, port_of(options.get("port", 80))))
         header = dict(self.setting("proxy.header").pairs)
         host = _mapped(header.get("map-host-request"), self.request.host, lambda old, key: key in ("-", old),
                        lambda old, key, new: self.request.host if new == "-" else new)
@@ -286,7 +203,7 @@ class _Run:
         setting = self.setting("vhostdb.backend")
         return Unknown("a database names the document root", self.trail(setting)) if setting.value else None
 
-    def backend(self, setting: _Setting) -> Optional[_Pairs]:
+    def backend(self, setting: Setting) -> Optional[Pairs]:
         """The hosts of the first key that the path begins (``/x``) or ends (``.x``) with; an empty key takes all."""
         for key, hosts in setting.pairs:
             if self.path.startswith(key) if key.startswith("/") else self.path.endswith(key):
@@ -300,7 +217,7 @@ class _Run:
 
     def file(self) -> Destination:
         setting = self.setting("server.document-root")
-        root = str(setting.value or "")
+        root = text_of(setting.value)
         for module in self.modules:
             found = {"mod_simple_vhost": self.simple_vhost, "mod_evhost": self.evhost}.get(module, _nothing)()
             if found is not None:
@@ -308,24 +225,24 @@ class _Run:
         aliases = self.setting("alias.url")
         for prefix, target in aliases.pairs if "mod_alias" in self.modules else ():
             if self.path.startswith(prefix):
-                return file_at(str(target), self.path[len(prefix):], self.request, self.trail(aliases))
+                return file_at(text_of(target), self.path[len(prefix):], self.request, self.trail(aliases))
         if not root.startswith("/"):
             return DeadEnd("the document root is not an absolute path: lighttpd answers 500", self.trail(setting))
         return file_at(root, "/" + self.path, self.request, self.trail(setting))
 
-    def simple_vhost(self) -> Optional[Tuple[str, _Setting]]:
+    def simple_vhost(self) -> Optional[Tuple[str, Setting]]:
         """mod_simple_vhost: server-root + host + document-root, else the default-host's, else nothing."""
         setting = self.setting("simple-vhost.server-root")
         if not setting.value:
             return None
-        below = str(self.setting("simple-vhost.document-root").value or "")
-        for host in (self.request.host, str(self.setting("simple-vhost.default-host").value or "")):
-            root = f"{str(setting.value).rstrip('/')}/{host}/{below.lstrip('/')}"
+        below = text_of(self.setting("simple-vhost.document-root").value)
+        for host in (self.request.host, text_of(self.setting("simple-vhost.default-host").value)):
+            root = f"{text_of(setting.value).rstrip('/')}/{host}/{below.lstrip('/')}"
             if host and self.is_dir(root):
                 return root, setting
         return None
 
-    def evhost(self) -> Optional[Tuple[str, _Setting]]:
+    def evhost(self) -> Optional[Tuple[str, Setting]]:
         """mod_evhost: %0 is domain and top level, %1 the top level, %2 the next, %_ all of it, %{2.1} a character."""
         setting = self.setting("evhost.path-pattern")
         if not setting.value:
@@ -341,7 +258,7 @@ class _Run:
             number = int(match["character"] or 0)
             return part[number - 1:number] if number else part
         root = re.sub(r"%(?:%|(?P<part>[_0-9])|\{(?P<part2>[0-9])(?:\.(?P<character>[0-9]{1,4}))?\})", value,
-                      str(setting.value))
+                      text_of(setting.value))
         return (root, setting) if self.is_dir(root) else None
 
 
@@ -352,15 +269,6 @@ def _nothing() -> None:
 def _turn(module: str) -> int:
     """Backends have their turn after all others, wherever server.modules names them, and programs last."""
     return 2 if module == "mod_cgi" else module in ("mod_proxy", "mod_fastcgi", "mod_scgi", "mod_ajp13")
-
-
-def _before(context: Context) -> List[Context]:
-    """The branches before an ``else``."""
-    before, previous = [], context.previous
-    while previous is not None:
-        before.append(previous)
-        previous = previous.previous
-    return before
 
 
 def _group(match: "Optional[Match[str]]", number: int) -> str:
@@ -374,48 +282,5 @@ def _mapped(table: Optional[Value], old: str, applies: Callable[[str, str], bool
     """proxy.header: the first key that applies is replaced."""
     for key, new in table if isinstance(table, tuple) else ():
         if applies(old, key):
-            return new_one(old, key, str(new))
+            return new_one(old, key, text_of(new))
     return old
-
-
-def _socket_name(text: str, default_port: int) -> str:
-    """``:80`` and ``*:80`` are 0.0.0.0:80; an address without a port gets the default one."""
-    if text.startswith("/"):
-        return text
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, str(default_port)
-    host = host.strip("[]")
-    host = "0.0.0.0" if host in ("", "*") else host  # noqa: S104
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _socket(config: Config, endpoint: Endpoint) -> str:
-    """The listening socket that a connection to the endpoint comes through: its own, or that of all addresses."""
-    if endpoint.is_unix:
-        return endpoint.host[len("unix:"):]
-    settings = config.contexts[0].settings
-    port = _port(settings.get("server.port", (80, None))[0])
-    bind = str(settings.get("server.bind", ("", None))[0])
-    use_ipv6 = settings.get("server.use-ipv6", ("", None))[0] == "enable"
-    names: Set[str] = {_socket_name(bind or ("[::]" if use_ipv6 else ""), port)}
-    names |= {_socket_name(context.operand, port) for context in config.contexts
-              if context.subject == '$SERVER["socket"]' and context.operator == "=="}
-    exact = _socket_name(str(endpoint), endpoint.port)
-    if exact in names:
-        return exact
-    address = ipaddress.ip_address(endpoint.host)
-    for every in (f"[::]:{endpoint.port}", f"0.0.0.0:{endpoint.port}")[address.version == 4:]:
-        if every in names:
-            return every
-    return f"[::]:{endpoint.port}"
-
-
-def _port(value: Value) -> int:
-    return int(str(value)) if re.fullmatch(r"[0-9]{1,5}", str(value)) else 0
-
-
-def _shown(value: Value) -> str:
-    if isinstance(value, tuple):
-        return "(…)"
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -2,8 +2,6 @@
 import re
 from typing import Dict
 from typing import List
-from typing import Match
-from typing import Optional
 from typing import Sequence
 from typing import Tuple
 from typing import Union
@@ -129,7 +127,7 @@ class _Run:
         try:
             value = self.value(words)
             if operator == "+=":
-                value = _text(self.values.get(name, "")) + _text(value)
+                value = regex.bounded(_text(self.values.get(name, "")) + _text(value))
             self.values[name] = value
         except NotKnown:
             if name in ("req.url", "req.http.host", "req.backend_hint", "resp.http.location"):
@@ -225,7 +223,10 @@ class _Run:
                 raise NotKnown(token.text)
         if len(values) == 1:
             return values[0]
-        return "".join(map(_text, values))
+        joined = ""
+        for value in values:
+            joined = regex.bounded(joined + _text(value))
+        return joined
 
     def named(self, name: str) -> Value:
         key = _name(name)
@@ -251,8 +252,9 @@ class _Run:
         if name == "std.port" and arguments and arguments[0] and arguments[0][0].text in ("server.ip", "local.ip"):
             return self.request.endpoint.port
         if name in ("regsub", "regsuball") and len(arguments) == 3 and arguments[1] and arguments[2]:
-            return _substituted(arguments[1][0].text, _text(self.value(arguments[2])),
-                                _text(self.value(arguments[0])), name == "regsuball")
+            replacement = _text(self.value(arguments[2]))
+            return regex.substitute(arguments[1][0].text, lambda m: regex.groups_in(replacement, r"\\([0-9])", m),
+                                    _text(self.value(arguments[0])), name == "regsuball")
         raise NotKnown(f"{name}()")
 
 
@@ -312,20 +314,6 @@ def _split(words: Tokens, separator: str) -> List[Tokens]:
                 continue
         parts[-1].append(token)
     return [tuple(part) for part in parts]
-
-
-def _substituted(pattern: str, replacement: str, text: str, every: bool) -> str:
-    done = ""
-    while True:
-        match: Optional[Match[str]] = regex.search(pattern, text)
-        if match is None:
-            return done + text
-        groups = [match[0], *match.groups("")]
-        done += text[:match.start()] + re.sub(
-            r"\\([0-9])", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", replacement)  # noqa: B023
-        text = text[match.end():]
-        if not every or match.end() == match.start():
-            return done + text
 
 
 def _endpoint(backend: Backend) -> Endpoint:

@@ -18,15 +18,21 @@ from typing import Tuple
 
 from certbot_autowebroot.route import Source
 
+#: What opens a comment or a long string is nothing else, for then the end would be sought again from each of them.
 _TOKENS = re.compile(r'''
     (?P<space> \s+ | \#[^\n]* | //[^\n]* | /\*.*?\*/ | C\{.*?\}C )
-  | (?P<string> """.*?""" | \{".*?"\} | "[^"\n]*" )
+  | (?P<string> """.*?""" | \{".*?"\} | "(?!"")[^"\n]*" | ""(?!") )
   | (?P<name> [A-Za-z_][A-Za-z0-9_.-]* )
   | (?P<number> [0-9]+ (?: \.[0-9]+ )? [A-Za-z]* )
-  | (?P<operator> == | != | !~ | <= | >= | && | \|\| | \+= | -= | \*= | /= | [-~<>!+*/%=(){};,.\[\]&:^] )
+  | (?P<brace> \{ (?!") )
+  | (?P<slash> / (?![/*]) )
+  | (?P<operator> == | != | !~ | <= | >= | && | \|\| | \+= | -= | \*= | /= | [-~<>!+*%=()};,.\[\]&:^] )
 ''', re.VERBOSE | re.DOTALL)
 
 _MAX_FILES = 500
+#: Of one expression: parentheses in parentheses, and tokens.
+_MAX_DEPTH = 100
+_MAX_WORDS = 10_000
 _MAX_SIZE = 16 * 1024 * 1024
 
 
@@ -172,7 +178,7 @@ def _tokenize(text: str, path: str) -> List[Token]:
         if kind == "string":
             word = re.sub(r'^(?:"""|\{"|")|(?:"""|"\}|")$', "", word)
         if kind != "space":
-            tokens.append(Token(kind, word, Source(path, line)))
+            tokens.append(Token("operator" if kind in ("brace", "slash") else kind, word, Source(path, line)))
         line += match[0].count("\n")
         offset = match.end()
     return [*tokens, Token("end", "", Source(path, line))]
@@ -255,6 +261,8 @@ class _Parser:
             if token.kind == "operator":
                 depth += {"(": 1, ")": -1}.get(token.text, 0)
             found.append(token)
+            if depth > _MAX_DEPTH or len(found) > _MAX_WORDS:
+                raise VclError(f"an expression has no end ({token.source})")
         self.next(end)
         return tuple(found)
 
