@@ -14,6 +14,7 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.nginx import state
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.servers.nginx.regexes import Regex
@@ -204,6 +205,17 @@ def test_a_regex_that_takes_for_ever_is_unknown(text: str) -> None:
     for _ in range(2):
         with pytest.raises(Unknowable, match="too long"):
             regex.search("a" * 60 + "x" * 60 + "!")
+
+
+@pytest.mark.parametrize("text", ["map $host $x { LINES } server { root /x/$x; }", "server { server_name NAMES; }",
+                                  "server { LOCATIONS }"])
+def test_many_slow_regexes_have_a_bound(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be quick enough for its own limit; all of them together are not."""
+    monkeypatch.setattr(state, "MAX_REGEX_SECONDS", 0.5)
+    slow = [f"~(a+)+{number}$" for number in range(5000)]
+    text = text.replace("LINES", " ".join(f"{regex} b;" for regex in slow)).replace("NAMES", " ".join(slow))
+    text = text.replace("LOCATIONS", " ".join(f"location ~ ({number}|(\\w+)+)!$ {{ }}" for number in range(5000)))
+    assert kinds(ask(text, host="a" * 28 + "!")) == ["Unknown"]
 
 
 @pytest.mark.parametrize(("text", "subject", "groups"), [

@@ -19,12 +19,14 @@ class Index:
     :ivar listeners: from an address to its servers.
     :ivar maps: by variable.
     :ivar groups: the members of each ``upstream``.
+    :ivar regex_seconds: CPU time that its regular expressions have taken so far.
 
     :param context: ``http`` or ``stream``.
     """
 
     def __init__(self, configuration: Configuration, context: str = "http") -> None:
         self.configuration = configuration
+        self.regex_seconds = 0.0
         # There may be one such block; what nginx would refuse we read as one.
         blocks = [directive for directive in configuration.directives if directive.name == context]
         inside: List[Directive] = [directive for block in blocks for directive in block.block or ()]

@@ -56,36 +56,13 @@ class Regex:
         self._ignore_case = ignore_case
         self._too_slow = False
 
-    @functools.cached_property
-    def pattern(self) -> Optional[Pattern[str]]:
-        """Compiled; None where Python cannot say what PCRE would."""
-        text = self.text
-        flags = re.ASCII | (re.IGNORECASE if self._ignore_case else 0)
-        if text.startswith("(?i)"):
-            text = text[4:]
-            flags |= re.IGNORECASE
-        translated = _translate(text)
-        if translated is None:
-            return None
-        try:
-            with warnings.catch_warnings():
-                # "Possible nested set": only a warning that Python may one day read it otherwise.
-                warnings.simplefilter("ignore")
-                return re.compile(translated, flags)
-        except (re.error, OverflowError, RecursionError):
-            return None
-
-    @property
-    def has_captures(self) -> bool:
-        """Whether it has groups; taken as yes where we cannot know."""
-        return self.pattern is None or self.pattern.groups > 0
-
     def search(self, subject: str) -> Optional[Match[str]]:
         """Match it anywhere in the subject, as PCRE does.
 
         :raises Unknowable: it cannot be translated, or takes too long.
         """
-        if self.pattern is None:
+        pattern = _compiled(self.text, self._ignore_case)
+        if pattern is None:
             raise Unknowable(f"the regular expression {self.text}")
         if self._too_slow:
             raise Unknowable(f"the regular expression {self.text} takes too long")
@@ -95,7 +72,7 @@ class Regex:
         try:
             signal.setitimer(signal.ITIMER_VIRTUAL, TIME_LIMIT)
             try:
-                return self.pattern.search(subject)
+                return pattern.search(subject)
             finally:
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         except _TookTooLong:
@@ -103,6 +80,25 @@ class Regex:
             raise Unknowable(f"the regular expression {self.text} takes too long") from None
         finally:
             signal.signal(signal.SIGVTALRM, previous)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _compiled(text: str, ignore_case: bool) -> Optional[Pattern[str]]:
+    """Python's expression; None where Python cannot say what PCRE would."""
+    flags = re.ASCII | (re.IGNORECASE if ignore_case else 0)
+    if text.startswith("(?i)"):
+        text = text[4:]
+        flags |= re.IGNORECASE
+    translated = _translate(text)
+    if translated is None:
+        return None
+    try:
+        with warnings.catch_warnings():
+            # "Possible nested set": only a warning that Python may one day read it otherwise.
+            warnings.simplefilter("ignore")
+            return re.compile(translated, flags)
+    except (re.error, OverflowError, RecursionError):
+        return None
 
 
 def _raise(number: int, frame: Any) -> None:

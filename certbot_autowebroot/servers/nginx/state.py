@@ -1,5 +1,6 @@
 """What nginx keeps of one request on its way, and the values of variables at any moment of it."""
 import re
+import time
 from typing import Dict
 from typing import List
 from typing import Match
@@ -31,6 +32,11 @@ from certbot_autowebroot.servers.nginx.variables import parts
 #: What a CA does not send: it has no cookies, no credentials, and wants no upgrade.
 _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade", "remote_user", "content_type",
                              "content_length"})
+
+#: Ten thousand sites may each have a name that is a regular expression; a file that is made to keep us busy has more.
+MAX_REGEXES = 20_000
+#: CPU time for all that one configuration makes us match.
+MAX_REGEX_SECONDS = 10.0
 
 
 class Answer(Exception):
@@ -117,6 +123,7 @@ class State:
         self._captures: Optional[Match[str]] = None
         self._values: Dict[str, Union[str, Unknowable]] = {}
         self._pending: List[str] = []
+        self._matched = 0
 
     # -- texts and variables --
 
@@ -176,10 +183,16 @@ class State:
 
         No match leaves them, but for ``rewrite`` and ``if``, which call :meth:`forget_captures`.
         """
+        self._matched += 1
+        if self._matched > MAX_REGEXES or self.index.regex_seconds > MAX_REGEX_SECONDS:
+            raise Unknowable("what all these regular expressions match")
+        started = time.thread_time()
         try:
             match = regex.search(subject)
         except Unknowable as unknown:
             return self.guess(f"{unknown} matches {subject}", source, likely=False)
+        finally:
+            self.index.regex_seconds += time.thread_time() - started
         if match is None:
             return False
         self._captures = match
