@@ -7,8 +7,10 @@ import pytest
 from tests.lab import net
 
 #: Program and the Debian package that has it.
-PROGRAMS = {"ip": "iproute2", "nginx": "nginx", "apache2": "apache2", "pebble": "pebble",
-            "pebble-challtestsrv": "pebble", "openssl": "openssl", "strace": "strace"}
+PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx", "apache2": "apache2", "lighttpd": "lighttpd",
+            "caddy": "caddy", "haproxy": "haproxy", "varnishd": "varnish", "busybox": "busybox", "php": "php-cli",
+            "mini_httpd": "mini-httpd", "webfsd": "webfs", "node": "nodejs", "strace": "strace",
+            "gcc": "gcc", "pebble": "pebble", "pebble-challtestsrv": "pebble", "openssl": "openssl"}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="pebble nginx apache2 lighttpd caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs ruby
+packages="pebble nginx apache2 lighttpd caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
  libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl"
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
