@@ -10,12 +10,11 @@ from typing import List
 from typing import Optional
 from typing import Tuple
 
-from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
 
-#: Whether a regular expression matches a text; asked with where it stands.
-Matches = Callable[[Regex, str, Source], bool]
+#: Whether a regular expression matches a text; asked with the directive that it stands in.
+Matches = Callable[[Regex, str, Directive], bool]
 
 
 class Level:
@@ -125,7 +124,7 @@ def find_location(level: Level, uri: str, matches: Matches) -> Tuple[Optional[Lo
     else:
         found_so_far = None
     for location in locations.regexes:
-        if location.regex and matches(location.regex, uri, location.directive.source):
+        if location.regex and matches(location.regex, uri, location.directive):
             nested, _ = find_location(location, uri, matches)
             return nested or location, True
     return found_so_far, False

@@ -121,7 +121,7 @@ class Group:
         if server is not None:
             return server, host
         for regex, server in self._regexes:
-            if matches(regex, host, server.directive.source):
+            if matches(regex, host, server.directive):
                 return server, "~" + regex.text
         return self.default, ""
 

@@ -124,7 +124,7 @@ def _holds(state: State, directive: Directive) -> bool:
 
 
 def _matches(state: State, regex: Regex, subject: str, directive: Directive) -> bool:
-    if state.matches(regex, subject, directive.source):
+    if state.matches(regex, subject, directive):
         return True
     state.forget_captures()
     return False

@@ -178,7 +178,7 @@ class State:
             return ""
         raise Unknowable(f"${name}")
 
-    def matches(self, regex: Regex, subject: str, source: Source) -> bool:
+    def matches(self, regex: Regex, subject: str, directive: Directive) -> bool:
         """Match, and keep the captures as nginx does: a match without groups empties them.
 
         No match leaves them, but for ``rewrite`` and ``if``, which call :meth:`forget_captures`.
@@ -190,7 +190,7 @@ class State:
         try:
             match = regex.search(subject)
         except Unknowable as unknown:
-            return self.guess(f"{unknown} matches {subject}", source, likely=False)
+            return self.guess(f"{unknown} matches {subject}", directive.source, likely=False)
         finally:
             self.index.regex_seconds += time.thread_time() - started
         if match is None:
@@ -228,7 +228,7 @@ class State:
         value = self.value(found.source)
         text = found.find(value[:-1] if found.hostnames and value.endswith(".") else value)
         if text is None and value:
-            text = next((result for regex, result, source in found.regexes if self.matches(regex, value, source)), None)
+            text = next((line.args[0] for regex, line in found.regexes if self.matches(regex, value, line)), None)
         result = self.value(found.default if text is None else text)
         if not found.volatile:
             self._values[name] = result

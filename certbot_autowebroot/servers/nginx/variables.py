@@ -14,7 +14,6 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.nginx.names import NameTable
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
@@ -57,7 +56,7 @@ class Map:
         self.source = directive.args[0]
         self.volatile = False
         self.default = ""
-        self.regexes: List[Tuple[Regex, str, Source]] = []
+        self.regexes: List[Tuple[Regex, Directive]] = []
         self.hostnames = any(line.name == "hostnames" and not line.args for line in directive.block or ())
         self._names: NameTable[str] = NameTable()
         for line in directive.block or ():
@@ -68,7 +67,7 @@ class Map:
             elif line.name.startswith("~"):
                 ignore_case = line.name.startswith("~*")
                 regex = Regex(line.name[2 if ignore_case else 1:], ignore_case)
-                self.regexes.append((regex, line.args[0], line.source))
+                self.regexes.append((regex, line))
             else:
                 # "\default", "\~x": a backslash makes a word of it.
                 key = line.name[1:] if line.name.startswith("\\") else line.name
