@@ -154,7 +154,7 @@ class Upstream:
 
     :ivar host: the Host header that the upstream gets.
     :ivar path: the path that the upstream gets.
-    :ivar proxy_protocol: the upstream wants a PROXY line first (HAProxy's ``send-proxy``).
+    :ivar proxy_protocol: a PROXY line goes first (HAProxy's ``send-proxy``).
     """
 
     members: Tuple[Endpoint, ...]
@@ -190,7 +190,6 @@ class Vacant:
 
     endpoint: Endpoint
     path: str
-    proxy_protocol: bool = False
     trail: Trail = ()
 
 
@@ -286,11 +285,11 @@ def follow(request: Request, machine: Machine) -> List[Route]:
     :param request: as the CA makes it, at the front door.
     :returns: the routes, the likeliest first; at least one.
     """
-    return list(_follow(request, machine, (), (), False))
+    return list(_follow(request, machine, (), ()))
 
 
-def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: Tuple[int, ...],
-            proxy_protocol: bool) -> Iterator[Route]:
+def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
+            branch: Tuple[int, ...]) -> Iterator[Route]:
     if any(hop.request == request for hop in hops):
         yield Route(hops, DeadEnd("the request goes round in a loop: "
                                   + ", ".join(str(hop.program) for hop in hops)), branch)
@@ -306,7 +305,7 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
         yield Route(hops, DeadEnd(f"the request is sent on to {request.url}, and nobody listens on "
                                   f"{request.endpoint}"), branch)
     elif not holders:
-        yield Route(hops, Vacant(request.endpoint, request.path, proxy_protocol), branch)
+        yield Route(hops, Vacant(request.endpoint, request.path), branch)
     for number, holder in enumerate(holders):
         here = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
@@ -330,7 +329,7 @@ def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tu
         yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
     for number, target in enumerate(targets):
         here = (*branch, number) if len(targets) > 1 else branch
-        yield from _follow(target, machine, hops, here, False)
+        yield from _follow(target, machine, hops, here)
 
 
 def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
@@ -372,4 +371,4 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
         # A server takes the first address that answers.
         endpoint = next((e for e in reached if machine.holders(e)), reached[0])
         target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
-        yield from _follow(target, machine, hops, here, upstream.proxy_protocol)
+        yield from _follow(target, machine, hops, here)

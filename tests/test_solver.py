@@ -26,6 +26,7 @@ from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
 from tests.lab.apache import Apache
+from tests.lab.haproxy import Haproxy
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
@@ -98,6 +99,15 @@ def test_a_proxied_path_that_is_changed_on_the_way_is_answered_as_it_arrives(pla
     config = """server { listen 80;
         location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402/.well-known/acme-challenge/x/; } }"""
     with Nginx(place / "nginx", config), solved(place):
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("header", ["send-proxy", "send-proxy-v2"])
+def test_a_proxied_port_behind_haproxy_is_answered_after_its_proxy_header(place: Path, header: str) -> None:
+    """The header comes before the request."""
+    make(place, "haproxy")
+    config = f"frontend f\n bind :80\n default_backend b\nbackend b\n server s 127.0.0.1:8402 {header}\n"
+    with Haproxy(place / "haproxy", config), solved(place):
         assert ask() == CONTENT
 
 

@@ -5,6 +5,7 @@ import socket
 import socketserver
 import threading
 from dataclasses import dataclass
+from typing import Any
 from typing import Dict
 from typing import Iterable
 from typing import Iterator
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that one client may keep a connection without asking anything.
 _CLIENT_TIMEOUT = 10
+_PROXY_V1_MAX = 107
+_PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - every address is where a CA may come
 
 
@@ -40,6 +43,12 @@ class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
         # Not HTTPServer's: that looks the name of the address up in the DNS, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Pass over a PROXY header, as a proxy with ``send-proxy`` puts before the request, and answer."""
+        request.settimeout(_CLIENT_TIMEOUT)
+        _skip_proxy_header(request)
+        super().finish_request(request, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Not on the terminal: a client that hangs up is no error of ours."""
@@ -154,6 +163,18 @@ class StandaloneResponder:
         """Answer it no more."""
         for resource in [r for r in self._listeners.resources if r.chall == self._path]:
             self._listeners.resources.discard(resource)
+
+
+def _skip_proxy_header(connection: socket.socket) -> None:
+    """Read the header of the PROXY protocol if there is one (haproxy.org, "The PROXY protocol", sections 2.1, 2.2)."""
+    start = connection.recv(len(_PROXY_V2), socket.MSG_PEEK)
+    if start == _PROXY_V2:
+        header = connection.recv(16, socket.MSG_WAITALL)
+        connection.recv(int.from_bytes(header[14:16], "big"), socket.MSG_WAITALL)
+    elif start.startswith(b"PROXY "):
+        line = b""
+        while not line.endswith(b"\n") and len(line) < _PROXY_V1_MAX:
+            line += connection.recv(1) or b"\n"
 
 
 def _sentence(endpoint: Endpoint, error: OSError) -> str:

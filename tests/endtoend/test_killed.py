@@ -1,0 +1,61 @@
+"""Certbot is ended while a challenge lies in the web root."""
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from tests.lab.certbot import Certbot
+from tests.lab.nginx import Nginx
+
+NAME = "www.sample.com"
+
+
+@pytest.fixture
+def root(place: Path) -> Iterator[Path]:
+    path = place / "root"
+    path.mkdir()
+    with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {path}; }}", user="www-data"):
+        yield path
+
+
+def challenges(root: Path) -> List[Path]:
+    return list(root.glob(".well-known/acme-challenge/*"))
+
+
+def end_it_midway(certbot: Certbot, root: Path, how: signal.Signals) -> None:
+    """Send a signal once the token has lain there for a while: after the probes, before the validation is over."""
+    process = subprocess.Popen(certbot.command("certonly", "-a", "autowebroot", "-d", NAME),
+                               env=certbot.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    seen: List[Path] = []
+    steady = 0
+    while steady < 10:
+        assert process.poll() is None, "Certbot ended before the signal"
+        time.sleep(0.01)
+        now = challenges(root)
+        steady = steady + 1 if now and now == seen else 0
+        seen = now
+    process.send_signal(how)
+    assert process.wait(30) != 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_whoever_interrupts_finds_nothing_left(certbot: Certbot, root: Path, how: signal.Signals) -> None:
+    """Ctrl-C, a shutdown, a systemd timeout."""
+    end_it_midway(certbot, root, how)
+    assert list(root.iterdir()) == []
+
+
+def test_what_kill_9_left_is_removed_by_the_next_run(certbot: Certbot, root: Path) -> None:
+    """Nobody can clean up then; the journal says what to do."""
+    end_it_midway(certbot, root, signal.SIGKILL)
+    left = challenges(root)
+    assert len(left) == 1
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+    assert list(root.iterdir()) == []
+    assert f"Removed {left[0]}, which an earlier run had left behind." in certbot.log
