@@ -85,6 +85,25 @@ def test_a_kernels_forward_into_a_container_is_followed(place: Path, forwarded: 
         assert os.listdir(f"/proc/{box.pid}/root/srv/inside") == ["index.html"]
 
 
+def test_a_kernels_forward_to_another_port_is_followed(place: Path) -> None:
+    """Nothing is bound to port 80 at all."""
+    (place / "root").mkdir()
+    subprocess.run(["nft", "-f", "-"], text=True, check=True, input=f"""
+table ip autowebroot {{
+    chain output {{
+        type nat hook output priority -100
+        ip daddr {PUBLIC_V4} tcp dport 80 redirect to 8080
+    }}
+}}
+""")
+    try:
+        with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/root; }}"), solved(place) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, explain.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+    finally:
+        subprocess.run(["nft", "delete", "table", "ip", "autowebroot"], check=True)
+
+
 def test_the_directory_in_a_container_is_no_hint_for_next_time(place: Path, forwarded: None) -> None:
     """Its path means something else in our view."""
     with Container(place / "box", NGINX, files()):

@@ -32,6 +32,7 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.nginx import public_directory
+from tests.lab.varnish import Varnish
 
 NAME = "www.sample.com"
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
@@ -328,6 +329,70 @@ def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
     with nginx, solved(place) as solver:
         assert solver.unanswered == []
         assert ask() == CONTENT
+
+
+def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(place: Path) -> None:
+    """The CA goes there too, with the same token."""
+    make(place, "other")
+    config = f"""server {{ listen 80; server_name {NAME}; return 301 http://other.sample.com$request_uri; }}
+        server {{ listen 80; server_name other.sample.com; root {place}/other; }}"""
+    with Nginx(place / "nginx", config), solved(place):
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ("http://$host$request_uri", "loop"),
+    ("http://$host:8080$request_uri", "does not follow"),
+    ("http://far.sample.com$request_uri", "leads away from this machine, to http://far.sample.com/"),
+    ("https://$host$request_uri", "nobody listens on 203.0.113.10:443")])
+def test_a_redirect_that_leads_nowhere_is_said(
+        place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
+    """In a loop, to a port that no CA goes to, to another machine, to https that nobody serves."""
+    names["far.sample.com"] = ["198.51.100.77"]
+    with Nginx(place / "nginx", f"server {{ listen 80; return 301 {target}; }}"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert said in explain.failure(solver.inquiries[NAME])
+
+
+def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
+        place: Path, names: Dict[str, List[str]]) -> None:
+    """The user says where: an NFS mount that the other machine serves. We cannot see it from here."""
+    make(place, "shared")
+    names["far.sample.com"] = ["198.51.100.77"]
+    config = "server { listen 80; return 301 http://far.sample.com$request_uri; }"
+    with Nginx(place / "nginx", config), \
+            solved(place, hints={NAME: [Hint(f"{place}/shared", "--autowebroot-path")]}) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert list(place.glob("shared/.well-known/acme-challenge/*"))
+
+
+@pytest.mark.parametrize(("extra", "verdict"), [
+    ("gzip on; gzip_types *; gzip_min_length 1;", Verdict.PROVEN),
+    ("open_file_cache max=100; open_file_cache_errors on; open_file_cache_valid 60s;", Verdict.PROVEN),
+    ("if (-f {place}/maintenance) {{ return 503; }}", Verdict.DEAD_END),
+    ("auth_basic x; auth_basic_user_file {place}/passwords;", Verdict.DEAD_END)])
+def test_what_comes_back_once_the_file_exists_decides(place: Path, extra: str, verdict: Verdict) -> None:
+    """Compression and caches do not harm; maintenance and a password do, to the CA as to us."""
+    make(place, "root")
+    (place / "maintenance").write_text("")
+    (place / "passwords").write_text("")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; {extra.format(place=place)} }}"), \
+            solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is verdict
+
+
+def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> None:
+    """It does so for two minutes: so nobody asks for the token before it is written."""
+    make(place, "root", "varnish")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            Varnish(place / "varnish", 'backend default { .host = "127.0.0.1"; .port = "8080"; }'):
+        for _ in range(2):
+            with solved(place) as solver:
+                assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+                assert ask() == CONTENT
+            # A token of its own for each order; this one was asked for, and is remembered.
+            subprocess.run(["varnishadm", "-n", place / "varnish/work", "ban", "req.url", "~", "."], check=True,
+                           capture_output=True)
 
 
 @pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
