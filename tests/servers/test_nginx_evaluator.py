@@ -87,6 +87,13 @@ def test_a_block_of_bots_is_no_dead_end() -> None:
     assert kinds(ask("server { root /x; if ($http_user_agent ~* bot) { return 403; } }")) == ["Directory"]
 
 
+def test_an_error_page_for_a_file_that_may_be_missing_says_so() -> None:
+    """A fixed file, or a directory, may be there or not: only where it is not, the error page gets its turn."""
+    ends = ask("server { location ~ acme { alias /x/fixed; error_page 404 = @lost; } location @lost { root /y; } }")
+    assert [str(end) for end in ends] == [f"/y{CHALLENGE_PATH}{TOKEN}"]
+    assert "-e /x/fixed: cannot be known here, taken as false" in str(ends[0].trail[2])
+
+
 def test_many_unknown_conditions_have_a_bound() -> None:
     """Forty of them are not a trillion ways."""
     conditions = " ".join(f"if ($http_x{number}) {{ set $y{number} 1; }}" for number in range(40))

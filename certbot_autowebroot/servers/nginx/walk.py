@@ -255,13 +255,15 @@ class Walk(State):
         if handler is not None:
             raise Answer(DeadEnd(f"{handler.name} makes the content, no file",
                                  (*self.trail, Step(str(handler), handler.source))))
-        path = self.file()
-        found = self.directory(*path)
-        if found is None and path[1].endswith("/") and self.guess(f"-d {path[1]}", None, likely=True):
-            raise Answer(DeadEnd(f"{path[1]} is a directory", tuple(self.trail)))
+        base, path = self.file()
+        found = self.directory(base, path)
         if found is None:
-            # Whether that very file exists we do not ask: it is never ours.
-            raise Status(404, f"the server opens {path[1]}, which is not named after the token")
+            reason = f"the server opens {path}, which is not named after the token"
+            # Only where it is missing, an error_page gets its turn.
+            caught = any("404" in directive.args for directive in self.level.nearest("error_page"))
+            if caught and self.guess(f"-e {path}", None, likely=path.endswith("/")):
+                return [DeadEnd(reason, tuple(self.trail))]
+            raise Status(404, reason)
         return [found]
 
     def _pass_on(self, directive: Directive) -> Destination:
