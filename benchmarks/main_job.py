@@ -1,8 +1,10 @@
 """What autowebroot costs beside Certbot's own authenticators: ``python -m benchmarks.main_job [RUNS]``, as root.
 
-One name, one site. Each round runs ``certbot renew`` with each authenticator in turn against the same CA, so that what
-the machine does otherwise falls on all alike; what counts are the ratios within a round.
+One name and one site, a hundred names over a hundred roots, the import, three hops. Each round runs ``certbot renew``
+with each authenticator in turn against the same CA, so that what the machine does otherwise falls on all alike; what
+counts are the ratios within a round.
 """
+import json
 import os
 import re
 import shutil
@@ -16,6 +18,11 @@ from typing import Dict
 from typing import List
 from typing import Tuple
 
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import follow
 from tests.lab import net
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
@@ -54,6 +61,42 @@ def compare(title: str, runs: int, certbots: "Dict[str, Tuple[Certbot, List[str]
               f"{megabytes:8.1f}{more:9.1f}")
 
 
+def hundred_names(directory: Path, ca: CA, runs: int) -> None:
+    """One order of a hundred names, each with a root of its own."""
+    roots = {f"n{number}.sample.com": directory / "roots" / str(number) for number in range(100)}
+    for root in roots.values():
+        root.mkdir(parents=True)
+    config = "".join(f"server {{ listen 80; server_name {name}; root {root}; }}" for name, root in roots.items())
+    ways = {name: Certbot(directory / f"100-{name}", ca) for name in ("webroot", "autowebroot", "first")}
+    for certbot in ways.values():
+        assert certbot.run("certonly", "--standalone", "-d", ",".join(roots)).returncode == 0
+    with Nginx(directory / "nginx-100", config, user="www-data"):
+        webroot_map = json.dumps({name: str(root) for name, root in roots.items()})
+        compare("A hundred names over a hundred roots", runs, {
+            "webroot with a map": (ways["webroot"], ["--webroot", "--webroot-map", webroot_map]),
+            "autowebroot, remembered": (ways["autowebroot"], ["-a", "autowebroot"]),
+            "autowebroot, for the first time": (ways["first"], ["-a", "autowebroot", "--autowebroot-roots", "{}"])})
+
+
+def three_hops(directory: Path, runs: int) -> None:
+    """Following one name through nginx, nginx and nginx; and the first time, with the reading of configurations."""
+    config = """server { listen 80; location / { proxy_pass http://127.0.0.1:8081; } }
+        server { listen 127.0.0.1:8081; location / { proxy_pass http://127.0.0.1:8082; } }
+        server { listen 127.0.0.1:8082; root /srv; }"""
+    token = "x" * 43
+    asked = Request(NAME, CHALLENGE_PATH + token, token, Endpoint(net.PUBLIC_V4, 80))
+    with Nginx(directory / "nginx-hops", config):
+        machine = ThisMachine()
+        before = time.perf_counter()
+        follow(asked, machine)
+        first = time.perf_counter() - before
+        before = time.perf_counter()
+        for _ in range(runs):
+            follow(asked, machine)
+        each = (time.perf_counter() - before) / runs
+    print(f"three hops: {first * 1000:.1f} ms the first time, {each * 1000:.2f} ms beyond reading the configurations")
+
+
 def import_cost(runs: int) -> None:
     """What every other Certbot command pays for our being installed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -90,7 +133,9 @@ def main() -> None:
                     "autowebroot, remembered": (ways["autowebroot"], ["-a", "autowebroot"]),
                     "autowebroot, for the first time": (ways["first"], ["-a", "autowebroot",
                                                                         "--autowebroot-roots", "{}"])})
+            hundred_names(directory, ca, max(2, runs // 3))
         import_cost(runs)
+        three_hops(directory, 100 * runs)
     finally:
         shutil.rmtree(directory)
 
