@@ -18,11 +18,11 @@ from typing import Dict
 from typing import List
 from typing import Tuple
 
+from certbot_autowebroot.follow import follow
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.route import follow
 from tests.lab import net
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot

@@ -2,31 +2,13 @@
 import ipaddress
 from dataclasses import dataclass
 from typing import List
-from typing import Protocol
-from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.follow import Machine
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Holder
 
 #: A hosting machine may have hundreds of addresses; behind a port forward we can only guess which one is meant.
 MAX_GUESSED_DOORS = 8
-
-
-class Addresses(Protocol):
-    """What is asked of the machine."""
-
-    def addresses(self, host: str) -> Sequence[str]:
-        """What a name resolves to."""
-
-    def is_here(self, address: str) -> bool:
-        """Whether this machine has the address."""
-
-    def local_addresses(self) -> List[str]:
-        """All addresses of this machine."""
-
-    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Who accepts connections there."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +25,7 @@ class Doors:
     note: str = ""
 
 
-def front_doors(name: str, machine: Addresses, port: int, address: str = "") -> Doors:
+def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Doors:
     """Find the front doors of a name.
 
     :param port: the port that the CA's port 80 leads to.
@@ -68,7 +50,7 @@ def front_doors(name: str, machine: Addresses, port: int, address: str = "") -> 
     return Doors(_guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or {4, 6}), False, note)
 
 
-def _guessed(machine: Addresses, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:
+def _guessed(machine: Machine, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:
     parsed = [ipaddress.ip_address(a) for a in machine.local_addresses()]
     reachable = [a for a in parsed if not a.is_loopback and not a.is_link_local] or parsed
     doors = [Endpoint(str(a), port) for a in reachable if a.version in versions]

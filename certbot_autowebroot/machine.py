@@ -1,4 +1,4 @@
-"""The machine that we run on, as :func:`certbot_autowebroot.route.follow` asks for it: one look, kept for one attempt.
+"""The machine that we run on, as :func:`certbot_autowebroot.follow.follow` asks for it: one look, kept for one attempt.
 
 Whoever wants to look again makes a new one.
 """
@@ -20,12 +20,12 @@ from certbot_autowebroot import listeners
 from certbot_autowebroot import namespaces
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
+from certbot_autowebroot.follow import Holder
 from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Holder
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request

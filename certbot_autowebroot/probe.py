@@ -17,11 +17,11 @@ from typing import Tuple
 from urllib.parse import quote
 
 from certbot_autowebroot import __version__
-from certbot_autowebroot.route import MAX_HOPS
+from certbot_autowebroot.follow import MAX_HOPS
+from certbot_autowebroot.follow import Machine
+from certbot_autowebroot.follow import after_redirect
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Machine
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.route import after_redirect
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0

@@ -21,12 +21,12 @@ from typing import Union
 
 from certbot_autowebroot import probe
 from certbot_autowebroot.doors import Doors
+from certbot_autowebroot.follow import Machine
 from certbot_autowebroot.probe import Answer
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Machine
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route

@@ -1,23 +1,14 @@
-"""Where a request ends: plain data, and the one function that follows a request there.
+"""What passes between the parts of the house: a request, where it may go, and the routes on which it goes there.
 
-Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who holds an endpoint and asks that holder
-where the request goes next; tests hand it a table instead. What comes out is plain data: it can be logged, printed as
-JSON, or one day be asked of another node.
+All of it is plain data: it can be logged, printed as JSON, or one day be asked of another node.
 """
 import ipaddress
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Iterator
-from typing import List
 from typing import NewType
 from typing import Optional
-from typing import Protocol
-from typing import Sequence
 from typing import Tuple
 from typing import Union
-from urllib.parse import unquote
-from urllib.parse import urljoin
-from urllib.parse import urlsplit
 
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
 #: :class:`certbot_autowebroot.views.View` does that.
@@ -25,9 +16,6 @@ PathInView = NewType("PathInView", str)
 
 #: Where a CA asks, RFC 8555 section 8.3.
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
-
-#: Redirects that Let's Encrypt follows at most; we allow as many hops of any kind.
-MAX_HOPS = 10
 
 #: "Redirects are followed to ports 80 and 443 only": Let's Encrypt, "Challenge Types", HTTP-01.
 CA_PORTS = {"http": 80, "https": 443}
@@ -247,128 +235,3 @@ class Route:
     def program(self) -> Optional[Program]:
         """Who serves the end, in whose view its path is meant."""
         return self.hops[-1].program if self.hops else None
-
-
-class Holder(Protocol):
-    """A program that accepts connections at an endpoint."""
-
-    @property
-    def program(self) -> Program:
-        """Who it is."""
-
-    def ask(self, request: Request) -> Sequence[Destination]:
-        """Where the program's configuration sends the request; alternatives, the likeliest first, never empty."""
-
-
-class Machine(Protocol):
-    """What :func:`follow` needs to know of the machine."""
-
-    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Everyone who would accept a connection there; several share the port by SO_REUSEPORT. Empty: nobody."""
-
-    def addresses(self, host: str) -> Sequence[str]:
-        """The addresses of a name (or the address itself). Empty where it does not resolve."""
-
-    def is_here(self, address: str) -> bool:
-        """Whether this machine has the address, for all to come to."""
-
-    def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
-        """The endpoints of this machine that a program at ``origin`` reaches by a member's host.
-
-        A name such as localhost has several addresses. Empty: another machine.
-        """
-
-
-def follow(request: Request, machine: Machine) -> List[Route]:
-    """Follow a request to every place where it may end.
-
-    :param request: as the CA makes it, at the front door.
-    :returns: the routes, the likeliest first; at least one.
-    """
-    return list(_follow(request, machine, (), ()))
-
-
-def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
-            branch: Tuple[int, ...]) -> Iterator[Route]:
-    if any(hop.request == request for hop in hops):
-        yield Route(hops, DeadEnd("the request goes round in a loop: "
-                                  + ", ".join(str(hop.program) for hop in hops)), branch)
-        return
-    if len(hops) >= MAX_HOPS:
-        yield Route(hops, DeadEnd(f"the request is passed on more than {MAX_HOPS} times"), branch)
-        return
-    holders = machine.holders(request.endpoint)
-    if not holders and request.endpoint.namespace:
-        yield Route(hops, DeadEnd(f"nobody listens on {request.endpoint} in the container's own network, where we "
-                                  "cannot listen either"), branch)
-    elif not holders and request.scheme == "https":
-        yield Route(hops, DeadEnd(f"the request is sent on to {request.url}, and nobody listens on "
-                                  f"{request.endpoint}"), branch)
-    elif not holders:
-        yield Route(hops, Vacant(request.endpoint, request.path), branch)
-    for number, holder in enumerate(holders):
-        here = (*branch, number) if len(holders) > 1 else branch
-        for destination in holder.ask(request):
-            so_far = (*hops, Hop(holder.program, request, destination.trail))
-            if isinstance(destination, Redirect):
-                yield from _redirected(destination, request, machine, so_far, here)
-            elif isinstance(destination, Upstream):
-                yield from _passed_on(destination, request, machine, so_far, here)
-            else:
-                yield Route(so_far, destination, here)
-
-
-def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tuple[Hop, ...],
-                branch: Tuple[int, ...]) -> Iterator[Route]:
-    try:
-        targets = after_redirect(redirect.url, request, hops[0].request.endpoint.port, machine)
-    except ValueError as error:
-        yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
-        return
-    if not targets:
-        yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
-    for number, target in enumerate(targets):
-        here = (*branch, number) if len(targets) > 1 else branch
-        yield from _follow(target, machine, hops, here)
-
-
-def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
-    """The requests that a CA makes after a redirect, one for each address of this machine that it may come to.
-
-    "Redirects are only followed to http and https, and only to ports 80 and 443" (Let's Encrypt, "Challenge Types").
-
-    :param location: the Location header.
-    :param request: the request that was answered with it.
-    :param front_port: the port of ours that the CA's port 80 leads to.
-    :returns: empty when the redirect leads to another machine.
-    :raises ValueError: the CA would not follow it; the text says why.
-    """
-    location = urljoin(request.url, location)
-    try:
-        url = urlsplit(location)
-        port = url.port or CA_PORTS.get(url.scheme, 0)
-    except ValueError as error:
-        raise ValueError(f"the redirect to {location} is not a URL: {error}") from None
-    if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
-        raise ValueError(f"the CA does not follow a redirect to {location}: http and https on ports 80 and 443 only")
-    port = front_port if port == CA_PORTS["http"] else port
-    if url.hostname == request.host:
-        addresses = [request.endpoint.host]
-    else:
-        addresses = [a for a in machine.addresses(url.hostname) if machine.is_here(a)]
-    return [replace(request, host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
-                    endpoint=Endpoint(address, port)) for address in addresses]
-
-
-def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
-               branch: Tuple[int, ...]) -> Iterator[Route]:
-    for number, member in enumerate(upstream.members):
-        here = (*branch, number) if len(upstream.members) > 1 else branch
-        reached = machine.reach(member, request.endpoint)
-        if not reached:
-            yield Route(hops, Elsewhere(str(member), upstream.trail), here)
-            continue
-        # A server takes the first address that answers.
-        endpoint = next((e for e in reached if machine.holders(e)), reached[0])
-        target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
-        yield from _follow(target, machine, hops, here)

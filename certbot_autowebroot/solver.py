@@ -16,6 +16,7 @@ from certbot_autowebroot import evidence
 from certbot_autowebroot import mounts
 from certbot_autowebroot import proof
 from certbot_autowebroot.doors import front_doors
+from certbot_autowebroot.follow import follow
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.proof import Inquiry
@@ -31,7 +32,6 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.route import follow
 from certbot_autowebroot.views import View
 
 logger = logging.getLogger(__name__)

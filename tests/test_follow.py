@@ -1,7 +1,9 @@
 """Following a request through a machine made of tables."""
 import pytest
 
-from certbot_autowebroot.route import MAX_HOPS
+from certbot_autowebroot.follow import MAX_HOPS
+from certbot_autowebroot.follow import after_redirect
+from certbot_autowebroot.follow import follow
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
@@ -10,8 +12,6 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.route import after_redirect
-from certbot_autowebroot.route import follow
 from tests.table import FRONT
 from tests.table import TOKEN
 from tests.table import Holder
