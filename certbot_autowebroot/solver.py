@@ -239,6 +239,8 @@ class Solver:
 
     def _has_changed(self, challenges: Sequence[Challenge]) -> bool:
         """Whether another attempt can find something else than this one did."""
+        if any(not self.inquiries[c.name].routes for c in challenges):
+            return True  # it was proven from memory, and nothing has been looked at yet
         before = {c.name: self._ends(self.inquiries[c.name], self._machine) for c in challenges}
         machine = ThisMachine()
         return any(before[c.name] != self._ends(self.inquiries[c.name], machine) for c in challenges)

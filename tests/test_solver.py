@@ -275,19 +275,20 @@ def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch
 
 
 class Meanwhile:
-    """Does something at one of our steps: before the nth proof."""
+    """Does something at one of our steps: before the nth proof, or after it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, events: Dict[int, Any]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, events: Dict[int, Any], after: bool = False) -> None:
         self.count = 0
         prove = proof.prove
 
         def interrupted(*arguments: Any) -> None:
-            if arguments[0]:
-                event = events.get(self.count)
-                self.count += 1
-                if event:
-                    event()
+            event = events.get(self.count) if arguments[0] else None
+            self.count += bool(arguments[0])
+            if event and not after:
+                event()
             prove(*arguments)
+            if event and after:
+                event()
         monkeypatch.setattr(proof, "prove", interrupted)
 
 
@@ -364,6 +365,24 @@ def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
             solved(place, hints={NAME: [Hint(f"{place}/shared", "--autowebroot-path")]}) as solver:
         assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
         assert list(place.glob("shared/.well-known/acme-challenge/*"))
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_changes_between_proof_and_publishing_is_seen(
+        place: Path, monkeypatch: pytest.MonkeyPatch, remembered: bool, stops: bool) -> None:
+    """The last look, at the real token, is before the CA's: deployed or stopped in that moment, it is done again."""
+    make(place, "one", "two")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
+
+    def deploy() -> None:
+        nginx.configure(f"server {{ listen 80; root {place}/two; }}")
+        nginx.reload()
+    Meanwhile(monkeypatch, {0: nginx.stop if stops else deploy}, after=True)
+    hints = {NAME: [Hint(f"{place}/one", "last time")]} if remembered else {}
+    with nginx, solved(place, hints=hints) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
 
 
 @pytest.mark.parametrize(("extra", "verdict"), [
