@@ -1,5 +1,6 @@
 """Holding our answer against what a running nginx does with the same request."""
 import http.client
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Iterable
 from typing import Iterator
+from typing import List
 from typing import Sequence
 from urllib.parse import urljoin
 
@@ -50,9 +52,11 @@ class Seen:
     @property
     def served(self) -> bool:
         """Whether a file of ours, a redirect or a backend came back, and not a dead end."""
-        # A directory is answered with a redirect to itself with a slash: nothing of ours.
+        # A directory is answered with a redirect to itself with a slash: nothing of ours. (A server's name may be a
+        # regular expression with a question mark, and stand in the URL.)
+        of_directory = self.location.endswith("/") or self.location.partition("?")[0].endswith("/")
         return (self.status == 200 and self.body.startswith(("/", "backend "))) or (
-            bool(self.location) and not self.location.partition("?")[0].endswith("/"))
+            bool(self.location) and not of_directory)
 
 
 def get(request: Request) -> Seen:
@@ -95,24 +99,38 @@ def disagreements(ends: Sequence[Destination], request: Request, elsewhere: Iter
     """Ask the running nginx; nothing comes out where it does what we say.
 
     :param ends: our answer.
-    :param elsewhere: other paths where a file could lie; at a dead end, none there may be served either.
+    :param elsewhere: other paths where a file could lie; with all of them there, only what we name is served.
     """
-    for end in ends:
-        if isinstance(end, Directory):
-            put(str(end))
-    for step in ends[0].trail:
-        if step.text.endswith(" taken to exist"):
-            put(step.text.split(" ")[0])
-    seen = get(request)
-    guessed = any("cannot be known" in step.text for step in ends[0].trail)
-    # Where both ways were walked, any end may be the one; the dead ones among them we do not name.
-    if not (any(agree(end, seen, request) for end in (ends if guessed else ends[:1])) or (guessed and not seen.served)):
-        yield _complaint(ends[0], seen, request)
-    for path in elsewhere:
+    files = [str(end) for end in ends if isinstance(end, Directory)]
+    for number, end in enumerate(ends):
+        # Alternatives are files, each of which would do alone. What comes where there is none is named after them.
+        if number == 0 or isinstance(end, Directory):
+            alone = [str(end)] if isinstance(end, Directory) else _needed(end)
+            for path in alone:
+                put(path)
+            seen = get(request)
+            guessed = any("cannot be known" in step.text for step in end.trail)
+            # Where both ways were walked, any end may be the one; the dead ones among them we do not name.
+            if not (agree(end, seen, request) or (guessed and (not seen.served or _any(ends, seen, request)))):
+                yield _complaint(end, seen, request)
+            for path in alone:
+                os.unlink(path)
+    for path in (*files, *elsewhere):
         put(path)
     seen = get(request)
+    if files and seen.served and not _any(ends, seen, request):
+        yield _complaint(ends[0], seen, request)
     if isinstance(ends[0], DeadEnd) and seen.status == 200 and seen.body.startswith("/"):
         yield _complaint(ends[0], seen, request)
+
+
+def _needed(end: Destination) -> List[str]:
+    """The files of ours that a way took for granted."""
+    return [step.text.split(" ")[0] for step in end.trail if step.text.endswith(" taken to exist")]
+
+
+def _any(ends: Sequence[Destination], seen: Seen, request: Request) -> bool:
+    return any(agree(end, seen, request) for end in ends)
 
 
 def _complaint(end: Destination, seen: Seen, request: Request) -> str:

@@ -155,6 +155,6 @@ def _exists(state: State, directive: Directive, operator: str, text: str) -> boo
         return False
     if state.request.token not in path:
         return state.guess(f"{operator} {path}", directive.source, likely=operator == "-d")
-    if operator in ("-x", "-d"):
+    if operator in ("-x", "-d") or state.request.token in path.rpartition("/")[0]:
         return False
     return state.assume_file(path, directive.source)

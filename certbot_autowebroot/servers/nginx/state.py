@@ -243,7 +243,8 @@ class State:
         if name in ("uri", "document_uri"):
             return self.uri
         if name == "request_uri":
-            return quote(request.path, safe="/!$&'()*+,;=:@~-._") + (f"?{request.query}" if request.query else "")
+            path = quote(request.path, safe="/!$&'()*+,;=:@~-._", errors="surrogateescape")
+            return path + (f"?{request.query}" if request.query else "")
         if name == "scheme":
             return request.scheme
         if name == "https":
