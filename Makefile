@@ -1,7 +1,11 @@
 # Two commands do all the set-up: `make demo` shows the main job, `make test` passes the tests.
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: demo test lint setup clean
+# Where pyenv keeps the Pythons that the version matrix wants; one that is not active is not in PATH.
+PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
+TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
+
+.PHONY: demo test matrix lint setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -9,6 +13,12 @@ demo:
 
 test: setup lint
 	@$(PYTHON_IN_VENV) -m pytest -n 2
+	@$(TOX) run-parallel -p 2 --quiet -e oldest,debian -- -k "nginx or plugins" \
+	    tests/endtoend/test_story.py tests/endtoend/test_other_commands.py
+
+# Every Certbot that must work, each with the Python that it belongs to: tox.ini. About half an hour.
+matrix: setup
+	@$(TOX) run
 
 lint:
 	@$(PYTHON_IN_VENV) -m ruff check .
@@ -18,4 +28,4 @@ setup:
 	@tools/setup.sh
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .tox build dist *.egg-info

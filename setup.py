@@ -19,18 +19,33 @@ setup(
     python_requires=">=3.9",
     packages=find_packages(include=["certbot_autowebroot", "certbot_autowebroot.*"]),
     package_data={"certbot_autowebroot": ["py.typed"]},
-    # No upper bounds, and lower ones only where something older is known to fail: up to Certbot 2.7 a requirement
-    # that is not met stops every certbot command of the user, whatever plugin he uses.
-    install_requires=["certbot>=1.21", "acme>=1.21", "josepy", "zope.interface"],
+    # Up to Certbot 2.7 a requirement that pkg_resources does not find stops every certbot command of the user, whatever
+    # plugin he uses. So lower bounds only where something older is known to fail, and zope.interface by the spelling
+    # that is found: before setuptools 62, pkg_resources wants "." where the file name has "." (zope.interface up to
+    # 7.2); before 76 it finds zope_interface-8.dist-info by "-" only. From Python 3.11 on no setuptools is older than
+    # 62; below, pip must not bring an 8.
+    install_requires=[
+        "certbot>=1.21", "acme>=1.21", "josepy",
+        "zope.interface<8; python_version < '3.11'", "zope-interface; python_version >= '3.11'",
+    ],
     entry_points={"certbot.plugins": ["autowebroot = certbot_autowebroot.authenticator:Authenticator"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Plugins",
         "Intended Audience :: System Administrators",
+        "Operating System :: POSIX",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
         "Topic :: Internet :: WWW/HTTP",
         "Topic :: Security",
         "Topic :: System :: Systems Administration",
+        "Typing :: Typed",
     ],
 )

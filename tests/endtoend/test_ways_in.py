@@ -66,6 +66,9 @@ def test_reconfigure_proves_and_keeps_it(certbot: Certbot, place: Path, root: Pa
     assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
     with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data"):
         done = certbot.run("reconfigure", "--cert-name", NAME, "-a", "autowebroot")
+        if certbot.version < (2, 3):  # it has no such command yet: what the README says for this one is the test above
+            assert done.returncode == 2 and "unrecognized arguments: reconfigure" in done.stdout
+            return
         assert done.returncode == 0, done.stdout
         assert certbot.renewal_setting(NAME, "authenticator") == "autowebroot"
         assert certbot.run("renew", "--force-renewal").returncode == 0

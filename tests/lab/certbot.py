@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict
 from typing import List
 from typing import Optional
+from typing import Tuple
 
 from tests.lab.ca import CA
 
@@ -36,6 +37,13 @@ class Certbot:
         environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1"}
         environment.pop("PYTHONWARNINGS", None)
         return environment
+
+    @property
+    def version(self) -> Tuple[int, ...]:
+        """Its version, such as ``(2, 1, 0)``."""
+        said = subprocess.run([self.program, "--version"], env=self.environment(), check=True, capture_output=True,
+                              text=True).stdout
+        return tuple(int(number) for number in said.split()[-1].split("."))
 
     def renewal_conf(self, lineage: str) -> Path:
         """The renewal configuration of a lineage."""

@@ -1,0 +1,62 @@
+"""Installing us changes no other Certbot command. Every command imports every plugin, so one that fails stops all."""
+import subprocess
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from tests.lab.certbot import Certbot
+
+NAME = "www.sample.com"
+
+
+@pytest.fixture
+def certbot(certbot: Certbot, monkeypatch: pytest.MonkeyPatch) -> Certbot:
+    """A Certbot that prints each warning each time, deprecations too."""
+    usual = certbot.environment
+    monkeypatch.setattr(certbot, "environment", lambda: {**usual(), "PYTHONWARNINGS": "always"})
+    return certbot
+
+
+def of_ours(done: "subprocess.CompletedProcess[str]") -> List[str]:
+    """What a command said that has to do with us."""
+    return [line for line in done.stdout.splitlines() if "autowebroot" in line]
+
+
+def test_plugins_lists_us_and_warns_of_nothing(certbot: Certbot) -> None:
+    """Certbot up to 2.7 checks our requirements here: a missing one is a traceback in every command."""
+    done = certbot.run("plugins")
+    assert done.returncode == 0, done.stdout
+    assert "* autowebroot" in of_ours(done)
+    assert [line for line in of_ours(done) if "Warning" in line] == []
+
+
+def test_plugins_can_be_prepared(certbot: Certbot) -> None:
+    """What a menu does with every plugin."""
+    done = certbot.run("plugins", "--prepare", "--authenticators")
+    assert done.returncode == 0, done.stdout
+    assert "* autowebroot" in done.stdout
+
+
+def test_help_tells_our_options(certbot: Certbot) -> None:
+    """certbot --help autowebroot."""
+    done = certbot.run("--help", "autowebroot")
+    assert done.returncode == 0, done.stdout
+    assert "--autowebroot-path" in done.stdout and "--autowebroot-unproven" in done.stdout
+
+
+def test_a_lineage_of_another_authenticator_is_not_touched(certbot: Certbot) -> None:
+    """certonly, certificates, renew: not a word of us, on the terminal or in the renewal configuration."""
+    for command in (["certonly", "--standalone", "-d", NAME], ["certificates"],
+                    ["renew", "--force-renewal"], ["renew", "--dry-run"]):
+        done = certbot.run(*command)
+        assert done.returncode == 0, done.stdout
+        assert of_ours(done) == []
+    assert certbot.certificates(NAME) == 2
+    assert "autowebroot" not in certbot.renewal_conf(NAME).read_text()
+
+
+def test_nothing_of_ours_is_made_before_we_are_asked(certbot: Certbot, tmp_path: Path) -> None:
+    """The journal's directory comes with the first challenge that we answer."""
+    assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
+    assert list(tmp_path.rglob("*autowebroot*")) == []
