@@ -260,9 +260,8 @@ CASES: List[Case] = [
                  location @other { root {dir}/b; } }
      """, {"a.test": "b/W/T -> 127.0.0.1:9001 127.0.0.1 /W/T"}),
     ("try-files-cuts-the-fallback-below-alias", """
-        server { listen 80; root {dir}/a; location /.well-known/ { alias {dir}/x/; try_files /no/$1 /moved$uri; }
-                 location /moved { root {dir}/b; } }
-     """, {"a.test": "b/moved/W/T"}),
+        server { listen 80; root {dir}/a; location /.well-known/ { alias {dir}/x/; try_files /no/such $uri; } }
+     """, {"a.test": "aacme-challenge/T"}),
     ("error-page-fallback", """
         server { listen 80; root {dir}/a; error_page 404 = @fallback; location @fallback { root {dir}/b; } }
      """, {"a.test": "a/W/T"}),
@@ -273,6 +272,10 @@ CASES: List[Case] = [
     ("error-page-keeps-status", """
         server { listen 80; root {dir}/a; error_page 403 /.well-known/acme-challenge/x; location / { deny all; } }
      """, {"a.test": "dead 403"}),
+    ("error-page-keeps-status-but-for-a-redirect", """
+        server { listen 80; error_page 403 @away; deny all; location / { }
+                 location @away { allow all; return 301 https://$host$request_uri; } }
+     """, {"a.test": "301 https://a.test/.well-known/acme-challenge/T"}),
     ("error-page-redirect", """
         server { listen 80; error_page 404 https://other.test/x; location / { return 404; } }
      """, {"a.test": "302 https://other.test/x"}),

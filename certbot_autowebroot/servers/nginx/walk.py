@@ -11,6 +11,7 @@ from typing import Sequence
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
@@ -154,9 +155,9 @@ class Walk(State):
             if not target.startswith(("/", "@")):
                 code = next((code for code in rewrite.REDIRECTS if response == f"={code}"), 302)
                 return self._ends_of(functools.partial(self._away, target, code, directive))
-            if response not in ("=", "=200"):
-                return dead
-            return self._ends_of(functools.partial(self._to_value, target))
+            ends = self._ends_of(functools.partial(self._to_value, target))
+            # Without "=" a file would come with the status of the error; a redirect has its own.
+            return ends if response in ("=", "=200") else [e for e in ends if isinstance(e, Redirect)] or dead
         return dead
 
     def _away(self, url: str, status: int, directive: Directive) -> Ends:
