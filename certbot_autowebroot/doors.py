@@ -18,11 +18,13 @@ class Doors:
     :ivar certain: the name resolves to these addresses: each of them has to answer, for the CA asks over IPv6 first
         and turns to IPv4 only after a timeout. Otherwise (a port forward, a private address) one of them is the one.
     :ivar note: what a person should know of the name's addresses; a sentence, or empty.
+    :ivar resolved: the name has an address, seen from here.
     """
 
     endpoints: Tuple[Endpoint, ...]
     certain: bool
     note: str = ""
+    resolved: bool = True
 
 
 def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Doors:
@@ -33,7 +35,7 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
     """
     resolved = machine.addresses(name)
     if address:
-        return Doors((Endpoint(address, port),), certain=True)
+        return Doors((Endpoint(address, port),), certain=True, resolved=bool(resolved))
     # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
     public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback]
     here = [a for a in public if machine.is_here(a)]
@@ -47,7 +49,8 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
         note = f"{name} resolves to {', '.join(away)}, which is not an address of this machine (a port forward?)"
     else:
         note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
-    return Doors(_guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or {4, 6}), False, note)
+    doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or {4, 6})
+    return Doors(doors, certain=False, note=note, resolved=bool(resolved))
 
 
 def _guessed(machine: Machine, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:

@@ -118,6 +118,15 @@ class Journal:
             self._file.close()
             self._file = None
 
+    def release_all(self) -> None:
+        """Remove all that this run has made and not removed: it was interrupted, perhaps while it removed something.
+
+        Never raises.
+        """
+        for standing in self._standing.values():
+            standing.users = 0
+        self.release(())
+
     def sweep(self) -> List[str]:
         """Remove what runs that are over have left behind.
 

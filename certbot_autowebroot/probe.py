@@ -101,6 +101,17 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
     return body if status == http.client.OK else None
 
 
+def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT) -> bytes:
+    """The certificate (DER) that a server shows to whoever asks for a name (SNI, RFC 6066 section 3).
+
+    :raises OSError: there is none: nobody listens, or it is not TLS.
+    """
+    request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
+    with _connect(request, time.monotonic() + timeout) as stream:
+        assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
+        return stream.getpeercert(binary_form=True) or b""
+
+
 def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
     with _connect(request, deadline) as stream:
         connection = http.client.HTTPConnection("")

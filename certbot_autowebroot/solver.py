@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from typing import Any
+from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
@@ -36,6 +37,8 @@ from certbot_autowebroot.views import View
 
 logger = logging.getLogger(__name__)
 
+#: How many names are done, of how many.
+Progress = Callable[[int, int], None]
 #: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
 ATTEMPTS = 3
 
@@ -92,10 +95,12 @@ class Solver:
     """Answers the challenges of one order, and takes the answers back.
 
     :ivar inquiries: what was found out about each name, the last attempt's.
+    :param progress: called for each name that is followed, which may take a while for many.
     """
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    def __init__(self, settings: Settings, journal: Journal, progress: Progress = lambda done, of: None) -> None:
         self.inquiries: Dict[str, Inquiry] = {}
+        self._progress = progress
         self._settings = settings
         self._journal = journal
         self._listeners = Listeners()
@@ -107,19 +112,44 @@ class Solver:
 
         :returns: the challenges that nothing is published for; :attr:`inquiries` says why.
         """
-        for sentence in self._journal.sweep():
-            logger.info("%s", sentence)
-        pending = list(challenges)
-        for attempt in range(ATTEMPTS):
-            self._machine = ThisMachine()
-            self._find_out(pending, from_memory=attempt == 0)
-            pending = self._publish(pending)
-            if not pending:
-                break
-            logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(c.name for c in pending))
-            if attempt + 1 < ATTEMPTS and not self._has_changed(pending):
-                break
-        return pending
+        def publish(names: List[str]) -> List[str]:
+            return [c.name for c in self._publish([c for c in challenges if c.name in names])]
+        failing = self._insist([challenge.name for challenge in challenges], True, publish)
+        return [challenge for challenge in challenges if challenge.name in failing]
+
+    def find_out(self, names: Sequence[str], from_memory: bool = False) -> Dict[str, Inquiry]:
+        """Find out where each name's challenge would be served from, with test files alone. Nothing is left.
+
+        :param from_memory: try the hints first, as an order does; the routes of what they prove stay unknown.
+        """
+        def dead_ends(pending: List[str]) -> List[str]:
+            return [name for name in pending if self.inquiries[name].verdict is Verdict.DEAD_END]
+        try:
+            self._insist(names, from_memory, dead_ends)
+        finally:
+            self._listeners.stop()
+        return self.inquiries
+
+    def try_hints(self, names: Sequence[str]) -> Dict[str, Inquiry]:
+        """Find out whether the hints, and nothing else, are served at each name's front doors. Nothing is left."""
+        self._sweep()
+        self._resolve(names)
+        self.inquiries = {name: self._inquiry(name) for name in names}
+        try:
+            proof.prove(list(self.inquiries.values()), self._machine, self._responder)
+        finally:
+            self._listeners.stop()
+        return self.inquiries
+
+    def look(self, names: Sequence[str]) -> Dict[str, Inquiry]:
+        """Follow each name's requests, and that is all: nothing is written, nobody is asked for a file."""
+        self._resolve(names)
+        for number, name in enumerate(names):
+            self._progress(number, len(names))
+            self.inquiries[name] = inquiry = self._inquiry(name)
+            inquiry.routes = {door: follow(inquiry.request(door, inquiry.token), self._machine)
+                              for door in inquiry.doors.endpoints}
+        return self.inquiries
 
     def withdraw(self, challenges: Sequence[Challenge]) -> None:
         """Take back what was published for these. Never raises; may be called again."""
@@ -144,10 +174,36 @@ class Solver:
                                                  for end in ends if isinstance(end, Directory)))
         return {name: directories for name, directories in found.items() if directories}
 
-    def _find_out(self, challenges: Sequence[Challenge], from_memory: bool) -> None:
-        names = list(dict.fromkeys(challenge.name for challenge in challenges))
+    def _sweep(self) -> None:
+        for sentence in self._journal.sweep():
+            logger.info("%s", sentence)
+
+    def _insist(self, names: Sequence[str], from_memory: bool,
+                failing_of: Callable[[List[str]], List[str]]) -> List[str]:
+        """Find out about names, again for those that fail, for as long as another look can find something else.
+
+        :param failing_of: does what is to be done with names that were looked at, and returns those that fail.
+        :returns: the names that fail for good.
+        """
+        self._sweep()
+        pending = list(dict.fromkeys(names))
+        for attempt in range(ATTEMPTS):
+            self._machine = ThisMachine()
+            self._find_out(pending, from_memory=from_memory and attempt == 0)
+            pending = failing_of(pending)
+            if not pending:
+                break
+            logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(pending))
+            if attempt + 1 < ATTEMPTS and not self._has_changed(pending):
+                break
+        return pending
+
+    def _resolve(self, names: Sequence[str]) -> None:
         with futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(self._machine.addresses, names))
+
+    def _find_out(self, names: Sequence[str], from_memory: bool) -> None:
+        self._resolve(names)
         for name in names:
             self.inquiries[name] = self._inquiry(name)
         if from_memory:
@@ -155,7 +211,8 @@ class Solver:
             remembered = [self.inquiries[name] for name in names if self._settings.hints.get(name)]
             proof.prove(remembered, self._machine, self._responder)
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
-        for name in unknown:
+        for number, name in enumerate(unknown):
+            self._progress(number, len(unknown))
             self.inquiries[name] = self._inquiry(name)
             self._follow(self.inquiries[name])
         proof.prove([self.inquiries[name] for name in unknown], self._machine, self._responder)
@@ -237,13 +294,13 @@ class Solver:
         return all(proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
                    for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
 
-    def _has_changed(self, challenges: Sequence[Challenge]) -> bool:
+    def _has_changed(self, names: Sequence[str]) -> bool:
         """Whether another attempt can find something else than this one did."""
-        if any(not self.inquiries[c.name].routes for c in challenges):
+        if any(not self.inquiries[name].routes for name in names):
             return True  # it was proven from memory, and nothing has been looked at yet
-        before = {c.name: self._ends(self.inquiries[c.name], self._machine) for c in challenges}
+        before = {name: self._ends(self.inquiries[name], self._machine) for name in names}
         machine = ThisMachine()
-        return any(before[c.name] != self._ends(self.inquiries[c.name], machine) for c in challenges)
+        return any(before[name] != self._ends(self.inquiries[name], machine) for name in names)
 
     @staticmethod
     def _ends(inquiry: Inquiry, machine: ThisMachine) -> List[Tuple[Endpoint, List[object]]]:
