@@ -194,7 +194,7 @@ def test_default_ports_of_a_proxied_url() -> None:
                                   "server { location / { proxy_pass ftp://x; } }",
                                   "server { error_page; error_page 404; location / { return 404; } }",
                                   "server { location ~ ( { root /x; } location ~ [ { } server_name ~(; }",
-                                  "server { return 999999999999999999999999; }", "server { return 301; }",
+                                  "server { return 999999999999999999999999; }", "server { return 301 //[x; absolute_redirect off; }", "server { return 301; }",
                                   "server { try_files $uri =x; }",
                                   "server { location / { proxy_pass http://a:99999999; } }",
                                   "map $a $b { default $b; } server { root /$b; }",

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from urllib.parse import urljoin
 
 from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -317,13 +318,18 @@ class State:
     # -- redirects --
 
     def redirect(self, url: str, status: int, step: Step) -> Answer:
-        """The redirect as nginx writes it: what begins with a slash gets scheme, name and port."""
-        trail = (*self.trail, step)
-        if url.startswith("/"):
+        """The redirect as nginx writes it: what begins with a slash gets scheme, name and port.
+
+        With ``absolute_redirect off`` it is the CA that makes a URL of it; for a CA, ``//x/`` is a host.
+        """
+        if url.startswith("/") and self.level.setting("absolute_redirect") != "off":
             url = self._origin() + url
         elif "://" not in url:
-            url = urljoin(f"{self._origin()}{self.request.path}", url)
-        return Answer(Redirect(url, status, trail))
+            try:
+                url = urljoin(f"{self._origin()}{self.request.path}", url)
+            except ValueError:
+                return Answer(DeadEnd(f"{step.text}: {url} is not a URL", (*self.trail, step)))
+        return Answer(Redirect(url, status, (*self.trail, step)))
 
     def _origin(self) -> str:
         request = self.request
