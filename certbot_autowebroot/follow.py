@@ -4,6 +4,7 @@ Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who hol
 where the request goes next; tests hand it a table instead.
 """
 from dataclasses import replace
+from itertools import islice
 from typing import Iterator
 from typing import List
 from typing import Protocol
@@ -17,17 +18,21 @@ from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Elsewhere
+from certbot_autowebroot.route import End
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 
 #: Redirects that Let's Encrypt follows at most; we allow as many hops of any kind.
 MAX_HOPS = 10
+#: Ten members that each pass it on to ten members ... are a small file, and end in 10^10 ways.
+MAX_ROUTES = 1000
 
 
 class Holder(Protocol):
@@ -69,7 +74,10 @@ def follow(request: Request, machine: Machine) -> List[Route]:
     :param request: as the CA makes it, at the front door.
     :returns: the routes, the likeliest first; at least one.
     """
-    return list(_follow(request, machine, (), ()))
+    routes = list(islice(_follow(request, machine, (), ()), MAX_ROUTES + 1))
+    if len(routes) > MAX_ROUTES:
+        routes[-1] = replace(routes[-1], end=Unknown(f"the request may end in more than {MAX_ROUTES} ways"))
+    return routes
 
 
 def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
@@ -82,14 +90,8 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
         yield Route(hops, DeadEnd(f"the request is passed on more than {MAX_HOPS} times"), branch)
         return
     holders = machine.holders(request.endpoint)
-    if not holders and request.endpoint.namespace:
-        yield Route(hops, DeadEnd(f"nobody listens on {request.endpoint} in the container's own network, where we "
-                                  "cannot listen either"), branch)
-    elif not holders and request.scheme == "https":
-        yield Route(hops, DeadEnd(f"the request is sent on to {request.url}, and nobody listens on "
-                                  f"{request.endpoint}"), branch)
-    elif not holders:
-        yield Route(hops, Vacant(request.endpoint, request.path), branch)
+    if not holders:
+        yield Route(hops, _without_holder(request), branch)
     for number, holder in enumerate(holders):
         here = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
@@ -100,6 +102,18 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
                 yield from _passed_on(destination, request, machine, so_far, here)
             else:
                 yield Route(so_far, destination, here)
+
+
+def _without_holder(request: Request) -> End:
+    """Where nobody listens, we can; but not with a certificate, not in a container, and not as somebody's socket."""
+    endpoint = request.endpoint
+    if endpoint.namespace:
+        return DeadEnd(f"nobody listens on {endpoint} in the container's own network, where we cannot listen either")
+    if request.scheme == "https":
+        return DeadEnd(f"the request is sent on to {request.url}, and nobody listens on {endpoint}")
+    if endpoint.is_unix:
+        return DeadEnd(f"the request is sent on to {endpoint}, and nobody listens there")
+    return Vacant(endpoint, request.path)
 
 
 def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tuple[Hop, ...],
@@ -148,6 +162,9 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
                branch: Tuple[int, ...]) -> Iterator[Route]:
     for number, member in enumerate(upstream.members):
         here = (*branch, number) if len(upstream.members) > 1 else branch
+        if not member.is_unix and not 0 < member.port < 65536:
+            yield Route(hops, DeadEnd(f"it is passed on to {member}, and there is no such port", upstream.trail), here)
+            continue
         reached = machine.reach(member, request.endpoint)
         if not reached:
             yield Route(hops, Elsewhere(str(member), upstream.trail), here)

@@ -127,6 +127,23 @@ def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: 
         assert programs == ["nginx", "apache2"]
 
 
+def test_a_unix_socket_is_followed_to_whoever_listens_there(place: Path) -> None:
+    """proxy_pass http://unix:…, to an application server of its own."""
+    make(place, "root")
+    with Nginx(place / "back", f"server {{ listen unix:{place}/back.sock; root {place}/root; }}"), \
+            Nginx(place / "front", f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/back.sock; }} }}"
+                  ), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+
+
+def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
+    """We do not make somebody else's socket for him."""
+    config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
+    with Nginx(place / "front", config), solved(place) as solver:
+        assert f"unix:{place}/gone.sock, and nobody listens there" in explain.failure(solver.inquiries[NAME])
+
+
 def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
     """The CA's request goes to any of them; one of them is not running and is answered by ourselves."""
     make(place, "one", "two")
