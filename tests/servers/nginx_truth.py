@@ -126,7 +126,7 @@ def disagreements(ends: Sequence[Destination], request: Request, elsewhere: Iter
 
 def _needed(end: Destination) -> List[str]:
     """The files of ours that a way took for granted."""
-    return [step.text.split(" ")[0] for step in end.trail if step.text.endswith(" taken to exist")]
+    return list({step.text.split(" ")[0] for step in end.trail if step.text.endswith(" taken to exist")})
 
 
 def _any(ends: Sequence[Destination], seen: Seen, request: Request) -> bool:
