@@ -28,7 +28,8 @@ setup(
         "certbot>=1.21", "acme>=1.21", "josepy",
         "zope.interface<8; python_version < '3.11'", "zope-interface; python_version >= '3.11'",
     ],
-    entry_points={"certbot.plugins": ["autowebroot = certbot_autowebroot.authenticator:Authenticator"]},
+    entry_points={"certbot.plugins": ["autowebroot = certbot_autowebroot.authenticator:Authenticator"],
+                  "console_scripts": ["certbot-autowebroot = certbot_autowebroot.cli:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Plugins",
