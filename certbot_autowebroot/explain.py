@@ -1,8 +1,15 @@
 """What was found out, in sentences that a person can act on. Every sentence about a name is made here."""
+import shlex
 from typing import Iterable
 from typing import List
 from typing import Optional
+from typing import Sequence
 
+from certbot_autowebroot.forecast import Forecast
+from certbot_autowebroot.forecast import NameForecast
+from certbot_autowebroot.forecast import Outlook
+from certbot_autowebroot.forecast import Served
+from certbot_autowebroot.forecast import Shown
 from certbot_autowebroot.probe import Answer
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
@@ -13,8 +20,20 @@ from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Vacant
+
+#: What goes on in long work, before "12 of 200".
+FOLLOWING = "following requests"
+HANDSHAKES = "looking at certificates on port 443"
+
+WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
+NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
+NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
+NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
 def failures(inquiries: Iterable[Inquiry]) -> str:
@@ -138,3 +157,157 @@ def _advice(inquiry: Inquiry, routes: List[Route]) -> str:
         return (f"see whether {program} runs with the configuration that is on disk (reload it), and whether something "
                 f"in it (a rewrite, an access rule, a .htaccess file) refuses {CHALLENGE_PATH}.")
     return "see who answers there instead: a port forward (nft, iptables) takes connections before any listener does."
+
+
+def headline(found: NameForecast, proved: bool) -> str:
+    """What would happen to one name, in one line."""
+    inquiry = found.inquiry
+    if inquiry is None:
+        return f"{found.name}: would fail: {found.reason}"
+    if found.outlook is Outlook.GOOD:
+        return f"{found.name}: good, a test file came back" if proved else \
+            f"{found.name}: should be good (nothing was written, so nothing is proved)"
+    if found.outlook is Outlook.UNPROVEN:
+        return f"{found.name}: could not be proved from here"
+    return f"{found.name}: would fail"
+
+
+def stop(hop: Hop, is_first: bool) -> str:
+    """Who accepted a request where; which, where it is not the one that the door is there for."""
+    what = "" if is_first else f" is asked for {hop.request.url.replace(hop.request.token, 'TOKEN')}"
+    return f"{hop.request.endpoint}: {hop.program}{what}"
+
+
+def end(route: Route, inquiry: Inquiry, door: Endpoint) -> str:
+    """Where a road ends, and what became of the test file there."""
+    if isinstance(route.end, DeadEnd):
+        return f"dead end: {route.end.reason}".replace(inquiry.token, "TOKEN")
+    if isinstance(route.end, Unknown):
+        return f"cannot be known: {route.end.reason}"
+    if isinstance(route.end, Elsewhere):
+        return f"leads away from this machine, to {route.end.target}"
+    place = place_of(route)
+    assert place is not None  # noqa: S101 - for the type checker
+    where = f"{route.end.endpoint}: nobody listens, so a listener of our own would" if isinstance(route.end, Vacant) \
+        else f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
+    return where + _became(place, inquiry, door)
+
+
+def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
+    if str(place.end) in {str(winner.end) for winner in inquiry.winners.get(door, ())}:
+        return "; the test file came back"
+    if place.key in inquiry.refused:
+        return f"; {inquiry.refused[place.key].rstrip('.')}"
+    if place.key in {tried.key for tried in inquiry.places} and door in inquiry.answers:
+        return "; the test file did not come back"
+    return ""
+
+
+def remarks(found: NameForecast, door: Endpoint) -> List[str]:
+    """What else is to be said of one door: directories that were given, what came back, what to do."""
+    inquiry = found.inquiry
+    assert inquiry is not None  # noqa: S101 - for the type checker
+    routes = inquiry.routes.get(door, [])
+    on_the_road = {str(route.end) for route in routes}
+    lines = [f"a test file in {str_of(place)} came back" for place in inquiry.winners.get(door, ())
+             if str(place.end) not in on_the_road]
+    if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
+        return lines
+    if door in inquiry.answers:
+        lines.append(f"came back: {_came_back(inquiry.answers[door])}".replace(inquiry.token, "TOKEN"))
+    if found.outlook is Outlook.FAILS:
+        lines.append(f"what to do: {_advice(inquiry, routes)}")
+    return lines
+
+
+def note(inquiry: Inquiry) -> str:
+    """What a person should know of the name's addresses; empty for nothing."""
+    return f"note: {inquiry.doors.note}" if inquiry.doors.note else ""
+
+
+def holder(program: Program, endpoint: Endpoint) -> str:
+    """Who holds a port."""
+    return f"{program} at {endpoint}"
+
+
+def webroot_tried(root: str, inquiry: Inquiry) -> str:
+    """What became of the test file in a mapped directory."""
+    for place in inquiry.places:
+        if isinstance(place.end, Directory) and place.end.root == root:
+            refused = inquiry.refused.get(place.key)
+            served = any(place in winners for winners in inquiry.winners.values())
+            return refused.rstrip(".") if refused else \
+                f"a test file in {str_of(place)} {'came back' if served else 'did not come back'}"
+    return ""
+
+
+def lineage(found: Forecast, proved: bool) -> str:
+    """What would happen to a lineage, in one line."""
+    said = {Outlook.GOOD: "would be renewed" if proved else "should be renewed (nothing is proved)",
+            Outlook.UNPROVEN: "may be renewed, which could not be proved from here",
+            Outlook.UNJUDGED: "not ours to judge", Outlook.UNKNOWN: "could not be looked at",
+            Outlook.FAILS: "would fail"}[found.outlook]
+    kind = f" ({found.lineage.authenticator})" if found.lineage.authenticator else ""
+    days = found.days_left
+    left = "" if days is None else f"; {days} days left" if days >= 0 else f"; it ran out {-days} days ago"
+    return f"{found.lineage.name}: {said}{kind}{left}"
+
+
+def why(found: Forecast) -> List[str]:
+    """What one should know of a lineage's renewal beside its names."""
+    lines = []
+    if found.lineage.problem:
+        lines.append(f"{found.lineage.problem}{' (root could look)' if found.lineage.hidden else ''}")
+    if not found.lineage.autorenew:
+        lines.append("its renewal is switched off (autorenew = False)")
+    if found.in_the_way:
+        lines.append(f"standalone cannot listen on port {found.lineage.port}: it is held by "
+                     f"{', '.join(found.in_the_way)}")
+    if found.hooks and found.outlook is not Outlook.GOOD:
+        lines.append("its pre-hook runs first, and that was not run here: " + ", ".join(found.hooks))
+    return lines
+
+
+def why_name(name: NameForecast) -> str:
+    """Why one name of a lineage would fail, or where it was proven; empty where the tree says it."""
+    if name.reason:
+        return f"{name.name}: {name.reason}"
+    inquiry = name.inquiry
+    if name.outlook is not Outlook.GOOD or inquiry is None or not inquiry.winners:
+        return ""
+    places = list({str_of(place): None for winners in inquiry.winners.values() for place in winners})
+    doors = ", ".join(str(door) for door in inquiry.winners)
+    return f"{name.name}: a test file in {' and '.join(places)} came back through {doors}"
+
+
+def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> str:
+    """The one thing that mends a lineage which ``autowebroot`` could renew.
+
+    :param version: Certbot's.
+    :param options: those of the command line that Certbot needs too.
+    """
+    name = found.lineage.name
+    if tuple(version) >= (2, 3):
+        return shlex.join(["certbot", "reconfigure", "--cert-name", name, "-a", "autowebroot", *options])
+    return f"authenticator = autowebroot (in {found.lineage.conf}, instead of {found.lineage.authenticator})"
+
+
+def shown(served: Served) -> str:
+    """What a server on 443 shows for a name."""
+    where = f"{served.door} for {served.name}"
+    if served.shown is Shown.NOBODY:
+        return f"nobody listens on {where}"
+    if served.shown is Shown.NONE or served.certificate is None:
+        return f"no certificate could be had from {where}: {served.error}"
+    until = f"{served.certificate.not_after:%Y-%m-%d}"
+    return {Shown.CURRENT: f"{where} shows the current certificate",
+            Shown.STALE: f"{where} still shows an older certificate, until {until}: reload that server"
+            }.get(served.shown, f"{where} shows a certificate that is not of this lineage, until {until}")
+
+
+def counted(outlooks: Sequence[Outlook], what: str) -> str:
+    """A summary of many."""
+    said = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "not ours to judge",
+            Outlook.UNKNOWN: "not looked at", Outlook.FAILS: "would fail"}
+    parts = [f"{outlooks.count(outlook)} {text}" for outlook, text in said.items() if outlook in outlooks]
+    return f"{len(outlooks)} {what}: {', '.join(parts)}"

@@ -1,0 +1,177 @@
+"""What would happen if a name were validated, or a lineage renewed, right now. Pure decisions on what was found out."""
+import enum
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.lineages import Certificate
+from certbot_autowebroot.lineages import Lineage
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.proof import Place
+from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.proof import place_of
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Route
+
+
+class Outlook(enum.Enum):
+    """What would happen, the worst last. The values are what programs read."""
+
+    GOOD = "good"
+    #: No authenticator of the kind that a look at this machine can judge.
+    UNJUDGED = "unjudged"
+    #: It cannot be proved from this machine, and it need not fail: an allow-list, a name that does not resolve here.
+    UNPROVEN = "unproven"
+    #: We could not look: its files are not ours to read.
+    UNKNOWN = "unknown"
+    FAILS = "fails"
+
+
+def worst(outlooks: Sequence[Outlook]) -> Outlook:
+    """The worst of several; good for none."""
+    order = list(Outlook)
+    return max(outlooks, key=order.index, default=Outlook.GOOD)
+
+
+@dataclass(frozen=True)
+class NameForecast:
+    """What would happen to one name.
+
+    :ivar inquiry: what was found out about it; None where nothing could be.
+    :ivar reason: why nothing could be; a phrase.
+    """
+
+    name: str
+    outlook: Outlook
+    inquiry: Optional[Inquiry] = None
+    reason: str = ""
+
+
+class Shown(enum.Enum):
+    """Which certificate a server on 443 shows for a name of a lineage."""
+
+    CURRENT = "current"
+    #: An earlier one of the lineage: it was renewed, and nobody has reloaded the server.
+    STALE = "stale"
+    #: One that is not of this lineage.
+    OTHER = "other"
+    NOBODY = "nobody"
+    #: Somebody listens, and there is no certificate to be had.
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a server on 443 shows at one door.
+
+    :ivar certificate: the one that it shows, if any.
+    :ivar error: why there is none; a phrase.
+    """
+
+    name: str
+    door: Endpoint
+    shown: Shown
+    certificate: Optional[Certificate] = None
+    error: str = ""
+
+
+@dataclass
+class Forecast:
+    """What would happen to a lineage.
+
+    :ivar names: by name, what would happen to it with the lineage's own authenticator.
+    :ivar remedy: what would happen to each name with ``autowebroot`` instead; empty where that was not asked.
+    :ivar in_the_way: who holds the port that ``standalone`` would listen on, by family (4, 6); phrases.
+    :ivar hooks: pre-hooks, which run before a renewal and not before a look.
+    """
+
+    lineage: Lineage
+    outlook: Outlook
+    names: List[NameForecast] = field(default_factory=list)
+    remedy: List[NameForecast] = field(default_factory=list)
+    in_the_way: Tuple[str, ...] = ()
+    hooks: Tuple[str, ...] = ()
+    served: List[Served] = field(default_factory=list)
+    days_left: Optional[int] = None
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether ``autowebroot`` would renew what its own authenticator would not."""
+        return self.outlook is Outlook.FAILS and bool(self.remedy) and worst(
+            [name.outlook for name in self.remedy]) in (Outlook.GOOD, Outlook.UNPROVEN)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether visitors get an earlier certificate than the one that has been issued."""
+        return any(served.shown is Shown.STALE for served in self.served)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the certificate has run out."""
+        return self.days_left is not None and self.days_left < 0
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody should do something today."""
+        return self.outlook is Outlook.FAILS or self.is_stale or self.is_expired
+
+
+#: Whether an authenticator answers in a place, for requests that arrive at a door.
+Answers = Callable[[Endpoint, Place], bool]
+
+
+def by_autowebroot(inquiry: Inquiry, proved: bool, refuse_unproven: bool = False) -> Outlook:
+    """What would happen to a name with our own authenticator.
+
+    :param proved: test files were published; else the routes alone decide.
+    """
+    if proved:
+        found = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(inquiry.verdict, Outlook.FAILS)
+    else:
+        found = by_places(inquiry, lambda _door, _place: True, proved)
+        if found is Outlook.FAILS and inquiry.places:
+            found = Outlook.UNPROVEN  # a directory that was given or remembered may be the one
+    if found is Outlook.UNPROVEN and refuse_unproven:
+        return Outlook.FAILS
+    return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+
+
+def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
+    """What would happen to a name with an authenticator that answers in certain places only.
+
+    :param proved: test files were published; else the routes alone decide.
+    """
+    def of_door(door: Endpoint) -> Outlook:
+        winners = inquiry.winners.get(door, [])
+        if winners:
+            return Outlook.GOOD if all(answers(door, place) for place in winners) else Outlook.FAILS
+        expected = _by_routes(inquiry.routes.get(door, []), lambda place: answers(door, place))
+        if proved and inquiry.verdict_of(door) is not Verdict.UNPROVEN:
+            return Outlook.FAILS
+        return Outlook.UNPROVEN if proved and expected is Outlook.GOOD else expected
+    outlooks = [of_door(door) for door in inquiry.doors.endpoints]
+    if not outlooks:
+        return Outlook.FAILS
+    if inquiry.doors.certain:
+        return worst(outlooks)
+    found = min(outlooks, key=list(Outlook).index)
+    return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+
+
+def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Outlook:
+    """Each branch needs an answer; one of its alternatives is enough."""
+    branches: Dict[Tuple[int, ...], List[Outlook]] = {}
+    for route in routes:
+        place = place_of(route)
+        outlook = Outlook.FAILS
+        if place and answers(place):
+            doubtful = isinstance(route.end, Directory) and (route.end.guessed or route.end.depends_on_client)
+            outlook = Outlook.UNPROVEN if doubtful else Outlook.GOOD
+        branches.setdefault(route.branch, []).append(outlook)
+    return worst([min(found, key=list(Outlook).index) for found in branches.values()] or [Outlook.FAILS])

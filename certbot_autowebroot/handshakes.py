@@ -1,0 +1,93 @@
+"""Which certificate the servers on 443 really show for the names of lineages.
+
+A renewed certificate that nobody has reloaded the server for is the second half of the same outage.
+"""
+from concurrent import futures
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Sequence
+from typing import Tuple
+
+from certbot import util
+
+from certbot_autowebroot import probe
+from certbot_autowebroot.doors import front_doors
+from certbot_autowebroot.explain import HANDSHAKES
+from certbot_autowebroot.forecast import Served
+from certbot_autowebroot.forecast import Shown
+from certbot_autowebroot.lineages import Certificate
+from certbot_autowebroot.lineages import Lineage
+from certbot_autowebroot.lineages import earlier_certificates
+from certbot_autowebroot.lineages import parse_certificate
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import Endpoint
+
+#: What is told of long work: what is being done, how many are done, of how many.
+Progress = Callable[[str, int, int], None]
+
+_TIMEOUT = 5.0
+_AT_ONCE = 16
+#: What is asked of whom.
+_Question = Tuple[str, Endpoint]
+
+
+def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Served]]:
+    """What is shown for each name at each of its front doors, by the path of the lineage's renewal configuration.
+
+    For a name that does not resolve to addresses of this machine, the doors where somebody listens.
+    """
+    machine = ThisMachine()
+    having = [lineage for lineage in lineages if lineage.certificate]
+    names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
+             for lineage in having if lineage.certificate}
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(machine.addresses, {name for found in names.values() for name in found}))
+    asked = {lineage.conf: [(name, door) for name in names[lineage.conf]
+                            for door in _doors(name, lineage.address, machine)] for lineage in having}
+    answers = _ask_all(list(dict.fromkeys(question for found in asked.values() for question in found)), progress)
+    return {lineage.conf: [_compared(lineage, answers[question]) for question in asked[lineage.conf]]
+            for lineage in having}
+
+
+def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
+    doors = front_doors(name, machine, CA_PORTS["https"], address)
+    if doors.certain:
+        return list(doors.endpoints)
+    return [door for door in doors.endpoints if machine.holders(door)] or list(doors.endpoints[:1])
+
+
+def _ask_all(questions: Sequence[_Question], progress: Progress) -> Dict[_Question, Served]:
+    found = {}
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        for number, (question, answer) in enumerate(zip(questions, pool.map(_ask, questions))):
+            progress(HANDSHAKES, number, len(questions))
+            found[question] = answer
+    return found
+
+
+def _ask(question: _Question) -> Served:
+    name, door = question
+    try:
+        return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT)))
+    except ConnectionRefusedError:
+        return Served(name, door, Shown.NOBODY)
+    except (OSError, ValueError) as error:
+        return Served(name, door, Shown.NONE, error=getattr(error, "reason", None) or str(error))
+
+
+def _compared(lineage: Lineage, answer: Served) -> Served:
+    current = lineage.certificate
+    if answer.certificate is None or current is None:
+        return answer
+    if answer.certificate.fingerprint == current.fingerprint:
+        return Served(answer.name, answer.door, Shown.CURRENT, answer.certificate)
+    if _is_renewed_by(answer.certificate, current) or answer.certificate.fingerprint in earlier_certificates(lineage):
+        return Served(answer.name, answer.door, Shown.STALE, answer.certificate)
+    return answer
+
+
+def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:
+    """For the same names and older, though it is not among the lineage's: it was deleted and made anew."""
+    return set(shown.names) == set(current.names) and shown.not_before < current.not_before

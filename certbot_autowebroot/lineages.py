@@ -1,0 +1,211 @@
+"""The lineages of a Certbot configuration directory: what their renewal configurations and certificates say.
+
+configobj and cryptography are not among our requirements, for they are Certbot's own, in every version: whoever can run
+us has them, and a requirement of ours could only break.
+"""
+import os
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from datetime import timezone
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Mapping
+from typing import Optional
+from typing import Tuple
+
+import configobj  # type: ignore[import-untyped]
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from certbot_autowebroot.views import View
+
+#: What Certbot refuses to renew a lineage without.
+_REQUIRED = ("cert", "privkey", "chain", "fullchain")
+_PREFIX = "autowebroot_"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate.
+
+    :ivar names: DNS names and IP addresses that it is for.
+    :ivar fingerprint: SHA-256 of the whole of it, hexadecimal.
+    """
+
+    names: Tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+
+    def days_left(self, now: datetime) -> int:
+        """Whole days until it runs out; negative when it has."""
+        return (self.not_after - now).days
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """One renewal configuration and the certificate that is current.
+
+    :ivar conf: its path.
+    :ivar authenticator: as Certbot names it; empty where nothing says so.
+    :ivar port: ``http01_port`` of the renewal configuration, or 80.
+    :ivar address: ``http01_address``; empty for all.
+    :ivar webroots: where the ``webroot`` authenticator would put each name's file, by name.
+    :ivar options: those of ours, without their prefix: ``path``, ``unproven``, ``roots``.
+    :ivar pre_hook: a command that runs before a renewal.
+    :ivar problem: why Certbot could not renew it or we not look at it; a phrase, or empty.
+    :ivar hidden: the problem is that its files are not ours to read: it says nothing of the lineage.
+    """
+
+    name: str
+    conf: str
+    authenticator: str = ""
+    port: int = 80
+    address: str = ""
+    webroots: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    pre_hook: str = ""
+    directory_hooks: bool = True
+    autorenew: bool = True
+    certificate_file: str = ""
+    certificate: Optional[Certificate] = None
+    problem: str = ""
+    hidden: bool = False
+
+
+def lineages(config_dir: str) -> List[Lineage]:
+    """Every lineage of a configuration directory, by name.
+
+    :raises OSError: there is no such directory, or it is not ours to read.
+    """
+    os.listdir(config_dir)
+    try:
+        files = sorted(os.listdir(os.path.join(config_dir, "renewal")))
+    except FileNotFoundError:  # no certificate has been issued yet
+        return []
+    return [lineage(os.path.join(config_dir, "renewal", file)) for file in files if file.endswith(".conf")]
+
+
+def lineage(conf: str) -> Lineage:
+    """One lineage. Never raises: what is wrong with it is its :attr:`~Lineage.problem`."""
+    name = os.path.basename(conf)[:-len(".conf")]
+    try:
+        found = _parsed(name, conf)
+    except (OSError, ValueError) as error:
+        return Lineage(name, conf, problem=f"{conf} {_cannot(error)}", hidden=isinstance(error, PermissionError))
+    try:
+        certificate = read_certificate(found["certificate_file"])
+    except (OSError, ValueError) as error:
+        return Lineage(**found, problem=f"its certificate {found['certificate_file']} {_cannot(error)}",
+                       hidden=isinstance(error, PermissionError))
+    return Lineage(**found, certificate=certificate)
+
+
+def earlier_certificates(lineage: Lineage) -> List[str]:
+    """The fingerprints of all certificates that the lineage has had, as far as they are still there."""
+    archive = os.path.dirname(os.path.realpath(lineage.certificate_file))
+    found = []
+    for file in View.of_host().list_dir(archive):
+        if file.startswith("cert") and file.endswith(".pem"):
+            try:
+                found.append(read_certificate(os.path.join(archive, file)).fingerprint)
+            except (OSError, ValueError):  # somebody else's file
+                continue
+    return found
+
+
+def directory_hooks(config_dir: str) -> List[str]:
+    """The pre-hooks that Certbot runs for every lineage: the executable files of a directory."""
+    directory = os.path.join(config_dir, "renewal-hooks", "pre")
+    view = View.of_host()
+    paths = [os.path.join(directory, file) for file in view.list_dir(directory) if not file.endswith("~")]
+    return [path for path in paths if view.is_file(path) and os.access(path, os.X_OK)]
+
+
+def read_certificate(path: str) -> Certificate:
+    """The first certificate of a PEM file.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: there is none in it.
+    """
+    return _certificate(x509.load_pem_x509_certificate(View.of_host().read(path)))
+
+
+def parse_certificate(der: bytes) -> Certificate:
+    """A certificate as TLS sends it.
+
+    :raises ValueError: it is none.
+    """
+    return _certificate(x509.load_der_x509_certificate(der))
+
+
+def _certificate(found: x509.Certificate) -> Certificate:
+    names: List[str] = []
+    try:
+        extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = [*extension.get_values_for_type(x509.DNSName), *map(str, extension.get_values_for_type(x509.IPAddress))]
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        pass  # one that a person has made with openssl: it has a common name
+    common = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return Certificate(tuple(names or common), _when(found, "not_valid_before"), _when(found, "not_valid_after"),
+                       found.fingerprint(hashes.SHA256()).hex())
+
+
+def _when(certificate: x509.Certificate, attribute: str) -> datetime:
+    # cryptography has the times with a zone since 42, and warns of those without.
+    found: Optional[datetime] = getattr(certificate, attribute + "_utc", None)
+    return found or getattr(certificate, attribute).replace(tzinfo=timezone.utc)
+
+
+def _parsed(name: str, conf: str) -> Dict[str, Any]:
+    """The fields of a lineage that its renewal configuration has.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: Certbot could not make sense of it.
+    """
+    text = View.of_host().read(conf).decode("utf-8")
+    try:
+        parsed = configobj.ConfigObj(text.splitlines(), encoding="utf-8", default_encoding="utf-8", interpolation=False)
+    except configobj.ConfigObjError as error:
+        raise ValueError(f"is broken: {error}") from None
+    missing = [key for key in _REQUIRED if not isinstance(parsed.get(key), str)]
+    parameters = parsed.get("renewalparams")
+    if missing:
+        raise ValueError(f"is broken: it does not say {', '.join(missing)}")
+    if not isinstance(parameters, dict) or not isinstance(parameters.get("authenticator"), str):
+        raise ValueError("is broken: it does not say which authenticator")
+    values = {key: "" if value == "None" else value for key, value in parameters.items() if isinstance(value, str)}
+    port = values.get("http01_port", "80")
+    if not port.isascii() or not port.isdigit():
+        raise ValueError(f"is broken: http01_port = {port}")
+    return {
+        "name": name, "conf": conf, "authenticator": values["authenticator"], "port": int(port),
+        "address": values.get("http01_address", ""), "webroots": _webroots(parameters),
+        "options": {key[len(_PREFIX):]: value for key, value in values.items() if key.startswith(_PREFIX)},
+        "pre_hook": values.get("pre_hook", ""), "directory_hooks": values.get("directory_hooks") != "False",
+        "autorenew": values.get("autorenew") != "False", "certificate_file": parsed["cert"]}
+
+
+def _webroots(parameters: Mapping[str, Any]) -> Dict[str, str]:
+    """``webroot_map``, and under an empty name the last of ``webroot_path``, where every other name's file goes."""
+    mapped = parameters.get("webroot_map")
+    found = {str(name): root for name, root in mapped.items() if isinstance(root, str)} if isinstance(mapped, dict) \
+        else {}
+    paths = parameters.get("webroot_path", [])
+    paths = [path for path in ([paths] if isinstance(paths, str) else paths) if path]
+    if paths:
+        found[""] = str(paths[-1])
+    return found
+
+
+def _cannot(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return "is broken: it is not UTF-8"
+    return str(error) if str(error).startswith("is broken") else f"is broken: {error}"

@@ -1,0 +1,199 @@
+"""What ``check`` prints: a tree for people, JSON for programs, one line for monitoring. Its sentences are explain's."""
+import json
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot import explain
+from certbot_autowebroot.forecast import Forecast
+from certbot_autowebroot.forecast import NameForecast
+from certbot_autowebroot.forecast import Outlook
+from certbot_autowebroot.forecast import Served
+from certbot_autowebroot.forecast import worst
+from certbot_autowebroot.lineages import Certificate
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.proof import Place
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Elsewhere
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Trail
+from certbot_autowebroot.route import Unknown
+
+#: Of the JSON: changed when something is no longer where it was. More may come at any time.
+SCHEMA = 1
+
+
+class Line(NamedTuple):
+    """One line of text: how deep it stands in the tree, and for a headline what it says of its name or lineage."""
+
+    text: str
+    depth: int = 0
+    outlook: Optional[Outlook] = None
+
+
+def name_tree(found: NameForecast, proved: bool) -> Iterator[Line]:
+    """The roads of a name, hop by hop: each stop below the one before."""
+    yield Line(explain.headline(found, proved), 0, found.outlook)
+    yield from _roads(found)
+
+
+def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
+    """What would happen to a lineage, and for the names that would fail their roads."""
+    bad = Outlook.FAILS if found.is_bad else found.outlook
+    yield Line(explain.lineage(found, proved), 0, bad)
+    for text in explain.why(found):
+        yield Line(text, 1)
+    for name in found.names:
+        text = explain.why_name(name)
+        if text:
+            yield Line(text, 1)
+        elif name.outlook is not Outlook.GOOD and not found.in_the_way:
+            yield Line(explain.headline(name, proved), 1)
+        if name.outlook is not Outlook.GOOD and not found.in_the_way:
+            for line in _roads(name):
+                yield line._replace(depth=line.depth + 1)
+    for served in found.served:
+        yield Line(explain.shown(served), 1)
+    if mending:
+        yield Line(f"mend it with: {mending}", 1)
+
+
+def _roads(found: NameForecast) -> Iterator[Line]:
+    inquiry = found.inquiry
+    if inquiry is None:
+        return
+    for door in inquiry.doors.endpoints:
+        seen: Tuple[object, ...] = ()
+        for route in inquiry.routes.get(door, ()):
+            for depth, hop in enumerate(route.hops):
+                here = route.hops[:depth + 1]
+                if seen[:depth + 1] != here:
+                    yield Line(explain.stop(hop, depth == 0), depth + 1)
+                    for step in hop.trail:
+                        yield Line(str(step), depth + 2)
+            seen = route.hops
+            yield Line(explain.end(route, inquiry, door), len(route.hops) + 1)
+        for text in explain.remarks(found, door):
+            yield Line(text if inquiry.routes.get(door) else f"{door}: {text}", 2 if inquiry.routes.get(door) else 1)
+    if explain.note(inquiry):
+        yield Line(explain.note(inquiry), 1)
+
+
+def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
+            mendings: Dict[str, str]) -> str:
+    """Everything, for programs: docs/check.rst and docs/check.schema.json say what each member means."""
+    found: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
+    if names:
+        found["names"] = [_name(name) for name in names]
+    else:
+        found["lineages"] = [_lineage(forecast, mendings.get(forecast.lineage.conf, "")) for forecast in forecasts]
+    return json.dumps(found, indent=2)
+
+
+def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tuple[int, str]:
+    """The exit status and the line of a plugin (Monitoring Plugins Development Guidelines, "Plugin Output")."""
+    outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
+    bad = [name.name for name in names if name.outlook is Outlook.FAILS]
+    bad += [found.lineage.name for found in forecasts if found.outlook is Outlook.FAILS or found.is_expired]
+    doubtful = [name.name for name in names if name.outlook is Outlook.UNPROVEN]
+    doubtful += [found.lineage.name for found in forecasts if found.is_stale or found.outlook is Outlook.UNPROVEN]
+    hidden = [found.lineage.name for found in forecasts if found.outlook is Outlook.UNKNOWN]
+    status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else (3, "UNKNOWN") if hidden else (0, "OK")
+    said = explain.counted(outlooks, "names" if names else "lineages")
+    named = ", ".join(bad or doubtful or hidden)
+    counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]
+    days = [found.days_left for found in forecasts if found.days_left is not None]
+    if not names:
+        counts += [f"stale={sum(found.is_stale for found in forecasts)}", *([f"days_left={min(days)}"] if days else [])]
+    return status, f"AUTOWEBROOT {word} - {said}{f' ({named})' if named else ''} | {' '.join(counts)}"
+
+
+def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> int:
+    """0 all good, 1 something would fail or has to be done, 2 something could not be looked at."""
+    if any(name.outlook is Outlook.FAILS for name in names) or any(found.is_bad for found in forecasts):
+        return 1
+    return 2 if worst([found.outlook for found in forecasts]) is Outlook.UNKNOWN else 0
+
+
+def _name(found: NameForecast) -> Dict[str, Any]:
+    inquiry = found.inquiry
+    plain: Dict[str, Any] = {"name": found.name, "outlook": found.outlook.value, "reason": found.reason}
+    if inquiry is not None:
+        plain.update(note=inquiry.doors.note, certain=inquiry.doors.certain,
+                     doors=[_door(inquiry, door) for door in inquiry.doors.endpoints])
+    return plain
+
+
+def _door(inquiry: Inquiry, door: Endpoint) -> Dict[str, Any]:
+    answer = inquiry.answers.get(door)
+    return {
+        **_endpoint(door),
+        "routes": [_route(route) for route in inquiry.routes.get(door, ())],
+        "proven": [_place(place) for place in inquiry.winners.get(door, ())],
+        "answer": None if answer is None else {
+            "url": answer.request.url.replace(inquiry.token, "TOKEN"), **_endpoint(answer.request.endpoint),
+            "status": answer.status or None, "error": answer.error,
+            "redirects": [url.replace(inquiry.token, "TOKEN") for url in answer.redirects]},
+    }
+
+
+def _route(route: Route) -> Dict[str, Any]:
+    hops = [{"program": hop.program.name, "pid": hop.program.pid or None, **_endpoint(hop.request.endpoint),
+             "url": hop.request.url.replace(hop.request.token, "TOKEN"), "steps": _steps(hop.trail)}
+            for hop in route.hops]
+    return {"branch": list(route.branch), "hops": hops, "end": _end(route)}
+
+
+def _end(route: Route) -> Dict[str, Any]:
+    end = route.end
+    if isinstance(end, DeadEnd):
+        return {"kind": "dead end", "reason": end.reason}
+    if isinstance(end, Unknown):
+        return {"kind": "unknown", "reason": end.reason}
+    if isinstance(end, Elsewhere):
+        return {"kind": "elsewhere", "target": end.target}
+    return _place(Place(end))
+
+
+def _place(place: Place) -> Dict[str, Any]:
+    if isinstance(place.end, Directory):
+        return {"kind": "directory", "root": place.end.root, "directory": str(place.end).rpartition("/")[0] or "/"}
+    return {"kind": "listener", **_endpoint(place.end.endpoint)}
+
+
+def _steps(trail: Trail) -> List[Dict[str, Any]]:
+    return [{"text": step.text, "file": step.source.file if step.source else None,
+             "line": (step.source.line or None) if step.source else None} for step in trail]
+
+
+def _endpoint(endpoint: Endpoint) -> Dict[str, Any]:
+    return {"address": endpoint.host, "port": endpoint.port or None}
+
+
+def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
+    lineage = found.lineage
+    return {
+        "lineage": lineage.name, "conf": lineage.conf, "authenticator": lineage.authenticator,
+        "outlook": found.outlook.value, "problem": lineage.problem, "in_the_way": list(found.in_the_way),
+        "pre_hooks": list(found.hooks), "names": [_name(name) for name in found.names],
+        "certificate": None if lineage.certificate is None else {
+            **_certificate(lineage.certificate), "days_left": found.days_left},
+        "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
+    }
+
+
+def _served(served: Served) -> Dict[str, Any]:
+    return {"name": served.name, **_endpoint(served.door), "shown": served.shown.value, "error": served.error,
+            "certificate": None if served.certificate is None else _certificate(served.certificate)}
+
+
+def _certificate(certificate: Certificate) -> Dict[str, Any]:
+    return {"names": list(certificate.names), "not_after": certificate.not_after.isoformat(),
+            "sha256": certificate.fingerprint}
