@@ -6,17 +6,18 @@ import functools
 import re
 import signal
 import threading
-import time
 import warnings
 from types import FrameType
 from typing import Callable
+from typing import List
 from typing import Match
 from typing import NoReturn
 from typing import Optional
 from typing import Pattern
 
-#: Seconds for one match; a pattern that means no harm takes microseconds.
-TIME_LIMIT = 0.2
+#: Seconds of our own CPU time for one match; an honest one takes microseconds. Python's engine looks for signals while
+#: it matches, so a timer ends what takes too long.
+TIME_LIMIT = 0.1
 
 #: Characters that a URL or a host may grow to.
 MAX_TEXT = 64 * 1024
@@ -29,8 +30,29 @@ class RegexError(Exception):
     """We cannot tell whether it matches: the text says why."""
 
 
+class TooSlow(RegexError):
+    """It was given up after :data:`TIME_LIMIT`."""
+
+
 class _Late(Exception):
     """The time is up."""
+
+
+_PIECE = re.compile(r"""
+      (?P<escape> \\ (?: [1-9](?![0-9]) | x[0-9A-Fa-f]{2} | [dDwWsSbBAtrnfa] | z | [^A-Za-z0-9] ) )
+    | (?P<set> \[ \^? \]? (?: \[: \^? [a-z]+ :\] | \\ (?: x[0-9A-Fa-f]{2} | [dDwWsSbtrnfa] | [^A-Za-z0-9] )
+                              | [^\]\\] )* \] )
+    | (?P<group> \( (?: (?! [?*] ) | \? (?: [:=!] | <[=!] ) | \? P?< (?P<name> [A-Za-z_][A-Za-z_0-9]* ) >
+                       | \? ' (?P<quoted> [A-Za-z_][A-Za-z_0-9]* ) ' ) )
+    | (?P<quantifier> (?: [*+?] | \{ [0-9]+ (?: , [0-9]* )? \} ) \?? (?! \+ ) )
+    | (?P<brace> \{ (?! [0-9]+ (?: , [0-9]* )? \} ) | \} )
+    | (?P<plain> [^\\\[({}*+?] )
+    """, re.VERBOSE | re.DOTALL)
+
+#: POSIX classes inside [ ], in ASCII, as PCRE has them without UCP.
+_POSIX = {"alpha": "A-Za-z", "digit": "0-9", "alnum": "A-Za-z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
+          "word": r"\w", "xdigit": "0-9A-Fa-f", "punct": r"!-/:-@\[-`{-~", "blank": r" \t"}
+_POSIX_CLASS = re.compile(r"\[:([a-z]+):\]")
 
 
 @functools.lru_cache(maxsize=65536)
@@ -41,18 +63,43 @@ def compiled(pattern: str, ignore_case: bool = False) -> "Pattern[str]":
     """
     if len(pattern) > _MAX_PATTERN:
         raise RegexError(f"the regular expression {pattern[:40]}… is too long")
-    # pcre2syntax(3): (?<name>…) is Python's (?P<name>…), \z its \Z. POSIX classes it would silently take otherwise.
-    if re.search(r"\[\[:|\\[QEKRXZ]|\(\?[|R&+]|\(\*", pattern):
-        raise RegexError(f"the regular expression {pattern} says something that only PCRE understands")
-    translated = re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
-    translated = re.sub(r"(\\.)", lambda m: {r"\z": r"\Z", r"\h": r"[ \t]"}.get(m[1], m[1]), translated, flags=re.S)
+    flags = re.ASCII | (re.IGNORECASE if ignore_case else 0)  # without UTF mode PCRE's \w and \d are ASCII
+    if pattern.startswith("(?i)"):
+        pattern, flags = pattern[len("(?i)"):], flags | re.IGNORECASE
+    translated = _translate(pattern)
+    if translated is None:
+        raise RegexError(f"the regular expression {pattern[:80]} says something that only PCRE understands")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "Possible nested set": PCRE has none
-            # Without UTF mode PCRE's \w and \d are ASCII.
-            return re.compile(translated, re.ASCII | (re.IGNORECASE if ignore_case else 0))
+            warnings.simplefilter("ignore")  # "Possible nested set": Python may one day read it otherwise
+            return re.compile(translated, flags)
     except (re.error, RecursionError, OverflowError, MemoryError) as error:
         raise RegexError(f"the regular expression {pattern[:80]} is not one that we understand: {error}") from error
+
+
+def _translate(text: str) -> Optional[str]:
+    """The same expression for Python; None where there is none that means the same in every detail."""
+    pieces: List[str] = []
+    position = 0
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            return None
+        position = piece.end()
+        kind, found = piece.lastgroup, piece[0]
+        if kind == "escape" and found == r"\z":
+            found = r"\Z"
+        elif kind == "set":
+            known = all(name in _POSIX for name in _POSIX_CLASS.findall(found))
+            if not known or "[:^" in found:
+                return None
+            found = found[0] + _POSIX_CLASS.sub(lambda match: _POSIX[match[1]], found[1:])
+        elif kind == "group" and (piece["name"] or piece["quoted"]):
+            found = f"(?P<{piece['name'] or piece['quoted']}>"
+        elif kind == "brace":
+            found = "\\" + found
+        pieces.append(found)
+    return "".join(pieces)
 
 
 def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Match[str]]":
@@ -64,22 +111,19 @@ def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Matc
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread gets signals, and only a signal stops a match.
         raise RegexError(f"the regular expression {pattern} can be tried in the main thread only")
-    handler = signal.signal(signal.SIGALRM, _stop)
-    started = time.monotonic()
-    others = signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
+    handler = signal.signal(signal.SIGVTALRM, _stop)
     try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, TIME_LIMIT)
         try:
             return expression.search(text)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except _Late:
-        raise RegexError(f"the regular expression {pattern} takes too long on {text[:80]}") from None
+        raise TooSlow(f"the regular expression {pattern[:80]} takes too long on {text[:80]}") from None
     except (RecursionError, MemoryError) as error:
         raise RegexError(f"the regular expression {pattern[:80]} takes too much memory: {error}") from error
     finally:
-        signal.signal(signal.SIGALRM, handler)
-        if others[0]:
-            signal.setitimer(signal.ITIMER_REAL, max(others[0] - (time.monotonic() - started), 0.001), others[1])
+        signal.signal(signal.SIGVTALRM, handler)
 
 
 def substitute(pattern: str, expand: Callable[["Match[str]"], str], text: str, every: bool = True,

@@ -26,9 +26,10 @@ def test_case_and_ascii():
     assert regex.search("A", "a", ignore_case=True)
     assert regex.search(r"\w", "é") is None
     assert regex.search(r"\\z", "\\z")
+    assert regex.search("^[[:alpha:]_]+$", "a_Z") and not regex.search("[[:alpha:]]", "[:]")
 
 
-@pytest.mark.parametrize("pattern", ["(", "[[:alpha:]]", r"\Qa.b\E", r"(?R)", "(" * 5000, "a" * 70_000, r"(?|a|b)",
+@pytest.mark.parametrize("pattern", ["(", "[[:^alpha:]]", r"\Qa.b\E", r"(?R)", "(" * 5000, "a" * 70_000, r"(?|a|b)",
                                      r"\p{L}", "a{99999999999}", "(*ACCEPT)"])
 def test_what_is_not_understood(pattern):
     """It is said so, and never taken for something else."""
