@@ -31,6 +31,7 @@ from tests.servers.nginx_truth import PATH
 from tests.servers.nginx_truth import TOKEN
 from tests.servers.nginx_truth import disagreements
 from tests.servers.nginx_truth import get
+from tests.servers.nginx_truth import put
 
 #: Name, configuration of http{}, and for each request (:func:`request_for`) what comes of it:
 #: a path or several, ``301 URL``, ``-> members host path``, or ``dead STATUS``.
@@ -386,6 +387,12 @@ CASES: List[Case] = [
     ("unset-variable-is-empty", """
         server { listen 80; root {dir}/a$x/b; location /other { set $x /y; } }
      """, {"a.test": "a/b/W/T"}),
+    ("slash-of-an-empty-variable-is-kept", """
+        server { listen 80; root {dir}/b/$none; location = /y { set $none ""; }
+                 location /.well-known/ { alias {dir}/x/; try_files /no/such $uri; } }
+     """, {"a.test": "b/acme-challenge/T"}),
+    ("root-is-the-root", "server { listen 80; root /; location / { rewrite ^ {dir}/a$uri break; } }",
+     {"a.test": "a/W/T"}),
     ("set-root", "server { listen 80; set $site one; set $base {dir}/$site; root ${base}/www; }",
      {"a.test": "one/www/W/T"}),
     # -- map --
@@ -552,4 +559,6 @@ def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path:
             want = want.replace(".well-known/acme-challenge", "W").replace(TOKEN, "T")
             assert described(ends, tmp_path) == want, asked
             assert list(disagreements(ends, request, places(config, tmp_path))) == []
+            for path in places(config, tmp_path):
+                put(path)
             assert not status or get(request).status == int(status), asked

@@ -281,11 +281,13 @@ class State:
         """The value of ``root`` or ``alias``, the directive, and for ``alias`` the location that it stands in."""
         found = self.level.nearest("root", "alias")
         directive = found[-1] if found else None
-        text = self.value(directive.args[0]) if directive and directive.args else "html"
-        base = text if text.startswith("/") else f"{self.index.configuration.prefix.rstrip('/')}/{text}"
-        if directive is None or directive.name == "root":
-            return base[:-1] if base.endswith("/") else base, directive, None
-        return base, directive, _location(self.level, directive)
+        text = directive.args[0] if directive and directive.args else "html"
+        is_alias = directive is not None and directive.name == "alias"
+        # The slash that is written is dropped, not one that a variable brings. "/" is absolute and becomes empty.
+        value = self.value(text if is_alias or not text.endswith("/") else text[:-1])
+        is_absolute = value.startswith("/") or text == "/"
+        base = value if is_absolute else f"{self.index.configuration.prefix.rstrip('/')}/{value}"
+        return base, directive, _location(self.level, directive) if directive and is_alias else None
 
     def file(self, uri: Optional[str] = None) -> Tuple[str, str]:
         """The base directory, and the path of the file that belongs to a URI (``ngx_http_map_uri_to_path``).
