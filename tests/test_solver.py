@@ -214,6 +214,14 @@ def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
         assert "could not be proved" in explain.unproven(solver.inquiries[NAME])
 
 
+def test_an_allow_list_of_apache_is_inconclusive_too(place: Path) -> None:
+    """Require ip, for the address of a CA that somebody once believed to know."""
+    make(place, "root")
+    with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nRequire ip 192.0.2.1\n"
+                                  "</Directory>\n"), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+
+
 def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
     """--autowebroot-unproven refuse."""
     make(place, "root")

@@ -16,7 +16,6 @@ from typing import Protocol
 from typing import Sequence
 from typing import Tuple
 from typing import Union
-from urllib.parse import quote
 from urllib.parse import urlsplit
 
 from certbot_autowebroot.route import DeadEnd
@@ -130,6 +129,7 @@ class _Run:
         self.untried: List[Answers] = []
         self.is_certain = True
         self.trail: List[Step] = []
+        self.depends_on_client = False
         self.env: Dict[str, str] = {}
         self.query = request.query
         self.uri = ""
@@ -172,7 +172,7 @@ class _Run:
             "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root[0],
             "CONTEXT_DOCUMENT_ROOT": self.site.document_root[0],
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
-            "THE_REQUEST": f"GET {quote(path, safe=mapping.SAFE_IN_PATH)}{query} HTTP/1.1",
+            "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": "", "SCRIPT_GROUP": "", "HANDLER": "",
         }
         if upper in values:
@@ -456,6 +456,7 @@ class _Run:
         if verdict is False:
             return self._dead("access is denied", by)
         if verdict is None and by:
+            self.depends_on_client = True
             self.trail.append(Step(f"{by.step.text}: who asks decides", by.source))
         if self.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in self.scopes):
             return self._dead("SSLRequireSSL refuses http")
@@ -570,7 +571,8 @@ class _Run:
         prefix = root.rstrip("/") + "/"
         if not name.startswith(prefix):
             return self._dead(f"{name} lies outside of {root}")
-        return Directory(PathInView(root), name[len(prefix):], tuple(self.trail))
+        return Directory(PathInView(root), name[len(prefix):], tuple(self.trail),
+                         depends_on_client=self.depends_on_client)
 
     # The ends.
 
@@ -598,7 +600,7 @@ class _Run:
         if result.escape:
             scheme, separator, rest = url.partition("://")
             host, slash, path = rest.partition("/")
-            url = scheme + separator + host + slash + quote(path, safe=mapping.SAFE_IN_PATH)
+            url = scheme + separator + host + slash + mapping.quoted(path)
         if self.query:
             url += "?" + self.query
         return Redirect(url, result.redirect or 302, tuple(self.trail))

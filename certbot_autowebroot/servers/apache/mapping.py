@@ -51,6 +51,11 @@ class Moved:
     is_expression: bool = False
 
 
+def quoted(text: str, safe: str = SAFE_IN_PATH) -> str:
+    """A path as httpd writes it into a Location header, byte by byte: a configuration need not be UTF-8."""
+    return quote(text, safe=safe, errors="surrogateescape")
+
+
 def match_prefix(uri: str, prefix: str) -> int:
     """How much of a path an alias covers, 0 for none.
 
@@ -87,11 +92,11 @@ def redirect(directives: Iterable[Directive], uri: str) -> Optional[Moved]:
             match = regex.search(words[0], uri)
             if match:
                 target = substitute(words[1], match) if has_target else ""
-                return Moved(quote(target, safe=SAFE_IN_PATH + "?#%"), status, directive)
+                return Moved(quoted(target, SAFE_IN_PATH + "?#%"), status, directive)
         else:
             length = match_prefix(uri, words[0])
             if length:
-                rest = quote(uri[length:], safe=SAFE_IN_PATH)
+                rest = quoted(uri[length:])
                 return Moved(words[1] + rest if has_target else "", status, directive)
     return None
 

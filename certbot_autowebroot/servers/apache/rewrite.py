@@ -355,7 +355,7 @@ class _Application:
             return ""
         value = match.group(number) or ""
         if "b" in self.rule.flags:
-            return quote(value, safe="_")
+            return quote(value, safe="_", errors="surrogateescape")
         return value
 
     def _map(self, inner: str, depth: int) -> str:
