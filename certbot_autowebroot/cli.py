@@ -111,8 +111,9 @@ def _leaving_nothing_behind(options: argparse.Namespace) -> Iterator[Journal]:
         journal.release_all()
         if temporary:
             shutil.rmtree(temporary)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    # Whoever was interrupted ends now, and is deaf to the second Ctrl-C until then.
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _ignore(signals: Iterable[signal.Signals]) -> None:

@@ -139,7 +139,7 @@ def by_autowebroot(inquiry: Inquiry, proved: bool, refuse_unproven: bool = False
             found = Outlook.UNPROVEN  # a directory that was given or remembered may be the one
     if found is Outlook.UNPROVEN and refuse_unproven:
         return Outlook.FAILS
-    return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+    return _if_it_resolves(inquiry, found)
 
 
 def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
@@ -158,10 +158,16 @@ def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
     outlooks = [of_door(door) for door in inquiry.doors.endpoints]
     if not outlooks:
         return Outlook.FAILS
-    if inquiry.doors.certain:
-        return worst(outlooks)
-    found = min(outlooks, key=list(Outlook).index)
+    return _if_it_resolves(inquiry, worst(outlooks) if inquiry.doors.certain else _best(outlooks))
+
+
+def _if_it_resolves(inquiry: Inquiry, found: Outlook) -> Outlook:
+    """A CA cannot come to a name without an address; but it may see an address where we see none."""
     return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+
+
+def _best(outlooks: Sequence[Outlook]) -> Outlook:
+    return min(outlooks, key=list(Outlook).index)
 
 
 def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Outlook:
@@ -174,4 +180,4 @@ def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Out
             doubtful = isinstance(route.end, Directory) and (route.end.guessed or route.end.depends_on_client)
             outlook = Outlook.UNPROVEN if doubtful else Outlook.GOOD
         branches.setdefault(route.branch, []).append(outlook)
-    return worst([min(found, key=list(Outlook).index) for found in branches.values()] or [Outlook.FAILS])
+    return worst([_best(found) for found in branches.values()] or [Outlook.FAILS])

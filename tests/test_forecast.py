@@ -1,0 +1,114 @@
+"""What would happen, decided on plain inquiries."""
+from typing import List
+from typing import Sequence
+
+import pytest
+
+from certbot_autowebroot import forecast
+from certbot_autowebroot.doors import Doors
+from certbot_autowebroot.forecast import Outlook
+from certbot_autowebroot.probe import Answer
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.proof import Place
+from certbot_autowebroot.proof import place_of
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Vacant
+
+V4 = Endpoint("203.0.113.10", 80)
+V6 = Endpoint("2001:db8::10", 80)
+ROOT = Directory(PathInView("/srv"), "x")
+OTHER = Directory(PathInView("/other"), "x")
+GUESSED = Directory(PathInView("/srv"), "x", guessed=True)
+GUARDED = Directory(PathInView("/srv"), "x", depends_on_client=True)
+REFUSED = DeadEnd("return 403")
+
+
+def inquiry(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
+            doors: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Inquiry:
+    """Every door leads to these ends; the test file of the first came back at those that won."""
+    found = Inquiry("www.sample.com", Doors(tuple(doors), certain, resolved=resolved))
+    for door in doors:
+        found.routes[door] = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
+                              for number, end in enumerate(ends)]
+        for place in filter(None, map(place_of, found.routes[door])):
+            found.add_place(place)
+        found.answers[door] = Answer(found.request(door, found.token), 200 if door in won else 403)
+    for door in won:
+        found.winners[door] = found.places[:1]
+    return found
+
+
+@pytest.mark.parametrize(("found", "outlook"), [
+    (inquiry([ROOT], [V4, V6]), Outlook.GOOD),
+    (inquiry([ROOT], [V4]), Outlook.FAILS),
+    (inquiry([ROOT], [V4], certain=False), Outlook.GOOD),
+    (inquiry([ROOT], [V4], certain=False, resolved=False), Outlook.UNPROVEN),
+    (inquiry([ROOT], [V4, V6], resolved=False), Outlook.UNPROVEN),
+    (inquiry([ROOT], resolved=False), Outlook.FAILS),
+    (inquiry([GUARDED]), Outlook.UNPROVEN),
+    (inquiry([], doors=[]), Outlook.FAILS)],
+    ids=["all doors", "one door lacks", "one door is enough", "does not resolve", "does not resolve, fixed address",
+         "does not resolve and fails", "an allow-list shuts us out", "no door"])
+def test_what_a_proof_means_for_autowebroot(found: Inquiry, outlook: Outlook) -> None:
+    """The solver's verdict, and whether a CA can find the machine at all."""
+    assert forecast.by_autowebroot(found, proved=True) is outlook
+
+
+def test_whoever_refuses_what_is_unproven_fails() -> None:
+    """--autowebroot-unproven refuse."""
+    assert forecast.by_autowebroot(inquiry([GUARDED]), proved=True, refuse_unproven=True) is Outlook.FAILS
+
+
+@pytest.mark.parametrize(("ends", "branches", "outlook"), [
+    ([ROOT], False, Outlook.GOOD),
+    ([Vacant(V4, "/x")], False, Outlook.GOOD),
+    ([REFUSED], False, Outlook.FAILS),
+    ([REFUSED, ROOT], False, Outlook.GOOD),
+    ([REFUSED, ROOT], True, Outlook.FAILS),
+    ([GUESSED], False, Outlook.UNPROVEN),
+    ([GUARDED, ROOT], True, Outlook.UNPROVEN),
+    ([], False, Outlook.FAILS)],
+    ids=["directory", "nobody listens", "dead end", "an alternative", "a member of an upstream", "guess", "allow-list",
+         "no road"])
+def test_what_roads_alone_mean(ends: List[object], branches: bool, outlook: Outlook) -> None:
+    """Without writing: one of several alternatives is enough, all members of an upstream are needed."""
+    found = inquiry(ends, branches=branches)
+    found.places.clear()
+    found.answers.clear()
+    assert forecast.by_autowebroot(found, proved=False) is outlook
+
+
+def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None:
+    """Without root the holder of the port is not visible; a renewal tries what it was given."""
+    found = inquiry([REFUSED])
+    found.add_place(Place(ROOT))
+    assert forecast.by_autowebroot(found, proved=False) is Outlook.UNPROVEN
+
+
+@pytest.mark.parametrize(("found", "proved", "outlook"), [
+    (inquiry([ROOT], [V4, V6]), True, Outlook.GOOD),
+    (inquiry([OTHER], [V4, V6]), True, Outlook.FAILS),
+    (inquiry([ROOT], [V4]), True, Outlook.FAILS),
+    (inquiry([GUARDED]), True, Outlook.UNPROVEN),
+    (inquiry([GUARDED], certain=False), False, Outlook.UNPROVEN),
+    (inquiry([ROOT]), False, Outlook.GOOD),
+    (inquiry([ROOT, OTHER], branches=True), False, Outlook.FAILS),
+    (inquiry([ROOT], certain=False, resolved=False), False, Outlook.UNPROVEN)],
+    ids=["proven", "another directory won", "one door lacks", "shut out of its own directory",
+         "behind a forward, an allow-list", "road", "one member of two", "does not resolve"])
+def test_what_counts_for_an_authenticator_that_answers_in_one_place(
+        found: Inquiry, proved: bool, outlook: Outlook) -> None:
+    """webroot and standalone: that another place would do is no use to them."""
+    def answers(_door: Endpoint, place: Place) -> bool:
+        return isinstance(place.end, Directory) and place.end.root == "/srv"
+    assert forecast.by_places(found, answers, proved) is outlook
+
+
+def test_the_worst_of_several_decides() -> None:
+    """A lineage with one dead name is not renewed."""
+    assert forecast.worst([Outlook.GOOD, Outlook.FAILS, Outlook.UNPROVEN]) is Outlook.FAILS
+    assert forecast.worst([]) is Outlook.GOOD
