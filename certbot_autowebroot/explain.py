@@ -310,4 +310,4 @@ def counted(outlooks: Sequence[Outlook], what: str) -> str:
     said = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "not ours to judge",
             Outlook.UNKNOWN: "not looked at", Outlook.FAILS: "would fail"}
     parts = [f"{outlooks.count(outlook)} {text}" for outlook, text in said.items() if outlook in outlooks]
-    return f"{len(outlooks)} {what}: {', '.join(parts)}"
+    return f"{len(outlooks)} {what if len(outlooks) != 1 else what.rstrip('s')}: {', '.join(parts)}"

@@ -28,6 +28,8 @@ from certbot_autowebroot.route import Unknown
 
 #: Of the JSON: changed when something is no longer where it was. More may come at any time.
 SCHEMA = 1
+#: A line for monitoring is shown in one: so many are named.
+_NAMED = 5
 
 
 class Line(NamedTuple):
@@ -107,7 +109,8 @@ def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tupl
     hidden = [found.lineage.name for found in forecasts if found.outlook is Outlook.UNKNOWN]
     status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else (3, "UNKNOWN") if hidden else (0, "OK")
     said = explain.counted(outlooks, "names" if names else "lineages")
-    named = ", ".join(bad or doubtful or hidden)
+    wrong = bad or doubtful or hidden
+    named = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
     counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]
     days = [found.days_left for found in forecasts if found.days_left is not None]
     if not names:

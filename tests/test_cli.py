@@ -258,7 +258,7 @@ def test_nagios_gets_one_line_with_counts(
     make_in(config, NAME, "authenticator = autowebroot\n", certificate())
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
-    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineages: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
+    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
                         r"stale=0 days_left=\d+\n", ok), ok
     make_in(config, "no.sample.com", "authenticator = autowebroot\n", certificate(["no.sample.com"]))
     assert check(place, "--format", "nagios") == 2
@@ -295,8 +295,7 @@ def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
     environment = {**os.environ, "TERM": "xterm"}
     shown = on_a_terminal(command(place, "--no-write", *many), environment)
     assert re.search(rb"\r\033\[Kfollowing requests: \d+ of 40", shown)
-    piped = subprocess.run(command(place, "--no-write", *many), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           timeout=60)
+    piped = subprocess.run(command(place, "--no-write", *many), capture_output=True, timeout=60)
     assert piped.stderr == b""
 
 

@@ -33,8 +33,9 @@ SECURE = f"""server {{{{ listen 80; server_name {NAME}; root {{place}}/root; ret
 class Machine:
     """A lineage and a web server that come and go as a scenario says."""
 
-    def __init__(self, certbot: Certbot, place: Path) -> None:
+    def __init__(self, certbot: Certbot, ca: CA, place: Path) -> None:
         self.certbot = certbot
+        self.ca = ca
         self.place = place
         self.nginx = Nginx(place / "nginx", "", user="www-data")
         for name in ("root", "old", "secure"):
@@ -63,10 +64,17 @@ class Machine:
         return found
 
     def renew(self, *arguments: str) -> bool:
-        """Whether certbot renew goes through."""
-        done = self.certbot.run("renew", "--force-renewal", *arguments)
-        print(done.stdout)  # pytest shows it where a prediction was wrong
-        return done.returncode == 0
+        """Whether certbot renew goes through, by a validation.
+
+        pebble uses a valid authorization again with odds of 1 in 100, even when it is told never to (its wfe.go
+        compares a number from 0 to 99 with ">"): such a renewal says nothing, and is done again.
+        """
+        while True:
+            before = self.ca.validations()
+            done = self.certbot.run("renew", "--force-renewal", *arguments)
+            if done.returncode != 0 or self.ca.validations() > before:
+                print(done.stdout)  # pytest shows it where a prediction was wrong
+                return done.returncode == 0
 
 
 def directories(certbot: Certbot) -> List[str]:
@@ -82,8 +90,8 @@ def run_json(certbot: Certbot, *arguments: str) -> Dict[str, Any]:
 
 
 @pytest.fixture
-def machine(certbot: Certbot, place: Path) -> Iterator[Machine]:
-    machine = Machine(certbot, place)
+def machine(certbot: Certbot, ca: CA, place: Path) -> Iterator[Machine]:
+    machine = Machine(certbot, ca, place)
     yield machine
     machine.nginx.stop()
 
@@ -107,10 +115,9 @@ SCENARIOS = {
     "standalone, the port is free": Scenario(STANDALONE, "", "", "good"),
     "standalone, nginx holds the port": Scenario(STANDALONE, "", OLD, "fails", "it is held by nginx (pid"),
     "standalone, nginx holds the port on loopback": Scenario(
-        STANDALONE, "", f"server {{{{ listen 127.0.0.1:80; server_name {NAME}; root {{place}}/old; }}}}", "fails",
-        "at 127.0.0.1:80"),
+        STANDALONE, "", "server {{ listen 127.0.0.1:80; root {place}/old; }}", "fails", "at 127.0.0.1:80"),
     "standalone, nginx holds the port of IPv6": Scenario(
-        STANDALONE, "", f"server {{{{ listen [::]:80 ipv6only=on; server_name {NAME}; root {{place}}/old; }}}}", "good"),
+        STANDALONE, "", "server {{ listen [::]:80 ipv6only=on; root {place}/old; }}", "good"),
     "webroot, as it was": Scenario(WEBROOT, OLD, OLD, "good"),
     "webroot, the root has moved": Scenario(WEBROOT, OLD, MOVED, "fails", "looks in the directory {place}/root/"),
     "webroot, the server is gone": Scenario(WEBROOT, OLD, "", "fails", "nobody listens"),

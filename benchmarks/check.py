@@ -1,0 +1,119 @@
+"""What ``certbot-autowebroot check`` costs: ``python -m benchmarks.check [LINEAGES [SITES]]``, as root.
+
+Two hundred lineages of all kinds on one nginx with a thousand sites, in processes of their own, as cron runs it: the
+first time (nothing remembered), with what was remembered, and without writing.
+"""
+import datetime
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import List
+from typing import Tuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.lab import net
+from tests.lab.ca import CA
+from tests.lab.nginx import Nginx
+
+_RUNS = 5
+
+
+def lineage(config: Path, name: str, parameters: str) -> Tuple[Path, Path]:
+    """A lineage with a certificate of its own, as Certbot lays it out; returns certificate and key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime(*datetime.datetime.now(datetime.timezone.utc).timetuple()[:6])
+    certificate = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(now)
+                   .not_valid_after(now + datetime.timedelta(days=60))
+                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False).sign(key, hashes.SHA256()))
+    archive, live = config / "archive" / name, config / "live" / name
+    for directory in (archive, live, config / "renewal"):
+        directory.mkdir(parents=True, exist_ok=True)
+    (archive / "cert1.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (archive / "privkey1.pem").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    (live / "cert.pem").symlink_to(archive / "cert1.pem")
+    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in ("cert", "privkey", "chain", "fullchain"))
+    (config / "renewal" / f"{name}.conf").write_text(f"{files}[renewalparams]\n{parameters}")
+    return archive / "cert1.pem", archive / "privkey1.pem"
+
+
+def site(name: str, root: Path, pair: Tuple[Path, Path]) -> str:
+    """What a panel writes for a site, in a few lines."""
+    return f"""server {{ listen 80; server_name {name} www.{name}; root {root}; index index.html;
+    location / {{ try_files $uri $uri/ =404; }} location ~ /\\.ht {{ deny all; }} }}
+server {{ listen 443 ssl; server_name {name} www.{name}; root {root};
+    ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]}; }}
+"""
+
+
+def check(directory: Path, *arguments: str) -> Tuple[float, float, str]:
+    """Seconds, peak megabytes and the line for monitoring of one check."""
+    command = [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--config-dir", str(directory / "config"),
+               "--work-dir", str(directory / "work"), "--format", "nagios", *arguments]
+    before = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - before, usage.ru_maxrss / 1024, line.strip()
+
+
+def measure(title: str, directory: Path, *arguments: str) -> None:
+    """Print the median of some runs."""
+    found = [check(directory, *arguments) for _ in range(_RUNS)]
+    seconds = [one[0] for one in found]
+    print(f"{title:24}{statistics.median(seconds):8.2f} s (spread {max(seconds) - min(seconds):.2f})"
+          f"{max(one[1] for one in found):8.1f} MB   {found[-1][2]}")
+
+
+def main() -> None:
+    """Set the scene and measure."""
+    lineages = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    sites = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    net.enter_private_namespace()
+    directory = Path(tempfile.mkdtemp(prefix="autowebroot-benchmark-"))
+    directory.chmod(0o755)
+    config: List[str] = []
+    conf_dir = directory / "config"
+    for number in range(sites):
+        name, root = f"n{number}.sample.com", directory / "roots" / str(number)
+        root.mkdir(parents=True)
+        if number < lineages:
+            kinds = ("authenticator = autowebroot\n", "authenticator = standalone\n",
+                     f"authenticator = webroot\n[[webroot_map]]\n{name} = {root}\n",
+                     f"authenticator = webroot\n[[webroot_map]]\n{name} = {directory}/roots/0/gone\n")
+            pair = lineage(conf_dir, name, kinds[number % len(kinds)])
+        config.append(site(name, root, pair))
+    try:
+        with CA(directory / "ca"), Nginx(directory / "nginx", "".join(config), user="www-data"):
+            measure("for the first time", directory)
+            for conf in (conf_dir / "renewal").iterdir():
+                name = conf.stem
+                text = conf.read_text()
+                if "= autowebroot" in text:
+                    roots = {name: [[f"{directory}/roots/{name[1:].partition('.')[0]}", ".well-known/acme-challenge"]]}
+                    conf.write_text(f"{text}autowebroot_roots = '{json.dumps(roots)}'\n")
+            measure("with what is remembered", directory)
+            measure("without writing", directory, "--no-write")
+    finally:
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
