@@ -76,6 +76,16 @@ CASES: List[Case] = [
         server { listen 80; server_name ~^(?<user>[a-z]+)\\.home\\.test$; root {dir}/home/$user/www; }
         server { listen 80; server_name ~^([a-z]+)\\.num\\.test$; root {dir}/num/$1/www; }
      """, {"ann.home.test": "home/ann/www/W/T", "bob.num.test": "num/bob/www/W/T"}),
+    ("single-server-whose-last-regex-has-no-captures-is-not-matched", """
+        server { listen 80; server_name ~^(?<user>[a-z]+)\\.test$ ~example$; root {dir}/home/$user/www; }
+     """, {"ann.test": "home/www/W/T"}),
+    ("single-server-whose-last-regex-has-captures-is-matched", """
+        server { listen 80; server_name ~example$ ~^(?<user>[a-z]+)\\.test$; root {dir}/home/$user/www; }
+     """, {"ann.test": "home/ann/www/W/T"}),
+    ("two-servers-are-matched", """
+        server { listen 80; server_name ~^(?<user>[a-z]+)\\.test$ ~example$; root {dir}/home/$user/www; }
+        server { listen 80; server_name b.test; }
+     """, {"ann.test": "home/ann/www/W/T"}),
     ("location-regex-empties-captures", """
         server { listen 80; server_name ~^([a-z]+)\\.num\\.test$; location ~ acme { root {dir}/num/x$1/www; } }
      """, {"bob.num.test": "num/x/www/W/T"}),

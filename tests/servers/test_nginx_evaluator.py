@@ -100,6 +100,12 @@ def test_many_unknown_conditions_have_a_bound() -> None:
     assert kinds(ask(f"server {{ {conditions} root /x; }}")) == ["Directory"]
 
 
+def test_too_many_ways_are_no_proof() -> None:
+    """Where not all could be walked, the dead ends among them do not mean that every way is dead."""
+    conditions = " ".join(f"if ($http_x{number}) {{ set $y $y{number}; }}" for number in range(40))
+    assert kinds(ask(f"server {{ {conditions} return 403; }}")) == ["Unknown"]
+
+
 def test_a_question_has_one_answer() -> None:
     """The same unknown condition, asked twice on one way, is not true and false at once."""
     ends = ask("server { root /a; location / { if ($http_x) { root /b; } if ($http_x) { root /c; } } }")

@@ -42,7 +42,7 @@ class Evaluator:
         pending: List[Tuple[bool, ...]] = [()]
         walked = 0
         while pending and walked < MAX_WALKS:
-            given = pending.pop()
+            given = pending.pop(0)
             walked += 1
             guesses = Guesses(given)
             for end in self._walk(request, guesses):
@@ -52,6 +52,8 @@ class Evaluator:
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))]
         ranked = sorted(found.values(), key=lambda pair: pair[0])
         ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
+        if pending and ranked and ranked[0][0] >= _DEAD:
+            return [Unknown("it depends on too many things that only the running server knows", ends[0].trail)]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
 
     def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:

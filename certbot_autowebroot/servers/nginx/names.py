@@ -120,6 +120,9 @@ class Group:
         server = self._names.find(host)
         if server is not None:
             return server, host
+        if len(self._servers) == 1 and not (self._regexes and self._regexes[-1][0].has_captures):
+            # Nothing to choose, so nginx does not match at all: named captures of the other names stay empty.
+            return self.default, ""
         for regex, server in self._regexes:
             if matches(regex, host, server.directive):
                 return server, "~" + regex.text

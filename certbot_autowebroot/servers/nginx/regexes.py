@@ -21,6 +21,14 @@ class Regex:
         self._ignore_case = ignore_case
         self._too_slow = False
 
+    @property
+    def has_captures(self) -> bool:
+        """Whether it has groups; taken as yes where we cannot know."""
+        try:
+            return regex.compiled(self.text, self._ignore_case).groups > 0
+        except regex.RegexError:
+            return True
+
     def search(self, subject: str) -> Optional[Match[str]]:
         """Match it anywhere in the subject, as PCRE does.
 

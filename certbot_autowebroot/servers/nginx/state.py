@@ -214,7 +214,9 @@ class State:
     def assume_file(self, path: str, source: Source) -> bool:
         """Take a file of ours for granted at this path, or for absent: the end of the way must agree."""
         path = _plain(path)
-        answer = path not in self.guesses.absent and self.guesses.answer(f"file {path}", likely=True)
+        # Our file lies at one path: where it was taken to lie elsewhere, it is not here.
+        possible = path not in self.guesses.absent and self.guesses.present <= {path}
+        answer = possible and self.guesses.answer(f"file {path}", likely=True)
         (self.guesses.present if answer else self.guesses.absent).add(path)
         self.trail.append(Step(f"{path} taken to {'exist' if answer else 'be absent'}", source))
         return answer
