@@ -411,6 +411,11 @@ CASES: List[Case] = [
         server { listen 80; root {dir}/$dir; }
      """, {"a.test": "a/W/T", "y.a.test": "a/W/T", "x.a.test": "x/W/T", "z.b.test": "b/W/T", "b.test": "none/W/T",
            "c.example": "c/W/T"}),
+    ("map-of-a-name-with-a-dot", """
+        map $http_host $dir { hostnames; default none; a.test a; ~^b\\.test$ b; }
+        map $http_host $other { default none; a.test a; ~^b\\.test$ b; }
+        server { listen 80; root {dir}/$dir/$other; }
+     """, {"a.test.": "a/none/W/T", "b.test.": "b/none/W/T"}),
     ("map-regex", """
         map $host $dir { default none; ~^(?<n>\\w+)\\.re\\. $n; ~*^UP(\\d) up$1; "quoted.test" quoted; }
         server { listen 80; root {dir}/$dir; }

@@ -229,7 +229,9 @@ class State:
     def _mapped(self, name: str) -> str:
         found = self.index.maps[name]
         value = self.value(found.source)
-        text = found.find(value[:-1] if found.hostnames and value.endswith(".") else value)
+        if found.hostnames and value.endswith("."):
+            value = value[:-1]
+        text = found.find(value)
         if text is None and value:
             text = next((line.args[0] for regex, line in found.regexes if self.matches(regex, value, line)), None)
         result = self.value(found.default if text is None else text)

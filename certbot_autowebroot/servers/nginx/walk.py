@@ -221,8 +221,7 @@ class Walk(State):
         value = self._tried(text)
         if self.request.token not in value.rpartition("/")[2] or not self.assume_file(base + value, directive.source):
             return False
-        if location is None or not location.regex:
-            self.uri = (self.uri[:len(location.name)] if location else "") + value
+        self.uri = (self.uri[:len(location.name)] if location and not location.regex else "") + value
         return True
 
     def _tried(self, text: str) -> str:
