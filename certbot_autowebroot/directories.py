@@ -64,6 +64,8 @@ class Held:
     :ivar key: its device and inode.
     """
 
+    fd = -1
+
     def __init__(self, fd: int, path: str, view: View) -> None:
         self.fd = fd
         self.path = path
@@ -81,7 +83,11 @@ class Held:
         return os.path.join(self.path, name)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        # Forgotten before it is closed: the number of a closed descriptor is soon another directory's, and a signal's
+        # exception in here may keep us alive.
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 #: An order of a hundred names holds the same few directories again and again: one descriptor for each. The view is
@@ -90,8 +96,11 @@ _held: "weakref.WeakValueDictionary[Tuple[int, str, Key], Held]" = weakref.WeakV
 
 
 def _hold(fd: int, path: str, view: View) -> Held:
-    held = Held(fd, path, view)
-    return _held.setdefault((id(view), path, held.key), held)
+    new = Held(fd, path, view)
+    held = _held.get((id(view), path, new.key))
+    if held is None or held.fd < 0:
+        held = _held[id(view), path, new.key] = new
+    return held
 
 
 #: The directories from the root of a view down to where a walk has come, none of them a link.
@@ -234,12 +243,15 @@ def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) 
     one that ought to stay closed.
 
     It is a call and not a ``with``, and signals wait until it is over: Certbot raises an exception from its signal
-    handlers, and one between the end of the block and the way back would leave us somebody else.
+    handlers, and one between the end of the block and the way back would leave us somebody else. With threads, one
+    of them may take the signal, and the exception comes all the same, after any call (Python 3.12): so each step back
+    is in a ``finally`` of its own.
     """
-    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         if os.getuid() == 0 != os.geteuid():
-            os.seteuid(0)  # with threads, a signal may have come through all the same
+            os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally, too
         umask = os.umask(0o022)
         try:
             owner = directory.uid
@@ -249,7 +261,11 @@ def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) 
         finally:
             os.umask(umask)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)  # interrupted before it, perhaps
+            raise
 
 
 def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -262,9 +278,13 @@ def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         os.seteuid(uid)
         return act(*args, **kwargs)
     finally:
-        os.seteuid(0)
-        os.setegid(our_gid)
-        os.setgroups(our_groups)
+        try:
+            os.seteuid(0)
+        finally:
+            try:
+                os.setegid(our_gid)
+            finally:
+                os.setgroups(our_groups)
 
 
 def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]:

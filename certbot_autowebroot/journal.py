@@ -23,10 +23,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 from typing import Dict
-from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Optional
+from typing import Set
 
 from certbot_autowebroot.directories import Held
 from certbot_autowebroot.directories import Key
@@ -51,11 +51,14 @@ class JournalError(Exception):
 
 @dataclass
 class _Standing:
-    """A footprint of this run; the directory that it is in stays open, so that renaming does not hide it."""
+    """A footprint of this run, and who uses it.
+
+    The directory that it is in stays open, so that renaming does not hide it.
+    """
 
     footprint: Footprint
     directory: Held
-    users: int = 1
+    users: Set[object]
 
 
 class Journal:
@@ -71,16 +74,19 @@ class Journal:
         self._standing: Dict[int, _Standing] = {}
         self._by_key: Dict[Key, _Standing] = {}
 
-    def announce(self, directory: Held, name: str, uid: int, content: Optional[bytes] = None) -> Footprint:
+    def announce(self, user: object, directory: Held, name: str, uid: int,
+                 content: Optional[bytes] = None) -> Footprint:
         """Write down what is about to be made: a directory, or a file with this content.
 
+        :param user: whoever will release it.
+        :param uid: whose it will be.
         :raises JournalError: it cannot be written down, so it must not be made.
         """
         self._last += 1
         footprint = Footprint(self._last, directory.path, directory.key, name, uid, time.time(),
                               "" if content is None else hashlib.sha256(content).hexdigest())
         self._write(dataclasses.asdict(footprint))
-        self._standing[footprint.number] = _Standing(footprint, directory)
+        self._standing[footprint.number] = _Standing(footprint, directory, {user})
         return footprint
 
     def confirm(self, footprint: Footprint, key: Key) -> None:
@@ -92,31 +98,31 @@ class Journal:
         self._by_key[key] = self._standing[footprint.number]
         self._write({"number": footprint.number, "made": key})
 
-    def share(self, key: Key) -> Optional[Footprint]:
-        """One more user of a file of this run; None when the file is not one.
+    def share(self, user: object, key: Key) -> None:
+        """One more user of a file, if it is one of this run.
 
         All members of an upstream group may have the same directory.
         """
-        standing = self._by_key.get(key)
-        if standing is None:
-            return None
-        standing.users += 1
-        return standing.footprint
+        if key in self._by_key:
+            self._by_key[key].users.add(user)
 
-    def release(self, footprints: Iterable[Footprint]) -> None:
-        """Remove what nobody uses any more, then every directory of ours that this leaves empty. Never raises."""
-        for footprint in footprints:
-            if footprint.number in self._standing:
-                self._standing[footprint.number].users -= 1
+    def release(self, user: object) -> None:
+        """Remove what nobody else uses, then every directory of ours that this leaves empty.
+
+        Never raises, but for an exception from a signal handler; then it may be called again.
+        """
+        for standing in self._standing.values():
+            standing.users.discard(user)
         # The last made first: what is in a directory goes before it. A directory that is still in use is tried again
         # whenever something goes.
         for standing in sorted(self._standing.values(), key=lambda s: s.footprint.number, reverse=True):
-            if standing.users <= 0:
+            if not standing.users:
                 self._remove(standing)
         if not self._standing and self._file is not None:
-            self._file.discard()
-            self._file.close()
-            self._file = None
+            # Forgotten before it is closed: the number of a closed descriptor is soon another's.
+            file, self._file = self._file, None
+            file.discard()
+            file.close()
 
     def release_all(self) -> None:
         """Remove all that this run has made and not removed: it was interrupted, perhaps while it removed something.
@@ -124,8 +130,8 @@ class Journal:
         Never raises.
         """
         for standing in self._standing.values():
-            standing.users = 0
-        self.release(())
+            standing.users.clear()
+        self.release(None)
 
     def sweep(self) -> List[str]:
         """Remove what runs that are over have left behind.
@@ -145,9 +151,9 @@ class Journal:
 
     def forget(self, footprint: Footprint) -> None:
         """It is gone, or it was somebody else who made it."""
-        del self._standing[footprint.number]
         if footprint.made is not None:
             self._by_key.pop(footprint.made, None)
+        self._standing.pop(footprint.number, None)
         try:
             self._write({"number": footprint.number, "gone": True})
         except JournalError as error:

@@ -84,9 +84,10 @@ class View:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self.root_fd >= 0:
-            os.close(self.root_fd)
-            self.root_fd = -1
+        # Forgotten before it is closed: a signal's exception in between must not lead to closing it twice.
+        root_fd, self.root_fd = self.root_fd, -1
+        if root_fd >= 0:
+            os.close(root_fd)
 
     def __del__(self) -> None:
         self.close()

@@ -3,7 +3,6 @@ import errno
 import logging
 import os
 import stat
-from typing import List
 from typing import Optional
 
 from zope.interface import implementer
@@ -44,7 +43,6 @@ class WebrootResponder:
         self._view = view
         self._place = place
         self._journal = journal
-        self._footprints: List[Footprint] = []
         self._step = ""
 
     def publish(self, content: bytes) -> None:
@@ -66,8 +64,7 @@ class WebrootResponder:
 
     def withdraw(self) -> None:
         """Remove the file, and each directory of ours that nobody needs any more. Never raises."""
-        footprints, self._footprints = self._footprints, []
-        self._journal.release(footprints)
+        self._journal.release(self)
 
     def _publish(self, content: bytes) -> None:
         *between, name = self._place.name.split("/")
@@ -102,7 +99,7 @@ class WebrootResponder:
         try:
             as_owner(here, os.mkdir, name, 0o755, dir_fd=here.fd)
         except FileExistsError:
-            self._forget(footprint)
+            self._journal.forget(footprint)
             return walk.enter(chain, name)
         try:
             made = walk.enter_directory(chain, name)
@@ -123,7 +120,7 @@ class WebrootResponder:
                           os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
                           dir_fd=directory.fd)
         except FileExistsError:
-            self._forget(footprint)
+            self._journal.forget(footprint)
             self._use(directory, name, content)
             return
         try:
@@ -137,9 +134,7 @@ class WebrootResponder:
     def _use(self, directory: Held, name: str, content: bytes) -> None:
         """Make do with what is there already, if it says the same."""
         status = os.lstat(name, dir_fd=directory.fd)
-        footprint = self._journal.share((status.st_dev, status.st_ino))
-        if footprint is not None:
-            self._footprints.append(footprint)
+        self._journal.share(self, (status.st_dev, status.st_ino))
         try:
             there = as_owner(directory, read_file, directory, name) if stat.S_ISREG(status.st_mode) else None
         except PermissionError:
@@ -151,13 +146,7 @@ class WebrootResponder:
 
     def _announce(self, directory: Held, name: str, content: Optional[bytes] = None) -> Footprint:
         owner = directory.uid if os.geteuid() == 0 else os.geteuid()
-        footprint = self._journal.announce(directory, name, owner, content)
-        self._footprints.append(footprint)
-        return footprint
-
-    def _forget(self, footprint: Footprint) -> None:
-        self._footprints.remove(footprint)
-        self._journal.forget(footprint)
+        return self._journal.announce(self, directory, name, owner, content)
 
     def _advice(self, error: Exception) -> str:
         code = getattr(error, "errno", None)

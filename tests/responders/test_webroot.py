@@ -284,6 +284,12 @@ def test_no_directory_between(site: Site) -> None:
     assert os.listdir(site.root) == []
 
 
+def identity() -> Any:
+    umask = os.umask(0)
+    os.umask(umask)
+    return os.getresuid(), os.getresgid(), os.getgroups(), umask, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 @pytest.fixture(params=[False, True], ids=["alone", "with a thread"])
 def thread(request: Any) -> Iterator[None]:
     """A thread of the own responder, which gets the signals that the main thread has blocked."""
@@ -300,7 +306,8 @@ def thread(request: Any) -> Iterator[None]:
 @pytest.mark.usefixtures("thread")
 @pytest.mark.parametrize("function", ["mkdir", "open", "write", "fstat"])
 def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
-    """Certbot raises from its signal handlers: nothing is left then, and we are root again."""
+    """Certbot raises from its signal handlers: nothing is left then, and we are who we were."""
+    ourselves = identity()
     real = getattr(os, function)
     before = site.tree()
 
@@ -318,17 +325,12 @@ def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str)
     responder = site.responder()
     with pytest.raises(KeyboardInterrupt):
         responder.publish(CONTENT)
-    assert (os.geteuid(), os.getegid()) == (0, 0)
+    assert identity() == ourselves
     assert site.tree() == before
 
 
 def test_identity_is_whole_again(site: Site) -> None:
     """After an act as the owner, failed or not, user, groups, umask and signals are what they were."""
-    def identity() -> Any:
-        umask = os.umask(0)
-        os.umask(umask)
-        return os.getresuid(), os.getresgid(), os.getgroups(), umask, signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
     held = directories.Walk(site.view).to(site.root)[-1]
     before = identity()
     during = directories.as_owner(held, identity)
@@ -337,6 +339,16 @@ def test_identity_is_whole_again(site: Site) -> None:
     with pytest.raises(ZeroDivisionError):
         directories.as_owner(held, lambda: 1 // 0)
     assert identity() == before
+
+
+def test_root_comes_back(site: Site) -> None:
+    """Should an exception have left us somebody else, the next act makes us root again."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    os.seteuid(STRANGER)
+    responder.withdraw()
+    assert os.geteuid() == 0
+    assert os.listdir(site.root) == []
 
 
 @pytest.mark.usefixtures("thread")
