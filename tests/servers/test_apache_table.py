@@ -232,6 +232,9 @@ ROWS = [
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) %{DOCUMENT_ROOT}/acme/$1 [L]", "www/acme/T"),
     Row("rewrite-passthrough-to-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
         "RewriteRule ^/\\.well-known/(.*) /x/$1 [PT]", "a/acme-challenge/T"),
+    Row("rewrite-passthrough-of-a-url", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) http://other.test/$1 [PT]",
+        "none", "[PT]"),
+    Row("rewrite-passthrough-of-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /x/$1 [R,PT]", "none"),
     Row("rewrite-without-passthrough-misses-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1", "www/acme/T"),
     Row("rewrite-proxy", "RewriteEngine On\nRewriteRule ^/(.*) http://127.0.0.1:8081/p/$1 [P]",
@@ -249,6 +252,12 @@ ROWS = [
     Row("rewrite-doubled-slash-by-variable",
         "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) /$2/$1\n"
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "www/T"),
+    Row("rewrite-doubled-slash-in-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /$2/$1 [R]",
+        "302 http://rewrite-doubled-slash-in-a-redirect.test//acme-challenge/{T}"),
+    Row("rewrite-escaped-reference", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) https://other.test/$1 [B,NE,R]",
+        "302 https://other.test/acme%2dchallenge%2ft0ken_of%2d" + "x" * 34),
+    Row("rewrite-slash-after-the-file", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
+    Row("aliasmatch-slash-after-the-file", "AliasMatch ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
     Row("rewrite-doubled-slash-literally", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) //$1\n"
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "a/acme/T"),
     Row("rewrite-without-a-slash", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) acme/$1",

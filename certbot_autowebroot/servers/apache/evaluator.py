@@ -306,11 +306,14 @@ class _Run:
         if not isinstance(mapped, (mapping.File, _Proxied)):
             return mapped
         name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
+        path_info = ""
         if isinstance(mapped, _Proxied):
             found = sections.proxy_scopes(self.site, mapped.url)
         else:
             if not name.startswith("/"):
                 return self._dead(f"{name} is not an absolute path")
+            # Whatever follows a file's name is its path info, which no static file takes.
+            path_info = "/" if name.endswith("/") and name != "/" else ""
             name = os.path.normpath(name).replace("//", "/")
             found = sections.directory_scopes(self.site, name, self._htaccess)
             found += sections.file_scopes(self.site.sections, name)
@@ -319,10 +322,10 @@ class _Run:
         refused = self._check_access()
         if refused:
             return refused
-        outcome = self._fix_up(mapped, name)
+        outcome = self._fix_up(mapped, name + path_info)
         if outcome is not None:
             return outcome
-        return self._handle(mapped, name)
+        return self._handle(mapped, name + path_info)
 
     @staticmethod
     def _inner(scopes: Sequence[Scope]) -> List[Directive]:
@@ -391,6 +394,8 @@ class _Run:
         if not result.changed:
             return None
         if result.passthrough:
+            if not result.path.startswith("/"):
+                return self._dead("it answers 400, for [PT] hands on what is no path")
             self.uri = result.path
             return None
         if result.proxied:
@@ -562,6 +567,8 @@ class _Run:
         if deciding not in self.trail:
             # What rewrites a path below the document root decides more than the root.
             self.trail.insert(1 if deciding.text.startswith("DocumentRoot") else len(self.trail), deciding)
+        if name.endswith("/"):
+            return DeadEnd(f"{name} ends with a slash: no file answers", tuple(self.trail))
         if token not in posixpath.basename(name):
             return DeadEnd(f"{name} answers, whatever file is asked for", tuple(self.trail))
         root = os.path.normpath(mapped.root or "/").replace("//", "/")

@@ -13,7 +13,6 @@ from typing import Optional
 from typing import Protocol
 from typing import Sequence
 from typing import Tuple
-from urllib.parse import quote
 
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.directives import Directive
@@ -236,8 +235,6 @@ class _Application:
         result.changed = True
         result.escape = "ne" not in rule.flags
         result.path = self._split_query(target)
-        if result.path.startswith("//") and not rule.target.startswith("//"):
-            result.path = "/" + result.path.lstrip("/")
         if not result.proxied and not result.path.startswith("/") and not result.is_url:
             result.path = (self.directory or "/") + result.path
         if "p" in rule.flags:
@@ -252,6 +249,8 @@ class _Application:
                 result.path = result.path[reduced.end():] or "/"
             if result.is_url:
                 result.redirect = rule.redirect_status
+            elif result.path.startswith("//") and not rule.target.startswith("//"):
+                result.path = "/" + result.path.lstrip("/")
         return True
 
     def _qualified(self, own_url: str) -> str:
@@ -355,7 +354,7 @@ class _Application:
             return ""
         value = match.group(number) or ""
         if "b" in self.rule.flags:
-            return quote(value, safe="_", errors="surrogateescape")
+            return _escaped(value)
         return value
 
     def _map(self, inner: str, depth: int) -> str:
@@ -365,6 +364,13 @@ class _Application:
         if found:
             return found
         return self.expand(default, depth + 1) if separator else ""
+
+
+def _escaped(value: str) -> str:
+    """A back reference under [B]: all but letters, digits and the underscore, so that a token's "-" becomes %2d."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 or byte == ord("_")
+                   else "+" if byte == ord(" ") else f"%{byte:02x}"
+                   for byte in value.encode("utf-8", "surrogateescape"))
 
 
 def _closing(text: str, opening: int) -> int:
