@@ -13,8 +13,8 @@ import logging
 import mmap
 import os
 import signal
-import struct
 import sys
+import time
 from argparse import Namespace
 from dataclasses import dataclass
 from typing import Callable
@@ -73,11 +73,11 @@ def _jump_in(path: str, target: str) -> Attack:
     return attack
 
 
-def _take_turns(path: str, target: str) -> Attack:
-    """Put a link where a file is to be made, and take it away again."""
+def _take_turns(path: str, link: str) -> Attack:
+    """Put a link where a file is to be made, and take away whatever is there."""
     def attack() -> None:
         with contextlib.suppress(OSError):
-            os.symlink(target, path)
+            os.link(link, path, follow_symlinks=False)
         with contextlib.suppress(OSError):
             os.unlink(path)
 
@@ -131,7 +131,8 @@ def jump_in_where_root_writes(site: Site) -> Attack:
 def link_for_file(site: Site) -> Attack:
     """A link in the place of the file."""
     _make_directories(site)
-    return _take_turns(site.path(f"home/www/{DIRECTORY}/{TOKEN}"), site.path("victim/secret"))
+    link = site.link("home/trap", site.path("victim/secret"), OWNER)
+    return _take_turns(site.path(f"home/www/{DIRECTORY}/{TOKEN}"), link)
 
 
 ATTACKS: List[Callable[[Site], Attack]] = [
@@ -242,23 +243,21 @@ def _restore(site: Site) -> None:
 @contextlib.contextmanager
 def _attacker(attack: Attack) -> Iterator[Callable[[], int]]:
     """Attack in a loop, as an unprivileged user, in another process; gives the count of rounds."""
-    counter = mmap.mmap(-1, 8)
+    rounds = ctypes.c_uint64.from_buffer(mmap.mmap(-1, 8))
 
     def loop() -> None:
         os.setgroups([])
         os.setresgid(OWNER, OWNER, OWNER)
         os.setresuid(OWNER, OWNER, OWNER)
-        rounds = 0
         while True:
             attack()
-            rounds += 1
-            struct.pack_into("Q", counter, 0, rounds)
+            rounds.value += 1
 
     child = children.start(loop)
     try:
-        while not counter[0]:
-            pass
-        yield lambda: struct.unpack_from("Q", counter, 0)[0]
+        while not rounds.value:
+            time.sleep(0.001)
+        yield lambda: rounds.value
     finally:
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
