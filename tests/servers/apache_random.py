@@ -2,7 +2,7 @@
 
 A configuration is one ``<VirtualHost>`` with directories and .htaccess files of its own. Several make a batch, which
 one httpd runs, so that they compete for names and addresses too. A seed names a batch for good. Run by hand, it
-enters a network namespace of its own, as pytest does.
+enters a network namespace of its own, as pytest does; most of its time goes into files, so TMPDIR is best a tmpfs.
 """
 import argparse
 import http.client
@@ -43,54 +43,57 @@ NAMES_OF_SITES = ("www.{n}.test", "*.{n}.test", "a?.{n}.test", "shared.test", "*
                   "*.*.{n}.test", "{n}.*")
 ASKED_NAMES = ("{n}.test", "{n}.test", "www.{n}.test", "x.y.{n}.test", "ab.{n}.test", "shared.test", "{n}.example",
                "www.shared.test", "nobody.example")
-PREFIXES = ("/", "/.well-known", "/.well-known/", "/.well-known/acme-challenge", "/.well-known/acme-challenge/", "/.well",
-            "/acme", "/acme/", "/site", "/other/", "/acme-challenge", "//.well-known")
-REGEXES = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)", r"^/(.*)$", r"^/(?!\.well-known/)(.*)", r"/\.",
-           r"/\.(?!well-known)", "^/acme(.*)", "acme", "^/nothing", r"^/\.well-known/acme-challenge/([\w-]+)$",
+PREFIXES = ("/", "/.well-known", "/.well-known/", "/.well-known/acme-challenge", "/.well-known/acme-challenge/",
+            "/.well", "/acme", "/acme/", "/site", "/other/", "/acme-challenge", "//.well-known")
+REGEXES = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)", r"^/(.*)$", r"^/(?!\.well-known/)(.*)",
+           r"/\.", r"/\.(?!well-known)", "^/acme(.*)", "acme", "^/nothing", r"^/\.well-known/acme-challenge/([\w-]+)$",
            "(.*)/([^/]+)$")
 ROOTS = ("{r}/a", "{r}/a", "{r}/b", "{r}/c", '"{r}/b/"', "{r}/c/site")
-#: Each as many times as its groups are named in the targets of the directives that take a regular expression.
+#: What AliasMatch leads to.
 FILE_TARGETS = ("{r}/a/acme/$1", "{r}/b/$1", "{r}/c", "{r}/b$0", "{r}/a/$2")
-URLS = ("https://other.test/", "https://other.test", "/acme", "/site/", "http://{n}.test/acme/", "https://other.test/x?y=z")
-VIRTUAL_ROOTS = ("{r}/hosts/%0", "{r}/hosts/%1", "{r}/hosts/%-1", "{r}/hosts/%2+/site", "{r}/hosts/%1.1/%-1.2+", "{r}/hosts/%p",
-                 "{r}/hosts/%-2+", "{r}/hosts/%9", "{r}/a/%%")
+URLS = ("https://other.test/", "https://other.test", "/acme", "/site/", "http://{n}.test/acme/",
+        "https://other.test/x?y=z")
+VIRTUAL_ROOTS = ("{r}/hosts/%0", "{r}/hosts/%1", "{r}/hosts/%-1", "{r}/hosts/%2+/site", "{r}/hosts/%1.1/%-1.2+",
+                 "{r}/hosts/%p", "{r}/hosts/%-2+", "{r}/hosts/%9", "{r}/a/%%")
 STATUSES = ("", "301 ", "permanent ", "temp ", "307 ", "308 ", "seeother ")
 
-PATTERNS = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)$", "^/(.*)$",
-            "^", "(.*)", r"!^/\.well-known", "^/acme/(.*)", "^/site(.*)", "^/nothing", "ACME", r"/\.", "^/(a)(c)?(.*)",
-            r"^/\.well-known/acme-challenge/")
-BELOW = (r"^\.well-known/acme-challenge/(.*)$", r"^\.well-known/acme-challenge/(.*)$", "^(.*)$", ".", "^", "^acme/(.*)$",
-         "^site/(.*)", r"!^\.well-known", r"^index\.php$", "ACME", r"^\.", "^acme-challenge/(.*)", "^(.*/)?([^/]*)$")
+PATTERNS = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)$",
+            "^/(.*)$", "^", "(.*)", r"!^/\.well-known", "^/acme/(.*)", "^/site(.*)", "^/nothing", "ACME", r"/\.",
+            "^/(a)(c)?(.*)", r"^/\.well-known/acme-challenge/")
+BELOW = (r"^\.well-known/acme-challenge/(.*)$", r"^\.well-known/acme-challenge/(.*)$", "^(.*)$", ".", "^",
+         "^acme/(.*)$", "^site/(.*)", r"!^\.well-known", r"^index\.php$", "ACME", r"^\.", "^acme-challenge/(.*)",
+         "^(.*/)?([^/]*)$")
 TARGETS = ("-", "-", "/acme/$1", "/index.php", "/site/$1", "/site$1", "/acme-challenge/$1", "{r}/a/acme/$1", "{r}/b$1",
-           "{r}/b/%1/$1", "%{DOCUMENT_ROOT}/acme/$1", "/%1/$1", "https://%{HTTP_HOST}%{REQUEST_URI}", "https://other.test/$1",
-           "http://www.%{HTTP_HOST}/$1", "http://{n}.test/acme/$1", "/acme/$1?x=$1", "acme/$1", "{r}/hosts/%{HTTP_HOST}/$1",
-           "%{REQUEST_URI}", "/$1", "$1", "/other/$1", "/.well-known/acme-challenge/$1")
-FLAGS = ("L", "L", "L", "END", "PT", "R", "R=301,L", "R=308,L", "R=303", "R=404", "F", "G", "S=1", "S=2", "C", "NC", "NE",
-         "QSA", "E=ACME:1", "QSD", "DPI", "NS", "B", "N=3", "R=307,END")
+           "{r}/b/%1/$1", "%{DOCUMENT_ROOT}/acme/$1", "/%1/$1", "https://%{HTTP_HOST}%{REQUEST_URI}",
+           "https://other.test/$1", "http://www.%{HTTP_HOST}/$1", "http://{n}.test/acme/$1", "/acme/$1?x=$1", "acme/$1",
+           "{r}/hosts/%{HTTP_HOST}/$1", "%{REQUEST_URI}", "/$1", "$1", "/other/$1", "/.well-known/acme-challenge/$1")
+FLAGS = ("L", "L", "L", "END", "PT", "R", "R=301,L", "R=308,L", "R=303", "R=404", "F", "G", "S=1", "S=2", "C", "NC",
+         "NE", "QSA", "E=ACME:1", "QSD", "DPI", "NS", "B", "N=3", "R=307,END")
 CONDITIONS = (r"%{HTTP_HOST} ^(www\.)?{n}\.test$ [NC]", r"%{HTTP_HOST} !^www\.", r"%{HTTP_HOST} ^([^.]+)\.",
               r"%{REQUEST_URI} !^/\.well-known/acme-challenge/", "%{REQUEST_URI} ^/(acme|site)",
-              r"%{REQUEST_URI} ^/\.well-known/(.*)", "%{HTTPS} off", "%{HTTPS} !=on", "%{HTTPS} on", "%{SERVER_PORT} !^443$",
-              "%{SERVER_PORT} =80", "%{REQUEST_FILENAME} -f", "%{REQUEST_FILENAME} !-f", "%{REQUEST_FILENAME} !-d",
-              "%{DOCUMENT_ROOT}%{REQUEST_URI} !-f", "%{DOCUMENT_ROOT}%{REQUEST_URI} -f", "{r}/b%{REQUEST_URI} -f",
-              "{r}/hosts/%{HTTP_HOST} -d", "{r}/maintenance -f", "{r}/a !-d", "%{ENV:ACME} =1", "%{ENV:ACME} !1",
-              "%{REQUEST_METHOD} =GET", "%{QUERY_STRING} ^$", "%{THE_REQUEST} acme", "$1 ^t0ken", "%{SERVER_NAME} ^{n}",
-              'expr "%{HTTP_HOST} =~ /^www/"', "%{REQUEST_SCHEME} =http", "%{HTTP:X-Forwarded-Proto} !https",
-              "%{SERVER_ADDR} =203.0.113.10", "%{REQUEST_URI} !acme [NC]")
+              r"%{REQUEST_URI} ^/\.well-known/(.*)", "%{HTTPS} off", "%{HTTPS} !=on", "%{HTTPS} on",
+              "%{SERVER_PORT} !^443$", "%{SERVER_PORT} =80", "%{REQUEST_FILENAME} -f", "%{REQUEST_FILENAME} !-f",
+              "%{REQUEST_FILENAME} !-d", "%{DOCUMENT_ROOT}%{REQUEST_URI} !-f", "%{DOCUMENT_ROOT}%{REQUEST_URI} -f",
+              "{r}/b%{REQUEST_URI} -f", "{r}/hosts/%{HTTP_HOST} -d", "{r}/maintenance -f", "{r}/a !-d",
+              "%{ENV:ACME} =1", "%{ENV:ACME} !1", "%{REQUEST_METHOD} =GET", "%{QUERY_STRING} ^$", "%{THE_REQUEST} acme",
+              "$1 ^t0ken", "%{SERVER_NAME} ^{n}", 'expr "%{HTTP_HOST} =~ /^www/"', "%{REQUEST_SCHEME} =http",
+              "%{HTTP:X-Forwarded-Proto} !https", "%{SERVER_ADDR} =203.0.113.10", "%{REQUEST_URI} !acme [NC]")
 HANDLERS = ("server-status", "None", "default-handler", "some-handler", "cgi-script")
 FILES = ("<Files t0ken*>", "<Files *>", r'<FilesMatch "^\.">', "<FilesMatch .>", "<Files index.php>", '<Files ~ "^t">')
-DIRECTORIES = ("<Directory {r}/a>", "<Directory {r}/b>", "<Directory {r}/a/.well-known>", "<Directory {r}>", "<Directory {r}/*>",
-               "<Directory {r}/a/>", "<Directory {r}/*/.well-known>", r'<DirectoryMatch "/\.">', "<Directory {r}/a/acme>",
-               r'<DirectoryMatch "/\.(?!well-known)">', '<DirectoryMatch "^{r}/(a|b)/acme">', "<Directory {r}/hosts>",
-               '<Directory ~ "{r}/[ab]">', "<Directory />")
-LOCATIONS = ("<Location />", "<Location /.well-known>", "<Location /.well-known/>", "<Location /acme>", "<Location /*/acme-challenge>",
-             r"<LocationMatch ^/\.well-known/(.*)>", r"<LocationMatch /\.(?!well-known)>", '<Location ~ "acme/">',
-             "<Location /site/>", "<Location /.well-known/acme-challenge>")
-CONDITIONAL = ("<If \"%{HTTP_HOST} == '{n}.test'\">", '<If "%{REQUEST_URI} =~ /well-known/">', '<If "-n %{QUERY_STRING}">',
-               "<If \"%{SERVER_PORT} -eq 80\">", "<If \"! %{HTTPS} == 'on'\">")
+DIRECTORIES = ("<Directory {r}/a>", "<Directory {r}/b>", "<Directory {r}/a/.well-known>", "<Directory {r}>",
+               "<Directory {r}/*>", "<Directory {r}/a/>", "<Directory {r}/*/.well-known>", r'<DirectoryMatch "/\.">',
+               "<Directory {r}/a/acme>", r'<DirectoryMatch "/\.(?!well-known)">', '<DirectoryMatch "^{r}/(a|b)/acme">',
+               "<Directory {r}/hosts>", '<Directory ~ "{r}/[ab]">', "<Directory />")
+LOCATIONS = ("<Location />", "<Location /.well-known>", "<Location /.well-known/>", "<Location /acme>",
+             "<Location /*/acme-challenge>", r"<LocationMatch ^/\.well-known/(.*)>",
+             r"<LocationMatch /\.(?!well-known)>", '<Location ~ "acme/">', "<Location /site/>",
+             "<Location /.well-known/acme-challenge>")
+CONDITIONAL = ("<If \"%{HTTP_HOST} == '{n}.test'\">", '<If "%{REQUEST_URI} =~ /well-known/">',
+               '<If "-n %{QUERY_STRING}">', "<If \"%{SERVER_PORT} -eq 80\">", "<If \"! %{HTTPS} == 'on'\">")
 BACKENDS = ("http://127.0.0.1:8081", "http://127.0.0.1:8082", "http://127.0.0.1:8081/", "http://127.0.0.1:8081/p/",
             "http://localhost:8082/q", "unix:{dir}/backend.sock|http://app/", "balancer://group", "balancer://group/")
-OVERRIDES = ("AllowOverride None", "AllowOverride All", "AllowOverride All", "AllowOverride FileInfo", "AllowOverride AuthConfig Limit",
-             "AllowOverride None\nAllowOverrideList Require Redirect")
+OVERRIDES = ("AllowOverride None", "AllowOverride All", "AllowOverride All", "AllowOverride FileInfo",
+             "AllowOverride AuthConfig Limit", "AllowOverride None\nAllowOverrideList Require Redirect")
 
 _TOP = """
 Listen 80
@@ -172,7 +175,8 @@ class Generator:
         if kind < 0.05:
             return [f"<IfDefine {self._pick(('ACME', '!ACME', 'below', 'OTHER'))}>", *lines, "</IfDefine>"]
         if kind < 0.08:
-            return [f"<IfModule {self._pick(('mod_rewrite.c', '!alias_module', 'imagemap_module'))}>", *lines, "</IfModule>"]
+            module = self._pick(("mod_rewrite.c", "!alias_module", "imagemap_module"))
+            return [f"<IfModule {module}>", *lines, "</IfModule>"]
         if kind < 0.1:
             return [self._pick(("Include {dir}/fragments/*.inc", "IncludeOptional nothing/*", "Use Challenge {r}/c",
                                 "Use Refuse ^/acme", "Include fragments/root.inc")), *lines]
@@ -201,18 +205,21 @@ class Generator:
         if self._maybe(0.35):
             if self._maybe(0.2):
                 return [f"RedirectMatch {self._pick(('404', '410', 'gone'))} {self._pick(REGEXES)}"]
-            return [f"RedirectMatch {self._pick(STATUSES)}{self._pick(REGEXES)} {self._pick(URLS)}{self._pick(('', '$1'))}"]
+            target = self._pick(URLS) + self._pick(("", "$1"))
+            return [f"RedirectMatch {self._pick(STATUSES)}{self._pick(REGEXES)} {target}"]
         if self._maybe(0.1):
             return [f"Redirect {self._pick(('gone', '404', '403'))} {self._pick(PREFIXES[:-1])}"]
-        # Of everything it would leave nothing else to see.
-        return [f"Redirect {self._pick(STATUSES)}{self._pick(PREFIXES[self._random.choice((0, 1, 1, 5)):-1])} {self._pick(URLS)}"]
+        # One of everything, which leaves nothing else to see, is to be rare.
+        prefix = self._pick(PREFIXES[self._random.choice((0, 1, 1, 5)):-1])
+        return [f"Redirect {self._pick(STATUSES)}{prefix} {self._pick(URLS)}"]
 
     def _proxy(self) -> List[str]:
         lines = [f"ProxyPreserveHost {self._pick(('On', 'Off'))}"] if self._maybe(0.4) else []
         for _ in range(self._random.randint(1, 3)):
             target = self._pick((*BACKENDS, "!", "!", "!", "!"))
             if self._maybe(0.25):
-                target = self._pick(("!", "http://127.0.0.1:8081/m/$1", "http://127.0.0.1:8082", "http://127.0.0.1:8082$0"))
+                target = self._pick(("!", "http://127.0.0.1:8081/m/$1", "http://127.0.0.1:8082",
+                                     "http://127.0.0.1:8082$0"))
                 lines.append(f"ProxyPassMatch {self._pick(REGEXES)} {target}")
             else:
                 lines.append(f"ProxyPass {self._pick(PREFIXES[:-1])} {target}")
@@ -241,7 +248,8 @@ class Generator:
         return self._pick(("Require all denied", "Require all granted", "Require all granted", "Require method GET",
                            "<RequireAny>\nRequire all denied\nRequire method GET\n</RequireAny>",
                            "<RequireAll>\nRequire all granted\nRequire not env ACME\n</RequireAll>",
-                           "Require expr %{REQUEST_URI} =~ m#^/\\.well-known/#", "<Limit POST>\nRequire all denied\n</Limit>"))
+                           "Require expr %{REQUEST_URI} =~ m#^/\\.well-known/#",
+                           "<Limit POST>\nRequire all denied\n</Limit>"))
 
     def _section(self) -> List[str]:
         kind = self._random.random()
@@ -250,7 +258,8 @@ class Generator:
         elif kind < 0.8:
             opening, body = self._pick(LOCATIONS), self._in_location()
         elif kind < 0.9:
-            opening, body = self._pick(FILES), [self._access() if self._maybe(0.7) else f"SetHandler {self._pick(HANDLERS)}"]
+            body = [self._access() if self._maybe(0.7) else f"SetHandler {self._pick(HANDLERS)}"]
+            opening = self._pick(FILES)
         else:
             opening, body = self._pick(CONDITIONAL), [self._access() if self._maybe(0.6) else self._redirect()[0]]
         return [opening, *body, f"</{re.split(r'[ >]', opening[1:])[0]}>"]
@@ -264,8 +273,8 @@ class Generator:
         if kind < 0.8:
             return [self._pick(OVERRIDES)]
         if kind < 0.85:
-            return [self._pick(("Options None", "Options -FollowSymLinks", "Options +SymLinksIfOwnerMatch", "AuthMerging Or",
-                                "RewriteOptions Inherit"))]
+            return [self._pick(("Options None", "Options -FollowSymLinks", "Options +SymLinksIfOwnerMatch",
+                                "AuthMerging Or", "RewriteOptions Inherit"))]
         if kind < 0.9:
             return [f"SetHandler {self._pick(HANDLERS)}"]
         if kind < 0.95:
@@ -345,8 +354,6 @@ def _start(server: Apache, counts: typing.Counter[str]) -> None:
                 raise
             os.unlink(where[1])
             counts["refused"] += 1
-            if counts["refused"] <= 3:
-                print(str(error).splitlines()[1:3])
 
 
 def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[str]:
@@ -422,8 +429,7 @@ def _agree(answer: str, said: Sequence[str]) -> bool:
 
 def _serving_another(server: Apache, cases: Sequence[_Case]) -> List[str]:
     """Whether httpd serves a file where we say that it serves none."""
-    files = [path / pathlib.Path(name).name for path in server.directory.rglob("*") if path.is_dir()
-             for name in NAMES[:1] if re.match(r"(?:main|s\d+)/", str(path.relative_to(server.directory)) + "/")]
+    files = [path / TOKEN for top in ("main", "s*") for path in server.directory.glob(f"{top}/**")]
     for file in files:
         file.write_text(f"file {file}")
     served = [(case, answer) for case in cases for answer in [_fetched(case.asked)] if answer.startswith("file ")]
@@ -441,7 +447,8 @@ def _serving_another(server: Apache, cases: Sequence[_Case]) -> List[str]:
 
 def _told(server: Apache, case: _Case, what: str) -> str:
     trail = " | ".join(str(step) for step in case.destinations[0].trail)
-    return f"{server.directory.name} site {case.number} {case.asked}\n  we say {ours(case.destinations)}; {what}\n  {trail}"
+    said = ours(case.destinations)
+    return f"{server.directory.name} site {case.number} {case.asked}\n  we say {said}; {what}\n  {trail}"
 
 
 def main() -> int:

@@ -232,8 +232,8 @@ ROWS = [
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) %{DOCUMENT_ROOT}/acme/$1 [L]", "www/acme/T"),
     Row("rewrite-passthrough-to-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
         "RewriteRule ^/\\.well-known/(.*) /x/$1 [PT]", "a/acme-challenge/T"),
-    Row("rewrite-passthrough-of-a-url", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) http://other.test/$1 [PT]",
-        "none", "[PT]"),
+    Row("rewrite-passthrough-of-a-url",
+        "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) http://other.test/$1 [PT]", "none", "[PT]"),
     Row("rewrite-passthrough-of-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /x/$1 [R,PT]", "none"),
     Row("rewrite-without-passthrough-misses-alias", "Alias /x/ {dir}/a/\nRewriteEngine On\n"
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1", "www/acme/T"),
@@ -254,7 +254,8 @@ ROWS = [
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "www/T"),
     Row("rewrite-doubled-slash-in-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /$2/$1 [R]",
         "302 http://rewrite-doubled-slash-in-a-redirect.test//acme-challenge/{T}"),
-    Row("rewrite-escaped-reference", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) https://other.test/$1 [B,NE,R]",
+    Row("rewrite-escaped-reference",
+        "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) https://other.test/$1 [B,NE,R]",
         "302 https://other.test/acme%2dchallenge%2ft0ken_of%2d" + "x" * 34),
     Row("rewrite-slash-after-the-file", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
     Row("aliasmatch-slash-after-the-file", "AliasMatch ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
@@ -307,6 +308,9 @@ ROWS = [
         top="RewriteRule ^/inherited/(.*) https://inherited.test/$1 [R,L]"),
     Row("rewrite-not-inherited",
         "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) /acme/$1", "www/acme/T"),
+    Row("rewrite-document-root-with-slash", "DocumentRoot {dir}/a/\nRewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/(.*) https://other.test%{{DOCUMENT_ROOT}}/$1 [R]",
+        "302 https://other.test{dir}/a//acme-challenge/{T}"),
     Row("rewrite-location-off", "RewriteEngine On\nRewriteRule ^ https://other.test/ [R,L]\n"
         "<Location /.well-known>\nRewriteEngine Off\n</Location>", "www/W/T"),
     Row("rewrite-environment", "RewriteEngine On\nRewriteRule ^/\\.well-known - [E=ACME:yes]\n"
@@ -494,3 +498,22 @@ def test_names_of_rows_are_unique() -> None:
     for row in ROWS:
         names[row.name] = names.get(row.name, 0) + 1
     assert max(names.values()) == 1
+
+
+@pytest.mark.parametrize("lines, expected", [
+    ("#none", "www/W/T"), ("RewriteEngine On", "none"), ("<Directory /nothing>\nRewriteEngine On\n</Directory>", "none"),
+    ("RewriteOptions AllowNoSlash", "www/W/T"), ("RewriteEngine Off", "www/W/T")])
+def test_rewriteoptions_of_the_main_server_hold_where_mod_rewrite_is_spoken_to(
+        lines: str, expected: str, tmp_path: pathlib.Path) -> None:
+    """Its Inherit counts in a virtual host that says anything to mod_rewrite, even in a section, but no options."""
+    top = _TOP + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]\n"
+    fill(tmp_path / "www")
+    (tmp_path / "first").mkdir()
+    asked = Asked("inherits.test")
+    with Apache(tmp_path, f"{top}<VirtualHost *:80>\nServerName inherits.test\n{lines}\n</VirtualHost>\n") as server:
+        evaluators = Evaluators(server)
+        destinations = evaluators.destinations(asked, evaluators.dumped)
+        answer = fetch(asked)
+        assert ours(evaluators.destinations(asked, evaluators.read)) == ours(destinations)
+    assert ours(destinations) == [_expected(expected, tmp_path)]
+    assert answer == ("none 403" if expected == "none" else ours(destinations)[0])

@@ -130,6 +130,13 @@ class Site:
             return root, Step(f"DocumentRoot {root} (the default)")
         return self.configuration.path(directive.words[0]), directive.step
 
+    @property
+    def document_root_as_said(self) -> str:
+        """The document root as ``%{DOCUMENT_ROOT}`` has it: with the slash at the end that the directive may have."""
+        directive = self.last("documentroot")
+        slash = "/" if directive and directive.words and directive.words[0].endswith("/") else ""
+        return self.document_root[0].rstrip("/") + slash
+
 
 class Configuration:
     """The whole configuration, ready to be asked."""

@@ -169,8 +169,8 @@ class _Run:
             "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
             "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": "", "REMOTE_USER": "",
-            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root[0],
-            "CONTEXT_DOCUMENT_ROOT": self.site.document_root[0],
+            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root_as_said,
+            "CONTEXT_DOCUMENT_ROOT": self.site.document_root_as_said,
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
             "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": "", "SCRIPT_GROUP": "", "HANDLER": "",
@@ -428,10 +428,10 @@ class _Run:
         own = [d for d in server.directives if d.name in _REWRITE]
         if server is main:
             return rewrite.read_rules(own)
-        if not own:
+        if not own and not any(_says_rewrite(section) for section in server.sections):
             return []  # the module has no configuration there, and the main server's is not for it
-        options = _options(own)
         from_above = _options([d for d in main.directives if d.name in _REWRITE])
+        options = _options(own) or from_above
         inherited = rewrite.read_rules(main.directives)
         rules = rewrite.read_rules(own)
         if ("ignoreinherit" not in options and "inheritdown" in from_above) or "inherit" in options:
@@ -733,6 +733,11 @@ def _matters(section: Directive) -> bool:
              "redirect", "redirectmatch", "redirectpermanent", "redirecttemp", "rewriterule", "rewriteengine",
              "proxypass", "alias", "authmerging"}
     return any(child.name in names or _matters(child) for child in section.children)
+
+
+def _says_rewrite(section: Directive) -> bool:
+    """Whether mod_rewrite is spoken to anywhere in a section."""
+    return any(child.name in _REWRITE or _says_rewrite(child) for child in section.children)
 
 
 def _options(directives: Sequence[Directive]) -> "set[str]":
