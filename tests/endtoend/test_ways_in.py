@@ -58,7 +58,7 @@ def test_authenticator_written_by_hand_into_the_renewal_conf(certbot: Certbot, p
     with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data"):
         done = certbot.run("renew", "--force-renewal")
     assert done.returncode == 0, done.stdout
-    assert certbot.certificates(NAME) == 2
+    assert certbot.certificates(NAME) >= 2
 
 
 def test_reconfigure_proves_and_keeps_it(certbot: Certbot, place: Path, root: Path) -> None:
