@@ -131,7 +131,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             found = json.loads(self.conf("roots") or "{}")
             return {name: [(str(root), str(directory)) for root, directory in places]
                     for name, places in found.items()}
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
             return {}
 

@@ -1,6 +1,7 @@
 """Which sockets take a connection to an endpoint, and which processes hold them."""
 import ipaddress
 import os
+import re
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -17,6 +18,11 @@ from certbot_autowebroot.route import Endpoint
 #: those of 3,000 processes takes 0.3 to 0.9 s.
 LIKELY = {"nginx", "apache2", "httpd", "lighttpd", "caddy", "haproxy", "varnishd", "cache-main", "docker-proxy",
           "rootlessport", "busybox", "php", "node", "python3", "envoy", "traefik", "openresty", "litespeed"}
+
+_UNIX_LINE = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
+                        r"(?P<inode>[0-9]{1,20}) (?P<path>.+)")
+#: __SO_ACCEPTCON, include/uapi/linux/net.h.
+_ACCEPTS = 1 << 16
 
 
 class Listener(NamedTuple):
@@ -124,11 +130,10 @@ def unix_listeners(pid: str) -> List[Listener]:
     :raises OSError: the process has ended.
     """
     found = []
-    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="surrogateescape") as file:
-        next(file)
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for line in file:
-            # Num RefCount Protocol Flags Type St Inode Path; __SO_ACCEPTCON is 1 << 16
-            fields = line.split(None, 7)
-            if len(fields) == 8 and int(fields[3], 16) & 0x10000:
-                found.append(Listener(Endpoint("unix:" + fields[7].rstrip("\n"), 0), False, int(fields[6])))
+            # Num RefCount Protocol Flags Type St Inode Path. Any user may have a path with line feeds in it.
+            match = _UNIX_LINE.match(line)
+            if match and int(match["flags"], 16) & _ACCEPTS:
+                found.append(Listener(Endpoint("unix:" + match["path"], 0), False, int(match["inode"])))
     return found

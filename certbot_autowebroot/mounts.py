@@ -59,7 +59,9 @@ def _mount_of(pid: int, path: str) -> Optional[Mount]:
 
 def _mounts(pid: str) -> Iterator[Mount]:
     try:
-        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        # The kernel leaves a carriage return in the name of a mount point as it is.
+        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape",
+                  newline="\n") as file:
             for line in file:
                 fields = line.split(" ")
                 yield Mount(fields[2], _unescaped(fields[3]), _unescaped(fields[4]), "ro" in fields[5].split(","))

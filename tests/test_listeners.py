@@ -57,6 +57,19 @@ def test_a_dual_stack_socket_takes_ipv4_too(held: List[socket.socket]) -> None:
     assert (who(PUBLIC_V4), who(PUBLIC_V6)) == ([both], [both])
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\n0: 1 2 zzzz 4 5 6 7", "a\rb", "a b", "\udcff", "a\n" + "9 " * 7])
+def test_what_a_user_calls_his_socket_harms_nobody(held: List[socket.socket], tmp_path: Path, name: str) -> None:
+    """The kernel writes the path of a unix socket into its table as it is, line feeds and all."""
+    for path in (f"{tmp_path}/{name}", f"{tmp_path}/plain"):
+        new = socket.socket(socket.AF_UNIX)
+        held.append(new)
+        new.bind(path)
+        new.listen()
+    hosts = [found.endpoint.host for found in listeners.listeners()]
+    assert f"unix:{tmp_path}/plain" in hosts
+    assert ("\n" in name) or f"unix:{tmp_path}/{name}" in hosts
+
+
 def test_an_ipv6_only_socket_leaves_ipv4_free(held: List[socket.socket]) -> None:
     """Only netlink tells: /proc/net/tcp6 looks the same."""
     six = listen(held, "::", v6only=True)

@@ -16,7 +16,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 
 #: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
-_SOCAT_TCP = re.compile(r"tcp[46]?(?:-connect)?:(?:\[([^\]]+)\]|([^:,]+)):(\d+)(?:,|$)", re.IGNORECASE)
+_SOCAT_TCP = re.compile(r"tcp[46]?(?:-connect)?:(?:\[([^\]]+)\]|([^:,]+)):([0-9]{1,9})(?:,|$)", re.IGNORECASE)
 _SOCAT_UNIX = re.compile(r"unix(?:-connect)?:([^,]+)", re.IGNORECASE)
 
 

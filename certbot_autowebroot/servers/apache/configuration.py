@@ -250,7 +250,7 @@ def is_on(directive: Directive) -> bool:
 def _name(server: Server) -> None:
     directive = server.last("servername")
     if directive and directive.words:
-        match = re.match(r"(?:(\w+)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?$", directive.words[0])
+        match = re.match(r"(?:(\w+)://)?(\[[^\]]*\]|[^:/]*)(?::([0-9]{1,9}))?$", directive.words[0])
         if match:
             server.scheme = (match.group(1) or "").lower()
             server.name = match.group(2).lower()
@@ -266,7 +266,7 @@ def _is_pattern(alias: str) -> bool:
 
 def _address(word: str) -> Address:
     """``*:80``, ``_default_``, ``1.2.3.4``, ``[::1]:443``, ``name:80``. A name is kept: it is not resolved."""
-    match = re.match(r"(\[[^\]]*\]|[^:]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?::(\d+|\*))?$", word)
+    match = re.match(r"(\[[^\]]*\]|[^:]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?::([0-9]{1,9}|\*))?$", word)
     host, port = match.groups() if match else (word, None)
     number = 0 if port in (None, "*") else int(port)
     if host.lower() in ("*", "_default_", "0.0.0.0", "[::]", ""):  # noqa: S104 - compared, not bound

@@ -27,12 +27,12 @@ TIMEOUT = 30.0
 MAX_OUTPUT = 256 * 1024 * 1024
 
 _IN_FILE = re.compile(r"\s*# In file: (.*)")
-_LINE = re.compile(r"\s*#\s*(\d+):$")
+_LINE = re.compile(r"\s*#\s*([0-9]{1,9}):$")
 _OPEN = re.compile(r"\s*<([A-Za-z][\w]*)\s*(.*?)\s*>$", re.DOTALL)
-_MACRO = re.compile(r"macro '.*?' \(defined on line (\d+) of \"([^\"]*)\"")
+_MACRO = re.compile(r"macro '.*?' \(defined on line ([0-9]{1,9}) of \"([^\"]*)\"")
 #: Of DUMP_VHOSTS: an address with its only virtual host, or alone above several of them.
-_ADDRESS = re.compile(r"(\S+:(?:\d+|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):(\d+)\))$")
-_NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):(\d+)\)$")
+_ADDRESS = re.compile(r"(\S+:(?:[0-9]{1,9}|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):([0-9]{1,9})\))$")
+_NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):([0-9]{1,9})\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
 
 

@@ -163,7 +163,7 @@ class _Parser:
         right = self._word()
         one, two = left(), right()
         if operator in _NUMBER_TESTS:
-            numbers = [int(m.group()) if m else 0 for m in (re.match(r"\s*-?\d+", w) for w in (one, two))]
+            numbers = [int(m.group()) if m else 0 for m in (re.match(r"\s*-?[0-9]{1,18}", w) for w in (one, two))]
             return _STRING_TESTS[_NUMBER_TESTS[operator]](numbers[0] - numbers[1])
         if operator in _STRING_TESTS:
             return _STRING_TESTS[operator]((one > two) - (one < two))

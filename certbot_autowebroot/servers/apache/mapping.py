@@ -17,6 +17,7 @@ from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.sections import Scope
+from certbot_autowebroot.servers.numbers import number
 
 #: What httpd leaves as it is when it writes a path into a Location header.
 SAFE_IN_PATH = "/$-_.+!*'(),:@&=~;"
@@ -118,8 +119,8 @@ def _status(directive: Directive) -> Tuple[int, List[str]]:
         return _PRESET[directive.name], words
     if words and words[0].lower() in _STATUSES:
         return _STATUSES[words[0].lower()], words[1:]
-    if words and words[0].isdigit():
-        return int(words[0]), words[1:]
+    if words and number(words[0]) >= 0:
+        return number(words[0]), words[1:]
     return 302, words
 
 

@@ -272,7 +272,7 @@ def _until(lines: Iterator[Line], name: str) -> Iterator[Line]:
 def _version_holds(words: List[str]) -> bool:
     """``<IfVersion>`` for any 2.4: we do not know the last number, and configurations ask about 2.2 and 2.4."""
     operator, version = (words[0], words[1]) if len(words) > 1 else ("=", words[0] if words else "")
-    numbers = re.findall(r"\d+", version)[:2]
+    numbers = re.findall(r"[0-9]{1,9}", version)[:2]
     asked = tuple(int(number) for number in numbers)
     have = (2, 4)[:len(asked)]
     return {">=": have >= asked, ">": have > asked, "<": have < asked, "<=": have <= asked}.get(

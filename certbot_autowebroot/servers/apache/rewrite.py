@@ -17,6 +17,7 @@ from typing import Tuple
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.numbers import number
 
 #: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
 MAX_ROUNDS = 200
@@ -76,7 +77,7 @@ class Rule:
     def redirect_status(self) -> int:
         """What [R=…] says, 302 where it does not; may be an error code."""
         value = self.flags.get("r", "")
-        return _STATUSES.get(value.lower()) or (int(value) if value.isdigit() else 302)
+        return _STATUSES.get(value.lower()) or (number(value) if number(value) >= 0 else 302)
 
     @property
     def error(self) -> int:
@@ -187,15 +188,15 @@ def apply(rules: Sequence[Rule], path: str, query: str, surroundings: Surroundin
             return result
         if "n" in rule.flags:
             rounds += 1
-            limit = int(rule.flags["n"]) if rule.flags["n"].isdigit() else 10000
+            limit = number(rule.flags["n"]) if number(rule.flags["n"]) >= 0 else 10000
             if rounds + 1 >= limit:
                 result.error = 500
                 return result
             if rounds > MAX_ROUNDS:
                 raise Unknowable(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
             index = 0
-        elif rule.flags.get("s", "").isdigit():
-            index += int(rule.flags["s"])
+        else:
+            index += max(0, number(rule.flags.get("s", "")))
     return result
 
 
@@ -332,7 +333,7 @@ class _Application:
             if char == "\\" and following:
                 out.append(following)
                 position += 2
-            elif char in "$%" and following.isdigit():
+            elif char in "$%" and number(following) >= 0:
                 out.append(self._back_reference(self.rule_match if char == "$" else self.cond_match, int(following)))
                 position += 2
             elif char in "$%" and following == "{":
@@ -368,9 +369,8 @@ class _Application:
 
 def _escaped(value: str) -> str:
     """A back reference under [B]: all but letters, digits and the underscore, so that a token's "-" becomes %2d."""
-    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 or byte == ord("_")
-                   else "+" if byte == ord(" ") else f"%{byte:02x}"
-                   for byte in value.encode("utf-8", "surrogateescape"))
+    return re.sub(rb"[^0-9A-Za-z_]", lambda match: b"+" if match.group() == b" " else b"%%%02x" % ord(match.group()),
+                  value.encode("utf-8", "surrogateescape")).decode("ascii")
 
 
 def _closing(text: str, opening: int) -> int:
@@ -396,6 +396,7 @@ def _compare(pattern: str, subject: str, no_case: bool, application: _Applicatio
 
 
 def _compare_numbers(operator: str, subject: str, other: str) -> bool:
-    one, two = (int(match.group()) if match else 0 for match in (re.match(r"\s*-?\d+", s) for s in (subject, other)))
+    found = [re.match(r"\s*-?[0-9]{1,18}", text) for text in (subject, other)]
+    one, two = (int(match.group()) if match else 0 for match in found)
     return {"eq": one == two, "ne": one != two, "lt": one < two, "le": one <= two, "gt": one > two,
             "ge": one >= two}[operator]

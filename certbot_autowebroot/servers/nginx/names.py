@@ -191,7 +191,7 @@ def _addresses(text: str) -> List[_Address]:
     """What a ``listen`` parameter names; a host name, which only the running server has resolved, as any address."""
     if text.startswith("unix:"):
         return [_Address("unix", text, 0)]
-    match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>\d+)(?:-(?P<last>\d+))?", text)
+    match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)
     if match is None:
         host, first, last = text, 80, 80
     else:

@@ -15,6 +15,7 @@ from certbot_autowebroot.servers.nginx.regexes import Unknowable
 from certbot_autowebroot.servers.nginx.state import Answer
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
+from certbot_autowebroot.servers.numbers import number
 
 #: The codes of a redirect.
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -65,9 +66,9 @@ def _value_or_unknown(state: State, text: str) -> Union[str, Unknowable]:
 def _return(state: State, directive: Directive) -> None:
     first, *rest = directive.args
     step = Step(str(directive), directive.source)
-    if not first.isdecimal():
+    status = number(first)
+    if status < 0:
         raise state.redirect(state.value(first), 302, step)
-    status = int(first)
     if status in REDIRECTS and rest:
         raise state.redirect(state.value(rest[0]), status, step)
     if status < 400 or status == 444 or rest:

@@ -317,7 +317,8 @@ class State:
             raise Contradiction
         directive = self.root()[1]
         step = Step(str(directive), directive.source) if directive else Step("root html (the default)")
-        root = base if path.startswith(base.rstrip("/") + "/") else head or "/"
+        below = path.startswith(base.rstrip("/") + "/") and ".." not in path[len(base):].split("/")
+        root = (base if below else head) or "/"
         return Directory(PathInView(root), path[len(root.rstrip("/")) + 1:], (*self.trail, step),
                          depends_on_client=self.guarded)
 

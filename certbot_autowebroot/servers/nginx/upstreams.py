@@ -40,7 +40,7 @@ def endpoint(text: str, port: int = 80) -> Endpoint:
     """An address as ``server`` and ``proxy_pass`` write it."""
     if text.startswith("unix:"):
         return Endpoint(text, 0)
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::(\d+))?", text)
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,9}))?", text)
     if match is None:
         return Endpoint(text, port)
     return Endpoint(match[1].strip("[]"), int(match[2] or port))

@@ -27,6 +27,7 @@ from certbot_autowebroot.servers.nginx.state import Contradiction
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
 from certbot_autowebroot.servers.nginx.variables import parts
+from certbot_autowebroot.servers.numbers import number
 
 #: NGX_HTTP_MAX_URI_CHANGES.
 MAX_URI_CHANGES = 10
@@ -235,7 +236,7 @@ class Walk(State):
 
     def _fall_back(self, last: str) -> Ends:
         if last.startswith("="):
-            raise Status(int(last[1:]) if last[1:].isdecimal() else 500, f"try_files … {last}")
+            raise Status(max(number(last[1:]), 0) or 500, f"try_files … {last}")
         return self._to(last if last.startswith("@") else self._tried(last))
 
     def _handler(self) -> Optional[Directive]:
