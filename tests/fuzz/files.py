@@ -1,0 +1,107 @@
+"""A process and a file system made of one input's bytes, so that a target runs without touching the disk.
+
+An input is several files in one: a line ``%% NAME`` begins the file /etc/NAME, what stands before the first is the main
+file. The first line may be a request: ``GET http://host/path?query address port``.
+"""
+import errno
+import fnmatch
+import os
+import posixpath
+import re
+import stat
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Request
+from tests.table import FRONT
+from tests.table import TOKEN
+
+MAIN = "/etc/main"
+_FILE = re.compile(rb"^%% ?([^\n]*)\n?", re.MULTILINE)
+_REQUEST = re.compile(r"GET (https?)://([^/\n]*)(/[^?\n]*)(?:\?([^\n]*))? (\S+) ([0-9]{1,5})\n")
+#: What lies on every machine. Directories at which a challenge may lie exist as well.
+_DIRECTORIES = ("/", "/etc", "/srv", "/srv/www", "/srv/a", "/srv/b", "/var", "/var/www", "/var/www/public")
+
+
+class FakeView:
+    """What the parsers ask of a :class:`certbot_autowebroot.views.View`; it refuses what the real one refuses."""
+
+    is_host = False
+
+    def __init__(self, files: Dict[str, bytes], directories: Sequence[str] = _DIRECTORIES) -> None:
+        self._files = files
+        self._directories = {*directories, *map(posixpath.dirname, files)}
+
+    def read(self, path: str) -> bytes:
+        if b"\0" in os.fsencode(path):
+            raise ValueError("embedded null byte")
+        found = self._files.get(posixpath.normpath(path))
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return found
+
+    def stat(self, path: str) -> Optional[os.stat_result]:
+        mode = stat.S_IFDIR if self.is_dir(path) else stat.S_IFREG if self.is_file(path) else 0
+        return os.stat_result((mode, *[0] * 9)) if mode else None
+
+    def is_dir(self, path: str) -> bool:
+        return posixpath.normpath(path) in self._directories
+
+    def is_file(self, path: str) -> bool:
+        return posixpath.normpath(path) in self._files
+
+    def list_dir(self, path: str) -> List[str]:
+        top = posixpath.normpath(path)
+        return sorted(posixpath.basename(one) for one in (*self._files, *self._directories)
+                      if one != "/" and posixpath.dirname(one) == top)
+
+    def glob(self, pattern: str) -> List[PathInView]:
+        found = sorted(path for path in (*self._files, *self._directories) if path.count("/") == pattern.count("/")
+                       and fnmatch.fnmatchcase(path, pattern))
+        return [PathInView(path) for path in found]
+
+
+def taken_apart(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
+    """The request and the files of an input."""
+    request = request_for("www.sample.com")
+    first, _, rest = data.partition(b"\n")
+    said = _REQUEST.fullmatch(first.decode("utf-8", "surrogateescape") + "\n")
+    if said:
+        data = rest
+        scheme, host, path, query, address, port = said.groups()
+        try:
+            request = Request(host.lower(), path, TOKEN, endpoint(address, int(port)), scheme, query or "")
+        except ValueError:
+            pass
+    parts = _FILE.split(data)
+    names = [f"/etc/{os.fsdecode(name)}" for name in parts[1::2]]
+    return request, {MAIN: parts[0], **dict(zip(names, parts[2::2]))}
+
+
+def request_for(host: str) -> Request:
+    """The request as the CA makes it."""
+    return Request(host, CHALLENGE_PATH + TOKEN, TOKEN, FRONT)
+
+
+def endpoint(address: str, port: int) -> Endpoint:
+    """A local endpoint. Raises ValueError: a connection never arrives at what is no address."""
+    found = Endpoint(address, port if not address.startswith("unix:") else 0)
+    if not found.is_unix and not 0 < port < 65536:
+        raise ValueError(f"{port} is no port")
+    assert found.is_loopback in (True, False)
+    return found
+
+
+def process(name: str, argv: Sequence[str], files: Dict[str, bytes], cwd: str = "/srv") -> Process:
+    """A process that runs in a container of its own, with these files and no other."""
+    found = Process(0, 0, 0, name, tuple(argv), PathInView(f"/usr/sbin/{name}"), PathInView(cwd), 0)
+    vars(found)["view"] = FakeView(files)
+    vars(found)["environment"] = {"HOME": "/srv", "SITE": "www.sample.com", "EMPTY": ""}
+    return found

@@ -1,0 +1,285 @@
+"""What is fuzzed: one function for each reader of bytes that strangers write. It returns, or it is a finding.
+
+A target goes through the same door as the machine does (``IWebServer.ask``), checks what comes out against what
+``route.py`` says of it, and lets :func:`certbot_autowebroot.follow.follow` and ``str`` have it, as a report would.
+"""
+import contextlib
+import io
+import json
+import os
+import socket
+import types
+from dataclasses import dataclass
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Sequence
+from unittest import mock
+
+from certbot_autowebroot import authenticator
+from certbot_autowebroot import footprints
+from certbot_autowebroot import journal
+from certbot_autowebroot import mounts
+from certbot_autowebroot import namespaces
+from certbot_autowebroot import probe
+from certbot_autowebroot import processes
+from certbot_autowebroot.directories import Held
+from certbot_autowebroot.directories import Refused
+from certbot_autowebroot.follow import follow
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.servers.apache import ApacheServer
+from certbot_autowebroot.servers.apache import evaluate
+from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.dump import parse as parse_dump
+from certbot_autowebroot.servers.apache.htaccess import Htaccess
+from certbot_autowebroot.servers.caddy import CaddyServer
+from certbot_autowebroot.servers.caddy import routes
+from certbot_autowebroot.servers.forwarder import Forwarder
+from certbot_autowebroot.servers.guess import AnyProgram
+from certbot_autowebroot.servers.haproxy import HaproxyServer
+from certbot_autowebroot.servers.lighttpd import LighttpdServer
+from certbot_autowebroot.servers.nginx import NginxServer
+from certbot_autowebroot.servers.nginx import log
+from certbot_autowebroot.servers.static import StaticServer
+from certbot_autowebroot.servers.varnish import VarnishServer
+from certbot_autowebroot.views import View
+from tests.fuzz import files
+from tests.table import FRONT
+from tests.table import Holder
+from tests.table import TableMachine
+
+#: What a configuration may send a request on to, and somebody listens there: the same server again.
+_HELD_PORTS = (80, 443, 8080)
+_RESOLVED = {"localhost": ["127.0.0.1", "::1"], "www.sample.com": [FRONT.host]}
+
+
+@dataclass(frozen=True)
+class Target:
+    """:ivar run: takes one input; whatever it raises is a finding."""
+
+    name: str
+    run: Callable[[bytes], None]
+
+
+class _Machine(TableMachine):
+    """A machine on which one program holds all the ports of :data:`_HELD_PORTS`."""
+
+    def __init__(self, holder: Any) -> None:
+        super().__init__(names=_RESOLVED, local=["127.0.0.1", "::1", "203.0.113.10", "2001:db8::10"])
+        self._holder = holder
+
+    def holders(self, endpoint: Endpoint) -> Sequence[Any]:
+        return [self._holder] if self._holder and (endpoint.port in _HELD_PORTS or endpoint.is_unix) else []
+
+    def addresses(self, host: str) -> Sequence[str]:
+        try:
+            return [str(files.endpoint(host, 80).host)]
+        except ValueError:
+            return self.names.get(host, [])
+
+
+class _Checked(Holder):
+    """A program that answers what one of our web servers says, checked."""
+
+    def __init__(self, ask: Callable[[Request], Sequence[Any]]) -> None:
+        super().__init__(())
+        self._ask = ask
+
+    def ask(self, request: Request) -> Sequence[Any]:
+        found = self._ask(request)
+        check(found, request)
+        return found
+
+
+def check(destinations: Sequence[Any], request: Request) -> None:
+    """Hold what a web server answers against what ``route.py`` says of destinations."""
+    assert destinations, "no destination"
+    for one in destinations:
+        assert isinstance(one, (Directory, Redirect, Upstream, DeadEnd, Unknown)), type(one)
+        assert "\n".join(map(str, one.trail)) is not None
+        if isinstance(one, Directory):
+            assert one.root.startswith("/"), f"a root that is not absolute: {one.root!r}"
+            assert one.name and not one.name.startswith("/"), f"no relative name: {one.name!r}"
+            assert ".." not in one.name.split("/"), f"a name that leads out of the root: {one.name!r}"
+            assert request.token not in request.path.rpartition("/")[2] or request.token in one.name.rpartition("/")[2]
+        elif isinstance(one, Upstream):
+            assert one.members
+            assert "".join(map(str, one.members))
+        elif isinstance(one, Redirect):
+            assert 300 <= one.status < 400, one.status
+        else:
+            assert one.reason
+
+
+def _followed(ask: Callable[[Request], Sequence[Any]], request: Request) -> None:
+    """Follow a request from hop to hop as long as the same program answers."""
+    routes = follow(request, _Machine(_Checked(ask)))
+    assert routes
+    for route in routes:
+        assert str(route)
+        # Whoever listens or connects there must not be told what no socket can have.
+        assert not isinstance(route.end, Vacant) or 0 < route.end.endpoint.port < 65536 or route.end.endpoint.is_unix
+
+
+def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Callable[[bytes], None]:
+    """A web server that reads the files of the input."""
+    def run(data: bytes) -> None:
+        request, content = files.taken_apart(data)
+        process, server = files.process(name, argv, content), make()
+        assert server.recognises(process)
+        _followed(lambda request: server.ask(process, request), request)
+    return run
+
+
+def _apache_dump(data: bytes) -> None:
+    """What the binary prints."""
+    request, content = files.taken_apart(data)
+    try:
+        configuration = Configuration(parse_dump(os.fsdecode(content[files.MAIN])))
+    except ConfigurationError:
+        return
+    view: Any = files.FakeView(content)
+    _followed(lambda request: evaluate(configuration, request, view, Htaccess(configuration, view)), request)
+
+
+def _caddy(data: bytes) -> None:
+    """The admin API's answer, the autosave, or what ``caddy adapt`` prints: all three are JSON."""
+    request, content = files.taken_apart(data)
+    try:
+        configuration = json.loads(content[files.MAIN])
+    except (ValueError, RecursionError):  # which certbot_autowebroot.servers.caddy.source passes over
+        return
+    view = files.FakeView(content)
+    _followed(lambda request: routes.destinations(configuration, request, view.is_file, "/srv", {"A": "x"}), request)
+
+
+def _arguments(data: bytes) -> None:
+    """The command line of any program, its arguments between NULs, its executable's name first."""
+    name, _, rest = data.partition(b"\0")
+    argv = tuple(os.fsdecode(word) for word in rest.rstrip(b"\0").split(b"\0"))
+    process = files.process(os.path.basename(os.fsdecode(name)) or "x", argv, {"/etc/x.conf": b""})
+    for make in (StaticServer, AnyProgram, Forwarder, NginxServer, ApacheServer, LighttpdServer, CaddyServer,
+                 HaproxyServer, VarnishServer):
+        server: Any = make()
+        if server.recognises(process):
+            check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
+
+
+def _nginx_log(data: bytes) -> None:
+    """nginx's error log, into which everybody who asks writes."""
+    request = files.request_for("www.sample.com")
+    with mock.patch.object(log, "_ends_of_logs", return_value=[data]):
+        found = log.missed(files.process("nginx", ("nginx",), {}), request)
+    if found:
+        check(found, request)
+
+
+def _probe(data: bytes) -> None:
+    """What a server sends, over a socket; the answer to each further request after a line of ``%%``."""
+    answers = iter(data.split(b"%%\n"))
+
+    def connect(request: Request, deadline: float) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                theirs.send(next(answers, data))
+        return ours
+    machine = _Machine(None)
+    with mock.patch.object(probe, "_connect", connect):
+        answer = probe.ask(files.request_for("www.sample.com"), machine)
+        direct = probe.get_directly(FRONT, "www.sample.com", "/x")
+    assert str(answer) and len(answer.redirects) <= 10 and len(answer.body) <= probe.MAX_BODY
+    assert direct is None or len(direct) <= probe.MAX_BODY
+
+
+def _journal(data: bytes) -> None:
+    """What a run that is over has left in its journal, or somebody else has put there."""
+    fd = os.memfd_create("journal")
+    file = journal._JournalFile(os.dup(fd), "x.jsonl", fd)
+    try:
+        os.write(fd, data)
+        found = file.read()
+    finally:
+        file.close()
+    numbers = [footprint.number for footprint in found]
+    assert numbers == sorted(numbers, reverse=True)
+    status = os.stat("/proc/self")
+    with mock.patch.object(footprints, "_views", lambda: iter([View.of_host()])):
+        for footprint in found[:5]:
+            assert str(footprint).startswith("/") and not footprint.is_like(status)
+            with contextlib.suppress(OSError, Refused, ValueError):
+                assert isinstance(footprints.find(footprint), Held)
+
+
+def _roots(data: bytes) -> None:
+    """``autowebroot_roots`` of a renewal configuration that somebody has edited."""
+    config = types.SimpleNamespace(autowebroot_roots=os.fsdecode(data), autowebroot_path="", webroot_map=None)
+    plugin = authenticator.Authenticator(config, "autowebroot")
+    with mock.patch.object(authenticator.logger, "warning"):
+        hints = plugin._hints("www.sample.com")
+    for hint in hints:
+        assert str(hint.place("TOKEN").end).endswith("TOKEN")
+
+
+def _kernel(data: bytes) -> None:
+    """What strangers choose of the kernel's own tables: the names of mount points, processes, arguments."""
+    root, point, rest = [*data.split(b"\0", 2), b"", b""][:3]
+    escaped = [b"/" + b"".join(b"\\%03o" % c if c in b" \t\n\\#" else bytes((c,)) for c in name)
+               for name in (root, point)]
+    line = b"36 35 98:0 %s %s ro,noatime master:1 - ext3 /dev/root rw\n" % tuple(escaped)
+    with _reads(mounts, line * 2):
+        for mount in mounts._mounts("1"):
+            assert mount == ("98:0", "/" + _text(root), "/" + _text(point), True), mount
+    # proc(5): the name in parentheses, at most 15 bytes, is whatever the process says.
+    with _reads(processes, b"7 (%s) S 42 7 7 0 -1 " % rest[:15] + b"1 " * 40):
+        fields = processes._stat_fields(7)
+        assert fields is not None and fields[1] == "42"
+    with _reads(namespaces, b"  sl  local_address rem_address   st\n   0: 0100007F:0050 00000000:0000 0A "
+                + b"0 " * 5 + b"77\n"):
+        assert [c.port for c in namespaces._connections(7, "tcp")] == [80]
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def _reads(module: Any, content: bytes) -> Iterator[None]:
+    """Let a module's ``open`` give this content, decoded as the module says."""
+    def fake(path: str, mode: str = "r", encoding: Optional[str] = None, errors: Optional[str] = None,
+             newline: Optional[str] = None) -> Any:
+        raw = io.BytesIO(content)
+        return raw if "b" in mode else io.TextIOWrapper(raw, encoding, errors, newline)
+    with mock.patch.object(module, "open", fake, create=True):
+        yield
+
+
+_ALL: List[Target] = [
+    Target("nginx", _web_server(NginxServer, "nginx", [f"nginx: master process nginx -c {files.MAIN} -p /srv"])),
+    Target("nginx-log", _nginx_log),
+    Target("apache", _web_server(ApacheServer, "apache2", ["apache2", "-d", "/etc", "-f", files.MAIN, "-DFUZZ"])),
+    Target("apache-dump", _apache_dump),
+    Target("lighttpd", _web_server(LighttpdServer, "lighttpd", ["lighttpd", "-f", files.MAIN])),
+    Target("caddy", _caddy),
+    Target("haproxy", _web_server(HaproxyServer, "haproxy", ["haproxy", "-f", files.MAIN])),
+    Target("varnish", _web_server(VarnishServer, "varnishd", ["varnishd", "-f", files.MAIN, "-p", "vcl_path=/etc"])),
+    Target("arguments", _arguments),
+    Target("probe", _probe),
+    Target("journal", _journal),
+    Target("roots", _roots),
+    Target("kernel", _kernel),
+]
+#: By name.
+TARGETS: Dict[str, Target] = {target.name: target for target in _ALL}
