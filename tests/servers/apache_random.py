@@ -423,7 +423,7 @@ def _fetched(asked: Asked) -> str:
 
 def _agree(answer: str, said: Sequence[str]) -> bool:
     # mod_dir's redirect to a directory: no file of ours either way.
-    nothing = answer.startswith("none") or (answer.startswith("301 http://") and answer.endswith("/"))
+    nothing = answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
     return answer in said or (nothing and "none" in said)
 
 

@@ -257,7 +257,8 @@ ROWS = [
     Row("rewrite-escaped-reference",
         "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) https://other.test/$1 [B,NE,R]",
         "302 https://other.test/acme%2dchallenge%2ft0ken_of%2d" + "x" * 34),
-    Row("rewrite-slash-after-the-file", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
+    Row("rewrite-slash-after-the-file",
+        "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
     Row("aliasmatch-slash-after-the-file", "AliasMatch ^/\\.well-known/(.*) {dir}/a/$1/", "none", "slash"),
     Row("rewrite-doubled-slash-literally", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) //$1\n"
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "a/acme/T"),
@@ -349,6 +350,9 @@ ROWS = [
     Row("dir-rewrite-proxy",
         "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ http://127.0.0.1:8081/$1 [P]\n"
         "</Directory>", "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
+    Row("dir-rewrite-of-the-directory-itself", "AliasMatch ^/\\.well-known {dir}/a/\n<Directory {dir}/a>\n"
+        "RewriteEngine On\nRewriteRule ^$ https://other.test%{{REQUEST_URI}} [R]\n</Directory>",
+        "302 https://other.test{W}/{T}"),
     Row("dir-rewrite-in-alias", "Alias /.well-known/ {dir}/a/\n<Directory {dir}/a>\nRewriteEngine On\n"
         "RewriteRule ^acme-challenge/(.*)$ acme/$1 [L]\n</Directory>", "a/acme/T"),
     Row("dir-rewrite-base-redirect", "<Directory {dir}/www>\nRewriteEngine On\nRewriteBase /base\n"
@@ -501,16 +505,18 @@ def test_names_of_rows_are_unique() -> None:
 
 
 @pytest.mark.parametrize("lines, expected", [
-    ("#none", "www/W/T"), ("RewriteEngine On", "none"), ("<Directory /nothing>\nRewriteEngine On\n</Directory>", "none"),
+    ("#none", "www/W/T"), ("RewriteEngine On", "none"),
+    ("<Directory /nothing>\nRewriteEngine On\n</Directory>", "none"),
     ("RewriteOptions AllowNoSlash", "www/W/T"), ("RewriteEngine Off", "www/W/T")])
 def test_rewriteoptions_of_the_main_server_hold_where_mod_rewrite_is_spoken_to(
         lines: str, expected: str, tmp_path: pathlib.Path) -> None:
     """Its Inherit counts in a virtual host that says anything to mod_rewrite, even in a section, but no options."""
-    top = _TOP + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]\n"
+    # Port 80 is the other httpd's as long as this file's tests run.
+    top = _TOP.replace("80\n", "8090\n").replace(":80>", ":8090>") + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]\n"
     fill(tmp_path / "www")
     (tmp_path / "first").mkdir()
-    asked = Asked("inherits.test")
-    with Apache(tmp_path, f"{top}<VirtualHost *:80>\nServerName inherits.test\n{lines}\n</VirtualHost>\n") as server:
+    asked = Asked("inherits.test", port=8090)
+    with Apache(tmp_path, f"{top}<VirtualHost *:8090>\nServerName inherits.test\n{lines}\n</VirtualHost>\n") as server:
         evaluators = Evaluators(server)
         destinations = evaluators.destinations(asked, evaluators.dumped)
         answer = fetch(asked)

@@ -315,7 +315,8 @@ class _Run:
             # Whatever follows a file's name is its path info, which no static file takes.
             path_info = "/" if name.endswith("/") and name != "/" else ""
             name = os.path.normpath(name).replace("//", "/")
-            found = sections.directory_scopes(self.site, name, self._htaccess)
+            inside = path_info if self.files.is_dir(name) else ""
+            found = sections.directory_scopes(self.site, name + inside, self._htaccess)
             found += sections.file_scopes(self.site.sections, name)
             found += sections.file_scopes(self._inner(found), name)
         self.scopes = self._with_ifs(server + found + sections.location_scopes(self.site, self.uri), name)
