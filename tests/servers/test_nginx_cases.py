@@ -213,6 +213,12 @@ CASES: List[Case] = [
      """, {"a.test//W/T": "a/W/T", "a.test/W///T": "b/W/T"}),
     ("slashes-in-the-request-uri", "server { listen 80; return 301 https://$host$request_uri; }",
      {"a.test//W/T": "301 https://a.test//.well-known/acme-challenge/T"}),
+    ("internal-after-a-rewrite", """
+        server { listen 80; rewrite ^/\\.well-known(.*)$ /in$1; location /in { internal; root {dir}/a; } }
+     """, {"a.test": "a/in/acme-challenge/T"}),
+    ("internal-after-try-files", """
+        server { listen 80; location / { try_files /no/such /in$uri; } location /in { internal; root {dir}/a; } }
+     """, {"a.test": "a/in/W/T"}),
     # -- access --
     ("allow-before-deny", """
         server { listen 80; root {dir}/a; location / { allow 203.0.113.10; deny all; } }
@@ -434,6 +440,14 @@ CASES: List[Case] = [
     ("map-default-variable", """
         map $arg_x $dir { default $host; } server { listen 80; root {dir}/$dir; }
      """, {"a.test": "a.test/W/T"}),
+    ("map-is-looked-up-once-unless-volatile", """
+        map $uri $once { default b; ~well a; } map $uri $anew { volatile; default b; ~well a; }
+        server { listen 80; set $first $once$anew; rewrite ^/\\.well-known(.*)$ /x$1; root {dir}/$once/$anew; }
+     """, {"a.test": "a/b/x/acme-challenge/T"}),
+    ("alias-after-a-break-and-an-internal-redirect", """
+        server { listen 80; location /.well-known/ { rewrite ^/\\.well-known(.*)$ /x$1 break; root {dir}/a;
+                 try_files /no/such /y$uri; } location /y/x/ { alias {dir}/b/; } }
+     """, {"a.test": "b/acme-challenge/T"}),
     # -- other places --
     ("proxy", "server { listen 80; location / { proxy_pass http://127.0.0.1:9001; } }",
      {"a.test": "-> 127.0.0.1:9001 127.0.0.1 /W/T"}),
