@@ -512,7 +512,8 @@ def test_rewriteoptions_of_the_main_server_hold_where_mod_rewrite_is_spoken_to(
         lines: str, expected: str, tmp_path: pathlib.Path) -> None:
     """Its Inherit counts in a virtual host that says anything to mod_rewrite, even in a section, but no options."""
     # Port 80 is the other httpd's as long as this file's tests run.
-    top = _TOP.replace("80\n", "8090\n").replace(":80>", ":8090>") + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]\n"
+    top = _TOP.replace("80\n", "8090\n").replace(":80>", ":8090>")
+    top += "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]\n"
     fill(tmp_path / "www")
     (tmp_path / "first").mkdir()
     asked = Asked("inherits.test", port=8090)

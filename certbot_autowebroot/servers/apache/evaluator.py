@@ -315,7 +315,7 @@ class _Run:
             # Whatever follows a file's name is its path info, which no static file takes.
             path_info = "/" if name.endswith("/") and name != "/" else ""
             name = os.path.normpath(name).replace("//", "/")
-            inside = path_info if self.files.is_dir(name) else ""
+            inside = "/" if self.files.is_dir(name) else ""
             found = sections.directory_scopes(self.site, name + inside, self._htaccess)
             found += sections.file_scopes(self.site.sections, name)
             found += sections.file_scopes(self._inner(found), name)
@@ -482,6 +482,8 @@ class _Run:
         engine = sections.last(self.scopes, "rewriteengine")
         if not directory or not engine or not is_on(engine) or self.ended:
             return None
+        if name + "/" == directory:
+            return None  # without AllowNoSlash this is left to mod_dir's redirect
         if not _follows_links(self.scopes):
             return self._dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
         result = rewrite.apply(rules, name, self.query, self, self.env, directory, self.own_url, self._back_to_here())
