@@ -106,18 +106,19 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.journal import Journal
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
+        memory = self._remembered()
         settings = Settings(port=self.config.http01_port, address=self.config.http01_address or "",
-                            hints={name: self._hints(name) for name in names},
+                            hints={name: self._hints(name, memory) for name in names},
                             refuse_unproven=self.conf("unproven") == "refuse")
         self._challenges = {}
         self._solver = Solver(settings, Journal(os.path.join(self.config.work_dir, "autowebroot")))
         return self._solver
 
-    def _hints(self, name: str) -> List[Any]:
+    def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""
         from certbot_autowebroot.solver import Hint
         hints = [Hint(root, "--autowebroot-path") for root in self.conf("path").split(":") if root]
-        hints += [Hint(root, "proven last time", directory) for root, directory in self._remembered().get(name, ())]
+        hints += memory.get(name, [])
         # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
         webroot_map = getattr(self.config, "webroot_map", None) or {}
         if name in webroot_map:
@@ -125,19 +126,18 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return hints
 
     def _remembered(self) -> Dict[str, List[Any]]:
-        """The document roots that were proven last time. Whatever a person has made of them in an editor."""
-        import json
+        from certbot_autowebroot.solver import remembered
         try:
-            found = json.loads(self.conf("roots") or "{}")
-            return {name: [(str(root), str(directory)) for root, directory in places]
-                    for name, places in found.items()}
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            return remembered(self.conf("roots"))
+        except ValueError as error:
             logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
             return {}
 
     def _remember(self, solver: Any) -> None:
         import json
-        proven = solver.proven_directories()
+        # What was not asked for this time, or answered by ourselves, is as good a hint as before.
+        kept = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
+        proven = {**kept, **solver.proven_directories()}
         # One string: a list is corrupted at the second renewal. Sorted, so that the file changes only with its meaning.
         setattr(self.config, self.dest("roots"), json.dumps(proven, sort_keys=True) if proven else "")
 

@@ -4,7 +4,6 @@ What there is to find out the solver finds out, as in an order. Here are the que
 """
 import functools
 import ipaddress
-import json
 import os
 import re
 import socket
@@ -47,6 +46,7 @@ from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
+from certbot_autowebroot.solver import remembered
 
 #: By name, the directories that are worth a test file.
 Hints = Mapping[str, Sequence[Hint]]
@@ -165,7 +165,10 @@ class Check:
         for path, group in by_path.items():
             hints: Dict[str, List[Hint]] = {}
             for lineage in group:
-                memory = _remembered(lineage.options.get("roots", ""))
+                try:
+                    memory = remembered(lineage.options.get("roots", ""))
+                except ValueError:
+                    memory = {}  # a renewal says so, and passes over it
                 for name in _names(lineage):
                     if not util.is_wildcard_domain(name):
                         hints.setdefault(name, _hints(path)).extend(memory.get(name, ()))
@@ -274,15 +277,6 @@ def _webroot(lineage: Lineage, name: str) -> str:
 
 def _hints(path: str) -> List[Hint]:
     return [Hint(root, "--path") for root in path.split(":") if root]
-
-
-def _remembered(roots: str) -> Dict[str, List[Hint]]:
-    """What ``autowebroot_roots`` says. What cannot be read is passed over, as a renewal does."""
-    try:
-        return {name: [Hint(str(root), "proven last time", str(directory)) for root, directory in places]
-                for name, places in json.loads(roots or "{}").items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return {}
 
 
 def _from_directory(root: str) -> Answers:

@@ -1,5 +1,6 @@
 """The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
 import contextlib
+import json
 import logging
 import os
 from concurrent import futures
@@ -73,6 +74,19 @@ class Hint:
     def place(self, token: str) -> Place:
         """The place of a token."""
         return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
+
+
+def remembered(roots: str) -> Dict[str, List[Hint]]:
+    """The directories that were proven last time, by name.
+
+    :param roots: ``autowebroot_roots`` of a renewal configuration, JSON; a person may have edited it.
+    :raises ValueError: it cannot be read.
+    """
+    try:
+        return {name: [Hint(str(root), "proven last time", str(directory)) for root, directory in places]
+                for name, places in json.loads(roots or "{}").items()}
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)

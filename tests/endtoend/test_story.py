@@ -80,6 +80,7 @@ def test_a_lineage_survives_whatever_happens_to_port_80(
         renewed = certbot.run("renew", "--force-renewal")
         assert renewed.returncode == 0, renewed.stdout
         assert certbot.certificates(NAME) >= 4
+        assert f"{place}/sample/current/public" in (certbot.renewal_setting(NAME, "autowebroot_roots") or "")
 
         moved = place / "elsewhere"
         moved.mkdir()
