@@ -115,7 +115,10 @@ class View:
                 raise OSError(errno.EINVAL, "not a regular file", path)
             if status.st_size > MAX_FILE_SIZE:
                 raise OSError(errno.EFBIG, "file too large to be a configuration", path)
-            return file.read(MAX_FILE_SIZE + 1)
+            content: Optional[bytes] = file.read(MAX_FILE_SIZE + 1)
+        if content is None:  # /proc/kmsg: regular by its type, and nothing there without waiting
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+        return content
 
     def stat(self, path: str) -> Optional[os.stat_result]:
         """The status of what a path leads to, or None where it leads nowhere."""

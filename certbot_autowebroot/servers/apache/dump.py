@@ -21,8 +21,8 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
 
-#: Ten thousand virtual hosts take two seconds; a name server that does not answer takes five for each name.
-TIMEOUT = 30.0
+#: Ten thousand virtual hosts take two seconds. httpd waits for ever for a FIFO that it is told to include.
+TIMEOUT = 10.0
 #: Ten thousand virtual hosts of fifteen lines are 15 MB.
 MAX_OUTPUT = 256 * 1024 * 1024
 

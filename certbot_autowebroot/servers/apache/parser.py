@@ -21,8 +21,8 @@ from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
 from certbot_autowebroot.views import View
 
-#: Lines of all files together; ten thousand virtual hosts are 200,000.
-MAX_LINES = 2_000_000
+#: Lines of all files together; ten thousand virtual hosts are 200,000. Macros that use macros double with each step.
+MAX_LINES = 500_000
 MAX_INCLUDE_DEPTH = 20
 MAX_COMPLAINTS = 20
 
@@ -50,6 +50,7 @@ class Parser:
         #: What could not be read or understood, as sentences.
         self.complaints: List[str] = []
         self._macros: Dict[str, Tuple[List[str], List[Line]]] = {}
+        self._macros_in_use: List[str] = []
         self._lines = 0
 
     def file(self, path: str, depth: int = 0) -> Tuple[Directive, ...]:
@@ -152,16 +153,21 @@ class Parser:
             self._macros[words[0].lower()] = (words[1:], body)
 
     def _use(self, directive: Directive, words: List[str], depth: int, nesting: int) -> Tuple[Directive, ...]:
-        macro = self._macros.get(words[0].lower())
-        if macro is None or depth >= MAX_INCLUDE_DEPTH:
-            self._complain(f"{directive.source}: no macro {words[0]}")
+        name = words[0].lower()
+        macro = self._macros.get(name)
+        if macro is None or name in self._macros_in_use:
+            self._complain(f"{directive.source}: {'no' if macro is None else 'recursive use of'} macro {words[0]}")
             return ()
         # The longest name first, for $name may begin another's name.
         values = sorted(zip(macro[0], words[1:]), key=lambda pair: -len(pair[0]))
         names = re.compile("|".join(re.escape(name) for name, _ in values) or r"(?!)")
         replaced = [(file, number, names.sub(lambda match: dict(values)[match.group()], text))
                     for file, number, text in macro[1]]
-        return self._block(iter(replaced), "", depth + 1, nesting + 1)
+        self._macros_in_use.append(name)
+        try:
+            return self._block(iter(replaced), "", depth, nesting + 1)
+        finally:
+            self._macros_in_use.pop()
 
     def _resolve(self, text: str) -> str:
         """Replace ``${NAME}`` by what was defined, else by the environment; what is neither stays."""
