@@ -7,6 +7,7 @@ import re
 import socket
 import socketserver
 import subprocess
+import time
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -98,6 +99,11 @@ class Program:
 
     def get(self, request: Request) -> "Answer":
         """What it answers to this request; redirects are not followed."""
+        for _ in range(5):
+            try:
+                return get(self.address, self.port, request)
+            except ConnectionResetError:  # webfsd and mini_httpd, still busy with the connection that waited for them
+                time.sleep(0.1)
         return get(self.address, self.port, request)
 
 

@@ -429,7 +429,8 @@ def _agree(answer: str, said: Sequence[str]) -> bool:
 
 def _serving_another(server: Apache, cases: Sequence[_Case]) -> List[str]:
     """Whether httpd serves a file where we say that it serves none."""
-    files = [path / TOKEN for top in ("main", "s*") for path in server.directory.glob(f"{top}/**")]
+    files = [path / TOKEN for top in ("main", "s*") for path in server.directory.glob(f"{top}/**")
+             if not (path / TOKEN).is_dir()]  # a document root may be named after the token
     for file in files:
         file.write_text(f"file {file}")
     served = [(case, answer) for case in cases for answer in [_fetched(case.asked)] if answer.startswith("file ")]
