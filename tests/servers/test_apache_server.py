@@ -153,7 +153,8 @@ def test_dump_creates_nothing_binds_nothing_runs_nothing(roots: pathlib.Path) ->
     assert [call.split('"')[1] for call in executed[1:]] == [f"/proc/{binary}/exe"]
     # Of the C library: the null device, and the sockets by which it looks up names.
     harmless = re.compile(r"execve\(|connect\(|bind\(\d+, \{sa_family=AF_NETLINK|---|\+\+\+"
-                          r'|open(?:at)?\((?:AT_FDCWD, )?(?:"/dev/null"|"[^"]*", (?:O_RDONLY|O_PATH)(?!\S*(?:O_CREAT|O_TRUNC)))')
+                          r'|open(?:at)?\((?:AT_FDCWD, )?(?:"/dev/null"|"[^"]*", (?:O_RDONLY|O_PATH)'
+                          r"(?!\S*(?:O_CREAT|O_TRUNC)))")
     assert [call for call in calls if not harmless.match(call)] == []
 
 
@@ -340,6 +341,22 @@ def test_a_condition_on_the_client_gives_both_answers(roots: pathlib.Path) -> No
         destinations = ask(server, "b.test")
     assert {type(d) for d in destinations} == {Directory, Redirect}
     assert all("REMOTE_ADDR" in trail_of(d) for d in destinations)
+
+
+def test_a_file_that_sends_the_request_elsewhere_is_a_dead_end(tmp_path: pathlib.Path) -> None:
+    """Without the file nothing answers; with it the request is redirected: the file itself is never served."""
+    (tmp_path / "b").mkdir()
+    configuration = CONFIGURATION.replace("DocumentRoot {dir}/b", "DocumentRoot {dir}/b\nRewriteEngine On\n"
+                                          "RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} -f\n"
+                                          "RewriteRule ^ https://other.test/ [R,L]")
+    with Apache(tmp_path, configuration) as server:
+        without = fetch(Asked("b.test"))
+        (destination,) = ask(server, "b.test")
+        fill(tmp_path / "b")
+        assert [without, fetch(Asked("b.test"))] == ["none 404", "302 https://other.test/"]
+    assert isinstance(destination, DeadEnd)
+    assert "as soon as it exists" in destination.reason
+    assert "RewriteRule" in str(destination.trail[-1])
 
 
 def test_require_ip_is_a_directory_with_a_doubt(roots: pathlib.Path) -> None:

@@ -110,9 +110,10 @@ def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
 
 
 def _refused(destination: Destination) -> Destination:
-    if isinstance(destination, Directory):
-        return DeadEnd("the rules stop leading to the file as soon as it exists", destination.trail)
-    return destination
+    """What a contradiction comes to: the file is not what answers, and nothing else does while it is not there."""
+    if isinstance(destination, (DeadEnd, Unknown)):
+        return destination
+    return DeadEnd("the rules stop leading to the file as soon as it exists", destination.trail)
 
 
 class _Run:
@@ -142,7 +143,8 @@ class _Run:
     def ask(self, question: str) -> bool:
         """The answer to a question that only a try can settle: yes first, no the next time."""
         if question not in self.answers:
-            self.untried.append({**self.answers, question: False})
+            if len(self.untried) < MAX_ALTERNATIVES:
+                self.untried.append({**self.answers, question: False})
             self.answers[question] = True
         return self.answers[question]
 
