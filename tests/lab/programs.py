@@ -7,8 +7,8 @@ import re
 import socket
 import socketserver
 import subprocess
-import time
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Mapping
