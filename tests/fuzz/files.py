@@ -81,7 +81,7 @@ def taken_apart(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
         except ValueError:
             pass
     parts = _FILE.split(data)
-    names = [f"/etc/{os.fsdecode(name)}" for name in parts[1::2]]
+    names = [posixpath.normpath(f"/etc/{os.fsdecode(name)}") for name in parts[1::2]]
     return request, {MAIN: parts[0], **dict(zip(names, parts[2::2]))}
 
 

@@ -98,7 +98,8 @@ def _apache() -> Iterable[bytes]:
         lines = row.lines.replace("{{", "{").replace("}}", "}")
         name = "" if "ServerName" in lines else f"ServerName {host}\n"
         yield _asked(f"{top}{row.top}\n<VirtualHost *:80>\n{name}{lines}\n</VirtualHost>\n"
-                     "%% ../srv/.htaccess\nRewriteEngine on\nRewriteRule x y\n"
+                     "<Directory /srv>\nAllowOverride All\n</Directory>\n"
+                     "%% ../srv/a/.htaccess\nRewriteEngine on\nRewriteRule ^nothing/(.*)$ /x/$1 [L]\n"
                      "%% conf/x.inc\nDocumentRoot /srv/b\n", host)
 
 
@@ -114,16 +115,16 @@ def _apache_dump() -> Iterable[bytes]:
 
 def _caddy() -> Iterable[bytes]:
     for routes in _CADDY_ROUTES:
-        for listen in ([":80"], [":443", "203.0.113.10:80"], ["unix//run/x.sock"]):
+        for listen in ([":80", ":8080"], [":443", "203.0.113.10:80", ":8080"], [":80", "unix//run/x.sock", ":443"]):
             server = {"listen": listen, "routes": routes, "named_routes": {"n": routes[0]},
                       "automatic_https": {"skip": ["x"]}}
             yield _asked(json.dumps({"apps": {"http": {"servers": {"srv0": server}}}}), "www.sample.com")
 
 
-def _of(module: Any) -> Iterable[bytes]:
+def _of(module: Any, further: str = "") -> Iterable[bytes]:
     for text, expected in module.CASES.values():
         for key in expected:
-            yield _asked(text, key)
+            yield _asked(f"{text}\n{further}", key)
 
 
 def _arguments() -> Iterable[bytes]:
@@ -159,6 +160,9 @@ def _kernel() -> Iterable[bytes]:
 
 _MADE = {
     "nginx": _nginx, "nginx-log": _nginx_log, "apache": _apache, "apache-dump": _apache_dump, "caddy": _caddy,
-    "lighttpd": lambda: _of(test_lighttpd), "haproxy": lambda: _of(test_haproxy), "varnish": lambda: _of(test_varnish),
+    "lighttpd": lambda: _of(test_lighttpd),
+    "varnish": lambda: _of(test_varnish, "%% included.vcl\nsub vcl_recv { if (req.url) { return (pass); } }\n"),
+    "haproxy": lambda: _of(test_haproxy, "%% ../srv/paths.lst\n/.well-known/\n# x\n%% ../srv/hosts.map\na two\n"
+                                         "%% ../srv/regex.map\n^x three\n"),
     "arguments": _arguments, "probe": lambda: _ANSWERS, "journal": _journal, "roots": _roots, "kernel": _kernel,
 }

@@ -24,6 +24,9 @@ from certbot_autowebroot.views import View
 #: Lines of all files together; ten thousand virtual hosts are 200,000. Macros that use macros double with each step.
 MAX_LINES = 500_000
 MAX_INCLUDE_DEPTH = 20
+#: Characters that take the place of variables and of the arguments of macros, all together.
+MAX_REPLACED = 16 * 1024 * 1024
+MAX_VALUE = 64 * 1024
 MAX_COMPLAINTS = 20
 
 #: Compiled into every build that we know of, and so without a LoadModule line.
@@ -52,6 +55,7 @@ class Parser:
         self._macros: Dict[str, Tuple[List[str], List[Line]]] = {}
         self._macros_in_use: List[str] = []
         self._lines = 0
+        self._replaced = 0
 
     def file(self, path: str, depth: int = 0) -> Tuple[Directive, ...]:
         """The directives of a file; none and a complaint where it cannot be read.
@@ -161,7 +165,7 @@ class Parser:
         # The longest name first, for $name may begin another's name.
         values = sorted(zip(macro[0], words[1:]), key=lambda pair: -len(pair[0]))
         names = re.compile("|".join(re.escape(name) for name, _ in values) or r"(?!)")
-        replaced = [(file, number, names.sub(lambda match: dict(values)[match.group()], text))
+        replaced = [(file, number, names.sub(lambda match: self._counted(dict(values)[match.group()]), text))
                     for file, number, text in macro[1]]
         self._macros_in_use.append(name)
         try:
@@ -173,8 +177,15 @@ class Parser:
         """Replace ``${NAME}`` by what was defined, else by the environment; what is neither stays."""
         def value(match: "re.Match[str]") -> str:
             name = match.group(1)
-            return self.defines.get(name, self.environment.get(name, match.group()))
+            return self._counted(self.defines.get(name, self.environment.get(name, match.group())))
         return re.sub(r"\$\{([^{}]*)\}", value, text) if "${" in text else text
+
+    def _counted(self, text: str) -> str:
+        """What takes the place of a variable: forty times ``Define A ${A}${A}`` fills any memory."""
+        self._replaced += len(text)
+        if len(text) > MAX_VALUE or self._replaced > MAX_REPLACED:
+            raise ConfigurationError("the values of variables have no end")
+        return text
 
     def _holds(self, name: str, arguments: str) -> bool:
         words = split_words(arguments)

@@ -155,11 +155,13 @@ class Listeners:
 
     def __init__(self, servers: Iterable[Server], default: Optional[str]) -> None:
         self._groups: Dict[_Address, Group] = {}
+        added = 0
         for server in servers:
             listens = [listen.args for listen in server.own.get("listen", ()) if listen.args]
             for text, *options in listens or ([[default]] if default else []):
                 for address in _addresses(text):
-                    if len(self._groups) >= MAX_ADDRESSES:
+                    added += 1
+                    if len(self._groups) >= MAX_ADDRESSES or added > 2 * MAX_ADDRESSES:
                         return
                     group = self._groups.setdefault(address, Group(server))
                     group.add(server, options)

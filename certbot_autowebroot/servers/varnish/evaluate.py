@@ -116,12 +116,15 @@ class _Run:
             elif statement.kind == "unset" and words:
                 self.values.pop(_name(words[0].text), None)
             elif statement.kind == "call" and words:
-                self.calls += 1
-                if self.calls > _MAX_CALLS:
-                    raise NotKnown("a subroutine that calls itself")
-                self.run(self.vcl.subroutines.get(words[0].text, ()))
+                self.call_subroutine(words[0].text)
             elif statement.kind == "return":
                 self.leave(statement)
+
+    def call_subroutine(self, name: str) -> None:
+        self.calls += 1
+        if self.calls > _MAX_CALLS:
+            raise NotKnown("a subroutine that calls itself")
+        self.run(self.vcl.subroutines.get(name, ()))
 
     def assign(self, statement: Statement, name: str, operator: str, words: Tokens) -> None:
         try:
@@ -160,7 +163,7 @@ class _Run:
         self.values["resp.reason"] = self.value(arguments[1]) if len(arguments) > 1 else ""
         self.steps = list(trail)
         try:
-            self.run(self.vcl.subroutines.get("vcl_synth", ()))
+            self.call_subroutine("vcl_synth")
         except _Returned:
             pass
         location, status = self.values.get("resp.http.location"), self.values["resp.status"]
@@ -176,8 +179,9 @@ class _Run:
         parts = _split(words, "&&")
         if len(parts) > 1:
             return all(self.holds(part) for part in parts)
-        if words and words[0].kind == "operator" and words[0].text == "!":
-            return not self.holds(words[1:])
+        negations = next((n for n, t in enumerate(words) if t.kind != "operator" or t.text != "!"), len(words))
+        if negations:
+            return self.holds(words[negations:]) != bool(negations % 2)
         if _is_group(words):
             return self.holds(words[1:-1])
         try:

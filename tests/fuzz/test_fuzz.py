@@ -1,0 +1,143 @@
+"""Every reader of strangers' bytes: built and mutated inputs in a short run. Longer ones: ``python -m tests.fuzz``."""
+import time
+from typing import List
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from certbot_autowebroot import limits
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.nginx import NginxServer
+from tests.fuzz import __main__ as runner
+from tests.fuzz import files
+from tests.fuzz import grammar
+from tests.fuzz import targets
+from tests.fuzz.findings import minimised
+from tests.fuzz.findings import tried
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import Target
+
+_ALL = sorted(TARGETS)
+
+
+@pytest.mark.parametrize("name", _ALL)
+def test_built_inputs(name: str) -> None:
+    """What is written in the words of the real configurations, or nearly so, is answered or refused."""
+    @settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(grammar.inputs(name))
+    def holds(data: bytes) -> None:
+        found = tried(TARGETS[name], data)
+        assert found is None, str(found)
+    holds()
+
+
+@pytest.mark.parametrize("name", _ALL)
+def test_mutated_inputs(name: str) -> None:
+    """What is left of the tables' configurations after some changes is answered or refused."""
+    result = runner.run(runner.Batch(name, 1, 1, 400))
+    assert [str(finding) for finding in result.findings] == []
+
+
+@pytest.mark.parametrize("name", _ALL)
+def test_the_seeds_stand(name: str) -> None:
+    """What the mutations start from is answered."""
+    assert [str(found) for found in (tried(TARGETS[name], seed) for seed in seeds(name)) if found] == []
+
+
+@pytest.mark.parametrize("name", ["nginx", "apache", "apache-dump", "lighttpd", "caddy", "haproxy", "varnish"])
+def test_the_seeds_get_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of them lead to an end that is known: a target that refuses all would find nothing."""
+    ends: List[object] = []
+    follow = targets.follow
+
+    def watched(*arguments: object) -> object:
+        routes = follow(*arguments)  # type: ignore[arg-type]
+        ends.append(routes[0].end)
+        return routes
+    monkeypatch.setattr(targets, "follow", watched)
+    for seed in seeds(name):
+        TARGETS[name].run(seed)
+    assert len(ends) == len(seeds(name))
+    assert sum(isinstance(end, Unknown) for end in ends) < len(ends) * 0.5
+
+
+def _broken(data: bytes) -> None:
+    if b"crash" in data:
+        raise KeyError(data)
+    if b"slow" in data:
+        while True:
+            time.monotonic()
+
+
+def test_a_crash_is_found_and_made_small() -> None:
+    """The harness can fail, so that its silence means something."""
+    target = Target("broken", _broken)
+    found = tried(target, b"x" * 100 + b"crash" + b"y" * 100)
+    assert found is not None
+    assert "KeyError in test_fuzz.py" in found.kind
+    assert minimised(found, target).data == b"crash"
+    assert tried(target, b"cras") is None
+
+
+def test_what_takes_too_long_is_found() -> None:
+    """And so is an input without an end."""
+    found = tried(Target("broken", _broken), b"slow", 0.1)
+    assert found is not None
+    assert found.kind == "took too long"
+
+
+def test_an_answer_that_is_none_is_found() -> None:
+    """A web server must answer something, and nothing that is not written down in route.py."""
+    for answer in ((), ("text",), (Unknown(""),)):
+        with pytest.raises(AssertionError):
+            targets.check(answer, files.request_for("x"))
+
+
+def test_a_batch_is_the_same_each_time() -> None:
+    """What one run has found, another finds with the same seed."""
+    def inputs(seed: int) -> List[bytes]:
+        seen: List[bytes] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(runner.TARGETS, "nginx", Target("nginx", seen.append))
+            runner.run(runner.Batch("nginx", seed, 3, 50))
+        return seen
+    assert inputs(1) == inputs(1) != inputs(2)
+
+
+def test_the_million_is_shared_among_all() -> None:
+    """As many inputs as were asked for, to every target as many as to the next."""
+    made = runner.batches(_ALL, 0, 1_000_000)
+    assert {batch.target for batch in made} == set(_ALL)
+    assert 999_000 < sum(batch.inputs for batch in made) <= 1_000_000
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=50, derandomize=True, database=None)
+def test_an_input_is_taken_apart(data: bytes) -> None:
+    """Any bytes are a request and some files, the main one among them."""
+    request, content = files.taken_apart(data)
+    assert request.endpoint.is_unix or 0 < request.endpoint.port < 65536
+    assert files.MAIN in content
+
+
+def test_the_time_limit_is_for_what_is_inside_alone() -> None:
+    """Afterwards nothing rings, and somebody else's handler is there again."""
+    with limits.cpu_time(0.05):
+        pass
+    started = time.process_time()
+    while time.process_time() - started < 0.2:
+        pass
+    with pytest.raises(limits.TookTooLong), limits.cpu_time(0):
+        raise AssertionError("never")
+
+
+def test_a_reader_sees_what_the_input_holds() -> None:
+    """The files of an input are those of the process's view."""
+    _, content = files.taken_apart(b"http { include a; }\n%% a\nserver { listen 80; root /srv/b; }")
+    process = files.process("nginx", [f"nginx: master process nginx -c {files.MAIN} -p /"], content)
+    (end,) = NginxServer().ask(process, files.request_for("x"))
+    assert str(end).startswith("/srv/b/.well-known/")
