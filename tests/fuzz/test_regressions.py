@@ -46,7 +46,7 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
     ("nginx", "http { server { set $a xxxxxxxx; " + "set $a $a$a;" * 60 + " root /$a; } }"),
     ("nginx", "http { server { " + "rewrite ^(.*)$ $1$1;" * 60 + " root /x; } }"),
     ("nginx", "http { map $host $a0 { default x; } " + "".join(
-        f"map $a{n}$a{n} $a{n + 1} {{ volatile; default $a{n}$a{n}; }}" for n in range(40)) + "server { root $a40; } }"),
+        f"map $a{n}$a{n} $a{n + 1} {{ volatile; default $a{n}$a{n}; }}" for n in range(40)) + "server {root $a40;} }"),
     ("nginx", "http { " + "server { listen 1-30000; } " * 300 + "}"),
     ("nginx", "http { upstream u { " + "server 127.0.0.1:80; " * 60 + "} server { location / { proxy_pass "
               "http://u/x$uri; } } }"),
