@@ -22,6 +22,8 @@ def cpu_time(seconds: float) -> Iterator[None]:
     For what has no simple bound of its own: a file of 16 MB may ask for 10^10 comparisons, each of them honest.
     Only the main thread gets signals: in another one there is no limit. Not to be nested.
     """
+    if seconds <= 0:
+        raise TookTooLong
     if threading.current_thread() is not threading.main_thread():
         yield
         return

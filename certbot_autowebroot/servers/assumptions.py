@@ -47,7 +47,8 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
         found.extend(d for d in evaluate(assumptions) if d not in found)
         so_far = dict(given)
         for condition, usual in assumptions.made.items():
-            pending.append({**so_far, condition: not usual})
+            if len(pending) < _MAX_RUNS:
+                pending.append({**so_far, condition: not usual})
             so_far[condition] = usual
     if len(found) == 1 or not so_far:
         return found

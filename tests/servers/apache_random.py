@@ -424,6 +424,8 @@ def _fetched(asked: Asked) -> str:
 def _agree(answer: str, said: Sequence[str]) -> bool:
     # mod_dir's redirect to a directory: no file of ours either way.
     nothing = answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
+    # A directory's index that is passed on: it has lost the token.
+    nothing = nothing or (answer.startswith("upstream ") and TOKEN not in answer)
     return answer in said or (nothing and "none" in said)
 
 

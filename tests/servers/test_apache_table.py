@@ -339,6 +339,10 @@ ROWS = [
         "RewriteCond %{REQUEST_URI} !^/site/\nRewriteRule ^(.*)$ site/$1 [L]\n</Directory>", "www/site/W/T"),
     Row("dir-rewrite-loop",
         "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ x/$1 [L]\n</Directory>", "none"),
+    Row("dir-rewrite-passthrough-of-a-url",
+        "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ http://other.test/ [PT]\n</Directory>", "none", "[PT]"),
+    Row("rewrite-to-the-top-of-the-file-system",
+        "RewriteEngine On\nRewriteRule ^/\\.well-known /%1", "none", "Require all denied"),
     Row("dir-rewrite-end", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^(.*)$ site/$1 [END]\n</Directory>",
         "www/site/W/T"),
     Row("dir-rewrite-deeper-replaces", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ - [F]\n</Directory>\n"
@@ -384,6 +388,10 @@ ROWS = [
     Row("htaccess-read-and-refused-by-default", "DocumentRoot {dir}/ht-deny", "none", "AllowOverride"),
     Row("htaccess-of-another-class", "DocumentRoot {dir}/ht-redirect\n<Directory {dir}/ht-redirect>\n"
         "AllowOverride AuthConfig\n</Directory>", "none", "AllowOverride"),
+    Row("htaccess-of-another-class-inside-a-section", "DocumentRoot {dir}/ht-limit\n<Directory {dir}/ht-limit>\n"
+        "AllowOverride FileInfo\n</Directory>", "none", "AllowOverride"),
+    Row("htaccess-limit", "DocumentRoot {dir}/ht-limit\n<Directory {dir}/ht-limit>\nAllowOverride AuthConfig\n"
+        "</Directory>", "ht-limit/W/T"),
     Row("htaccess-by-list", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride None\n"
         "AllowOverrideList Require\n</Directory>", "none", "Require all denied"),
     Row("htaccess-rewrites", "DocumentRoot {dir}/ht-rewrite\n<Directory {dir}/ht-rewrite>\nAllowOverride FileInfo\n"
@@ -406,8 +414,10 @@ ROWS = [
     Row("include-optional-missing", "IncludeOptional nothing/*.conf\nDocumentRoot {dir}/a", "a/W/T"),
 ]
 
-_ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect")
+_ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect",
+          "ht-limit")
 _HTACCESS = {"ht-deny": "Require all denied\n",
+             "ht-limit": "<Limit POST>\nRequire all denied\n</Limit>\n",
              "ht-rewrite": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n",
              "ht-redirect": "<IfModule mod_alias.c>\nRedirect 301 / https://other.test/\n</IfModule>\n"}
 _PATHS = {"alias-inherited": f"/inherited/{TOKEN}"}

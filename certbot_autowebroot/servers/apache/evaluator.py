@@ -418,7 +418,7 @@ class _Run:
         rule = result.last_substitution
         assert rule is not None  # noqa: S101 - only a substitution changes the path
         first = "/" + result.path.lstrip("/").partition("/")[0]
-        exists = first != "/" and (self.files.is_dir(first) or self.files.is_file(first))
+        exists = self.files.is_dir(first) or self.files.is_file(first)
         literal = rule.target.startswith(first)
         in_root = result.path.startswith(self.site.document_root[0].rstrip("/"))
         unsafe = "unsafeprefixstat" in rule.flags
@@ -498,6 +498,8 @@ class _Run:
             return self._dead(f"the handler {result.handler} answers")
         if not result.changed:
             return None
+        if result.passthrough and result.is_url:
+            return self._dead("it answers 400, for [PT] hands on what is no path")
         if result.proxied:
             return self._upstream(result.path, result.rules[-1].directive)
         if result.is_url:

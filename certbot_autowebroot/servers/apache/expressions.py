@@ -180,8 +180,10 @@ class _Parser:
             raise Unknowable(f"the expression {self.text} is not understood")
         return left() in [word() for word in words]
 
-    def _word(self) -> Callable[[], str]:
+    def _word(self, depth: int = 0) -> Callable[[], str]:
         """A word, evaluated when it is needed: the rest must be read even where its value is hidden."""
+        if depth > MAX_DEPTH:
+            raise Unknowable(f"the expression {self.text[:80]} is nested too deep")
         kind, piece = self.kind(), self.next()
         if kind == "string":
             part = self.string(re.sub(r"\\(.)", r"\1", piece[1:-1]))
@@ -189,7 +191,7 @@ class _Parser:
             part = self.string(piece)
         elif kind == "word" and self.peek() == "(":
             self.next()
-            argument = self._word()
+            argument = self._word(depth + 1)
             if self.next() != ")":
                 raise Unknowable(f"the expression {self.text} is not understood")
             part = self._function(piece, argument)
@@ -197,7 +199,7 @@ class _Parser:
             raise Unknowable(f"the expression {self.text} is not understood")
         if self.peek() == ".":
             self.next()
-            rest = self._word()
+            rest = self._word(depth + 1)
             return lambda: part() + rest()
         return part
 

@@ -1,9 +1,11 @@
 """The .htaccess of a directory: what it may say there (AllowOverride), and what it says."""
 import os
+from typing import Iterator
 from typing import Optional
 from typing import Sequence
 
 from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.parser import Parser
@@ -60,17 +62,27 @@ class Htaccess:
     def _parsed(self, text: str, path: str, above: Sequence[Directive]) -> Sequence[Directive]:
         parser = Parser(self._view, self._configuration.evaluated.server_root, {})
         parser.modules |= self._configuration.evaluated.modules or set()
-        directives = parser.text(text, path)
+        try:
+            directives = parser.text(text, path)
+        except ConfigurationError as error:
+            raise Unknowable(f"{path}: {error}") from error
         if parser.complaints:
             raise Unknowable(f"{path} is refused: {parser.complaints[0]}")
         allowed = said(above, "allowoverride") or set()
         listed = said(above, "allowoverridelist") or set()
-        for directive in directives:
+        for directive in _all(directives):
             name = _CLASS_OF.get(directive.name)
             if "all" not in allowed and directive.name not in listed and (name or "none") not in allowed and (
                     name or not allowed - {"none"}):
                 raise Refused(directive)
         return directives
+
+
+def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
+    """The directives and what stands in them: a ``<Limit POST>`` does not make its ``Require`` one that is allowed."""
+    for directive in directives:
+        yield directive
+        yield from _all(directive.children)
 
 
 def said(above: Sequence[Directive], name: str) -> "Optional[set[str]]":

@@ -41,6 +41,9 @@ from certbot_autowebroot.servers.paths import file_at
 _PASSING = frozenset(("encode", "templates", "push", "request_body", "tracing", "headers", "log_append", "intercept",
                       "metrics_wrapper", "map", "rate_limit", "crowdsec", "geoip"))
 
+#: Forty routes that each invoke the next one twice take 2^40 of them.
+_MAX_HANDLERS = 10_000
+
 _PLACEHOLDER = re.compile(r"\{([^{}\s\"]+)\}")
 
 
@@ -85,6 +88,7 @@ class _Run:
         self.variables: Dict[str, str] = {}
         self.found: Dict[str, str] = {}
         self.groups: Set[str] = set()
+        self.handled = 0
         self.steps: List[Step] = [step]
         self.password = False
 
@@ -122,6 +126,9 @@ class _Run:
 
     def handle(self, handler: Dict[str, Any]) -> Optional[Destination]:
         name = str(handler.get("handler"))
+        self.handled += 1
+        if self.handled > _MAX_HANDLERS:
+            raise _NotKnown(f"what comes after {_MAX_HANDLERS} handlers")
         known: Optional[Callable[[Dict[str, Any]], Optional[Destination]]] = getattr(self, f"_handle_{name}", None)
         if known is not None:
             return known(handler)

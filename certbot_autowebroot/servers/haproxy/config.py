@@ -18,6 +18,8 @@ _SECTIONS = frozenset(("global", "defaults", "frontend", "backend", "listen", "p
                        "traces", "log-profile", "acme"))
 
 _MAX_SIZE = 16 * 1024 * 1024
+#: Lines that all sections together inherit: ten thousand sites may have a hundred each.
+_MAX_INHERITED = 2_000_000
 
 #: A word is made of these, chapter 2.2: a quote in single or double quotes, an escaped character, anything else.
 _WORD_PART = re.compile(r"""
@@ -75,10 +77,15 @@ class Section:
 
 @dataclass
 class Config:
-    """:ivar problems: what was left out, because we do not understand it."""
+    """What was read.
+
+    :ivar problems: what was left out, because we do not understand it.
+    :ivar inherited: how many lines the sections have from their defaults.
+    """
 
     proxies: List[Section] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
+    inherited: int = 0
 
     def backend(self, name: str) -> Optional[Section]:
         """The section that ``use_backend`` means."""
@@ -125,15 +132,22 @@ def _section(words: Tuple[str, ...], source: Source, defaults: Dict[str, Section
     inherited = defaults.get(base[0] if base else "")
     if section.kind == "defaults":
         if base != ("",) and inherited:
-            section.inherited = inherited.inherited + inherited.lines
+            _inherit(section, inherited, config)
         defaults[""] = defaults[section.name] = section
     elif section.kind in ("frontend", "backend", "listen"):
         if not section.name:
             raise ConfigError(f"{section.kind} has no name ({source})")
         if inherited:
-            section.inherited = inherited.inherited + inherited.lines
+            _inherit(section, inherited, config)
         config.proxies.append(section)
     return section
+
+
+def _inherit(section: Section, defaults: Section, config: Config) -> None:
+    section.inherited = defaults.inherited + defaults.lines
+    config.inherited += len(section.inherited)
+    if config.inherited > _MAX_INHERITED:
+        raise ConfigError(f"the sections inherit more than {_MAX_INHERITED} lines ({section.source})")
 
 
 def _words(text: str, environment: Mapping[str, str], source: Source) -> Tuple[str, ...]:

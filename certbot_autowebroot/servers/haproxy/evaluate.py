@@ -241,6 +241,9 @@ class _Run:
         return Upstream(endpoints, request.host, request.path, scheme, proxied, trail)
 
 
+#: Of those that share a port: the kernel deals the connections out among them.
+_MAX_FRONTENDS = 16
+
 _ACTIONS = frozenset((*_REFUSALS, "redirect", "set-var", "set-path", "set-query", "set-pathq", "set-uri",
                       "replace-path", "replace-pathq", "replace-uri", "set-header", "replace-header", "replace-value"))
 
@@ -283,9 +286,10 @@ def _frontends(config: Config, endpoint: Endpoint) -> List[Tuple[Section, bool]]
                 continue
             for address in line.words[1].split(","):
                 kind = _accepts(address, line.words[2:], endpoint)
-                if kind:
-                    (exact if kind == "exact" else wide).append((section, "ssl" in line.words[2:]))
-    return exact or wide
+                found, secure = exact if kind == "exact" else wide, "ssl" in line.words[2:]
+                if kind and not any(known is section and tls == secure for known, tls in found[-1:]):
+                    found.append((section, secure))
+    return (exact or wide)[:_MAX_FRONTENDS]
 
 
 def _accepts(text: str, options: Sequence[str], endpoint: Endpoint) -> str:

@@ -49,7 +49,7 @@ class Evaluator:
                 found.setdefault(replace(end, trail=()), (_rank(end, guesses), end))
             answers = tuple(guesses.answers)
             # Each question that this walk was the first to ask has another answer too.
-            pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))]
+            pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
         ranked = sorted(found.values(), key=lambda pair: pair[0])
         ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
         if pending and ranked and ranked[0][0] >= _DEAD:

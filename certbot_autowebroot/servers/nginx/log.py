@@ -19,17 +19,20 @@ from certbot_autowebroot.route import Step
 _END = 256 * 1024
 _MAX_LOGS = 64
 
+_FAILED = re.compile(rb'open\(\) "(/[^"\n]*)" failed')
+
 
 def missed(master: Process, request: Request) -> List[Directory]:
     """The directories in which this nginx has looked for the file of a request.
 
     :raises OSError: its descriptors are not ours to see.
     """
-    pattern = re.compile(rb'open\(\) "(/[^"\n]*%s[^"/\n]*)" failed' % re.escape(request.token).encode("ascii"))
     found = []
     for end in _ends_of_logs(master):
-        for match in pattern.finditer(end):
+        for match in _FAILED.finditer(end):
             path = os.fsdecode(match[1])
+            if request.token not in os.path.basename(path):
+                continue
             below = request.path.lstrip("/")
             name = below if path.endswith("/" + below) else os.path.basename(path)
             step = Step(f'open() "{path}" failed, says the error log of the running nginx')

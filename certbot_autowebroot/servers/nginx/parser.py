@@ -24,6 +24,8 @@ MAX_PARAMETER = 4096
 MAX_DIRECTIVES = 1_000_000
 MAX_FILES = 100_000
 MAX_INCLUDE_DEPTH = 50
+#: Each is looked up by its line.
+MAX_PROBLEMS = 100
 MAX_BLOCK_DEPTH = 100
 
 Read = Callable[[str], bytes]
@@ -153,7 +155,8 @@ class _Parser:
         return self._files[path]
 
     def _problem(self, text: str, source: Source) -> List[Directive]:
-        self.problems.append(Problem(text, source))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(text, source))
         return []
 
     def _directives(self, file: File, parents: Tuple[str, ...]) -> List[Directive]:

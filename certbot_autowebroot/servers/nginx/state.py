@@ -38,6 +38,10 @@ _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade"
 MAX_REGEXES = 20_000
 #: CPU time for all that one configuration makes us match.
 MAX_REGEX_SECONDS = 10.0
+#: Characters of a text. Forty times ``set $a $a$a`` fills any memory.
+MAX_TEXT = 64 * 1024
+#: Variables that one walk looks up. Forty maps of two ``volatile`` others each take 2^40 of them.
+MAX_LOOKUPS = 100_000
 
 
 class Answer(Exception):
@@ -125,6 +129,7 @@ class State:
         self._values: Dict[str, Union[str, Unknowable]] = {}
         self._pending: List[str] = []
         self._matched = 0
+        self._looked_up = 0
 
     # -- texts and variables --
 
@@ -147,7 +152,10 @@ class State:
             if read_captures and self._captures is not captures:
                 raise Unknowable(f"{text}, for a map changes the captures in the middle")
             captures = self._captures
-        return "".join(pieces)
+        found = "".join(pieces)
+        if len(found) > MAX_TEXT:
+            raise Unknowable(f"{text[:40]}, a text without end")
+        return found
 
     def assign(self, name: str, value: Union[str, Unknowable]) -> None:
         """What ``set`` does."""
@@ -168,6 +176,9 @@ class State:
             return found
         if name in self._pending:
             raise Unknowable(f"${name}, whose value depends on itself")
+        self._looked_up += 1
+        if self._looked_up > MAX_LOOKUPS:
+            raise Unknowable(f"${name}, after {MAX_LOOKUPS} others")
         self._pending.append(name)
         try:
             known = self._mapped(name) if name in self.index.maps else self._built_in(name)
@@ -315,6 +326,8 @@ class State:
             return None
         if self.guesses.contradict(path):
             raise Contradiction
+        if not path.startswith("/"):  # "root /;" and a rewritten path without a slash
+            raise Unknowable(f"what {path} is relative to")
         directive = self.root()[1]
         step = Step(str(directive), directive.source) if directive else Step("root html (the default)")
         below = path.startswith(base.rstrip("/") + "/") and ".." not in path[len(base):].split("/")
