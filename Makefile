@@ -5,7 +5,7 @@ PYTHON_IN_VENV = .venv/bin/python
 PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
 TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
 
-.PHONY: demo test matrix lint setup clean
+.PHONY: demo test matrix deb rpm snap release lint setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -19,6 +19,13 @@ test: setup lint
 # Every Certbot that must work, each with the Python that it belongs to: tox.ini. About half an hour.
 matrix: setup
 	@$(TOX) run
+
+# The Debian package, tried in a fresh Debian 12 of its own; the RPM and the snap as far as that goes on Debian.
+deb rpm snap: setup
+	@packaging/$@.sh
+
+release: setup
+	@tools/release.sh
 
 lint:
 	@$(PYTHON_IN_VENV) -m ruff check .

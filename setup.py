@@ -1,14 +1,49 @@
 """Packaging of certbot-autowebroot."""
+import gzip
+import os
 import re
+import tarfile
 from pathlib import Path
 
 from setuptools import find_packages
 from setuptools import setup
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "certbot_autowebroot" / "__init__.py").read_text())[1]
 
+#: In a snap of our own, these come from Certbot's snap: the variable is that of Certbot's own plugin snaps.
+CERTBOT = [] if os.environ.get("SNAP_BUILD") else ["certbot>=1.21", "acme>=1.21", "josepy"]
+
+
+class Sdist(sdist):
+    """An archive that is the same, byte for byte, wherever it is made from the same files with SOURCE_DATE_EPOCH.
+
+    setuptools heeds that variable in wheels only.
+    """
+
+    def make_archive(self, base_name, *arguments, **options):
+        """Pack the directory with one time, one owner and the modes that count."""
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if epoch is None:
+            return super().make_archive(base_name, *arguments, **options)
+
+        def anywhere(member):
+            member.mtime = int(epoch)
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mode = 0o755 if member.mode & 0o100 else 0o644
+            return member
+
+        name = f"{base_name}.tar.gz"
+        with open(name, "wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=int(epoch)) as packed, \
+                tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            archive.add(options["base_dir"], filter=anywhere)
+        return name
+
+
 setup(
+    cmdclass={"sdist": Sdist},
     name="certbot-autowebroot",
     version=VERSION,
     description="Certbot authenticator that renews whether port 80 is free or taken",
@@ -24,10 +59,8 @@ setup(
     # that is found: before setuptools 62, pkg_resources wants "." where the file name has "." (zope.interface up to
     # 7.2); before 76 it finds zope_interface-8.dist-info by "-" only. From Python 3.11 on no setuptools is older than
     # 62; below, pip must not bring an 8.
-    install_requires=[
-        "certbot>=1.21", "acme>=1.21", "josepy",
-        "zope.interface<8; python_version < '3.11'", "zope-interface; python_version >= '3.11'",
-    ],
+    install_requires=[*CERTBOT, "zope.interface<8; python_version < '3.11'",
+                      "zope-interface; python_version >= '3.11'"],
     entry_points={"certbot.plugins": ["autowebroot = certbot_autowebroot.authenticator:Authenticator"],
                   "console_scripts": ["certbot-autowebroot = certbot_autowebroot.cli:main"]},
     classifiers=[

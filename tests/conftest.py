@@ -1,6 +1,7 @@
 """Every test process works in a namespace of its own, and finds the programs that the tests need or says which lack."""
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,29 @@ from tests.lab import net
 PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx", "apache2": "apache2", "lighttpd": "lighttpd",
             "caddy": "caddy", "haproxy": "haproxy", "varnishd": "varnish", "busybox": "busybox", "php": "php-cli",
             "mini_httpd": "mini-httpd", "webfsd": "webfs", "node": "nodejs", "strace": "strace",
-            "gcc": "gcc", "pebble": "pebble", "pebble-challtestsrv": "pebble", "openssl": "openssl"}
+            "gcc": "gcc", "pebble": "pebble", "pebble-challtestsrv": "pebble", "openssl": "openssl",
+            "groff": "groff-base"}
+
+#: What decides and does no I/O: these need neither root, servers nor a network, and run where packages are built.
+PURE = {"test_doors.py", "test_extending.py", "test_follow.py", "test_forecast.py", "test_lineages.py",
+        "test_nginx_evaluator.py", "test_nginx_parser.py", "test_seams.py"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The choice of a distribution's build machine."""
+    parser.addoption("--pure", action="store_true", help="only the tests that need neither root, servers nor network")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> "bool | None":
+    """With --pure, the modules of :data:`PURE` alone."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if config.option.pure and is_test and collection_path.name not in PURE else None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A missing server is an error, never a skip."""
+    if session.config.option.pure:
+        return
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
     if missing:

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Tries the RPM spec as far as Debian's rpm goes: rpmlint; the source package; and the binary package with a few lines in
+# place of Fedora's Python macros (rpm-macros-on-debian). What only Fedora can tell: the generated build requirements,
+# the Requires that its generators make of our metadata, mock, and an installation with dnf.
+set -eu
+cd "$(dirname "$0")/.."
+top=$PWD
+python=$top/.venv/bin/python
+
+missing=""
+for needed in rpm rpmlint python3-build python3-installer python3-pytest python3-certbot python3-setuptools python3-wheel \
+    python3-zope.interface; do
+    dpkg-query -W -f '${db:Status-Status}' "$needed" 2>/dev/null | grep -qx installed || missing="$missing $needed"
+done
+if [ -n "$missing" ]; then
+    echo "rpm: installing the Debian packages$missing"
+    apt-get -qq update
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $missing > /dev/null
+fi
+
+work=$(mktemp -d /var/tmp/autowebroot-rpm.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/SOURCES"
+"$python" -m build --sdist --no-isolation --outdir "$work/SOURCES" . > "$work/sdist.log" ||
+    { cat "$work/sdist.log"; exit 1; }
+
+echo "== rpmbuild"
+rpmbuild --load="$top/packaging/rpm-macros-on-debian" --define "_topdir $work" --nodeps \
+    -ba packaging/python-certbot-autowebroot.spec > "$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; exit 1; }
+grep -E '^[0-9]+ passed' "$work/build.log"
+rpm -qp --list "$work"/RPMS/noarch/*.rpm | grep -v -e '\.py$' -e '/doc/'
+rpm -qp --queryformat '%{NAME} %{VERSION}: installed size %{SIZE}\n' "$work"/RPMS/noarch/*.rpm
+echo "== rpmlint"
+rpmlint --strict --rpmlintrc packaging/rpmlintrc packaging/python-certbot-autowebroot.spec \
+    "$work"/SRPMS/*.rpm "$work"/RPMS/noarch/*.rpm
+mkdir -p dist
+cp "$work"/SRPMS/*.rpm "$work"/RPMS/noarch/*.rpm dist/
