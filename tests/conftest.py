@@ -1,6 +1,7 @@
 """Every test process works in a namespace of its own, and finds the programs that the tests need or says which lack."""
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> "bool
     """With --pure, the modules of :data:`PURE` alone."""
     is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
     return True if config.option.pure and is_test and collection_path.name not in PURE else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary directories of this run alone, or else the next run that starts shuts the servers of this one out.
+
+    pytest keeps the directories of all runs in one, and sets that back to mode 0700 each time it starts.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="autowebroot-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
