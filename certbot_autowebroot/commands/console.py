@@ -1,0 +1,43 @@
+"""What all commands share: exit status, text that is safe to print, progress on a terminal."""
+import os
+import time
+from typing import TextIO
+
+#: Exit status where nothing could be looked at.
+COULD_NOT_LOOK = 2
+
+#: Less than this many is no long work; seconds between two signs of life.
+_MANY = 10
+_PAUSE = 0.1
+
+
+def printable(text: str) -> str:
+    """Configurations are other people's: what is in them must not move the cursor of root's terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads along, on something that moves a cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Progress:
+    """One line on a terminal that says how far long work has come."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = 0.0
+
+    def show(self, stage: str, done: int, of: int) -> None:
+        """Say it, not more often than a person reads."""
+        now = time.monotonic()
+        if of >= _MANY and now - self._shown > _PAUSE and is_terminal(self._stream):
+            self._shown = now
+            self._stream.write(f"\r\033[K{stage}: {done + 1} of {of}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Make room for what was found."""
+        if self._shown:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
