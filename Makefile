@@ -5,7 +5,7 @@ PYTHON_IN_VENV = .venv/bin/python
 PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
 TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
 
-.PHONY: demo test matrix deb rpm snap release lint setup clean
+.PHONY: demo test matrix deb rpm snap release lint docs setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -30,6 +30,10 @@ release: setup
 lint:
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m mypy
+
+# In build/docs. A warning is an error, and so is a reference to what is not there.
+docs: setup
+	@$(PYTHON_IN_VENV) -m sphinx -q -W -n --keep-going docs build/docs
 
 setup:
 	@tools/setup.sh
