@@ -5,7 +5,7 @@ PYTHON_IN_VENV = .venv/bin/python
 PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
 TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
 
-.PHONY: demo test matrix deb rpm snap release lint docs setup clean
+.PHONY: demo test matrix deb rpm snap release lint docs manual setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -34,6 +34,9 @@ lint:
 # In build/docs. A warning is an error, and so is a reference to what is not there.
 docs: setup
 	@$(PYTHON_IN_VENV) -m sphinx -q -W -n --keep-going docs build/docs
+
+manual: setup
+	@$(PYTHON_IN_VENV) tools/manpage.py > docs/certbot-autowebroot.1
 
 setup:
 	@tools/setup.sh

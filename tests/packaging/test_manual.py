@@ -3,25 +3,35 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import List
 from typing import Set
 
-MANUAL = Path(__file__).parents[2] / "docs" / "certbot-autowebroot.8"
+TOP = Path(__file__).parents[2]
+MANUAL = TOP / "docs" / "certbot-autowebroot.1"
 
 
-def options_of_the_command() -> Set[str]:
-    """What --help lists."""
-    found: Set[str] = set()
-    for arguments in (["--help"], ["check", "--help"]):
-        said = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", *arguments], check=True,
-                              capture_output=True, text=True).stdout
-        found |= set(re.findall(r"^  (?:-h, )?(--[a-z0-9-]+)", said, re.MULTILINE))
-    return found
+def help_of(*command: str) -> str:
+    return subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", *command, "--help"], check=True,
+                          capture_output=True, text=True).stdout
 
 
-def test_the_manual_page_has_the_commands_options() -> None:
-    """All of them, and no other."""
-    described = set(re.findall(r"^\.It Fl (-[a-z0-9-]+)", MANUAL.read_text(encoding="utf-8"), re.MULTILINE))
-    assert {"-" + option for option in described} == options_of_the_command()
+def options_of(said: str) -> Set[str]:
+    return set(re.findall(r"^  (?:-h, )?(--[a-z0-9-]+)", said, re.MULTILINE))
+
+
+def test_the_manual_page_is_made_from_todays_parser() -> None:
+    """What is committed is what the tool makes of it now."""
+    made = subprocess.run([sys.executable, TOP / "tools" / "manpage.py"], check=True, capture_output=True, text=True)
+    assert MANUAL.read_text(encoding="utf-8") == made.stdout, "run: make manual"
+
+
+def test_the_manual_page_has_every_option_of_every_command() -> None:
+    """All that --help tells, and no other."""
+    commands: List[str] = re.findall(r"^    ([a-z]+) ", help_of(), re.MULTILINE)
+    page = MANUAL.read_text(encoding="utf-8")
+    assert re.findall(r"^\.Ss certbot-autowebroot (.*)", page, re.MULTILINE) == commands
+    described = {"-" + option for option in re.findall(r"^\.It .*?Fl (-[a-z0-9-]+)", page, re.MULTILINE)}
+    assert described == options_of(help_of()).union(*(options_of(help_of(command)) for command in commands))
 
 
 def test_the_manual_page_has_no_faults() -> None:
