@@ -16,6 +16,7 @@ from typing import Type
 from acme import challenges
 from certbot import errors
 from certbot import interfaces
+from certbot.compat import os
 from certbot.plugins import common
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,14 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                  "itself.")
 
     def prepare(self) -> None:
-        """Do nothing: pre-hooks, which may stop the server, run only after this."""
+        """Remove what a killed run left behind. Decide nothing: pre-hooks, which may stop the server, run after this.
+
+        :meth:`perform` may not come: a run that is killed while it waits for the CA leaves a valid authorization, and
+        where the CA uses that again, Certbot has no challenge for us.
+        """
+        if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
+            for sentence in self._new_journal().sweep():
+                logger.info("%s", sentence)
 
     def more_info(self) -> str:
         """What the plugin does, and in an order that has been answered, what it did for each name."""
@@ -101,9 +109,6 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
     def _new_solver(self, names: Sequence[str]) -> Any:
-        from certbot.compat import os
-
-        from certbot_autowebroot.journal import Journal
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
         memory = self._remembered()
@@ -111,8 +116,16 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                             hints={name: self._hints(name, memory) for name in names},
                             refuse_unproven=self.conf("unproven") == "refuse")
         self._challenges = {}
-        self._solver = Solver(settings, Journal(os.path.join(self.config.work_dir, "autowebroot")))
+        self._solver = Solver(settings, self._new_journal())
         return self._solver
+
+    @property
+    def _journal_directory(self) -> str:
+        return os.path.join(self.config.work_dir, "autowebroot")
+
+    def _new_journal(self) -> Any:
+        from certbot_autowebroot.journal import Journal
+        return Journal(self._journal_directory)
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""

@@ -1,4 +1,5 @@
 """Certbot is ended while a challenge lies in the web root."""
+import os
 import signal
 import subprocess
 import time
@@ -8,8 +9,15 @@ from typing import List
 
 import pytest
 
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.views import View
+from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
+from tests.security import children
 
 NAME = "www.sample.com"
 
@@ -59,3 +67,37 @@ def test_what_kill_9_left_is_removed_by_the_next_run(certbot: Certbot, root: Pat
     assert done.returncode == 0, done.stdout
     assert list(root.iterdir()) == []
     assert f"Removed {left[0]}, which an earlier run had left behind." in certbot.log
+
+
+@pytest.fixture
+def reusing(ca: CA, tmp_path: Path) -> Iterator[CA]:
+    """A CA that takes a valid authorization for valid again, in the place of the other one."""
+    ca.stop()
+    with CA(tmp_path / "reusing", reuses=True) as reusing:
+        yield reusing
+    ca.start()
+
+
+def publish_and_die(journal: Path, root: Path) -> Path:
+    """What a run leaves that is killed while it waits for the CA."""
+    def act() -> None:
+        place = Directory(PathInView(str(root)), ".well-known/acme-challenge/token")
+        WebrootResponder(View.of_host(), place, Journal(str(journal))).publish(b"token.thumbprint")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(children.start(act), 0)
+    (left,) = challenges(root)
+    return left
+
+
+def test_what_kill_9_left_is_removed_where_the_ca_asks_for_nothing(reusing: CA, tmp_path: Path, root: Path) -> None:
+    """Certbot has no challenge for us then, only a plugin to prepare: killed after the CA came, so it goes for days."""
+    certbot = Certbot(tmp_path, reusing)
+    renew = ("certonly", "-a", "autowebroot", "-d", NAME, "--force-renewal")
+    assert certbot.run(*renew).returncode == 0
+    left = publish_and_die(tmp_path / "work" / "autowebroot", root)
+    validations = reusing.validations()
+    done = certbot.run(*renew)
+    assert done.returncode == 0, done.stdout
+    assert reusing.validations() == validations
+    assert list(root.iterdir()) == []
+    assert f"Removed {left}, which an earlier run had left behind." in certbot.log

@@ -15,9 +15,9 @@ from tests.lab import ports
 
 _ACME_PORT = 14000
 _DNS_MANAGEMENT_PORT = 8055
-#: Every validation is a new one and comes at once; and pebble does not refuse a nonce in twenty for practice, which
-#: Certbot survives once in a request, not twice.
-_SETTINGS = {"PEBBLE_AUTHZREUSE": "0", "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+#: Every validation comes at once; and pebble does not refuse a nonce in twenty for practice, which Certbot survives
+#: once in a request, not twice.
+_SETTINGS = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
 
 
 class CA:
@@ -26,15 +26,17 @@ class CA:
     :param http_port: the port that it comes to for http-01; a real CA's is 80.
     :param dns_port: where its name server listens. At 53 it is the machine's own too.
     :param address: what every name resolves to that :meth:`resolve` says nothing else of.
+    :param reuses: takes a valid authorization for valid again, as Let's Encrypt does for days.
     """
 
     def __init__(self, directory: Path, http_port: int = 80, dns_port: int = 53,
-                 address: str = net.PUBLIC_V4) -> None:
+                 address: str = net.PUBLIC_V4, reuses: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._http_port = http_port
         self._dns_port = dns_port
         self._address = address
+        self._settings = {**_SETTINGS, "PEBBLE_AUTHZREUSE": "100" if reuses else "0"}
         self._running: List[subprocess.Popen[bytes]] = []
         self.server = f"https://127.0.0.1:{_ACME_PORT}/dir"
         self.bundle = directory / "cert.pem"
@@ -88,7 +90,7 @@ class CA:
     def _run(self, command: List[str], port: int) -> None:
         with open(self._directory / f"{command[0]}.log", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       env={**os.environ, **_SETTINGS})
+                                       env={**os.environ, **self._settings})
         self._running.append(process)
         ports.wait_for_port("127.0.0.1", port, process)
 
