@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     pytest keeps the directories of all runs in one, and sets that back to mode 0700 each time it starts.
     """
     if config.option.basetemp is None:
-        config.option.basetemp = tempfile.mkdtemp(prefix="autowebroot-tests-")
+        config.option.basetemp = tempfile.mkdtemp(prefix="certbot-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
