@@ -1,14 +1,9 @@
-"""Which virtual host answers, and what holds in it: httpd's vhost.c as plain rules.
+"""The whole configuration, and one server of it with what it inherits.
 
-Sources: "Name-based Virtual Host Support", "An In-Depth Discussion of Virtual Host Matching", core's directives.
+Sources: core's directives, "Configuration Sections".
 """
-import fnmatch
 import functools
-import ipaddress
 import os
-import re
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -19,54 +14,12 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.virtualhosts import Server
+from certbot_autowebroot.servers.apache.virtualhosts import VirtualHosts
 
 #: Sections that hold for a part of the requests only.
 SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if", "elseif",
                       "else", "proxy", "proxymatch"})
-_IPV4_IN_IPV6 = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Address:
-    """One address of a ``<VirtualHost>``; an empty host is a wildcard, port 0 any port."""
-
-    host: str
-    port: int
-    shown: str
-
-    @property
-    def is_name(self) -> bool:
-        """Whether it has to be resolved."""
-        return re.search(r"[g-z]", self.host) is not None
-
-
-@dataclass
-class Server:
-    """The main server or one virtual host, with its own directives only.
-
-    :ivar directives: outside of any section, in order.
-    :ivar sections: in order.
-    """
-
-    opening: Optional[Directive]
-    directives: List[Directive] = field(default_factory=list)
-    sections: List[Directive] = field(default_factory=list)
-    addresses: Tuple[Address, ...] = ()
-    name: str = ""
-    scheme: str = ""
-    port: int = 0
-    aliases: List[str] = field(default_factory=list)
-
-    def last(self, name: str) -> Optional[Directive]:
-        """The last directive of this name: the one that holds where a directive can be said once."""
-        return next((d for d in reversed(self.directives) if d.name == name), None)
-
-    def answers_to(self, host: str) -> bool:
-        """Whether ServerName or ServerAlias (with ``*`` and ``?``) name this host."""
-        if host == self.name:
-            return True
-        return any(host == alias or (_is_pattern(alias) and fnmatch.fnmatchcase(host, alias.replace("[", "[[]")))
-                   for alias in self.aliases)
 
 
 class Site:
@@ -153,19 +106,12 @@ class Configuration:
                 self.servers.append(server)
             else:
                 _put(self.main, directive)
-        _name(self.main)
+        self.main.read_names()
         for server in self.servers:
-            _name(server)
             assert server.opening is not None  # noqa: S101 - only the main server has none
-            if not server.name:
-                server.name = evaluated.names.get(server.opening.source, "").lower()
-            server.addresses = tuple(_address(word) for word in server.opening.words)
-            if not server.name and any(not address.host for address in server.addresses):
-                server.name = self.main.name
-            if any(address.is_name for address in server.addresses):
-                resolved = evaluated.addresses.get(server.opening.source, [])
-                server.addresses += tuple(address for address in map(_address, resolved)
-                                          if address not in server.addresses)
+            server.read_names(evaluated.names.get(server.opening.source, ""))
+            server.read_addresses(evaluated.addresses.get(server.opening.source, []), self.main.name)
+        self._virtual_hosts = VirtualHosts(self.servers)
         self._sites: Dict[int, Site] = {}
 
     def has_module(self, name: str) -> bool:
@@ -185,42 +131,16 @@ class Configuration:
 
     def choose(self, request: Request) -> Tuple[Site, bool]:
         """The site that answers a request, and whether it answers to that name (not just to the address)."""
-        candidates = self._at(request.endpoint.host, request.endpoint.port)
-        if not candidates:
+        hosts = self._virtual_hosts.at(request.endpoint)
+        if hosts is None:
             return self.site(self.main), True
-        host = request.host.rstrip(".").lower()
-        for server, _ in candidates:
-            if server.answers_to(host):
-                return self.site(server), True
-        for server, address in candidates:
-            if address.shown == host:
-                return self.site(server), True
-        return self.site(candidates[0][0]), False
+        server, by_name = hosts.named(request.host)
+        return self.site(server), by_name
 
     def default_at(self, request: Request) -> Site:
         """The site that holds the connection before a name is known: it decides on TLS."""
-        candidates = self._at(request.endpoint.host, request.endpoint.port)
-        return self.site(candidates[0][0] if candidates else self.main)
-
-    def _at(self, host: str, port: int) -> Sequence[Tuple[Server, Address]]:
-        """The virtual hosts of the best matching address, in order.
-
-        A full address hides the wildcards, a port hides "any port": the most specific set answers alone.
-        """
-        local = _canonical(host)
-        for wanted in ((local, port), (local, 0), ("", port), ("", 0)):
-            found = [(server, address) for server, address in self._addresses.get(wanted, ())]
-            if found:
-                return found
-        return ()
-
-    @functools.cached_property
-    def _addresses(self) -> Dict[Tuple[str, int], List[Tuple[Server, Address]]]:
-        table: Dict[Tuple[str, int], List[Tuple[Server, Address]]] = {}
-        for server in self.servers:
-            for address in server.addresses:
-                table.setdefault((address.host, address.port), []).append((server, address))
-        return table
+        hosts = self._virtual_hosts.at(request.endpoint)
+        return self.site(hosts.first if hosts else self.main)
 
 
 def _put(server: Server, directive: Directive) -> None:
@@ -245,38 +165,3 @@ def for_get(directive: Directive) -> Sequence[Directive]:
 def is_on(directive: Directive) -> bool:
     """Whether a flag is on."""
     return directive.words[:1] != [] and directive.words[0].lower() == "on"
-
-
-def _name(server: Server) -> None:
-    directive = server.last("servername")
-    if directive and directive.words:
-        match = re.match(r"(?:(\w+)://)?(\[[^\]]*\]|[^:/]*)(?::([0-9]{1,9}))?$", directive.words[0])
-        if match:
-            server.scheme = (match.group(1) or "").lower()
-            server.name = match.group(2).lower()
-            server.port = int(match.group(3) or 0)
-    for one in server.directives:
-        if one.name == "serveralias":
-            server.aliases += [word.lower() for word in one.words]
-
-
-def _is_pattern(alias: str) -> bool:
-    return "*" in alias or "?" in alias
-
-
-def _address(word: str) -> Address:
-    """``*:80``, ``_default_``, ``1.2.3.4``, ``[::1]:443``, ``name:80``. A name is kept: it is not resolved."""
-    match = re.match(r"(\[[^\]]*\]|[^:]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?::([0-9]{1,9}|\*))?$", word)
-    host, port = match.groups() if match else (word, None)
-    number = 0 if port in (None, "*") else int(port)
-    if host.lower() in ("*", "_default_", "0.0.0.0", "[::]", ""):  # noqa: S104 - compared, not bound
-        return Address("", number, host.lower())
-    return Address(_canonical(host.strip("[]")), number, host.lower())
-
-
-def _canonical(host: str) -> str:
-    mapped = _IPV4_IN_IPV6.match(host)
-    try:
-        return str(ipaddress.ip_address(mapped.group(1) if mapped else host.partition("%")[0]))
-    except ValueError:
-        return host.lower()

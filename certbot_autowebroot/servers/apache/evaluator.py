@@ -699,8 +699,7 @@ class _Run:
 
     def _note_md(self) -> None:
         """mod_md answers challenges of its own for the domains that it manages."""
-        for directive in self.configuration.main.directives + [s for s in self.configuration.evaluated.directives
-                                                               if s.name == "mdomainset"]:
+        for directive in self.configuration.main.directives:
             if directive.name in ("mdomain", "mdomainset") and self.request.host in directive.words:
                 self.trail.append(Step(f"{directive.step.text}: mod_md may answer the challenge itself",
                                        directive.source))
