@@ -97,6 +97,8 @@ class View:
 
         :raises OSError: as open(2).
         """
+        if not _is_name(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if not self._confined:
             return os.open(path, flags | os.O_CLOEXEC)
         return _open_in_root(self.root_fd, path, flags | os.O_CLOEXEC)
@@ -147,7 +149,7 @@ class View:
         """The names in a directory, sorted. Empty where there is none or it cannot be read."""
         try:
             fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except (OSError, ValueError):
+        except OSError:
             return []
         try:
             return sorted(os.listdir(fd))
@@ -183,6 +185,14 @@ def _uid_map(pid: int) -> UidMap:
     with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
         lines = [[int(number) for number in line.split()] for line in file]
     return tuple((theirs, ours_first, count) for theirs, ours_first, count in lines)
+
+
+def _is_name(path: str) -> bool:
+    """Whether a file can have such a name. Python would raise a ValueError, and ctypes end the name at the NUL."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _open_in_root(root_fd: int, path: str, flags: int) -> int:

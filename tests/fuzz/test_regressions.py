@@ -43,6 +43,9 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
     ("apache", '<If "' + "'a' . " * 5000 + "'a' == 'b'\">\nRequire all denied\n</If>\nDocumentRoot /srv/a"),
     ("varnish", _BACKEND + "sub vcl_recv { if (" + "!" * 9000 + "req.url) { } }"),
     ("varnish", _BACKEND + "sub vcl_recv { return (synth(1)); } sub vcl_synth { return (synth(1)); }"),
+    ("varnish", 'include "./\0";'),
+    # A status that only the running Varnish knows.
+    ("varnish", _BACKEND + "sub vcl_recv { return (synth(1)); } sub vcl_synth { set resp.status = std.random(1, 2); }"),
     ("nginx", "http { server { set $a xxxxxxxx; " + "set $a $a$a;" * 60 + " root /$a; } }"),
     ("nginx", "http { server { " + "rewrite ^(.*)$ $1$1;" * 60 + " root /x; } }"),
     ("nginx", "http { map $host $a0 { default x; } " + "".join(

@@ -205,6 +205,17 @@ def test_links_stay_in_the_view(site: Site, target: str) -> None:
     assert os.listdir(f"{site.root}/victim") == []
 
 
+@pytest.mark.parametrize("path", ["/victim\0", "/victim\ud800"], ids=repr)
+def test_a_name_that_no_file_can_have(site: Site, path: str) -> None:
+    """A NUL or half a character in a configuration's path leads nowhere, and not to what stands before it."""
+    site.make("www/victim")
+    with view_of(site.root) as view:
+        for one in (view, View.of_host()):
+            with pytest.raises(FileNotFoundError):
+                one.open(path, os.O_RDONLY)
+            assert (one.stat(path), one.list_dir(path), one.glob(path)) == (None, [], [])
+
+
 def test_a_server_chrooted_into_its_document_root(site: Site) -> None:
     """The root of a view is a document root where a server has been chrooted into it."""
     with view_of(site.root) as view:

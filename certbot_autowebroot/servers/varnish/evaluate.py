@@ -166,6 +166,8 @@ class _Run:
             self.call_subroutine("vcl_synth")
         except _Returned:
             pass
+        if "resp.status" not in self.values:
+            raise NotKnown("resp.status")
         location, status = self.values.get("resp.http.location"), self.values["resp.status"]
         if location and status in (301, 302, 303, 307, 308):
             return Redirect(_text(location), int(_text(status)), tuple(self.steps))
