@@ -16,7 +16,7 @@ class Certbot:
 
     def __init__(self, directory: Path, ca: CA) -> None:
         self.directory = directory
-        self._ca = ca
+        self.ca = ca
         self.program = os.environ.get("CERTBOT") or str(Path(sys.executable).parent / "certbot")
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -26,10 +26,10 @@ class Certbot:
         number from 0 to 99 with ">". A renewal that went through without a validation says nothing, and is done again.
         """
         for _ in range(5):
-            before = self._ca.validations()
+            before = self.ca.validations()
             done = subprocess.run(self.command(*arguments), env=self.environment(), stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-            if arguments[0] != "renew" or done.returncode != 0 or self._ca.validations() > before:
+            if arguments[0] != "renew" or done.returncode != 0 or self.ca.validations() > before:
                 break
         return done
 
@@ -39,11 +39,11 @@ class Certbot:
             arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
         return [self.program, *arguments, "--config-dir", str(self.directory / "config"),
                 "--work-dir", str(self.directory / "work"), "--logs-dir", str(self.directory / "logs"),
-                "--server", self._ca.server, "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
+                "--server", self.ca.server, "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
 
     def environment(self) -> Dict[str, str]:
         """Its environment. A PYTHONWARNINGS for us would turn Certbot's own warnings into errors."""
-        environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self._ca.bundle), "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self.ca.bundle), "NO_PROXY": "127.0.0.1"}
         environment.pop("PYTHONWARNINGS", None)
         return environment
 

@@ -1,0 +1,169 @@
+"""What a renewal costs on hosting machines, beside Certbot's own plugins: ``python -m benchmarks.many_sites``, as root.
+
+Without options a short run of two minutes; ``--help`` tells the others. ``--full`` is the whole comparison, with
+Certbot's own nginx and Apache plugins at 10,000 sites, and takes an hour.
+"""
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Tuple
+
+from benchmarks import machines
+from benchmarks import measure
+from tests.lab import net
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+
+FIRST_TIME = ["-a", "autowebroot", "--autowebroot-roots", "{}"]
+_RENEW = ["renew", "--force-renewal"]
+
+
+def renewals(directory: Path, ca: CA, server: str, sites: int, options: argparse.Namespace) -> Dict[str, Any]:
+    """Renew one name in the middle of all sites in every way, on one machine."""
+    name = machines.name_of(sites // 2)
+    root = str(machines.root_of(directory, sites // 2))
+    with machines.SERVERS[server](directory, sites, options.layout):
+        ways: Dict[str, Tuple[Certbot, List[str]]] = {
+            "webroot -w": (Certbot(directory / "webroot", ca), [*_RENEW, "--webroot", "-w", root]),
+            "autowebroot, remembered": (Certbot(directory / "remembered", ca), [*_RENEW, "-a", "autowebroot"]),
+            "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
+        if options.peers and sites <= options.peers_up_to:
+            ways[f"Certbot's {server}"] = (Certbot(directory / "peer", ca),
+                                           [*_RENEW, "-a", server, *machines.peer_options(server, directory)])
+        for certbot, _ in ways.values():
+            measure.run(certbot, "certonly", "--webroot", "-w", root, "-d", name)
+        measure.run(*_flat(ways["autowebroot, remembered"]))  # what it remembers from now on
+        slow = [way for way in ways if way.startswith("Certbot's") and sites >= 1000]
+        found = measure.in_turn(ways, options.rounds, slow)
+    crowd = f", {options.processes} other processes, {options.connections} connections" if options.processes else ""
+    medians = measure.table(f"{server}, {sites} sites ({'a file each' if options.layout == 'files' else 'one file'})"
+                            f"{crowd}: certbot renew", found)
+    return {"server": server, "sites": sites, "layout": options.layout, "ways": medians}
+
+
+def free_port(directory: Path, ca: CA, options: argparse.Namespace) -> None:
+    """Nobody listens on port 80."""
+    name = machines.name_of(0)
+    ways = {way: (Certbot(directory / way, ca), [*_RENEW, "-a", way]) for way in ("standalone", "autowebroot")}
+    for certbot, _ in ways.values():
+        measure.run(certbot, "certonly", "--standalone", "-d", name)
+    measure.table("Port 80 is free: certbot renew", measure.in_turn(ways, options.rounds))
+
+
+def lineages(directory: Path, ca: CA, server: str, options: argparse.Namespace) -> None:
+    """Many lineages in one ``certbot renew``."""
+    webroot = Certbot(directory / "webroot", ca)
+    with machines.SERVERS[server](directory, options.lineage_sites, options.layout):
+        for site in range(options.lineages):
+            measure.run(webroot, "certonly", "--webroot", "-w", str(machines.root_of(directory, site)),
+                        "-d", machines.name_of(site))
+        ways = {"webroot": (webroot, _RENEW)}
+        for way, given in (("autowebroot, first time", FIRST_TIME), ("autowebroot, remembered", ["-a", "autowebroot"])):
+            certbot = Certbot(directory / way.replace(", ", "-").replace(" ", "-"), ca)
+            _copy(webroot, certbot)
+            ways[way] = (certbot, [*_RENEW, *given])
+        measure.run(*_flat(ways["autowebroot, remembered"]))
+        medians = measure.table(f"{server}, {options.lineage_sites} sites: {options.lineages} lineages in one certbot "
+                                "renew", measure.in_turn(ways, max(1, options.rounds // 3)))
+    for way, row in medians.items():
+        print(f"{way:26}{row['added'] / options.lineages * 1000:8.1f} ms added for each lineage, "
+              f"{row['added_cpu'] / options.lineages * 1000:.1f} ms of CPU")
+
+
+def many_names(directory: Path, ca: CA, server: str, options: argparse.Namespace) -> None:
+    """One order of a hundred names over a hundred roots."""
+    names = {machines.name_of(site): str(machines.root_of(directory, site)) for site in range(100)}
+    given = ["--webroot", "--webroot-map", json.dumps(names)]
+    with machines.SERVERS[server](directory, 100, options.layout):
+        ways = {"webroot with a map": (Certbot(directory / "webroot", ca), [*_RENEW, *given]),
+                "autowebroot, remembered": (Certbot(directory / "remembered", ca), [*_RENEW, "-a", "autowebroot"]),
+                "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
+        for certbot, _ in ways.values():
+            measure.run(certbot, "certonly", *given)
+        measure.run(*_flat(ways["autowebroot, remembered"]))
+        measure.table(f"{server}: one order of a hundred names over a hundred roots",
+                      measure.in_turn(ways, options.rounds))
+
+
+def _flat(way: Tuple[Certbot, List[str]]) -> Tuple[Any, ...]:
+    return (way[0], *way[1])
+
+
+def _copy(source: Certbot, target: Certbot) -> None:
+    """The same lineages for another Certbot."""
+    shutil.copytree(source.directory, target.directory, symlinks=True)
+    for path in (target.directory / "config").rglob("*"):
+        if path.is_symlink() and os.path.isabs(os.readlink(path)):
+            raise RuntimeError(f"{path} leads out of the copy")
+    for conf in (target.directory / "config" / "renewal").iterdir():
+        conf.write_text(conf.read_text().replace(str(source.directory), str(target.directory)))
+
+
+def main() -> None:
+    """Set the scenes and measure."""
+    options = _options()
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    net.enter_private_namespace()
+    results = []
+    with _scene() as above, CA(above / "ca") as ca, machines.crowd(options.processes, options.connections):
+        if options.free_port:
+            with _scene() as directory:
+                free_port(directory, ca, options)
+        for server in options.servers:
+            for sites in options.sites:
+                with _scene() as directory:
+                    results.append(renewals(directory, ca, server, sites, options))
+            if options.names:
+                with _scene() as directory:
+                    many_names(directory, ca, server, options)
+            if options.lineages:
+                with _scene() as directory:
+                    lineages(directory, ca, server, options)
+    if options.out:
+        Path(options.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def _scene() -> "Any":
+    directory = Path(tempfile.mkdtemp(prefix="autowebroot-benchmark-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="everything, for the plot and the record")
+    parser.add_argument("--servers", nargs="+", choices=sorted(machines.SERVERS), default=["nginx"])
+    parser.add_argument("--sites", nargs="+", type=int, default=[1, 1000])
+    parser.add_argument("--layout", choices=machines.LAYOUTS, default="files")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", action="store_true", help="Certbot's own plugin for the server too")
+    parser.add_argument("--peers-up-to", type=int, default=10_000, metavar="SITES")
+    parser.add_argument("--free-port", action="store_true", help="standalone against autowebroot")
+    parser.add_argument("--names", action="store_true", help="a hundred names in one order")
+    parser.add_argument("--lineages", type=int, default=0, metavar="N", help="so many lineages in one certbot renew")
+    parser.add_argument("--lineage-sites", type=int, default=1000, metavar="N")
+    parser.add_argument("--processes", type=int, default=0, metavar="N", help="so many other processes")
+    parser.add_argument("--connections", type=int, default=0, metavar="N", help="so many open connections")
+    parser.add_argument("--out", metavar="FILE", help="write the figures as JSON, for benchmarks.plot")
+    options = parser.parse_args()
+    if options.full:
+        options.servers, options.sites = ["nginx", "apache"], [1, 100, 1000, 10_000]
+        options.peers = options.free_port = options.names = True
+        options.rounds, options.lineages = 5, 200
+        options.processes, options.connections = 3000, 20_000
+    return options
+
+
+if __name__ == "__main__":
+    main()

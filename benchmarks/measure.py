@@ -1,0 +1,103 @@
+"""Running Certbot and reading off what that took; the ratios and differences of runs that were made in turn."""
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict
+from typing import List
+from typing import NamedTuple
+from typing import Sequence
+from typing import Tuple
+
+from tests.lab.certbot import Certbot
+
+#: ru_maxrss of wait4(2) would begin with our own size, from before execve(2); VmHWM of proc(5) is Certbot's alone.
+_CERTBOT = """
+import atexit, sys
+from certbot.main import main
+@atexit.register
+def tell():
+    with open("/proc/self/status") as status, open(sys.argv[1], "w") as file:
+        file.write(next(line for line in status if line.startswith("VmHWM")).split()[1])
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+class Run(NamedTuple):
+    """What one run took.
+
+    :ivar wall: seconds.
+    :ivar cpu: seconds of CPU time, its children's included.
+    :ivar peak: megabytes, its own.
+    """
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def run(certbot: Certbot, *arguments: str) -> Run:
+    """Run a command of Certbot; the benchmark ends where that fails.
+
+    A renewal that pebble let through without a validation (:meth:`tests.lab.certbot.Certbot.run`) is done again.
+    """
+    before = certbot.ca.validations()
+    while True:
+        found = _run(certbot, *arguments)
+        if certbot.ca.validations() > before:
+            return found
+
+
+def _run(certbot: Certbot, *arguments: str) -> Run:
+    certbot.directory.mkdir(parents=True, exist_ok=True)
+    told = Path(certbot.directory, "peak")
+    command = [sys.executable, "-c", _CERTBOT, str(told), *certbot.command(*arguments)[1:]]
+    before = time.perf_counter()
+    environment = certbot.environment()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once
+    with open(Path(certbot.directory, "output"), "w") as output:
+        process = subprocess.Popen(command, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - before
+    if process.returncode:
+        sys.exit(f"certbot {' '.join(arguments)} failed:\n{Path(certbot.directory, 'output').read_text()[-3000:]}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, int(told.read_text()) / 1024)
+
+
+def in_turn(ways: Dict[str, Tuple[Certbot, List[str]]], rounds: int, once: Sequence[str] = ()) -> Dict[str, List[Run]]:
+    """Run all ways in turn, so that what the machine does otherwise falls on all alike.
+
+    :param once: ways that are so slow that the first round is enough.
+    """
+    found: Dict[str, List[Run]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, (certbot, arguments) in ways.items():
+            if number == 0 or name not in once:
+                found[name].append(run(certbot, *arguments))
+    return found
+
+
+def table(title: str, found: Dict[str, List[Run]]) -> Dict[str, Dict[str, float]]:
+    """Print medians, and what each way adds to the first one, pair by pair; returns the same by way."""
+    base = next(iter(found.values()))
+    print(f"\n{title}\n{'':26}{'rounds':>6}{'wall s':>9}{'spread':>8}{'CPU s':>8}{'peak MB':>9}"
+          f"{'added s':>10}{'added CPU':>10}{'ratio':>8}{'added MB':>9}")
+    medians = {}
+    for name, runs in found.items():
+        pairs = list(zip(runs, base))
+        medians[name] = row = {
+            "wall": statistics.median(one.wall for one in runs),
+            "cpu": statistics.median(one.cpu for one in runs),
+            "peak": statistics.median(one.peak for one in runs),
+            "added": statistics.median(mine.wall - theirs.wall for mine, theirs in pairs),
+            "added_cpu": statistics.median(mine.cpu - theirs.cpu for mine, theirs in pairs),
+            "ratio": statistics.median(mine.wall / theirs.wall for mine, theirs in pairs),
+            "added_peak": statistics.median(mine.peak - theirs.peak for mine, theirs in pairs)}
+        spread = max(one.wall for one in runs) - min(one.wall for one in runs)
+        print(f"{name:26}{len(runs):6}{row['wall']:9.3f}{spread:8.3f}{row['cpu']:8.3f}{row['peak']:9.1f}"
+              f"{row['added']:10.3f}{row['added_cpu']:10.3f}{row['ratio']:8.3f}{row['added_peak']:9.1f}", flush=True)
+    return medians
