@@ -35,6 +35,8 @@ _NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)  # EMLINK: FreeBSD
 
 #: For a user who has no entry in passwd: the group that Linux shows for "nobody we know".
 _OVERFLOW_GID = 65534
+#: On macOS root is in more groups than setgroups(2) takes, and needs none of them.
+_MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 
 #: Nothing is ever put into these when they are root's, nor anywhere below them.
 _SYSTEM_TREES = frozenset((
@@ -271,7 +273,7 @@ def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) 
 def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     gid = _primary_group(uid)
     our_gid = os.getegid()
-    our_groups = os.getgroups()
+    our_groups = os.getgroups()[:_MAX_GROUPS]
     try:
         os.setgroups([gid])
         os.setegid(gid)

@@ -1,4 +1,5 @@
 """What was found out, in sentences that a person can act on. Every sentence about a name is made here."""
+import os
 import shlex
 from typing import Iterable
 from typing import List
@@ -148,8 +149,8 @@ def _advice(inquiry: Inquiry, routes: List[Route]) -> str:
     if isinstance(end, Elsewhere):
         return f"run Certbot on {end.target}, or let {CHALLENGE_PATH} be answered on this machine."
     if isinstance(end, Unknown):
-        return ("run Certbot as root, or name the directory with --autowebroot-path; else use another authenticator "
-                "for this name.")
+        as_root = "" if os.geteuid() == 0 else "run Certbot as root, or "
+        return f"{as_root}name the directory with --autowebroot-path; else use another authenticator for this name."
     if isinstance(end, DeadEnd):
         return (f"let {program or 'the web server'} serve {CHALLENGE_PATH} of this name from a directory, or use "
                 "another authenticator for this name.")

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from dataclasses import replace
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 _INIT = 1
 #: Seconds of CPU time for all that one server is asked, reading its configuration included; 10,000 sites take three.
 MAX_CPU_TIME = 30.0
+#: Seconds that a connection to an address of our own may take, where nothing else tells whether somebody listens.
+_PATIENCE = 2.0
 
 
 class ThisMachine:
@@ -50,6 +53,7 @@ class ThisMachine:
     def __init__(self) -> None:
         self._listeners: Dict[int, List[listeners.Listener]] = {}
         self._local: Optional[List[str]] = None
+        self._lists_addresses = True
         self._names: Dict[str, List[str]] = {}
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
         self._processes: Dict[int, Process] = {}
@@ -74,7 +78,9 @@ class ThisMachine:
 
     def is_here(self, address: str) -> bool:
         """Whether this machine has the address."""
-        return ipaddress.ip_address(address).is_loopback or address in self.local_addresses()
+        if ipaddress.ip_address(address).is_loopback or address in self.local_addresses():
+            return True
+        return not self._lists_addresses and _is_ours(address)
 
     def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
         """The endpoints of this machine that a program at ``origin`` reaches by a member's host."""
@@ -102,12 +108,13 @@ class ThisMachine:
         return namespaces.others()
 
     def local_addresses(self) -> List[str]:
-        """All addresses of this machine."""
+        """All addresses of this machine; where the kernel does not list them, those that it sends from."""
         if self._local is None:
             try:
                 self._local = netlink.local_addresses()
             except OSError as error:
                 logger.debug("the kernel does not list our addresses: %s", error)
+                self._lists_addresses = False
                 self._local = [a for a in map(_source_address, ("192.0.2.1", "2001:db8::1")) if a]
         return self._local
 
@@ -133,8 +140,9 @@ class ThisMachine:
         try:
             accepting = listeners.accepting(endpoint, self._listeners_in(endpoint.namespace))
         except OSError as error:
-            logger.debug("this system does not tell who listens: %s", error)
-            return [] if _can_bind(endpoint) else [_Stranger(endpoint)]
+            untold = _untold(error)
+            _announce(untold)
+            return [] if _is_free(endpoint) else [_Stranger(untold)]
         if not accepting:
             return self._behind_a_forward(endpoint)
         owners = listeners.owners({listener.inode for listener in accepting})
@@ -144,8 +152,8 @@ class ThisMachine:
             return []
         leaders = _leaders(held)
         self._processes.update({leader.pid: leader for leader in leaders})
-        return [_Known(leader, self._web_servers) for leader in leaders] or [_Stranger(endpoint)]
-
+        return [_Known(leader, self._web_servers) for leader in leaders] or [
+            _Stranger(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
 
     def _listeners_in(self, namespace: int) -> List[listeners.Listener]:
         if namespace not in self._listeners:
@@ -214,16 +222,16 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Stranger:
-    """Somebody listens, and who it is we may not see: without root, or behind a kernel's own listener."""
+    """Somebody listens, and who it is we may not see: without root, on another Unix, a kernel's own listener."""
 
-    endpoint: Endpoint
+    reason: str
 
     @property
     def program(self) -> Program:
         return Program("a program that is not visible to us")
 
     def ask(self, request: Request) -> Sequence[Destination]:
-        return [Unknown(f"whoever listens on {self.endpoint} is not visible to us (root would see it)")]
+        return [Unknown(self.reason)]
 
 
 def _leaders(held: Iterable[Process]) -> List[Process]:
@@ -261,13 +269,39 @@ def _source_address(target: str) -> Optional[str]:
         return None
 
 
-def _can_bind(endpoint: Endpoint) -> bool:
-    """Whether a port is free, where the kernel does not list the listeners."""
-    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+def _untold(error: OSError) -> str:
+    """Why nobody says who listens: it is another Unix, or a Linux without netlink or ``/proc``."""
+    if not sys.platform.startswith("linux"):
+        return f"{sys.platform} does not tell which program listens on a port"
+    return f"the kernel does not tell which program listens on a port ({error.strerror})"
+
+
+@functools.cache
+def _announce(untold: str) -> None:
+    """Say once what cannot be found out here, and what is done instead."""
+    logger.info("%s. So autowebroot answers by itself where the port is free, and else from the directories that are "
+                "given (--autowebroot-path) or were proven last time.", untold)
+
+
+def _is_free(endpoint: Endpoint) -> bool:
+    """Whether nobody listens at an endpoint of ours, where the kernel does not list the listeners.
+
+    Not by bind(2): on FreeBSD and macOS, a single address can be bound beside a server that listens on all, and its
+    visitors would be ours for as long.
+    """
     try:
-        with socket.socket(family) as attempt:
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            attempt.bind((endpoint.host, endpoint.port))
+        # From the same address: one that is not ours is free, and the responder will say that there is none.
+        socket.create_connection((endpoint.host, endpoint.port), _PATIENCE, (endpoint.host, 0)).close()
     except OSError as error:
-        return error.errno != errno.EADDRINUSE
+        return error.errno in (errno.ECONNREFUSED, errno.EADDRNOTAVAIL)
+    return False
+
+
+def _is_ours(address: str) -> bool:
+    """Whether this machine has an address, where the kernel does not list them: no other can be bound, bind(2)."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+            attempt.bind((address, 0))
+    except OSError:
+        return False
     return True

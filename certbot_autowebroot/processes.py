@@ -85,8 +85,11 @@ def process(pid: int) -> Optional[Process]:
 
 
 def all_pids() -> List[int]:
-    """Every process that we can see."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    """Every process that we can see; none where there is no ``/proc``."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
 
 
 def _stat_fields(pid: int) -> Optional[List[str]]:

@@ -1,0 +1,152 @@
+"""FreeBSD, macOS: what is Linux's alone is absent, said once, and the plugin does what can be done without.
+
+Certbot runs without ``/proc``, netlink and ``O_PATH``, and with bind(2) and setgroups(2) as they are there; CA and web
+server are the real ones.
+"""
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Dict
+from typing import List
+
+import pytest
+
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+from tests.lab.nginx import Nginx
+
+NAME = "www.sample.com"
+SAID = "freebsd13 does not tell which program listens on a port"
+_LAB = Path(__file__).parents[1] / "lab" / "otherunix"
+_WITHOUT_PROC = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+
+
+class OtherUnix(Certbot):
+    """Certbot on another Unix."""
+
+    def command(self, *arguments: str) -> List[str]:
+        return [*_WITHOUT_PROC, *super().command(*arguments)]
+
+    def environment(self) -> Dict[str, str]:
+        path = os.pathsep.join(filter(None, (str(_LAB), os.environ.get("PYTHONPATH"))))
+        return {**super().environment(), "PYTHONPATH": path}
+
+
+@pytest.fixture
+def certbot(ca: CA, tmp_path: Path) -> Certbot:
+    return OtherUnix(tmp_path, ca)
+
+
+@pytest.fixture
+def root(place: Path) -> Path:
+    """A document root that another user owns, as in every home directory."""
+    path = place / "root"
+    path.mkdir()
+    user = pwd.getpwnam("www-data")
+    os.chown(path, user.pw_uid, user.pw_gid)
+    return path
+
+
+def nginx(place: Path, root: Path) -> Nginx:
+    """nginx with one site. ``reuseport`` gives bind(2) the say that it has elsewhere: see the lab."""
+    return Nginx(place / "nginx", f"server {{ listen 80 reuseport; server_name {NAME}; root {root}; }}",
+                 user="www-data")
+
+
+def test_the_plugin_is_there(certbot: Certbot) -> None:
+    """Every command imports it."""
+    done = certbot.run("plugins")
+    assert done.returncode == 0, done.stdout
+    assert "* autowebroot" in done.stdout
+
+
+def test_a_free_port_is_answered(certbot: Certbot, ca: CA) -> None:
+    """At both doors of a name; and in the log is said, once, what this system does not tell."""
+    ca.resolve(NAME, [PUBLIC_V4], [PUBLIC_V6])
+    try:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    finally:
+        ca.resolve(NAME)
+    assert done.returncode == 0, done.stdout
+    assert f"{NAME} was answered from a listener of our own" in certbot.log
+    assert certbot.log.count(SAID) == 1
+    assert SAID not in done.stdout
+
+
+def test_an_address_beside_a_listener_is_answered(certbot: Certbot, place: Path, root: Path) -> None:
+    """Somebody holds another address of the port."""
+    with Nginx(place / "nginx", f"server {{ listen {OTHER_V4}:80; root {root}; }}", user="www-data"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_directory_that_is_given_is_used_and_remembered(certbot: Certbot, place: Path, root: Path) -> None:
+    """--autowebroot-path, and at the next renewal autowebroot_roots; then the port is free; then all is as before."""
+    with nginx(place, root):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-path", f"{place}:{root}")
+        assert done.returncode == 0, done.stdout
+        assert f"answered from {root}/.well-known/acme-challenge; a test file came back" in certbot.log
+        conf = certbot.renewal_conf(NAME)
+        conf.write_text(conf.read_text().replace(f"autowebroot_path = {place}:{root}\n", ""))
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert certbot.renewal_setting(NAME, "autowebroot_path") is None
+    for server in (subprocess.Popen(["true"]), nginx(place, root)):
+        with server:
+            done = certbot.run("renew", "--force-renewal")
+            assert done.returncode == 0, done.stdout
+    assert certbot.certificates(NAME) >= 4
+    assert list(root.iterdir()) == []
+
+
+def test_the_directory_of_a_former_webroot_lineage_is_used(certbot: Certbot, place: Path, root: Path) -> None:
+    """webroot_map is visible at the first renewal by us. A dry run, for it never uses an authorization again."""
+    with nginx(place, root):
+        assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
+        done = certbot.run("renew", "--dry-run", "-a", "autowebroot")
+        assert done.returncode == 0, done.stdout
+    assert f"answered from {root}/.well-known/acme-challenge; a test file came back" in certbot.log
+
+
+def test_a_link_to_the_directory_is_followed(certbot: Certbot, place: Path, root: Path) -> None:
+    """A link of root's, in a directory that is root's alone."""
+    (place / "current").symlink_to("root")
+    with nginx(place, place / "current"):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-path", f"{place}/current")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_taken_port_and_no_directory_is_one_clear_error(certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """It says what is not told here, and what to give. nginx keeps its port: nobody listens beside it."""
+    with nginx(place, root):
+        before = ca.validations()
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"{NAME}: port 80 at {PUBLIC_V4} is held by a program that is not visible to us; {SAID}." in said
+    assert "What to do: name the directory with --autowebroot-path" in said
+    assert "Traceback" not in done.stdout and "as root" not in said
+    assert ca.validations() == before, "the CA was asked"
+    assert list(root.iterdir()) == []
+
+
+def test_an_address_that_is_not_the_machines_is_named(certbot: Certbot) -> None:
+    """The user mistyped --http-01-address. Nobody else is asked whether the port is free."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", "198.51.100.1")
+    assert done.returncode == 1
+    assert "cannot listen on 198.51.100.1:80: this machine has no such address" in " ".join(done.stdout.split())
+
+
+def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, root: Path) -> None:
+    """The user mistyped --autowebroot-path."""
+    (place / "wrong").mkdir()
+    with nginx(place, root):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-path", f"{place}/wrong")
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"Tried: a test file in {place}/wrong/.well-known/acme-challenge, which did not come back." in said
+    assert list((place / "wrong").iterdir()) == []

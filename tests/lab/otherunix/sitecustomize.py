@@ -1,0 +1,45 @@
+"""Takes away from Python what other Unixes lack, and gives it their ways. From PYTHONPATH, each Python imports it.
+
+Their ways are those of their manual pages: bind(2) of FreeBSD and macOS, setgroups(2) of macOS.
+"""
+import os
+import socket
+import sys
+
+sys.platform = "freebsd13"
+os.__all__.remove("O_PATH")
+del os.O_PATH
+socket.__all__.remove("AF_NETLINK")
+del socket.AF_NETLINK
+
+_MAX_GROUPS = 16
+_bind = socket.socket.bind
+_setgroups = os.setgroups
+
+
+def bind(self, address):
+    """With SO_REUSEADDR, a single address can be had beside a listener on all addresses: its connections are stolen.
+
+    Linux allows that with SO_REUSEPORT on both sides.
+    """
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("", "0.0.0.0", "::"):
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, self.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+    _bind(self, address)
+
+
+def getgroups():
+    """On macOS, root is in more groups than can be set."""
+    return list(range(_MAX_GROUPS + 4))
+
+
+def setgroups(groups):
+    """As Python refuses it there, by NGROUPS_MAX."""
+    if len(groups) > _MAX_GROUPS:
+        raise ValueError("too many groups")
+    _setgroups(groups)
+
+
+socket.socket.bind = bind
+os.getgroups = getgroups
+os.setgroups = setgroups
+os.sysconf = {"SC_NGROUPS_MAX": _MAX_GROUPS}.__getitem__
