@@ -10,6 +10,7 @@ from typing import Match
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
+from typing import Union
 from urllib.parse import quote
 
 from certbot_autowebroot.servers import regex
@@ -40,6 +41,18 @@ class File:
     directive: Optional[Directive] = None
     context: Tuple[str, str] = ("", "")
     is_script: bool = False
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """A URL that the request is passed to."""
+
+    url: str
+    directive: Directive
+
+
+#: What a URL path becomes where it is not redirected.
+Mapped = Union[File, Proxied]
 
 
 @dataclass(frozen=True)
@@ -223,8 +236,8 @@ def document_root(site: Site, uri: str) -> File:
     return File((root.rstrip("/") or "") + "/" + uri.lstrip("/"), root, site.last("documentroot"))
 
 
-def proxy_pass(site: Site, scopes: Sequence[Scope], uri: str) -> Optional[Tuple[str, Directive]]:
-    """``ProxyPass`` and ``ProxyPassMatch``: the URL that the request is passed to, and who says so.
+def proxy_pass(site: Site, scopes: Sequence[Scope], uri: str) -> Optional[Proxied]:
+    """``ProxyPass`` and ``ProxyPassMatch``.
 
     The one of a ``<Location>`` comes first, then those of the servers in order; ``!`` exempts.
     """
@@ -236,7 +249,7 @@ def proxy_pass(site: Site, scopes: Sequence[Scope], uri: str) -> Optional[Tuple[
             if words:
                 result = _pass(scope.directory, words[-1], uri, is_regex)
                 if result is not None:
-                    return (result, directive) if result else None
+                    return Proxied(result, directive) if result else None
             break
     servers = site.chain if site.flag("proxypassinherit", True) else site.chain[:1]
     for server in servers:
@@ -246,7 +259,7 @@ def proxy_pass(site: Site, scopes: Sequence[Scope], uri: str) -> Optional[Tuple[
                 continue
             result = _pass(words[0], words[1], uri, directive.name == "proxypassmatch")
             if result is not None:
-                return (result, directive) if result else None
+                return Proxied(result, directive) if result else None
     return None
 
 

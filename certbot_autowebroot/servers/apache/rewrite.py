@@ -19,6 +19,8 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.numbers import number
 
+#: What mod_rewrite is configured by.
+DIRECTIVES = ("rewriteengine", "rewriterule", "rewritecond", "rewriteoptions", "rewritebase", "rewritemap")
 #: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
 MAX_ROUNDS = 200
 #: httpd's own limit is twice LimitRequestLine.
@@ -136,6 +138,11 @@ def read_rules(directives: Sequence[Directive]) -> List[Rule]:
                               tuple(conditions)))
             conditions = []
     return rules
+
+
+def options(directives: Sequence[Directive]) -> "set[str]":
+    """The words of RewriteOptions, in lower case."""
+    return {word.lower() for d in directives if d.name == "rewriteoptions" for word in d.words}
 
 
 def _arguments(text: str) -> List[str]:

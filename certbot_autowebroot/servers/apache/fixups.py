@@ -1,0 +1,121 @@
+"""What a directory changes once the file name is known: its rewrite rules, then its redirects."""
+from typing import List
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.servers.apache import ends
+from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import rewrite
+from certbot_autowebroot.servers.apache import sections
+from certbot_autowebroot.servers.apache import translation
+from certbot_autowebroot.servers.apache.configuration import is_on
+from certbot_autowebroot.servers.apache.sections import Scope
+from certbot_autowebroot.servers.apache.state import State
+
+
+def fix_up(state: State, mapped: mapping.Mapped, name: str) -> Union[str, Destination, None]:
+    """Per-directory rewriting, then per-directory redirects."""
+    outcome = _rewrite_directory(state, mapped, name)
+    if isinstance(outcome, (DeadEnd, Redirect)):
+        return outcome
+    per_directory = [d for scope in reversed(state.scopes) if scope.directory for d in scope.directives]
+    moved = mapping.location_redirect(state.scopes) or mapping.redirect(per_directory, state.uri)
+    return ends.moved(state, moved) if moved else outcome
+
+
+def _rewrite_directory(state: State, mapped: mapping.Mapped, name: str) -> Union[str, Destination, None]:
+    rules, directory, base = _directory_rules(state)
+    engine = sections.last(state.scopes, "rewriteengine")
+    if not directory or not engine or not is_on(engine) or state.ended:
+        return None
+    if name + "/" == directory:
+        return None  # without AllowNoSlash this is left to mod_dir's redirect
+    if not _follows_links(state.scopes):
+        return state.dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
+    result = translation.apply_rules(state, rules, name, directory)
+    if isinstance(result, DeadEnd) or not result.changed:
+        return result if isinstance(result, DeadEnd) else None
+    if result.passthrough and result.is_url:
+        return state.dead("it answers 400, for [PT] hands on what is no path")
+    if result.proxied:
+        return ends.upstream(state, result.path, result.rules[-1].directive)
+    if result.is_url:
+        if base:
+            head, slash, path = result.path.partition("://")
+            host, _, rest = path.partition("/")
+            result.path = head + slash + host + _swap_prefix("/" + rest, directory, base)
+        return ends.rewritten(state, result)
+    if result.redirect:
+        return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
+    if result.path == name:
+        return None
+    return _as_url(state, result.path, directory, base, mapped)
+
+
+def _as_url(state: State, path: str, directory: str, base: str, mapped: mapping.Mapped) -> str:
+    """The path of the internal redirect: the file name turned back into a URL path."""
+    if base:
+        return _swap_prefix(path, directory, base)
+    root = state.site.document_root[0].rstrip("/")
+    if isinstance(mapped, mapping.File) and mapped.directive \
+            and mapped.directive.name.startswith("virtualdocumentroot"):
+        root = mapped.root
+    if path.startswith(root + "/"):
+        return path[len(root):]
+    if isinstance(mapped, mapping.File) and mapped.context[0]:
+        return _swap_prefix(path, mapped.context[1], mapped.context[0])
+    return path
+
+
+def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str]:
+    """The per-directory rules that hold, the directory and the RewriteBase: those of the strongest section."""
+    rules: List[rewrite.Rule] = []
+    directory = base = ""
+    options: set[str] = set()
+    for scope in state.scopes:
+        if not scope.has(*rewrite.DIRECTIVES):
+            continue
+        own = [d for d in scope.directives if d.name in rewrite.DIRECTIVES]
+        options = rewrite.options(own) or options
+        if not scope.directory:
+            continue
+        directory = scope.directory
+        new = rewrite.read_rules(own)
+        if "inheritbefore" in options:
+            rules = rules + new
+        else:
+            rules = new + rules if "inherit" in options else new
+        said = scope.last("rewritebase")
+        base = said.words[0] if said and said.words else base if "mergebase" in options else ""
+    return rules, directory, base
+
+
+def _follows_links(scopes: Sequence[Scope]) -> bool:
+    """Whether Options FollowSymLinks or SymLinksIfOwnerMatch holds; it does where nothing is said."""
+    names = {"followsymlinks", "symlinksifownermatch"}
+    options = {"followsymlinks"}
+    for scope in scopes:
+        for directive in scope.directives:
+            if directive.name != "options":
+                continue
+            words = [word.lower() for word in directive.words]
+            if not any(word[:1] in "+-" for word in words):
+                options = {"followsymlinks"} if "all" in words else set()
+            for word in words:
+                if word.startswith("-"):
+                    options.discard(word[1:])
+                elif word.lstrip("+") in names:
+                    options.add(word.lstrip("+"))
+    return bool(options & names)
+
+
+def _swap_prefix(path: str, prefix: str, other: str) -> str:
+    """Replace a directory at the beginning of a path (mod_rewrite's ``subst_prefix_path``)."""
+    prefix = prefix.rstrip("/")
+    if path.startswith(prefix + "/"):
+        return other.rstrip("/") + path[len(prefix):]
+    return path

@@ -1,0 +1,225 @@
+"""What the rules of a configuration see of one request, and what they change: names, variables, files, the trail.
+
+Whether the challenge file exists can be part of a condition, so a request is followed once for each answer; the
+questions and answers are kept here.
+"""
+import os
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Protocol
+from typing import Sequence
+
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Trail
+from certbot_autowebroot.servers.apache import expressions
+from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import sections
+from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.configuration import Site
+from certbot_autowebroot.servers.apache.configuration import is_on
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.sections import Scope
+
+#: Answers to conditions that are tried together at most.
+MAX_ALTERNATIVES = 32
+#: The ports of the schemes that a request can come by or be passed on by.
+PORTS = {"http": 80, "https": 443, "h2": 443, "h2c": 80, "ws": 80, "wss": 443}
+
+
+class Files(Protocol):
+    """What the evaluation may ask of the file system; :class:`certbot_autowebroot.views.View` can."""
+
+    def is_file(self, path: str) -> bool:
+        """Whether the path leads to a regular file."""
+
+    def is_dir(self, path: str) -> bool:
+        """Whether the path leads to a directory."""
+
+
+class HtaccessReader(Protocol):
+    """Reads the .htaccess of a directory."""
+
+    def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
+        """Its directives; None where there is none. Raises Unknowable."""
+
+
+#: A question that a rule asks (a file's path, or a directive) and the answer that is tried.
+Answers = Dict[str, bool]
+
+
+class State:
+    """One request on its way through the phases, under one set of answers: what the rules see and change."""
+
+    def __init__(self, configuration: Configuration, request: Request, files: Files, htaccess: HtaccessReader,
+                 answers: Answers) -> None:
+        self.configuration = configuration
+        self.request = request
+        self.files = files
+        self.read_htaccess = htaccess
+        self.answers = answers
+        self.assumed_files: List[str] = []
+        self.untried: List[Answers] = []
+        self.is_certain = True
+        self.trail: List[Step] = []
+        self.depends_on_client = False
+        self.env: Dict[str, str] = {}
+        self.query = request.query
+        self.uri = ""
+        self.ended = False
+        self.site: Site = configuration.site(configuration.main)
+        self.scopes: List[Scope] = []
+
+    # The answers that are tried.
+
+    def ask(self, question: str) -> bool:
+        """The answer to a question that only a try can settle: yes first, no the next time."""
+        if question not in self.answers:
+            if len(self.untried) < MAX_ALTERNATIVES:
+                self.untried.append({**self.answers, question: False})
+            self.answers[question] = True
+        return self.answers[question]
+
+    def is_consistent(self, destination: Destination) -> bool:
+        """Whether the files that were taken to exist are just the one that is served."""
+        served = os.path.normpath(str(destination)) if isinstance(destination, Directory) else ""
+        return all(self.answers[path] == (path == served) for path in self.assumed_files)
+
+    def exists(self, path: str, kind: str) -> bool:
+        """Whether a path is a file or a directory; for a path with the token it is a question."""
+        if kind in "FU":
+            if self.request.token not in path:
+                raise Unknowable(f"-{kind} asks the server itself for {path}")
+            kind = "f"
+        if self.request.token in path:
+            if kind in "dhlLx":
+                return False
+            path = os.path.normpath(path)
+            if path not in self.assumed_files:
+                self.assumed_files.append(path)
+            return self.ask(path)
+        if kind in "hlLx":
+            raise Unknowable(f"whether {path} is a link or a program")
+        if not path.startswith("/"):
+            return False
+        if kind == "e":
+            return self.files.is_file(path) or self.files.is_dir(path)
+        return self.files.is_dir(path) if kind == "d" else self.files.is_file(path)
+
+    def decide(self, directive: Directive, reason: str) -> bool:
+        """Try both answers to a condition that cannot be known."""
+        answer = self.ask(f"{directive.source} {directive.text}")
+        self.is_certain = False
+        self.trail.append(Step(f"{directive.step.text}: taken as {'true' if answer else 'false'}, for {reason}",
+                               directive.source))
+        return answer
+
+    # What conditions and expressions look at (rewrite.Surroundings).
+
+    def variable(self, name: str, filename: str) -> str:
+        """The value of ``%{name}``."""
+        name = name.strip()
+        function, _, rest = name.partition(":")
+        if rest and function.upper() in ("HTTP", "ENV"):
+            return self.header(rest) if function.upper() == "HTTP" else self.environment(rest)
+        upper = name.upper()
+        if upper.startswith("HTTP_") and upper not in ("HTTP_HOST",):
+            return self.header(upper[5:].replace("_", "-"))
+        request = self.request
+        path, query = request.path, f"?{request.query}" if request.query else ""
+        values = {
+            "HTTP_HOST": request.host, "REQUEST_URI": self.uri, "REQUEST_METHOD": "GET",
+            "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
+            "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
+            "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": "", "REMOTE_USER": "",
+            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root_as_said,
+            "CONTEXT_DOCUMENT_ROOT": self.site.document_root_as_said,
+            "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
+            "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
+            "CONTEXT_PREFIX": "", "SCRIPT_GROUP": "", "HANDLER": "",
+        }
+        if upper in values:
+            return values[upper]
+        raise Unknowable(f"%{{{name}}} is known to the running server only")
+
+    def header(self, name: str) -> str:
+        """A header of the request, empty where a CA sends none. Raises Unknowable."""
+        name = name.lower()
+        if name == "host":
+            return self.request.host
+        if name in ("cookie", "referer", "authorization", "range", "upgrade", "origin", "x-requested-with",
+                    "content-type", "content-length", "if-modified-since", "if-none-match"):
+            return ""  # no CA sends it
+        if name.startswith(("x-", "cf-", "front-end-", "forwarded")) and self.request.endpoint.host not in (
+                "127.0.0.1", "::1") and not self.request.endpoint.is_unix:
+            return ""  # a proxy would say it; the CA has come straight to us
+        raise Unknowable(f"the header {name} is known to the running server only")
+
+    def environment(self, name: str) -> str:
+        """An environment variable, empty where it is not set. Raises Unknowable."""
+        value = self.env.get(name, "")
+        if value is HIDDEN:
+            raise Unknowable(f"the environment variable {name} hangs on what only the running server knows")
+        return value
+
+    def expression(self, text: str, filename: str) -> bool:
+        """Whether an expression holds."""
+        return expressions.holds(text, lambda name: self.variable(name, filename), self.exists)
+
+    def look_up(self, name: str, key: str) -> Optional[str]:
+        """The value of a key in a RewriteMap."""
+        directive = next((d for d in self.site.all("rewritemap") if d.words[:1] == [name]), None)
+        source = directive.words[1] if directive and len(directive.words) > 1 else ""
+        if source == "int:tolower":
+            return key.lower()
+        if source == "int:toupper":
+            return key.upper()
+        raise Unknowable(f"the map {name} ({source or 'not defined'})")
+
+    def expanded(self, text: str) -> str:
+        """A string with the variables of an expression."""
+        return expressions.interpolate(text, lambda name: self.variable(name, "")) if "%{" in text else text
+
+    # The names and ports that httpd puts into a URL of its own.
+
+    @property
+    def server_name(self) -> str:
+        """The host of a URL of its own (UseCanonicalName)."""
+        canonical = sections.last(self.scopes, "usecanonicalname")
+        name = self.site.server.name or self.site.main.name
+        return name if canonical and is_on(canonical) and name else self.request.host
+
+    @property
+    def server_port(self) -> int:
+        """The port of a URL of its own: ServerName's or the scheme's, not the virtual host's."""
+        physical = sections.last(self.scopes, "usecanonicalphysicalport")
+        if physical and is_on(physical):
+            return self.request.endpoint.port
+        return self.site.server.port or PORTS[self.request.scheme]
+
+    @property
+    def own_url(self) -> str:
+        """Scheme, host and port of this server."""
+        scheme = self.site.server.scheme or self.request.scheme
+        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        port = "" if self.server_port == PORTS.get(scheme) else f":{self.server_port}"
+        return f"{scheme}://{host}{port}"
+
+    # How it ends.
+
+    def dead(self, reason: str, directive: Optional[Directive] = None) -> DeadEnd:
+        """A dead end, at this directive where one is to blame."""
+        trail: Trail = tuple(self.trail) + ((directive.step,) if directive else ())
+        return DeadEnd(reason, trail)
+
+
+class _Hidden(str):
+    """The value of an environment variable that cannot be known."""
+
+
+HIDDEN = _Hidden("?")

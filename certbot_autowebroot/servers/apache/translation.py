@@ -1,0 +1,145 @@
+"""From the URL path to a file name or another server: mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core."""
+import re
+from dataclasses import replace
+from typing import List
+from typing import Optional
+from typing import Pattern
+from typing import Union
+
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.apache import ends
+from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import rewrite
+from certbot_autowebroot.servers.apache import sections
+from certbot_autowebroot.servers.apache.configuration import is_on
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.state import State
+
+
+def translate(state: State) -> Union[mapping.Mapped, Destination]:
+    """What the path leads to, by the first module that claims it.
+
+    :raises Unknowable: a rule asks for what only the running server knows.
+    """
+    rewritten = _rewrite_server(state)
+    if rewritten is not None:
+        return rewritten
+    passed = mapping.proxy_pass(state.site, state.scopes, state.uri)
+    if passed:
+        return passed
+    moved = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
+        "redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), state.uri)
+    if moved:
+        return ends.moved(state, moved)
+    file = mapping.location_alias(state.scopes, state.uri) or mapping.alias(state.site, state.uri)
+    if file:
+        return replace(file, name=state.expanded(file.name), root=state.expanded(file.root))
+    for directive in state.site.all("wsgiscriptalias", "wsgiscriptaliasmatch"):
+        words = directive.words
+        if len(words) > 1 and (regex.search(words[0], state.uri) if directive.name.endswith("match")
+                               else mapping.match_prefix(state.uri, words[0])):
+            return state.dead("a WSGI application answers", directive)
+    script = mapping.virtual_script(state.site, state.uri)
+    if script:
+        return state.dead("it would be executed", script)
+    file = mapping.virtual_document_root(state.site, state.server_name, state.server_port,
+                                         state.request.endpoint.host, state.uri)
+    if file:
+        return file
+    if not state.site.document_root[0]:
+        raise Unknowable("no DocumentRoot is said, and the compiled default is not known")
+    return mapping.document_root(state.site, state.uri)
+
+
+def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
+    """mod_rewrite on the level of the server; None where it declines, perhaps with another path."""
+    engine = sections.last(state.scopes, "rewriteengine")
+    if not engine or not is_on(engine) or state.ended:
+        return None
+    rules = _server_rules(state)
+    if not rules:
+        return None
+    result = apply_rules(state, rules, state.uri)
+    if isinstance(result, DeadEnd) or not result.changed:
+        return result if isinstance(result, DeadEnd) else None
+    if result.passthrough:
+        if not result.path.startswith("/"):
+            return state.dead("it answers 400, for [PT] hands on what is no path")
+        state.uri = result.path
+        return None
+    if result.proxied:
+        return mapping.Proxied(result.path, result.rules[-1].directive)
+    if result.is_url:
+        return ends.rewritten(state, result)
+    if result.redirect:
+        return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
+    return _rewritten_file(state, result)
+
+
+def apply_rules(state: State, rules: List[rewrite.Rule], path: str,
+                directory: str = "") -> Union[rewrite.Result, DeadEnd]:
+    """What rules make of a path; a dead end where one of them ends the request."""
+    result = rewrite.apply(rules, path, state.query, state, state.env, directory, state.own_url, _back_to_here(state))
+    state.ended = state.ended or result.end
+    state.query = result.query
+    state.trail += [rule.directive.step for rule in result.rules]
+    if result.error:
+        return state.dead(f"it answers {result.error}")
+    if result.handler and result.handler != "default-handler":
+        return state.dead(f"the handler {result.handler} answers")
+    return result
+
+
+def _rewritten_file(state: State, result: rewrite.Result) -> mapping.File:
+    """A path of the file system where its first component exists there, else one below the document root.
+
+    Since 2.4.60 that counts only where the substitution has it literally, or the document root at its beginning,
+    or the flag UnsafePrefixStat.
+    """
+    rule = result.last_substitution
+    assert rule is not None  # noqa: S101 - only a substitution changes the path
+    first = "/" + result.path.lstrip("/").partition("/")[0]
+    exists = state.files.is_dir(first) or state.files.is_file(first)
+    literal = rule.target.startswith(first)
+    in_root = result.path.startswith(state.site.document_root[0].rstrip("/"))
+    unsafe = "unsafeprefixstat" in rule.flags
+    if exists and (literal or in_root or unsafe):
+        return mapping.File(result.path, mapping.literal_directory(rule.target, "$%\\"), rule.directive)
+    return mapping.document_root(state.site, result.path)
+
+
+def _server_rules(state: State) -> List[rewrite.Rule]:
+    server, main = state.site.server, state.site.main
+    own = [d for d in server.directives if d.name in rewrite.DIRECTIVES]
+    if server is main:
+        return rewrite.read_rules(own)
+    if not own and not any(_says_rewrite(section) for section in server.sections):
+        return []  # the module has no configuration there, and the main server's is not for it
+    from_above = rewrite.options([d for d in main.directives if d.name in rewrite.DIRECTIVES])
+    options = rewrite.options(own) or from_above
+    inherited = rewrite.read_rules(main.directives)
+    rules = rewrite.read_rules(own)
+    if ("ignoreinherit" not in options and "inheritdown" in from_above) or "inherit" in options:
+        return rules + inherited
+    if ("ignoreinherit" not in options and "inheritdownbefore" in from_above) or "inheritbefore" in options:
+        return inherited + rules
+    return rules
+
+
+def _back_to_here(state: State) -> Optional[Pattern[str]]:
+    """Matches a URL that leads to this very virtual host, which must say its port: such a redirect stays inside."""
+    server = state.site.server
+    if not server.port:
+        return None
+    hosts = "|".join(re.escape(name).replace(r"\*", "[^/:]*").replace(r"\?", "[^/:]")
+                     for name in (server.name, *server.aliases))
+    port = "(?::80)?" if server.port == 80 else "(?::443)?" if server.port == 443 else f":{server.port}"
+    return re.compile(rf"{state.request.scheme}://(?:{hosts}){port}(?=/|\Z)", re.IGNORECASE)
+
+
+def _says_rewrite(section: Directive) -> bool:
+    """Whether mod_rewrite is spoken to anywhere in a section."""
+    return any(child.name in rewrite.DIRECTIVES or _says_rewrite(child) for child in section.children)
