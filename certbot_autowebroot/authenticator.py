@@ -19,6 +19,8 @@ from certbot import interfaces
 from certbot.compat import os
 from certbot.plugins import common
 
+from certbot_autowebroot import standing
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,10 +38,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     @classmethod
     def add_parser_arguments(cls, add: Callable[..., None]) -> None:
         """Define our options; Certbot puts ``autowebroot-`` before each."""
-        add("path", metavar="DIR[:DIR...]", default="",
+        add("path", metavar="DIR[:DIR...]", default=standing.DIRECTORY,
             help="Directories to try before looking at the web server: the document root of the names, or a directory "
                  "that is served for all of them. Like every other place, each is used only after a test file in it "
-                 "came back from the web server.")
+                 f"came back from the web server. {standing.DIRECTORY} is tried where it exists: see "
+                 "`certbot-autowebroot snippet`.")
         add("unproven", choices=("try", "refuse"), default="try",
             help="What to do when it cannot be proved from this machine that the CA will be answered (an allow-list "
                  "shuts us out, a redirect leads to another machine): try with a warning, or refuse.")
@@ -130,7 +133,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""
         from certbot_autowebroot.solver import Hint
-        hints = [Hint(root, "--autowebroot-path") for root in self.conf("path").split(":") if root]
+        from certbot_autowebroot.solver import given
+        hints = given(self.conf("path"), "--autowebroot-path")
         hints += memory.get(name, [])
         # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
         webroot_map = getattr(self.config, "webroot_map", None) or {}

@@ -28,6 +28,7 @@ from certbot_autowebroot import forecast
 from certbot_autowebroot import handshakes
 from certbot_autowebroot import listeners
 from certbot_autowebroot import processes
+from certbot_autowebroot import standing
 from certbot_autowebroot.forecast import Answers
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
@@ -46,6 +47,7 @@ from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
+from certbot_autowebroot.solver import given
 from certbot_autowebroot.solver import remembered
 
 #: By name, the directories that are worth a test file.
@@ -63,7 +65,7 @@ class Options:
 
     :ivar port: the port that the CA's port 80 leads to; None for what the lineage says, or 80.
     :ivar address: the only address to look at; None for what the lineage says, or all.
-    :ivar path: directories to try, as in ``--autowebroot-path``.
+    :ivar path: directories to try, as in ``--autowebroot-path``; empty for what the lineage says, or the standing one.
     :ivar write: publish test files; else the configurations alone are followed.
     """
 
@@ -91,7 +93,7 @@ class Check:
             except ValueError as error:
                 wrong[name] = str(error)
         inquiries = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
-                                   {name: _hints(self._options.path) for name in proper.values()})
+                                   {name: self._given() for name in proper.values()})
         return [NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
                 else self._by_autowebroot(proper[name], inquiries) for name in dict.fromkeys(names)]
 
@@ -126,6 +128,10 @@ class Check:
                 found.outlook = Outlook.UNJUDGED  # a hook may stop the very server that is in the way
         return list(forecasts.values())
 
+    def _given(self) -> List[Hint]:
+        """What a lineage that has no options of its own is tried with."""
+        return given(self._options.path or standing.DIRECTORY, "--path")
+
     def _as_told(self, lineage: Lineage) -> Lineage:
         """The command line beats the renewal configuration, as with Certbot."""
         address = lineage.address if self._options.address is None else self._options.address
@@ -145,7 +151,7 @@ class Check:
             else:
                 doubtful.append(lineage)
         # What the server does instead, and whether autowebroot would find its way.
-        plain = self._find_out(port, address, {name: _hints(self._options.path)
+        plain = self._find_out(port, address, {name: self._given()
                                                for lineage in (*standalone, *doubtful) for name in _names(lineage)
                                                if not util.is_wildcard_domain(name)})
         for lineage in doubtful:
@@ -161,7 +167,8 @@ class Check:
     def _judge_ours(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
         by_path: Dict[str, List[Lineage]] = {}
         for lineage in lineages:
-            by_path.setdefault(self._options.path or lineage.options.get("path", ""), []).append(lineage)
+            path = self._options.path or lineage.options.get("path", standing.DIRECTORY)
+            by_path.setdefault(path, []).append(lineage)
         for path, group in by_path.items():
             hints: Dict[str, List[Hint]] = {}
             for lineage in group:
@@ -171,7 +178,7 @@ class Check:
                     memory = {}  # a renewal says so, and passes over it
                 for name in _names(lineage):
                     if not util.is_wildcard_domain(name):
-                        hints.setdefault(name, _hints(path)).extend(memory.get(name, ()))
+                        hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
             inquiries = self._find_out(port, address, hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
@@ -273,10 +280,6 @@ def _wildcard(name: str) -> NameForecast:
 
 def _webroot(lineage: Lineage, name: str) -> str:
     return lineage.webroots.get(name) or lineage.webroots.get("", "")
-
-
-def _hints(path: str) -> List[Hint]:
-    return [Hint(root, "--path") for root in path.split(":") if root]
 
 
 def _from_directory(root: str) -> Answers:

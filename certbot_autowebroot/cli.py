@@ -6,6 +6,7 @@ from typing import Sequence
 
 from certbot_autowebroot import __version__
 from certbot_autowebroot.commands import check
+from certbot_autowebroot.commands import snippet
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -26,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
                                     "autowebroot would. No Certificate Authority is asked.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for command in (check,):
+    for command in (check, snippet):
         command.add_to(commands)
     return whole
 

@@ -17,6 +17,7 @@ from typing import Tuple
 from certbot_autowebroot import evidence
 from certbot_autowebroot import mounts
 from certbot_autowebroot import proof
+from certbot_autowebroot import standing
 from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.follow import follow
 from certbot_autowebroot.journal import Journal
@@ -74,6 +75,15 @@ class Hint:
     def place(self, token: str) -> Place:
         """The place of a token."""
         return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
+
+
+def given(path: str, source: str) -> List[Hint]:
+    """The directories of ``--autowebroot-path``. The standing one is known without being made: only where it exists.
+
+    :param source: who gave them; words for a person.
+    """
+    return [Hint(root, "the standing directory" if root == standing.DIRECTORY else source) for root in path.split(":")
+            if root and (root != standing.DIRECTORY or os.path.isdir(root))]
 
 
 def remembered(roots: str) -> Dict[str, List[Hint]]:

@@ -20,6 +20,7 @@ from certbot.compat import misc
 
 from certbot_autowebroot import explain
 from certbot_autowebroot import report
+from certbot_autowebroot import standing
 from certbot_autowebroot.check import Check
 from certbot_autowebroot.check import Options
 from certbot_autowebroot.commands import console
@@ -55,7 +56,8 @@ def add_to(commands: "Commands") -> None:
     check.add_argument("--http-01-address", type=_address, metavar="ADDRESS",
                        help="the only local address to look at (default: the lineage's, or all)")
     check.add_argument("--path", default="", metavar="DIR[:DIR...]",
-                       help="directories to try, as in Certbot's --autowebroot-path")
+                       help="directories to try, as in Certbot's --autowebroot-path (default: the lineage's, or "
+                       f"{standing.DIRECTORY} where that exists)")
     check.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                        help="Certbot's configuration directory (default: %(default)s)")
     check.add_argument("--work-dir", metavar="DIR", help="Certbot's working directory, where it is written down what "

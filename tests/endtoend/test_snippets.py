@@ -1,0 +1,186 @@
+"""The printed lines, as printed, in the real server beside sites that leave no way through; then a real renewal."""
+import json
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import cli
+from tests.lab import certificates
+from tests.lab.apache import Apache
+from tests.lab.caddy import Caddy
+from tests.lab.certbot import Certbot
+from tests.lab.haproxy import Haproxy
+from tests.lab.lighttpd import Lighttpd
+from tests.lab.nginx import Nginx
+from tests.lab.programs import Echo
+from tests.lab.standing import standing_directory
+
+APPLICATION = "127.0.0.1:8001"
+
+
+@pytest.fixture(autouse=True)
+def application() -> Iterator[None]:
+    """An application to which sites pass everything on."""
+    with Echo(APPLICATION):
+        yield
+
+
+@pytest.fixture
+def directory() -> Iterator[str]:
+    with standing_directory() as path:
+        yield path
+
+
+def printed(server: str, capsys: "pytest.CaptureFixture[str]") -> str:
+    """What the command prints."""
+    capsys.readouterr()
+    assert cli.main(["snippet", server]) == 0
+    return capsys.readouterr().out
+
+
+def name_of(site: str) -> str:
+    return f"{site}.sample.com"
+
+
+def renew_all(certbot: Certbot, sites: Dict[str, str], capsys: "pytest.CaptureFixture[str]") -> Dict[str, Any]:
+    """Issue and renew one certificate for all sites; what is remembered of it, by site."""
+    names = [name_of(site) for site in sites]
+    # Followed without a word of the directory: the lines are understood, not only tried.
+    capsys.readouterr()
+    cli.main(["check", "--no-write", "--json", *names])
+    found = json.loads(capsys.readouterr().out)["names"]
+    ends = {name["name"]: [route["end"] for door in name["doors"] for route in door["routes"]] for name in found}
+    assert {name["name"]: name["outlook"] for name in found} == dict.fromkeys(names, "good"), ends
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", ",".join(names))
+    assert done.returncode == 0, done.stdout
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert certbot.renewal_setting(names[0], "autowebroot_path") is None, "the default is saved"
+    roots = (certbot.renewal_setting(names[0], "autowebroot_roots") or "").strip("'\"") or "{}"
+    return {name.partition(".")[0]: places for name, places in json.loads(roots).items()}
+
+
+def in_directory(directory: str, sites: Dict[str, str]) -> Dict[str, List[List[str]]]:
+    return {site: [[directory, ".well-known/acme-challenge"]] for site in sites}
+
+
+def test_nginx(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """As the first line of a server block it beats return, if, rewrite, deny, a password and any location."""
+    crt, key = certificates.expired(place, "sites")
+    include = "include snippets/autowebroot.conf;\n"
+    sites = {
+        "plain": include + "root /nowhere;",
+        "redirects": include + "return 301 https://other.example$request_uri;",
+        "refuses": include + "return 403;",
+        "redirects-if": include + "if ($scheme = http) { return 301 https://other.example$request_uri; }",
+        "rewrites": include + f"rewrite ^ /index.php last; location / {{ proxy_pass http://{APPLICATION}; }}",
+        "proxies": include + f"location / {{ proxy_pass http://{APPLICATION}; }}",
+        "denies-dotfiles": include + r"location ~ /\. { deny all; }",
+        "denies-all": include + "deny all;",
+        "asks-a-password": include + "auth_basic x; auth_basic_user_file /dev/null;",
+        "asks-another": include + "auth_request /x; location = /x { return 401; }",
+        "moved-to-https": "return 301 https://$host$request_uri;",
+    }
+    config = "".join(f"server {{ listen 80; server_name {name_of(site)}; {text} }}\n" for site, text in sites.items())
+    config += f"""server {{ listen 443 ssl; server_name {name_of("moved-to-https")}; {include}
+        ssl_certificate {crt}; ssl_certificate_key {key}; location / {{ proxy_pass http://{APPLICATION}; }} }}"""
+    nginx = Nginx(place / "nginx", config, user="www-data")
+    nginx.write("snippets/autowebroot.conf", printed("nginx", capsys))
+    with nginx:
+        assert renew_all(certbot, sites, capsys) == in_directory(directory, sites)
+
+
+#: Virtual hosts that the lines do not reach from outside: these include them.
+INCLUDE = "Include conf-available/autowebroot.conf\n"
+
+
+def test_apache(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """For all virtual hosts at once, but for those that the comments name."""
+    crt, key = certificates.expired(place, "sites")
+    sites = {
+        "plain": "DocumentRoot /usr",
+        "rewrites-to-https": "RewriteEngine On\nRewriteRule ^ https://other.example%{REQUEST_URI} [R=301,L]",
+        "proxies": f"ProxyPass / http://{APPLICATION}/",
+        "proxies-by-rewrite": f"RewriteEngine On\nRewriteRule ^/(.*) http://{APPLICATION}/$1 [P]",
+        "proxies-by-handler": f'<Location />\nSetHandler "proxy:http://{APPLICATION}"\n</Location>',
+        "denies-dotfiles": '<FilesMatch "^\\.">\nRequire all denied\n</FilesMatch>\n'
+                           '<DirectoryMatch "/\\.">\nRequire all denied\n</DirectoryMatch>',
+        "denies-all": "<Location />\nRequire all denied\n</Location>",
+        "redirects": INCLUDE + "Redirect permanent / https://other.example/",
+        "proxies-in-location": INCLUDE + f"<Location />\nProxyPass http://{APPLICATION}/\n</Location>",
+        "inherits": INCLUDE + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]",
+        "moved-to-https": f"Redirect permanent / https://{name_of('moved-to-https')}/",
+    }
+    config = "Listen 80\nListen 443\n<Directory />\nRequire all denied\n</Directory>\n"
+    config += "IncludeOptional {dir}/conf-available/autowebroot.conf\n"
+    config += "".join(f"<VirtualHost *:80>\nServerName {name_of(site)}\n{text}\n</VirtualHost>\n"
+                      for site, text in sites.items())
+    config += f"""<VirtualHost *:443>
+        ServerName {name_of("moved-to-https")}
+        SSLEngine on
+        SSLCertificateFile {crt}
+        SSLCertificateKeyFile {key}
+        ProxyPass / http://{APPLICATION}/
+        </VirtualHost>"""
+    apache = Apache(place / "apache", config)
+    (apache.directory / "conf-available").mkdir()
+    (apache.directory / "conf-available" / "autowebroot.conf").write_text(printed("apache", capsys))
+    with apache:
+        assert renew_all(certbot, sites, capsys) == in_directory(directory, sites)
+
+
+def test_lighttpd(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The last condition's values count."""
+    sites = {
+        "plain": "",
+        "redirects": 'url.redirect = ( "" => "https://other.example${url.path}${qsa}" )',
+        "redirects-if": '$HTTP["scheme"] == "http" { url.redirect = ( "" => "https://other.example/" ) }',
+        "proxies": 'proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => 8001 )) )',
+        "denies-dotfiles": '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }',
+        "rewrites": 'url.rewrite-once = ( "" => "/index.php" )',
+        "has-aliases": 'alias.url = ( "/" => "/nowhere/" )',
+    }
+    config = 'server.port = 80\nserver.document-root = "/usr"\n'
+    config += "".join(f'$HTTP["host"] == "{name_of(site)}" {{ {text} }}\n' for site, text in sites.items())
+    with Lighttpd(place, config + printed("lighttpd", capsys)):
+        assert renew_all(certbot, sites, capsys) == in_directory(directory, sites)
+
+
+def test_caddy(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Beside all that Caddy does after handle; redir and rewrite in a handle of their own, as the comments say."""
+    sites = {
+        "plain": "respond hello",
+        "proxies": f"reverse_proxy {APPLICATION}",
+        "proxies-in-route": f"route {{\nreverse_proxy {APPLICATION}\n}}",
+        "denies-dotfiles": "@hidden path */.*\nrespond @hidden 404",
+        "aborts": "abort",
+        "redirects": "handle {\nredir https://other.example{uri}\n}",
+        "rewrites": f"handle {{\nrewrite * /index.html\nreverse_proxy {APPLICATION}\n}}",
+        "moved-to-https": f"redir https://{name_of('moved-to-https')}{{uri}}",
+    }
+    config = printed("caddy", capsys)
+    config += "".join(f"http://{name_of(site)} {{\nimport autowebroot\n{text}\n}}\n" for site, text in sites.items())
+    config += f"https://{name_of('moved-to-https')} {{\nimport autowebroot\nreverse_proxy {APPLICATION}\n}}\n"
+    with Caddy(place, config):
+        assert renew_all(certbot, sites, capsys) == in_directory(directory, sites)
+
+
+def test_haproxy(certbot: Certbot, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """A listener of ours answers, in a frontend that redirects, refuses and passes on everything else."""
+    front, back = printed("haproxy", capsys).split("\n\n")
+    config = f"""
+frontend http
+    bind :80
+{front}
+    http-request deny if {{ path_sub /. }}
+    http-request redirect scheme https unless {{ ssl_fc }}
+    use_backend app if TRUE
+backend app
+    server app {APPLICATION}
+{back}"""
+    with Haproxy(place, config):
+        assert renew_all(certbot, {"anything": ""}, capsys) == {}

@@ -1,0 +1,18 @@
+"""The standing directory of challenges, made as the snippets say, on a /var/www that only this test process sees."""
+import contextlib
+import subprocess
+from typing import Iterator
+
+from certbot_autowebroot import snippets
+from certbot_autowebroot import standing
+
+
+@contextlib.contextmanager
+def standing_directory() -> Iterator[str]:
+    """Make it and yield its path. The mounts of a test process are its own (:mod:`tests.lab.net`)."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/www"], check=True)
+    try:
+        subprocess.run(snippets.making(standing.DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
+        yield standing.DIRECTORY
+    finally:
+        subprocess.run(["umount", "/var/www"], check=True)
