@@ -3,7 +3,9 @@
 Every Certbot command imports this module, whatever plugin it uses: nothing is imported here that Certbot has not
 loaded already, and nothing may raise. The work, and all that it needs, is imported in :meth:`Authenticator.perform`.
 """
+import argparse
 import logging
+import sys
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -33,6 +35,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._solver: Optional[Any] = None
+        self._fallbacks: Optional[Any] = None
         self._challenges: Dict[Any, Any] = {}
 
     @classmethod
@@ -46,6 +49,12 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         add("unproven", choices=("try", "refuse"), default="try",
             help="What to do when it cannot be proved from this machine that the CA will be answered (an allow-list "
                  "shuts us out, a redirect leads to another machine): try with a warning, or refuse.")
+        add("fallback", metavar="NAME[,NAME...]", default="",
+            help="Other installed authenticators, such as nginx or apache, for the names that no directory and no free "
+                 "port is found for, in this order until one is proven to answer; auto stands for the one that belongs "
+                 "to the program which holds the port. These edit the web server's configuration, reload it, and edit "
+                 "it back. none: never, and do not ask.")
+        add("fallback-options", default="", help=argparse.SUPPRESS)  # kept by the plugin itself, as JSON
         add("roots", default="",
             help="Where each name was served from last time, as JSON; kept in the renewal configuration by the plugin "
                  "itself.")
@@ -77,35 +86,41 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         """Publish all challenges, each proven to be served, or raise one error that names every failing name."""
         from certbot_autowebroot import explain
         solver = self._new_solver([_name(achall) for achall in achalls])
-        responses = []
+        responses = {}
         for achall in achalls:
-            response, validation = achall.response_and_validation()
-            responses.append(response)
+            responses[achall], validation = achall.response_and_validation()
             self._challenges[achall] = _challenge(achall, validation)
         unanswered = solver.solve([self._challenges[achall] for achall in achalls])
+        said = self.conf("fallback") or (self._ask(unanswered) if unanswered else "")
+        if said not in ("", "none"):
+            unanswered = self._fall_back(said, unanswered, responses)
         failing = [solver.inquiries[challenge.name] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
-            raise errors.PluginError(explain.failures(failing))
+            raise errors.PluginError(explain.failures(
+                failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
         for inquiry in failing:
             logger.warning("%s", explain.failure(inquiry))
         for inquiry in self._inquiries(achalls):
             if inquiry in failing:
                 continue
-            if inquiry.verdict.value == "unproven":
+            if inquiry.verdict.value == "unproven" and not inquiry.answered_by:
                 logger.warning("%s", explain.unproven(inquiry))
             logger.info("%s", explain.answered(inquiry))
         self._remember(solver)
-        return responses
+        return [responses[achall] for achall in achalls]
 
     def cleanup(self, achalls: List[Any]) -> None:
         """Take back what was published for these, item by item. Never raises: it would mask the first error."""
         if self._solver is not None:
             self._solver.withdraw([self._challenges[achall] for achall in achalls if achall in self._challenges])
+        if self._fallbacks is not None:
+            self._fallbacks.cleanup(achalls)
 
     def auth_hint(self, failed_achalls: List[Any]) -> str:
         """What was really done for the names that the CA could not validate, and where to look now."""
         from certbot_autowebroot import explain
-        return explain.hint(self._inquiries(failed_achalls), self.config.http01_port)
+        others = self._fallbacks.hints(failed_achalls) if self._fallbacks is not None else []
+        return "\n".join([explain.hint(self._inquiries(failed_achalls), self.config.http01_port), *others])
 
     def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
         found = self._solver.inquiries if self._solver is not None else {}
@@ -129,6 +144,61 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def _new_journal(self) -> Any:
         from certbot_autowebroot.journal import Journal
         return Journal(self._journal_directory)
+
+    def _ask(self, unanswered: List[Any]) -> str:
+        """Ask once whether others may answer what we cannot; what is answered is kept with the lineage."""
+        from certbot.display import util as display
+
+        from certbot_autowebroot import explain
+        from certbot_autowebroot import fallback
+        assert self._solver is not None  # noqa: S101 - for the type checker
+        has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
+        if self.config.noninteractive_mode or not has_terminal:
+            return ""
+        offers = fallback.offers([self._solver.inquiries[challenge.name] for challenge in unanswered])
+        if not offers:
+            return ""
+        agreed = display.yesno(explain.question(offers), default=False, cli_flag="--autowebroot-fallback")
+        said = ",".join(offers) if agreed else fallback.NONE
+        setattr(self.config, self.dest("fallback"), said)
+        return said
+
+    def _fall_back(self, said: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
+        """Have other authenticators answer what we cannot; returns what is left unanswered."""
+        from certbot_autowebroot.fallback import Fallbacks
+        solver = self._solver
+        assert solver is not None  # noqa: S101 - for the type checker
+        self._fallbacks = Fallbacks(self.config, said, type(self))
+        self._restore_options()
+        if not unanswered:
+            for name in self._fallbacks.unknown():
+                logger.warning("--autowebroot-fallback %s: no plugin has this name. Authenticators that are installed "
+                               "here: %s.", name, ", ".join(self._fallbacks.installed()))
+            return []
+        left = {achall: solver.inquiries[challenge.name] for achall, challenge in self._challenges.items()
+                if challenge in unanswered}
+        found = self._fallbacks.answer(left, self._unserved)
+        responses.update(found)
+        # A server that was reloaded for them may look for our files elsewhere now: it had been edited and not reloaded.
+        ours = [challenge for challenge in self._challenges.values() if challenge not in unanswered]
+        lost: List[Any] = solver.unserved(ours)
+        solver.withdraw(lost)
+        return [self._challenges[achall] for achall in left if achall not in found] + list(solver.solve(lost))
+
+    def _unserved(self, achalls: List[Any]) -> List[Any]:
+        assert self._solver is not None  # noqa: S101 - for the type checker
+        missing = self._solver.unserved([self._challenges[achall] for achall in achalls])
+        return [achall for achall in achalls if self._challenges[achall] in missing]
+
+    def _restore_options(self) -> None:
+        assert self._fallbacks is not None  # noqa: S101 - for the type checker
+        try:
+            options = self._fallbacks.restore_options(self.conf("fallback-options"))
+        except ValueError as error:
+            logger.warning("autowebroot_fallback_options in the renewal configuration is ignored, it cannot be read: "
+                           "%s", error)
+            return
+        setattr(self.config, self.dest("fallback-options"), options)
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""

@@ -3,6 +3,7 @@ import os
 import shlex
 from typing import Iterable
 from typing import List
+from typing import Mapping
 from typing import Optional
 from typing import Sequence
 
@@ -37,11 +38,18 @@ NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
 NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
-def failures(inquiries: Iterable[Inquiry]) -> str:
-    """Why an order is stopped: every failing name with its reason."""
+def failures(inquiries: Sequence[Inquiry], installed: Sequence[str] = ()) -> str:
+    """Why an order is stopped: every failing name with its reason.
+
+    :param installed: the authenticators to choose from, where one that was chosen does not help.
+    """
     reasons = [failure(inquiry) for inquiry in inquiries]
-    return ("The CA was not asked, for it would have failed:\n\n" + "\n\n".join(reasons)
-            + "\n\nNothing was left behind and no server was touched.")
+    if any(inquiry.set_aside for inquiry in inquiries):
+        reasons.append(f"Authenticators that are installed here: {', '.join(installed)}.")
+        after = "Nothing was left behind."
+    else:
+        after = "Nothing was left behind and no server was touched."
+    return "The CA was not asked, for it would have failed:\n\n" + "\n\n".join([*reasons, after])
 
 
 def failure(inquiry: Inquiry) -> str:
@@ -52,9 +60,24 @@ def failure(inquiry: Inquiry) -> str:
     # Several addresses that fail in the same way are one thing to say.
     said = {_at_door(inquiry, door): door for door in reversed(doors)}
     lines = [f"{inquiry.name}: {text}" for text in reversed(list(said))]
+    lines += [f"  Tried: {reason}." for reason in inquiry.set_aside]
     if not inquiry.doors.certain and inquiry.doors.note:
         lines.append(f"  Note: {inquiry.doors.note}.")
     return "\n".join(lines)
+
+
+def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
+    """Whether other authenticators are to be used; asked once.
+
+    :param offers: by authenticator, the names that it may answer for.
+    """
+    roads = {inquiry.name: f"{inquiry.name}: {_road(routes[0], door)}" for inquiries in offers.values()
+             for inquiry in inquiries for door, routes in inquiry.routes.items() if routes}
+    what = [f"The authenticator {name} can answer for {' and '.join(inquiry.name for inquiry in inquiries)}: it edits "
+            f"the configuration of the web server and reloads it, and after the validation edits it back and reloads "
+            "it again." for name, inquiries in offers.items()]
+    return "\n\n".join(["No directory was found for:", *roads.values(), *what,
+                        "May it do so, now and at every renewal?"])
 
 
 def unproven(inquiry: Inquiry) -> str:
@@ -67,6 +90,9 @@ def unproven(inquiry: Inquiry) -> str:
 
 def answered(inquiry: Inquiry) -> str:
     """Where a name's challenge was published, and on what evidence."""
+    if inquiry.answered_by:
+        return (f"{inquiry.name} was answered by the authenticator {inquiry.answered_by}; what it has published came "
+                f"back through {', '.join(map(str, inquiry.doors.endpoints))}.")
     places = " and ".join(str_of(place) for place in inquiry.places_to_answer())
     doors = ", ".join(str(door) for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
     evidence = (f"a test file came back from there through {doors}" if inquiry.verdict is Verdict.PROVEN

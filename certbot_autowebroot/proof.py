@@ -83,6 +83,8 @@ class Inquiry:
     :ivar places: the candidates, the likeliest first.
     :ivar refused: why nothing could be published in a place, by the place's key; sentences.
     :ivar winners: for each door, the places whose test file came back.
+    :ivar answered_by: the other authenticator that answers for it; empty for ourselves.
+    :ivar set_aside: why other authenticators that were chosen do not; phrases that begin with their names.
     """
 
     name: str
@@ -93,6 +95,8 @@ class Inquiry:
     refused: Dict[Tuple[object, ...], str] = field(default_factory=dict)
     answers: Dict[Endpoint, Answer] = field(default_factory=dict)
     winners: Dict[Endpoint, List[Place]] = field(default_factory=dict)
+    answered_by: str = ""
+    set_aside: List[str] = field(default_factory=list)
 
     def add_place(self, place: Place) -> None:
         """Remember a candidate, once."""

@@ -183,6 +183,12 @@ class Solver:
         if not self._published:
             self._listeners.stop()
 
+    def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
+        """Of these, those that the front doors do not answer now: whoever has published them, ourselves or another."""
+        with futures.ThreadPoolExecutor(16) as pool:
+            served = list(pool.map(self._is_answered, challenges))
+        return [challenge for challenge, is_served in zip(challenges, served) if not is_served]
+
     def proven_directories(self) -> Dict[str, List[Tuple[str, str]]]:
         """By name, the document root and the directory below it that were proven, to be hints next time.
 
@@ -317,6 +323,14 @@ class Solver:
         """The last look before the CA comes: the real token, at every door that was proven."""
         return all(proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
                    for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
+
+    def _is_answered(self, challenge: Challenge) -> bool:
+        inquiry = self.inquiries[challenge.name]
+        if challenge in self._published:
+            return self._is_served(inquiry, challenge)
+        served = [proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
+                  for door in inquiry.doors.endpoints]
+        return all(served) if inquiry.doors.certain else any(served)
 
     def _has_changed(self, names: Sequence[str]) -> bool:
         """Whether another attempt can find something else than this one did."""

@@ -8,6 +8,7 @@ from typing import Callable
 from typing import Iterator
 from typing import List
 
+from certbot_autowebroot.entry_points import registered
 from certbot_autowebroot.processes import Process
 
 logger = logging.getLogger(__name__)
@@ -60,12 +61,7 @@ def _built_in(name: str) -> Callable[[], Any]:
 
 def _registered() -> Iterator[Callable[[], Any]]:
     """What makes those in the entry point group ``certbot_autowebroot.web_servers``."""
-    from importlib import metadata
-    entry_points: Any = metadata.entry_points()
-    group = "certbot_autowebroot.web_servers"
-    # Python 3.9 returns a mapping of groups; select() came with 3.10.
-    found = entry_points.select(group=group) if hasattr(entry_points, "select") else entry_points.get(group, ())
-    return (functools.partial(_load, entry_point) for entry_point in found)
+    return (functools.partial(_load, entry_point) for entry_point in registered("certbot_autowebroot.web_servers"))
 
 
 def _load(entry_point: Any) -> Any:
