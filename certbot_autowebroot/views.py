@@ -20,6 +20,8 @@ from certbot_autowebroot.route import PathInView
 #: No configuration file that a person or a tool writes is larger; ten thousand sites in one file are 3 MB.
 MAX_FILE_SIZE = 64 * 1024 * 1024
 
+#: Another Unix may have none, nor any view but our own.
+_O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
 _SYS_OPENAT2 = 437  # the same number on every architecture: Linux, include/uapi/asm-generic/unistd.h
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_IN_ROOT = 0x10
@@ -127,7 +129,7 @@ class View:
         try:
             if not self._confined:
                 return os.stat(path)
-            fd = self.open(path, os.O_PATH)
+            fd = self.open(path, _O_PATH)
             try:
                 return os.fstat(fd)
             finally:

@@ -6,12 +6,14 @@ server are the real ones.
 import os
 import pwd
 import subprocess
+import sys
 from pathlib import Path
 from typing import Dict
 from typing import List
 
 import pytest
 
+from tests.endtoend.test_killed import publish_and_die
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import OTHER_V4
@@ -34,6 +36,12 @@ class OtherUnix(Certbot):
     def environment(self) -> Dict[str, str]:
         path = os.pathsep.join(filter(None, (str(_LAB), os.environ.get("PYTHONPATH"))))
         return {**super().environment(), "PYTHONPATH": path}
+
+
+def run_python(certbot: Certbot, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Python on that Unix, with stdout and stderr together."""
+    return subprocess.run([*_WITHOUT_PROC, sys.executable, *arguments], env=certbot.environment(), timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.fixture
@@ -62,6 +70,14 @@ def test_the_plugin_is_there(certbot: Certbot) -> None:
     done = certbot.run("plugins")
     assert done.returncode == 0, done.stdout
     assert "* autowebroot" in done.stdout
+
+
+def test_every_module_can_be_imported(certbot: Certbot) -> None:
+    """Whichever of them a command comes to: none wants at import what is Linux's alone."""
+    done = run_python(certbot, "-c", "import certbot_autowebroot as package, importlib, pkgutil\n"
+                      "for module in pkgutil.walk_packages(package.__path__, 'certbot_autowebroot.'):\n"
+                      "    importlib.import_module(module.name)")
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_free_port_is_answered(certbot: Certbot, ca: CA) -> None:
@@ -150,3 +166,27 @@ def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, 
     said = " ".join(done.stdout.split())
     assert f"Tried: a test file in {place}/wrong/.well-known/acme-challenge, which did not come back." in said
     assert list((place / "wrong").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed(certbot: Certbot, place: Path, root: Path) -> None:
+    """The journal says where; there are no other processes' views to look into."""
+    left = publish_and_die(certbot.directory / "work" / "autowebroot", root)
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+    assert f"Removed {left}, which an earlier run had left behind." in certbot.log
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(("options", "status", "expected"), [
+    ([], 1, f"cannot be known: {SAID}"),
+    (["--path", "{root}"], 0, "a test file in {root}/.well-known/acme-challenge came back"),
+], ids=["nothing given", "directory given"])
+def test_the_check_says_what_a_renewal_would_do(
+        certbot: Certbot, place: Path, root: Path, options: List[str], status: int, expected: str) -> None:
+    """certbot-autowebroot check, with port 80 taken."""
+    with nginx(place, root):
+        done = run_python(certbot, "-m", "certbot_autowebroot.cli", "check", NAME,
+                          "--work-dir", str(certbot.directory), *(option.format(root=root) for option in options))
+    assert done.returncode == status, done.stdout
+    assert expected.format(root=root) in done.stdout
+    assert list(root.iterdir()) == []

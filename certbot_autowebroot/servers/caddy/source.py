@@ -75,8 +75,9 @@ def _get(endpoint: Endpoint, pid: int) -> Tuple[int, str, bytes]:
         connection.settimeout(TIME_LIMIT)
         connection.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
         if endpoint.is_unix:
-            # The path of a socket may have been taken over by another since.
-            peer, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            # The path of a socket may have been taken over by another since. SO_PEERCRED is Linux's alone.
+            peer, _, _ = struct.unpack("3i", connection.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, 12))  # type: ignore[attr-defined,unused-ignore]
             if peer != pid:
                 raise NoConfiguration("its admin socket belongs to another process")
         host = "" if endpoint.is_unix else str(endpoint)
