@@ -1,4 +1,11 @@
-"""One thing that we made in somebody else's directory: how it is written down, found again and taken away."""
+"""One thing that we made in somebody else's directory: how it is written down, found again and taken away.
+
+A kill may come between making a thing and writing down what it became, and no time tells afterwards whose it is: the
+machine may have stood still, its clock been set, a file server have another. So a thing is known by its name until
+then, for nobody can guess that: a file's has the token in it, and a directory has one of its own before it gets the
+name that it is made for. Both are made in the directory that they stay in, where they get their SELinux label.
+"""
+import ctypes
 import dataclasses
 import errno
 import hashlib
@@ -21,8 +28,8 @@ from certbot_autowebroot.directories import read_file
 from certbot_autowebroot.processes import all_pids
 from certbot_autowebroot.views import View
 
-#: Seconds between a line and what it announces: a kill between them takes less, a stranger's directory mostly more.
-_MOMENT = 2.0
+#: renameat2(2), include/uapi/linux/fs.h.
+_RENAME_NOREPLACE = 1
 
 
 @dataclass
@@ -32,8 +39,8 @@ class Footprint:
     :ivar number: names it in the journal; what lies in a directory of ours has a higher one than the directory.
     :ivar path: the directory it is in, as the view that it was made in saw it.
     :ivar parent: that directory's device and inode.
+    :ivar draft: the name that a directory has until it is written down what it became; empty for a file.
     :ivar uid: whose it is, or was to be.
-    :ivar time: when it was about to be made, in seconds since the epoch.
     :ivar sha256: of the content of a file, hexadecimal; empty for a directory.
     :ivar made: its own device and inode; None while that is not known.
     """
@@ -42,21 +49,28 @@ class Footprint:
     path: str
     parent: Key
     name: str
+    draft: str
     uid: int
-    time: float
     sha256: str
     made: Optional[Key] = None
 
     def __str__(self) -> str:
         return os.path.join(self.path, self.name)
 
+    @property
+    def names(self) -> List[str]:
+        """The names that it may be found by."""
+        if not self.draft:
+            return [self.name]
+        return [self.draft] if self.made is None else [self.name, self.draft]
+
     def is_like(self, status: os.stat_result) -> bool:
-        """Whether something by this name can be what we made."""
+        """Whether something by one of these names is what we made, as far as a look tells."""
         if stat.S_IFMT(status.st_mode) != (stat.S_IFREG if self.sha256 else stat.S_IFDIR):
             return False
         if self.made is not None:
             return (status.st_dev, status.st_ino) == self.made
-        return status.st_uid == self.uid and -_MOMENT < status.st_mtime - self.time < _MOMENT
+        return status.st_uid == self.uid
 
 
 def parse(text: bytes) -> List[Footprint]:
@@ -82,10 +96,13 @@ def _footprint(fields: Dict[str, Any]) -> Footprint:
     footprint = Footprint(**{**fields, "parent": _key(fields["parent"]), "made": None})
     for field in dataclasses.fields(Footprint):
         value = getattr(footprint, field.name)
-        if field.type in (int, float, str) and not isinstance(value, field.type):
+        if field.type in (int, str) and not isinstance(value, field.type):
             raise TypeError(f"{field.name} is {value!r}")
-    if not footprint.path.startswith("/") or not footprint.name or "/" in footprint.name or "\0" in str(footprint):
+    names = footprint.name + footprint.draft
+    if not footprint.path.startswith("/") or not footprint.name or "/" in names or "\0" in footprint.path + names:
         raise ValueError(f"{footprint} is no path")
+    if bool(footprint.draft) == bool(footprint.sha256):
+        raise ValueError(f"{footprint} is neither a file nor a directory")
     return footprint
 
 
@@ -94,29 +111,60 @@ def _key(value: Any) -> Key:
     return int(device), int(inode)
 
 
-def remove(footprint: Footprint, directory: Held, by_content: bool) -> bool:
+def give_name(footprint: Footprint, directory: Held) -> None:
+    """Give a directory the name that it was made for. To be called as the owner of the directory that it is in.
+
+    :raises FileExistsError: something has that name. Where there is no renameat2(2) (macOS, NFS), an empty directory
+        that somebody makes in this very moment is replaced.
+    """
+    code = _rename_new(directory.fd, footprint.draft, footprint.name)
+    if code in (errno.ENOSYS, errno.EINVAL):
+        try:
+            os.lstat(footprint.name, dir_fd=directory.fd)
+        except FileNotFoundError:
+            os.rename(footprint.draft, footprint.name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+            return
+        code = errno.EEXIST
+    if code:
+        raise OSError(code, os.strerror(code), str(footprint))
+
+
+def _rename_new(directory_fd: int, old: str, new: str) -> int:
+    """0, or the error's number."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return errno.ENOSYS
+    failed = renameat2(directory_fd, os.fsencode(old), directory_fd, os.fsencode(new), _RENAME_NOREPLACE)
+    return ctypes.get_errno() if failed else 0
+
+
+def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
     """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
 
     :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
-    :returns: whether it was there.
+    :returns: the path of what was removed; empty where there was nothing.
     :raises OSError: it is there and cannot be removed; ENOTEMPTY for a directory that somebody uses.
     """
-    def act() -> bool:
-        status = os.lstat(footprint.name, dir_fd=directory.fd)
+    def act(name: str) -> bool:
+        status = os.lstat(name, dir_fd=directory.fd)
         if not footprint.is_like(status):
             return False
         if not footprint.sha256:
-            os.rmdir(footprint.name, dir_fd=directory.fd)
+            os.rmdir(name, dir_fd=directory.fd)
         elif by_content and not _has_content(footprint, directory):
             return False
         else:
-            os.unlink(footprint.name, dir_fd=directory.fd)
+            os.unlink(name, dir_fd=directory.fd)
         return True
 
-    try:
-        return as_owner(directory, act)
-    except FileNotFoundError:
-        return False
+    for name in footprint.names:
+        try:
+            if as_owner(directory, act, name):
+                return os.path.join(footprint.path, name)
+        except FileNotFoundError:
+            pass
+    return ""
 
 
 def _has_content(footprint: Footprint, directory: Held) -> bool:

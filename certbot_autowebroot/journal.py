@@ -2,8 +2,8 @@
 
 One file for each run, of JSON lines; whoever runs keeps it locked (flock), so what can be locked belongs to a run that
 is over. What is about to be made is written down before, what it became (device and inode) after, so that a kill at
-any moment leaves a line that says what to look for. The lines are not synced to the disk: what a killed process has
-written the kernel still has. Only a power cut may lose the last of them.
+any moment leaves a line that says what to look for (``footprints.py``: and how it is known). The lines are not synced
+to the disk: what a killed process has written the kernel still has. Only a power cut may lose the last of them.
 
 When a line cannot be written (a full disk), nothing is made: Certbot would not be able to save its certificate a moment
 later either, and the CA has not been asked yet.
@@ -19,7 +19,6 @@ import logging
 import os
 import secrets
 import stat
-import time
 from dataclasses import dataclass
 from typing import Any
 from typing import Dict
@@ -83,8 +82,10 @@ class Journal:
         :raises JournalError: it cannot be written down, so it must not be made.
         """
         self._last += 1
-        footprint = Footprint(self._last, directory.path, directory.key, name, uid, time.time(),
-                              "" if content is None else hashlib.sha256(content).hexdigest())
+        draft, sha256 = f".autowebroot-{secrets.token_hex(8)}", ""
+        if content is not None:
+            draft, sha256 = "", hashlib.sha256(content).hexdigest()
+        footprint = Footprint(self._last, directory.path, directory.key, name, draft, uid, sha256)
         self._write(dataclasses.asdict(footprint))
         self._standing[footprint.number] = _Standing(footprint, directory, {user})
         return footprint
@@ -148,6 +149,10 @@ class Journal:
         except OSError as error:
             return [*said, f"What earlier runs left behind could not be looked up in {self._directory}: "
                            f"{error.strerror}."]
+
+    def take_back(self, footprint: Footprint) -> None:
+        """Remove it now: it is not needed after all. Never raises."""
+        self._remove(self._standing[footprint.number])
 
     def forget(self, footprint: Footprint) -> None:
         """It is gone, or it was somebody else who made it."""
@@ -284,8 +289,9 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
     footprints = file.read()
     for footprint in footprints:
         try:
-            if remove(footprint, find(footprint), by_content=True):
-                yield f"Removed {footprint}, which an earlier run had left behind."
+            removed = remove(footprint, find(footprint), by_content=True)
+            if removed:
+                yield f"Removed {removed}, which an earlier run had left behind."
         except FileNotFoundError:
             pass
         except (OSError, Refused, ValueError) as error:

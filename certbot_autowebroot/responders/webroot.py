@@ -18,6 +18,7 @@ from certbot_autowebroot.directories import describe
 from certbot_autowebroot.directories import read_file
 from certbot_autowebroot.directories import user
 from certbot_autowebroot.footprints import Footprint
+from certbot_autowebroot.footprints import give_name
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.journal import JournalError
@@ -96,21 +97,20 @@ class WebrootResponder:
             pass
         self._step = f"The directory {here.child(name)} cannot be made"
         footprint = self._announce(here, name)
+        as_owner(here, os.mkdir, footprint.draft, 0o755, dir_fd=here.fd)
+        draft = _enter_made(walk, chain, footprint.draft)
+        if draft.uid not in (footprint.uid, here.uid):  # the latter where the mount says whose everything is (vfat)
+            raise Refused(f"{draft.path} was replaced while it was made, by a directory of {user(draft.uid)}.")
+        self._journal.confirm(footprint, draft.key)
         try:
-            as_owner(here, os.mkdir, name, 0o755, dir_fd=here.fd)
+            as_owner(here, give_name, footprint, here)
         except FileExistsError:
-            self._journal.forget(footprint)
+            self._journal.take_back(footprint)
             return walk.enter(chain, name)
-        try:
-            made = walk.enter_directory(chain, name)
-        except NotADirectoryError:
-            raise Refused(f"{here.child(name)} was replaced while it was made, in a directory of {user(here.uid)}.") \
-                from None
-        if made[-1].uid not in (footprint.uid, here.uid):  # the latter where the mount says whose everything is (vfat)
-            raise Refused(f"{here.child(name)} was replaced while it was made, by a directory of "
-                          f"{user(made[-1].uid)}.")
-        self._journal.confirm(footprint, made[-1].key)
-        return made
+        made = _enter_made(walk, chain, name)
+        if made.key != draft.key:
+            raise Refused(f"{made.path} was replaced while it was made, by a directory of {user(made.uid)}.")
+        return (*chain, made)
 
     def _create(self, directory: Held, name: str, content: bytes) -> None:
         self._step = f"The file {directory.child(name)} cannot be written"
@@ -156,6 +156,15 @@ class WebrootResponder:
         if code in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
             return f"{reason}. You are {user(os.geteuid())}; root could."
         return f"{reason}."
+
+
+def _enter_made(walk: Walk, chain: Chain, name: str) -> Held:
+    """A directory that we have just made; whose it is, is for the caller to judge."""
+    try:
+        return walk.enter_directory(chain, name)[-1]
+    except NotADirectoryError:
+        raise Refused(f"{chain[-1].child(name)} was replaced while it was made, in a directory of "
+                      f"{user(chain[-1].uid)}.") from None
 
 
 def _write(fd: int, content: bytes) -> None:

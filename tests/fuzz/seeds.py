@@ -45,8 +45,8 @@ _ANSWERS = (
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 308 X\r\nLocation: http://user@localhost:80#f\r\n\r\n",
     b"HTTP/1.1 302 Found\r\nLocation: ftp://www.sample.com:99999/\r\n\r\n")
 
-_FOOTPRINT: Dict[str, Any] = {"number": 1, "path": "/srv/www", "parent": [1, 2], "name": ".well-known", "uid": 0,
-                              "time": 1.5, "sha256": "", "made": None}
+_FOOTPRINT: Dict[str, Any] = {"number": 1, "path": "/srv/www", "parent": [1, 2], "name": ".well-known",
+                              "draft": ".draft", "uid": 0, "sha256": "", "made": None}
 
 _COMMANDS = ("docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 80 -container-ip 172.17.0.2 -container-port 80",
              "socat TCP-LISTEN:80,fork TCP:[::1]:8080,x", "socat UNIX-LISTEN:x UNIX-CONNECT:/run/x.sock",
@@ -142,8 +142,8 @@ def _nginx_log() -> Iterable[bytes]:
 
 
 def _journal() -> Iterable[bytes]:
-    lines = [_FOOTPRINT, {**_FOOTPRINT, "number": 2, "name": "x", "sha256": "0" * 64}, {"number": 1, "made": [3, 4]},
-             {"number": 2, "gone": True}]
+    lines = [_FOOTPRINT, {**_FOOTPRINT, "number": 2, "name": "x", "draft": "", "sha256": "0" * 64},
+             {"number": 1, "made": [3, 4]}, {"number": 2, "gone": True}]
     yield b"".join(b"\n" + json.dumps(line).encode() + b"\n" for line in lines)
     yield b"\n" + json.dumps(_FOOTPRINT).encode() + b'\n\n{"number": 2, "pa'
 

@@ -222,7 +222,8 @@ def _journal(data: bytes) -> None:
     status = os.stat("/proc/self")
     with mock.patch.object(footprints, "_views", lambda: iter([View.of_host()])):
         for footprint in found[:5]:
-            assert str(footprint).startswith("/") and not footprint.is_like(status)
+            assert str(footprint).startswith("/") and all(name and "/" not in name for name in footprint.names)
+            assert not footprint.sha256 or not footprint.is_like(status), "a directory is no file"
             with contextlib.suppress(OSError, Refused, ValueError):
                 assert isinstance(footprints.find(footprint), Held)
 

@@ -12,7 +12,10 @@ from typing import Iterator
 import pytest
 
 from certbot_autowebroot import directories
+from certbot_autowebroot import footprints
+from certbot_autowebroot.footprints import Footprint
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -273,15 +276,32 @@ def test_replaced_while_it_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) 
 
     def swapped(name: str, *args: int, **kwargs: int) -> None:
         mkdir(name, *args, **kwargs)
-        os.rename(f"{site.root}/.well-known", site.path("ours"))
-        os.rename(site.path("theirs"), f"{site.root}/.well-known")
+        os.rename(f"{site.root}/{name}", site.path("ours"))
+        os.rename(site.path("theirs"), f"{site.root}/{name}")
 
     monkeypatch.setattr(os, "mkdir", swapped)
     with pytest.raises(PublishError, match="was replaced while it was made, by a directory of uid 61002"):
         site.responder().publish(CONTENT)
     monkeypatch.undo()
-    assert stat.S_IMODE(os.stat(f"{site.root}/.well-known").st_mode) == 0o700
-    assert os.listdir(f"{site.root}/.well-known") == []
+    (theirs,) = os.listdir(site.root)
+    assert stat.S_IMODE(os.stat(f"{site.root}/{theirs}").st_mode) == 0o700
+    assert os.listdir(f"{site.root}/{theirs}") == []
+
+
+@pytest.mark.parametrize("plant", [plant_link_to_secret, os.mkdir], ids=["a link", "a directory"])
+def test_replaced_before_it_gets_its_name(
+        site: Site, monkeypatch: pytest.MonkeyPatch, plant: Callable[[str], None]) -> None:
+    """What the owner puts in the place of our directory is not taken for it, and is not removed."""
+    def swapped(footprint: Footprint, directory: directories.Held) -> None:
+        os.rename(f"{site.root}/{footprint.draft}", f"{site.root}/ours")
+        plant(f"{site.root}/{footprint.draft}")
+        footprints.give_name(footprint, directory)
+
+    monkeypatch.setattr(webroot, "give_name", swapped)
+    with pytest.raises(PublishError, match=r"/\.well-known was replaced while it was made, (in|by) a directory of uid"):
+        site.responder().publish(CONTENT)
+    assert sorted(os.listdir(site.root)) == [".well-known", "ours"]
+    assert os.listdir(f"{site.root}/ours") == []
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -161,6 +162,21 @@ def test_a_directory_in_use_is_swept_later(site: Site) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
+def test_a_directory_that_the_owner_has_made_after_the_kill(site: Site) -> None:
+    """Killed before it could make ``.well-known``: the one that is there now is somebody else's, empty as it is."""
+    publish_and_die(site)
+    path = only_journal(site)
+    with open(path, "rb") as file:
+        announced = file.read().split(b"\n\n")[0]
+    with open(path, "wb") as file:
+        file.write(announced + b"\n")
+    shutil.rmtree(f"{site.root}/.well-known")
+    site.make("www/.well-known")
+    assert site.journal.sweep() == []
+    assert os.listdir(site.root) == [".well-known"]
+    assert os.listdir(site.journal_directory) == []
+
+
 @pytest.mark.parametrize("names", ["ab", "ba"])
 def test_one_runs_directory_in_anothers(site: Site, names: str) -> None:
     """A directory that a killed run has made in a directory of another killed run's: one sweep removes both."""
@@ -219,7 +235,7 @@ def test_a_line_after_a_torn_one(site: Site) -> None:
         text = file.read()
     lines = text.split(b"\n\n")
     with open(path, "wb") as file:
-        file.write(b"\n\n".join([lines[0], lines[1][:10], *lines[2:]]))
+        file.write(b"\n\n".join([*lines[:2], lines[2][:10], *lines[2:]]))
     site.journal.sweep()
     assert os.listdir(site.root) == []
 
@@ -239,16 +255,17 @@ def test_garbage(site: Site, garbage: bytes) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
-ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "uid": 33,
-                         "time": 1.0, "sha256": "", "made": None}
+ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "draft": ".draft",
+                         "uid": 33, "sha256": "", "made": None}
 
 
 @pytest.mark.parametrize("field, value", [
     ("number", "1"), ("number", None), ("path", "relative"), ("path", 1), ("path", "/a\0b"), ("parent", [1]),
     ("parent", "ab"), ("parent", [float("inf"), 1]), ("name", "../../etc"), ("name", ""), ("name", ["a"]),
-    ("uid", "root"), ("time", "now"), ("sha256", None), ("more", 1)])
+    ("draft", "../etc"), ("draft", ""), ("draft", None), ("uid", "root"), ("sha256", None), ("sha256", "00"),
+    ("more", 1)])
 def test_wrong_fields(field: str, value: Any) -> None:
-    """A line with a field of another kind, or a name that is a path, says nothing."""
+    """A field of another kind, a name that is a path, what is neither file nor directory: such a line says nothing."""
     assert parse(json.dumps(ENTRY).encode()) != []
     assert parse(json.dumps({**ENTRY, field: value}).encode()) == []
 

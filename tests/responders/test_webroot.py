@@ -1,4 +1,5 @@
 """What is put into a document root, how it looks, and that it is taken away again."""
+import errno
 import gc
 import itertools
 import os
@@ -14,6 +15,7 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot import directories
+from certbot_autowebroot import footprints
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.webroot import WebrootResponder
@@ -160,18 +162,37 @@ def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
     assert site.tree() == before
 
 
+@pytest.fixture(params=[None, errno.ENOSYS, errno.EINVAL], ids=["Linux", "macOS", "NFS"])
+def renames(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With renameat2(2), without it, and on a file system that knows no flags for it."""
+    if request.param:
+        monkeypatch.setattr(footprints, "_rename_new", lambda *args: request.param)
+
+
+@pytest.mark.usefixtures("renames")
+def test_directories_are_made(site: Site) -> None:
+    """Nothing else than what the file needs is there meanwhile, and afterwards nothing."""
+    responder = site.responder()
+    responder.publish(CONTENT)
+    assert sorted(site.tree()) == [".", ".well-known", DIRECTORY, f"{DIRECTORY}/{TOKEN}"]
+    responder.withdraw()
+    assert os.listdir(site.root) == []
+
+
+@pytest.mark.usefixtures("renames")
 def test_somebody_else_makes_the_directory_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that another client makes between our look and our mkdir is used, and is not ours to remove."""
     mkdir = os.mkdir
 
     def first(name: str, *args: Any, **kwargs: Any) -> None:
-        if name == ".well-known":
-            mkdir(name, *args, **kwargs)
+        if "dir_fd" in kwargs:
+            mkdir(".well-known", *args, **kwargs)
         mkdir(name, *args, **kwargs)
 
     responder = site.responder(directory=".well-known")
     monkeypatch.setattr(os, "mkdir", first)
     responder.publish(CONTENT)
+    assert os.listdir(site.root) == [".well-known"]
     assert os.listdir(f"{site.root}/.well-known") == [TOKEN]
     responder.withdraw()
     assert os.listdir(site.root) == [".well-known"]

@@ -34,7 +34,7 @@ from tests.responders.site import tree
 from tests.security import tracing
 
 ERRORS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EIO")
-NAMES = ("mkdir", "mkdirat", "openat", "write", "unlinkat", "flock", "setgroups")
+NAMES = ("mkdir", "mkdirat", "renameat2", "openat", "write", "unlinkat", "flock", "setgroups")
 
 PUBLISHING, WITHDRAWING = 0, 1
 #: The group of a user without an entry in passwd.
@@ -104,7 +104,8 @@ def _what(call: tracing.Call) -> str:
         return f"{verb} {'the journal' if of_journal else 'a file' if verb == 'create' else 'a directory'}"
     if call.name == "unlinkat":
         return "remove a directory" if "REMOVEDIR" in call.text else f"remove the {'journal' if of_journal else 'file'}"
-    return {"mkdir": "make the journal's directory", "mkdirat": "make a directory", "flock": "lock the journal",
+    return {"mkdir": "make the journal's directory", "mkdirat": "make a directory",
+            "renameat2": "give a directory its name", "flock": "lock the journal",
             "setgroups": "become the owner"}[call.name]
 
 

@@ -128,6 +128,25 @@ def jump_in_where_root_writes(site: Site) -> Attack:
     return _jump_in(site.path("home/www/.well-known"), site.path("victim"))
 
 
+def catch_before_it_has_its_name(site: Site) -> Attack:
+    """A link in the place of a directory that has been made and is not called ``.well-known`` yet."""
+    root, victim = site.path("home/www"), site.path("victim")
+    number = 0
+
+    def attack() -> None:
+        nonlocal number
+        for name in os.listdir(root):
+            number += 1
+            with contextlib.suppress(OSError):
+                if name == ".well-known":
+                    os.unlink(f"{root}/{name}")  # where it is our link that was given the name
+                else:
+                    os.rename(f"{root}/{name}", site.path(f"home/away{number}"))
+                    os.symlink(victim, f"{root}/{name}")
+
+    return attack
+
+
 def link_for_file(site: Site) -> Attack:
     """A link in the place of the file."""
     _make_directories(site)
@@ -137,7 +156,7 @@ def link_for_file(site: Site) -> Attack:
 
 ATTACKS: List[Callable[[Site], Attack]] = [
     exchange_root, exchange_well_known, exchange_acme_challenge, jump_in_at_well_known, jump_in_at_acme_challenge,
-    jump_in_where_root_writes, link_for_file]
+    jump_in_where_root_writes, catch_before_it_has_its_name, link_for_file]
 
 
 @dataclass

@@ -12,7 +12,8 @@ from typing import Sequence
 from tests.security import children
 
 #: Calls that change something outside of the process.
-CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "unlink", "unlinkat", "rmdir", "fchmod", "flock")
+CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat",
+            "rmdir", "fchmod", "flock")
 
 #: A call that nobody makes, to tell what comes before it from what comes after.
 _MARK = "/phase"
