@@ -312,6 +312,7 @@ class _Case:
 def hold(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> List[str]:
     """Run one batch and return what we and httpd disagree on; ``counts`` gets the kinds of our answers."""
     generator = Generator(seed)
+    present = Random(f"directories {seed}")  # noqa: S311
     top = directory / f"batch{seed}"
     server = Apache(top, generator.main(), (*DEFAULT_MODULES, "cgid", "status"), ["-DACME"])
     for name in ("sites", "fragments"):
@@ -322,12 +323,13 @@ def hold(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> Lis
     _directories(top / "main")
     for number in range(SITES_PER_BATCH):
         for root in ("a", "b", "c"):
-            _directories(top / f"s{number}" / root)
+            # Where a directory is missing, httpd takes what follows for path info.
+            _directories(top / f"s{number}" / root, NAMES if present.random() < 0.5 else present.sample(NAMES, 1))
         (top / f"s{number}" / "hosts" / f"n{number}.test").mkdir(parents=True)
         (top / "sites" / f"{number}.conf").write_text(generator.site(number).replace("{dir}", str(top)))
         for place in ("a", "b", "a/acme"):
             text = generator.htaccess(number)
-            if text:
+            if text and (top / f"s{number}" / place).is_dir():
                 (top / f"s{number}" / place / ".htaccess").write_text(text.replace("{dir}", str(top)))
     with backends(top):
         _start(server, counts)
@@ -337,8 +339,8 @@ def hold(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> Lis
             server.stop()
 
 
-def _directories(root: pathlib.Path) -> None:
-    for name in NAMES:
+def _directories(root: pathlib.Path, names: Sequence[str] = NAMES) -> None:
+    for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -379,6 +379,34 @@ ROWS = [
     Row("if-rewrite", "<If \"true\">\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</If>", "none"),
     Row("location-rewrite-of-a-proxied-url", "ProxyPass / http://127.0.0.1:8081/\n<Location />\nRewriteEngine On\n"
         "RewriteRule 8081 - [F]\n</Location>", "none"),
+    # Directories that are missing now: the file name ends there, what follows is path info. {bare} is empty.
+    Row("missing-path-info-comes-again", "DocumentRoot {bare}\n"
+        "<Directory {bare}>\nRewriteEngine On\nRewriteRule ^\\.well-known/(.*) x/$1\n"
+        "RewriteRule ^x/(.*) https://other.test/$1 [R]\n</Directory>",
+        "302 https://other.test/acme-challenge/{T}/acme-challenge/{T}"),
+    Row("missing-path-info-discarded", "DocumentRoot {bare}\n"
+        "<Directory {bare}>\nRewriteEngine On\nRewriteRule ^\\.well-known/(.*) x/$1 [DPI]\n"
+        "RewriteRule ^x/(.*) https://other.test/$1 [R]\n</Directory>", "302 https://other.test/acme-challenge/{T}"),
+    Row("missing-path-info-variable", "DocumentRoot {bare}\n"
+        "<Directory {bare}>\nRewriteEngine On\n"
+        "RewriteRule ^ https://other.test%{{PATH_INFO}} [R]\n</Directory>", "302 https://other.test/acme-challenge/{T}"),
+    Row("missing-front-controller", "DocumentRoot {bare}\n"
+        "<Directory {bare}>\nRewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
+        "RewriteCond %{REQUEST_FILENAME} !-d\nRewriteRule . /index.php [L]\n</Directory>",
+        "{bare}/W/T"),
+    Row("missing-denied-by-files-until-it-is-there", "DocumentRoot {bare}\n"
+        '<FilesMatch "^\\.well">\nRequire all denied\n</FilesMatch>',
+        "{bare}/W/T"),
+    Row("missing-denied-once-it-is-there", "DocumentRoot {bare}\n"
+        "<Directory {bare}/.well-known>\nRequire all denied\n</Directory>",
+        "none"),
+    Row("missing-directory-asked-for", "DocumentRoot {bare}\nRewriteEngine On\n"
+        "RewriteCond %{DOCUMENT_ROOT}/.well-known !-d\nRewriteRule ^ https://other.test/ [R]",
+        "{bare}/W/T"),
+    Row("missing-directory-refused-once-it-is-there", "DocumentRoot {bare}\n"
+        "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}/.well-known -d\nRewriteRule ^ - [F]", "none", "[F]"),
+    Row("missing-and-in-its-place-a-file", "DocumentRoot {bare}\n"
+        "Alias /.well-known/ {dir}/conf/x.inc/", "none", "x.inc"),
     # .htaccess
     Row("htaccess-denies",
         "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride All\n</Directory>", "none",
@@ -455,8 +483,9 @@ def _configuration() -> str:
     parts = [_TOP]
     for row in ROWS:
         parts.append(row.top)
+        lines = row.lines.replace("{{", "{").replace("}}", "}").replace("{bare}", f"{{dir}}/bare/{row.name}")
         name = "" if "ServerName" in row.lines else f"ServerName {row.name}.test\n"
-        parts.append(f"<VirtualHost *:80>\n{name}{row.lines.replace('{{', '{').replace('}}', '}')}\n</VirtualHost>")
+        parts.append(f"<VirtualHost *:80>\n{name}{lines}\n</VirtualHost>")
     return "\n".join(parts)
 
 
@@ -466,6 +495,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[pathlib.Pat
     for name in _ROOTS:
         fill(directory / name)
     (directory / "hosts").mkdir()
+    for row in ROWS:
+        if row.name.startswith("missing-"):
+            (directory / "bare" / row.name).mkdir(parents=True)
     for row in ROWS:
         for name in (f"{row.name}.test", row.name, "test", "_", "80", "vdr2.test", "v/d/test"):
             if "hosts/" + name + "/" in row.expected:
@@ -487,7 +519,7 @@ def test_our_answer_is_the_servers(row: Row, lab: "Tuple[pathlib.Path, Evaluator
     dumped = evaluators.destinations(asked, evaluators.dumped)
     place(dumped)
     answer = fetch(asked)
-    expected = _expected(row.expected, directory)
+    expected = _expected(row.expected.replace("{bare}", f"bare/{row.name}"), directory)
     assert (answer.startswith("none") and expected == "none") or answer == expected, answer
     assert ours(dumped)[0] == expected, dumped
     read = evaluators.destinations(asked, evaluators.read)

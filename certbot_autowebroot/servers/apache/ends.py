@@ -53,6 +53,9 @@ def handle(state: State, mapped: mapping.Mapped, name: str) -> Destination:
 
 def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
     token = state.request.token
+    if state.path_info not in ("", "/") and state.files.is_file(name):
+        return state.dead(f"{name} is a file, and no directory")
+    name += state.path_info
     deciding = mapped.directive.step if mapped.directive else state.site.document_root[1]
     if deciding not in state.trail:
         # What rewrites a path below the document root decides more than the root.

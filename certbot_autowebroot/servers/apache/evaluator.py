@@ -12,6 +12,7 @@ from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 from typing import Union
 
 from certbot_autowebroot.route import DeadEnd
@@ -114,6 +115,7 @@ def _follow(state: State) -> Destination:
 
 def _process(state: State) -> Union[str, Destination]:
     """One round: the destination, or the path of an internal redirect."""
+    state.path_info = ""
     environment.set_environment(state)
     server = sections.server_scopes(state.site)
     state.scopes = _with_ifs(state, server + sections.location_scopes(state.site, state.uri), "")
@@ -121,27 +123,40 @@ def _process(state: State) -> Union[str, Destination]:
     if not isinstance(mapped, (mapping.File, mapping.Proxied)):
         return mapped
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
-    path_info = ""
     if isinstance(mapped, mapping.Proxied):
         found = sections.proxy_scopes(state.site, mapped.url)
     else:
         if not name.startswith("/"):
             return state.dead(f"{name} is not an absolute path")
-        # Whatever follows a file's name is its path info, which no static file takes.
-        path_info = "/" if name.endswith("/") and name != "/" else ""
-        name = os.path.normpath(name).replace("//", "/")
-        inside = "/" if state.files.is_dir(name) else ""
+        name, state.path_info = _walk(state, name)
+        inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
         found = sections.directory_scopes(state.site, name + inside, state.read_htaccess)
         found += sections.file_scopes(state.site.sections, name)
         found += sections.file_scopes(_inner(found), name)
     state.scopes = _with_ifs(state, server + found + sections.location_scopes(state.site, state.uri), name)
-    refused = _check_access(state)
+    refused = _check_access(state, name)
     if refused:
         return refused
-    outcome = fixups.fix_up(state, mapped, name + path_info)
+    outcome = fixups.fix_up(state, mapped, name)
     if outcome is not None:
         return outcome
-    return ends.handle(state, mapped, name + path_info)
+    return ends.handle(state, mapped, name)
+
+
+def _walk(state: State, name: str) -> Tuple[str, str]:
+    """The file name, and its path info: what follows the first component that is no directory.
+
+    So the name ends before the challenge file as long as a directory on the way to it is missing, and sections and
+    rules see that shorter name (``ap_directory_walk``, "AcceptPathInfo").
+    """
+    slash = "/" if name.endswith("/") and name != "/" else ""
+    name = os.path.normpath(name).replace("//", "/")
+    end = name.find("/", 1)
+    while end > 0:
+        if not state.is_directory(name[:end]):
+            return name[:end], name[end:] + slash
+        end = name.find("/", end + 1)
+    return (name + slash, "") if state.files.is_dir(name) else (name, slash)
 
 
 def _inner(scopes: Sequence[Scope]) -> List[Directive]:
@@ -159,11 +174,11 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
     return scopes + sections.if_scopes(candidates, holds)
 
 
-def _check_access(state: State) -> Optional[Destination]:
+def _check_access(state: State, name: str) -> Optional[Destination]:
     def judge(kind: str, what: str) -> Optional[bool]:
         try:
             return what in state.env and state.environment(what) is not None if kind == "env" \
-                else state.expression(what, "")
+                else state.expression(what, name)
         except (Unknowable, regex.RegexError):
             return None
     verdict, by = access.granted([scope.directives for scope in state.scopes], judge)

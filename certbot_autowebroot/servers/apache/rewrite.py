@@ -37,7 +37,12 @@ _FLAG_NAMES = {"redirect": "r", "last": "l", "forbidden": "f", "gone": "g", "pro
 
 
 class Surroundings(Protocol):
-    """What conditions look at."""
+    """What conditions look at.
+
+    :ivar path_info: what follows the file name, in a per-directory context.
+    """
+
+    path_info: str
 
     def variable(self, name: str, filename: str) -> str:
         """The value of ``%{name}`` while the engine holds this path. Raises Unknowable."""
@@ -223,7 +228,8 @@ class _Application:
     def run(self, own_url: str, reduce: "Optional[re.Pattern[str]]") -> bool:
         """Whether the rule applies; if so, the result has changed."""
         rule, result = self.rule, self.result
-        subject = result.path
+        # Each rule of a directory sees the path info again, whatever the rules before it have made of the path.
+        subject = result.path + self.surroundings.path_info if self.directory else result.path
         if self.directory and not result.proxied and subject.startswith(self.directory):
             subject = subject[len(self.directory):]
         negated = rule.pattern.startswith("!")
@@ -243,6 +249,8 @@ class _Application:
         result.changed = True
         result.escape = "ne" not in rule.flags
         result.path = self._split_query(target)
+        if self.directory and "dpi" in rule.flags:
+            self.surroundings.path_info = ""
         if not result.proxied and not result.path.startswith("/") and not result.is_url:
             result.path = (self.directory or "/") + result.path
         if "p" in rule.flags:

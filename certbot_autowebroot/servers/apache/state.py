@@ -64,6 +64,7 @@ class State:
         self.read_htaccess = htaccess
         self.answers = answers
         self.assumed_files: List[str] = []
+        self.assumed_directories: List[str] = []
         self.untried: List[Answers] = []
         self.is_certain = True
         self.trail: List[Step] = []
@@ -71,6 +72,7 @@ class State:
         self.env: Dict[str, str] = {}
         self.query = request.query
         self.uri = ""
+        self.path_info = ""
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
         self.scopes: List[Scope] = []
@@ -86,9 +88,21 @@ class State:
         return self.answers[question]
 
     def is_consistent(self, destination: Destination) -> bool:
-        """Whether the files that were taken to exist are just the one that is served."""
+        """Whether what was taken to exist is just the file that is served, and the directories on the way to it."""
         served = os.path.normpath(str(destination)) if isinstance(destination, Directory) else ""
-        return all(self.answers[path] == (path == served) for path in self.assumed_files)
+        return all(self.answers[path] == (path == served) for path in self.assumed_files) and all(
+            self.answers[path] == served.startswith(path) for path in self.assumed_directories)
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a path is a directory; one that is missing now may come into being with the challenge file."""
+        if self.files.is_dir(path):
+            return True
+        if self.files.is_file(path):
+            return False
+        path = path.rstrip("/") + "/"
+        if path not in self.assumed_directories:
+            self.assumed_directories.append(path)
+        return self.ask(path)
 
     def exists(self, path: str, kind: str) -> bool:
         """Whether a path is a file or a directory; for a path with the token it is a question."""
@@ -108,8 +122,8 @@ class State:
         if not path.startswith("/"):
             return False
         if kind == "e":
-            return self.files.is_file(path) or self.files.is_dir(path)
-        return self.files.is_dir(path) if kind == "d" else self.files.is_file(path)
+            return self.files.is_file(path) or self.is_directory(os.path.normpath(path))
+        return self.is_directory(os.path.normpath(path)) if kind == "d" else self.files.is_file(path)
 
     def decide(self, directive: Directive, reason: str) -> bool:
         """Try both answers to a condition that cannot be known."""
@@ -136,7 +150,7 @@ class State:
             "HTTP_HOST": request.host, "REQUEST_URI": self.uri, "REQUEST_METHOD": "GET",
             "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
-            "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": "", "REMOTE_USER": "",
+            "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": self.path_info, "REMOTE_USER": "",
             "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root_as_said,
             "CONTEXT_DOCUMENT_ROOT": self.site.document_root_as_said,
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
