@@ -123,41 +123,40 @@ def _write_sites(directory: Path, sites: int, layout: str, plain: str, tls: str)
         (enabled / "all.conf").write_text("".join(texts))
 
 
-#: Forks what is slept in, then holds both ends of the connections. Its name is none of a web server's.
+#: Starts what only sleeps, and holds both ends of the connections. Its name is none of a web server's.
 _CROWD = """
-import os, socket, subprocess, sys
-processes, connections = map(int, sys.argv[1:])
+import socket, subprocess, sys
+port, processes, connections = map(int, sys.argv[1:])
 open("/proc/self/comm", "w").write("crowd")
 sleeping = [subprocess.Popen(["sleep", "infinity"]) for _ in range(processes)]
-server = socket.create_server(("127.0.0.1", 9999), backlog=4096)
+server = socket.create_server(("127.0.0.1", port), backlog=16)
 held = []
 for _ in range(connections):
-    held.append(socket.create_connection(("127.0.0.1", 9999)))
-    held.append(server.accept()[0])
+    held.append((socket.create_connection(("127.0.0.1", port)), server.accept()))
 print("up", flush=True)
 sys.stdin.read()
 for one in sleeping:
     one.kill()
 """
+#: Each takes two descriptors of the process that holds it.
+_CONNECTIONS_EACH = 5000
 
 
 @contextlib.contextmanager
 def crowd(processes: int, connections: int) -> Iterator[None]:
-    """So many other processes, and so many open connections, both ends in one of them."""
-    if not processes and not connections:
+    """So many other processes, and so many open connections."""
+    with contextlib.ExitStack() as stack:
+        helpers = max(1, -(-connections // _CONNECTIONS_EACH)) if processes or connections else 0
+        for number in range(helpers):
+            resource.setrlimit(resource.RLIMIT_NOFILE, 2 * (resource.getrlimit(resource.RLIMIT_NOFILE)[1],))
+            command = [sys.executable, "-S", "-c", _CROWD, str(9000 + number), str(processes // helpers),
+                       str(connections // helpers)]
+            # The context manager of Popen closes its standard input, which ends it, and waits.
+            helper = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            assert helper.stdout is not None
+            if helper.stdout.readline() != b"up\n":
+                raise RuntimeError("the other processes and connections could not be made")
         yield
-        return
-    limits = max(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 2 * connections + 100)
-
-    def raise_limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limits, limits))
-    with subprocess.Popen([sys.executable, "-S", "-c", _CROWD, str(processes), str(connections)], text=True,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=raise_limit) as holder:
-        assert holder.stdout is not None
-        if holder.stdout.readline() != "up\n":
-            raise RuntimeError("the other processes and connections could not be made")
-        yield
-        # Popen's context manager closes its standard input, and waits.
 
 
 def peer_options(server: str, directory: Path) -> List[str]:

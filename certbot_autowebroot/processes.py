@@ -101,13 +101,25 @@ def _stat_fields(pid: int) -> Optional[List[str]]:
         return None
 
 
+def parent_of(pid: int) -> int:
+    """The pid of a process's parent; 0 when there is no such process."""
+    stat = _stat_fields(pid)
+    return int(stat[1]) if stat else 0
+
+
 def comm(pid: int) -> str:
     """The name of a process, at most 15 characters, proc(5); empty when there is none."""
+    # Asked of every process there is: open() would take twice as long.
     try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().rstrip("\n")
+        fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, 64).decode(errors="replace").rstrip("\n")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def _working_directory(pid: int) -> PathInView:

@@ -1,4 +1,5 @@
 """Real sockets, and who is said to hold them."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -6,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Iterator
 from typing import List
+from typing import Set
 
 import pytest
 
@@ -134,3 +136,55 @@ def test_somebody_elses_listener_is_named() -> None:
         assert holder.program.pid == other.pid
         assert holder.program.name.startswith("python")
         other.kill()
+
+
+@contextlib.contextmanager
+def program(code: str, *held: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Python program that has our sockets, and has printed a line."""
+    descriptors = [each.fileno() for each in held]
+    with subprocess.Popen([sys.executable, "-S", "-c", code, *map(str, descriptors)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, pass_fds=descriptors) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline()
+        yield running
+
+
+WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
+FORKS = "import os, sys; child = os.fork(); child and print(child, flush=True); sys.stdin.read()"
+HIDES = f"open('/proc/self/comm', 'w').write('no server'); {WAITS}"
+
+
+def owners_of(inode: int) -> Set[int]:
+    """Who holds a socket, but for us, who have made it."""
+    return set(listeners.owners({inode}).get(inode, ())) - {os.getpid()}
+
+
+@pytest.mark.parametrize("code", [WAITS, HIDES])
+def test_whoever_takes_a_socket_over_is_found_at_the_next_look(held: List[socket.socket], code: str) -> None:
+    """The owners of last time are looked at first; they are not believed. The heir may be older than that look."""
+    inode = listen(held, "0.0.0.0")
+    with program(code, held[0]) as before:
+        assert listeners.owners({inode}) == {inode: [os.getpid()]}
+        with program(code, held[0]) as after:
+            held.pop().close()
+            assert owners_of(inode) == {before.pid, after.pid}
+        assert owners_of(inode) == {before.pid}
+    assert owners_of(inode) == set()
+
+
+def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket.socket]) -> None:
+    """A process that the last look passed over is looked at when it holds what is asked for now."""
+    here, there = listen(held, PUBLIC_V4), listen(held, OTHER_V4)
+    with program(WAITS, held[0]) as one, program(HIDES, held[1]) as other:
+        held.pop().close()
+        held.pop().close()
+        assert (owners_of(here), owners_of(there)) == ({one.pid}, {other.pid})
+        assert (owners_of(here), owners_of(there)) == ({one.pid}, {other.pid})
+
+
+def test_a_worker_is_not_an_owner_beside_its_master(held: List[socket.socket]) -> None:
+    """It has the socket from there, and thousands of connections beside it, which nobody has to look through."""
+    inode = listen(held, "0.0.0.0")
+    with program(FORKS, held[0]) as master:
+        held.pop().close()
+        assert owners_of(inode) == {master.pid}
