@@ -1,0 +1,122 @@
+"""What README.rst says is what happens: its commands, typed as they stand there, and what it shows of their output."""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from tests.lab import readme
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.nginx import Nginx
+
+NAME = "www.sample.com"
+#: Where a reader has these; here they are empty and ours alone.
+_PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/etc/nginx", "/srv")
+
+
+class Reader:
+    """A machine with Certbot's and nginx's own directories, and somebody who types on it."""
+
+    def __init__(self, certbot: Certbot, ca: CA) -> None:
+        self._certbot = certbot
+        # Who agrees, and to what, a reader is asked on his terminal.
+        Path("/etc/letsencrypt/cli.ini").write_text(
+            f"server = {ca.server}\nnon-interactive = true\nagree-tos = true\nregister-unsafely-without-email = true\n"
+            "no-random-sleep-on-renew = true\n")
+        self.nginx = Nginx(Path("/etc/nginx"), "", user="www-data")
+        Path("/srv/www").mkdir()
+
+    def types(self, block: str) -> str:
+        """Type a block into a shell; returns what it printed."""
+        path = os.pathsep.join([str(Path(self._certbot.program).parent), str(Path(sys.executable).parent),
+                                os.environ["PATH"]])
+        done = subprocess.run(["sh", "-e", "-c", block], env={**self._certbot.environment(), "PATH": path},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120)
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+        return done.stdout
+
+    def setting(self, key: str) -> str:
+        """A setting of the lineage."""
+        found = re.search(f"^{key} = (.*)$", Path(f"/etc/letsencrypt/renewal/{NAME}.conf").read_text(), re.MULTILINE)
+        assert found
+        return found[1]
+
+
+@pytest.fixture
+def reader(certbot: Certbot, ca: CA) -> Iterator[Reader]:
+    for place in _PLACES:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+    try:
+        yield Reader(certbot, ca)
+    finally:
+        for place in _PLACES:
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def served(reader: Reader) -> Iterator[None]:
+    """The name is served from a directory."""
+    reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/www; }}")
+    with reader.nginx:
+        yield
+
+
+@pytest.mark.usefixtures("served")
+def test_the_first_use(reader: Reader) -> None:
+    """From nothing to a certificate whose renewal works, by the commands alone."""
+    listed, looked, *issued = readme.blocks()["First use"]
+    assert "autowebroot" in reader.types(listed)
+    assert f"{NAME}: good" in reader.types(looked)
+    assert issued
+    for block in issued:
+        reader.types(block)
+    assert reader.setting("authenticator") == "autowebroot"
+    assert os.listdir("/srv/www") == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_certificate_that_stands(reader: Reader, certbot: Certbot, number: int) -> None:
+    """Each way to bring an old lineage over, after which a plain renewal goes through."""
+    ways = readme.blocks()["Certificates that you have"]
+    assert len(ways) == 2
+    if "reconfigure" in ways[number] and certbot.version < (2, 3):
+        return  # the README says so, and gives another way: test_ways_in.py
+    reader.types(f"certbot certonly --standalone -d {NAME}")
+    conf = Path(f"/etc/letsencrypt/renewal/{NAME}.conf")
+    conf.write_text("renew_before_expiry = 9999 days\n" + conf.read_text())  # it is due
+    reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/www; }}")
+    with reader.nginx:
+        reader.types(ways[number])
+        assert reader.setting("authenticator") == "autowebroot"
+        reader.types("certbot renew --force-renewal")
+
+
+def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> None:
+    """The command that gives a lineage a deploy hook."""
+    hook = readme.blocks()["At night"][-1]
+    reader.types(f"certbot certonly -a autowebroot -d {NAME}")
+    if certbot.version >= (2, 3):  # the command that the README has for newer ones
+        reader.types(hook)
+        assert reader.setting("renew_hook") in hook
+
+
+def test_what_is_shown_is_what_is_printed(reader: Reader) -> None:
+    """But for process ids, line numbers and days."""
+    def comparable(text: str) -> str:
+        return re.sub(r"(?<=pid )\d+|(?<=conf:)\d+|\d+(?= days)", "N", text).strip()
+    shown = readme.blocks()["Look today whether tonight will work"]
+    reader.types(f"certbot certonly --standalone -d {NAME}")
+    live = f"/etc/letsencrypt/live/{NAME}"
+    reader.nginx.configure(f"""
+        server {{ listen 80; server_name {NAME}; return 301 https://$host$request_uri; }}
+        server {{ listen 443 ssl; server_name {NAME}; root /srv/www;
+                  ssl_certificate {live}/fullchain.pem; ssl_certificate_key {live}/privkey.pem; }}""")
+    with reader.nginx:
+        for block in shown:
+            command, _, printed = block.partition("\n")
+            assert comparable(reader.types(f"{command[2:]} || true")) == comparable(printed)
