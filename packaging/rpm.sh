@@ -32,7 +32,15 @@ grep -E '^[0-9]+ passed' "$work/build.log"
 rpm -qp --list "$work"/RPMS/noarch/*.rpm | grep -v -e '\.py$' -e '/doc/'
 rpm -qp --queryformat '%{NAME} %{VERSION}: installed size %{SIZE}\n' "$work"/RPMS/noarch/*.rpm
 echo "== rpmlint"
-rpmlint --strict --rpmlintrc packaging/rpmlintrc packaging/python-certbot-autowebroot.spec \
+rpmlint --strict --config packaging/rpmlint.toml packaging/python-certbot-autowebroot.spec \
     "$work"/SRPMS/*.rpm "$work"/RPMS/noarch/*.rpm
+echo "== into a root of its own, and out of it"
+rpm="rpm --force-debian --root $work/root --nodeps"
+$rpm --install "$work"/RPMS/noarch/*.rpm
+$rpm --verify --verbose python3-certbot-autowebroot | grep -c ' /'
+env -C "$work" PYTHONPATH="$work/root/usr/lib/python3/dist-packages" /usr/bin/python3 -m certbot_autowebroot.cli --version
+$rpm --erase python3-certbot-autowebroot
+left=$(find "$work/root" -iname '*autowebroot*')
+[ -z "$left" ] || { echo "left behind: $left"; exit 1; }
 mkdir -p dist
 cp "$work"/SRPMS/*.rpm "$work"/RPMS/noarch/*.rpm dist/
