@@ -17,13 +17,14 @@ _PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".web
 _MAX_FILES = 3
 
 
-def is_served(directory: Directory, hop: Hop, view: View) -> bool:
+def is_served(directory: Directory, hop: Hop, view: View, attempts: int) -> bool:
     """Whether the program at the last hop answers with a file of this directory.
 
     :param view: the program's view of the file system.
+    :param attempts: how often it is asked for a file; more than once where others answer at its endpoint by turns.
     """
     return any(probe.get_directly(hop.request.endpoint, hop.request.host, "/" + name) == content
-               for name, content in _samples(directory, view))
+               for name, content in _samples(directory, view) for _ in range(attempts))
 
 
 def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:

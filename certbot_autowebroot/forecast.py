@@ -150,7 +150,8 @@ def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
     def of_door(door: Endpoint) -> Outlook:
         winners = inquiry.winners.get(door, [])
         if winners:
-            return Outlook.GOOD if all(answers(door, place) for place in winners) else Outlook.FAILS
+            all_ours = door not in inquiry.misses and all(answers(door, place) for place in winners)
+            return Outlook.GOOD if all_ours else Outlook.FAILS
         expected = _by_routes(inquiry.routes.get(door, []), lambda place: answers(door, place))
         if proved and inquiry.verdict_of(door) is not Verdict.UNPROVEN:
             return Outlook.FAILS

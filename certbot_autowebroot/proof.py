@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 MAX_PLACES = 12
 #: How often a door is asked at most when several servers share it: each of two is missed with odds of 1 in 128.
 MAX_ASKED = 8
+#: What says nothing of where a file is looked for: no answer, a limit of requests (8 at once may be over it), a member
+#: of a group that is down and will be left out.
+_TEMPORARY = (0, 429, 502, 503, 504)
 _AT_ONCE = 16
 
 
@@ -83,6 +86,8 @@ class Inquiry:
     :ivar places: the candidates, the likeliest first.
     :ivar refused: why nothing could be published in a place, by the place's key; sentences.
     :ivar winners: for each door, the places whose test file came back.
+    :ivar misses: for each door, an answer that was none of ours although others were: of several servers that answer
+        by turns, one has nothing from us, or something has changed since the proof.
     :ivar answered_by: the other authenticator that answers for it; empty for ourselves.
     :ivar set_aside: why other authenticators that were chosen do not; phrases that begin with their names.
     """
@@ -95,6 +100,7 @@ class Inquiry:
     refused: Dict[Tuple[object, ...], str] = field(default_factory=dict)
     answers: Dict[Endpoint, Answer] = field(default_factory=dict)
     winners: Dict[Endpoint, List[Place]] = field(default_factory=dict)
+    misses: Dict[Endpoint, Answer] = field(default_factory=dict)
     answered_by: str = ""
     set_aside: List[str] = field(default_factory=list)
 
@@ -110,7 +116,7 @@ class Inquiry:
     def verdict_of(self, door: Endpoint) -> Verdict:
         """What the answer of one door means."""
         if self.winners.get(door):
-            return Verdict.PROVEN
+            return Verdict.DEAD_END if door in self.misses else Verdict.PROVEN
         answer = self.answers.get(door)
         if answer and self.places and (answer.elsewhere or self._may_be_shut_out(door, answer)):
             return Verdict.UNPROVEN
@@ -186,6 +192,9 @@ def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeRe
                 winner = bodies.get(answer.body.rstrip())
                 if winner and winner not in inquiry.winners.setdefault(door, []):
                     inquiry.winners[door].append(winner)
+            others = [a for a in answers if a.status not in _TEMPORARY and a.body.rstrip() not in bodies]
+            if inquiry.winners.get(door) and others:
+                inquiry.misses[door] = others[0]
     finally:
         for responder in reversed(published):
             responder.withdraw()
@@ -194,6 +203,20 @@ def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeRe
 def serves(request: Request, content: bytes, machine: Machine) -> bool:
     """Whether a front door answers with this content, trailing white space aside (RFC 8555 section 8.3)."""
     return probe.ask(request, machine).body.rstrip() == content
+
+
+def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine) -> bool:
+    """Whether every door that was proven answers with this content; the last look before the CA comes.
+
+    Where one does not, :attr:`Inquiry.misses` has what came back instead.
+    """
+    for door in inquiry.doors.endpoints:
+        if inquiry.verdict_of(door) is Verdict.PROVEN:
+            answer = probe.ask(inquiry.request(door, token), machine)
+            if answer.body.rstrip() != content:
+                inquiry.misses[door] = answer
+                return False
+    return True
 
 
 def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine) -> List[List[Answer]]:

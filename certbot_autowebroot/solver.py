@@ -286,7 +286,8 @@ class Solver:
         if not isinstance(route.end, Directory) or not route.end.guessed:
             return False
         try:
-            return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program))
+            return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program),
+                                          proof.MAX_ASKED if route.branch else 1)
         except OSError:  # the program has ended
             return True
 
@@ -299,13 +300,14 @@ class Solver:
                     inquiry.verdict is Verdict.UNPROVEN and self._settings.refuse_unproven):
                 unanswered.append(challenge)
                 continue
-            if not self._publish_token(inquiry, challenge) or not self._is_served(inquiry, challenge):
+            if not self._publish_token(inquiry, challenge) or not proof.still_serves(
+                    inquiry, challenge.token, challenge.content, self._machine):
                 self.withdraw([challenge])
                 unanswered.append(challenge)
         return unanswered
 
     def _publish_token(self, inquiry: Inquiry, challenge: Challenge) -> bool:
-        """Publish in all places that count; False when nothing could be, :meth:`_is_served` judges the rest."""
+        """Publish in all places that count; False when nothing could be, :func:`proof.still_serves` judges the rest."""
         responders = self._published.setdefault(challenge, [])
         published = False
         for place in inquiry.places_to_answer():
@@ -319,15 +321,10 @@ class Solver:
                 logger.debug("%s", error)
         return published
 
-    def _is_served(self, inquiry: Inquiry, challenge: Challenge) -> bool:
-        """The last look before the CA comes: the real token, at every door that was proven."""
-        return all(proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
-                   for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
-
     def _is_answered(self, challenge: Challenge) -> bool:
         inquiry = self.inquiries[challenge.name]
         if challenge in self._published:
-            return self._is_served(inquiry, challenge)
+            return proof.still_serves(inquiry, challenge.token, challenge.content, self._machine)
         served = [proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
                   for door in inquiry.doors.endpoints]
         return all(served) if inquiry.doors.certain else any(served)

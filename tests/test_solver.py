@@ -163,6 +163,26 @@ def test_two_servers_that_share_the_port_both_get_the_file(place: Path) -> None:
         assert {ask() for _ in range(16)} == {CONTENT}
 
 
+def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
+    """The CA may come to that one: no proof, and the error says what it answers."""
+    make(place, "one")
+    with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
+            Nginx(place / "b", "server { listen 80 reuseport; return 404 two; }"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        said = explain.failure(solver.inquiries[NAME])
+    assert "which came back, but not each time" in said and "status 404" in said and "by turns" in said
+
+
+def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) -> None:
+    """The test file does each time that we look, and the token does not."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; if ($uri ~ {TOKEN[:-2]}) {{ return 410; }} }}"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        said = explain.failure(solver.inquiries[NAME])
+    assert "status 410" in said and "run Certbot again" in said
+
+
 def test_only_loopback_is_taken(place: Path) -> None:
     """bind() to all addresses fails then; the public one is free all the same."""
     make(place, "root")

@@ -1,0 +1,72 @@
+"""The cases that real servers were asked about: what check says of each is what certbot renew then does."""
+import contextlib
+import json
+from pathlib import Path
+from typing import Dict
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import cli
+from tests.endtoend import scenarios
+from tests.endtoend.scenarios import SCENARIOS
+from tests.endtoend.scenarios import Scenario
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+
+
+class Lineages:
+    """Lineages of our authenticator, issued while port 80 was free: nothing about a directory is remembered."""
+
+    def __init__(self, certbot: Certbot, ca: CA) -> None:
+        self.certbot = certbot
+        self._conf: Dict[str, str] = {}
+        for name in (scenarios.NAME, scenarios.DEEP, *scenarios.ADDRESSES):
+            ca.resolve(name, *scenarios.ADDRESSES.get(name, ()))
+            done = certbot.run("certonly", "-a", "autowebroot", "-d", name)
+            assert done.returncode == 0, done.stdout
+            self._conf[name] = certbot.renewal_conf(name).read_text()
+
+    def only(self, name: str) -> None:
+        """Leave one of them, as it was issued."""
+        for known in self._conf:
+            self.certbot.renewal_conf(known).unlink(missing_ok=True)
+        self.certbot.renewal_conf(name).write_text(self._conf[name])
+
+    @property
+    def directories(self) -> List[str]:
+        return [word for kind in ("config", "work") for word in (f"--{kind}-dir", str(self.certbot.directory / kind))]
+
+
+@pytest.fixture(scope="module")
+def lineages(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineages]:
+    yield Lineages(Certbot(tmp_path_factory.mktemp("certbot"), ca), ca)
+    for name in scenarios.ADDRESSES:
+        ca.resolve(name)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_check_predicts_what_renew_does(scenario: Scenario, lineages: Lineages, place: Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:
+    """It names program, line or directory, and neither leaves anything behind."""
+    scenarios.make_place(place)
+    lineages.only(scenario.name)
+    with contextlib.ExitStack() as servers:
+        for server in scenario.servers:
+            servers.enter_context(server(place))
+        cli.main(["check", "--json", *lineages.directories])
+        outlook = json.loads(capsys.readouterr().out)["lineages"][0]["outlook"]
+        cli.main(["check", scenario.name, *lineages.directories])
+        said = capsys.readouterr().out
+        done = lineages.certbot.run("renew", "--force-renewal")
+        print(said, done.stdout)  # pytest shows it where something is wrong
+        assert outlook == scenario.outlook
+        assert (done.returncode == 0) is (scenario.outlook == "good" if scenario.renews is None else scenario.renews)
+        assert [text for text in scenario.says if scenarios.filled(text, place) not in said] == []
+    assert [path for path in place.rglob("*") if path.name == ".well-known"] == []
+
+
+def test_every_case_that_a_look_can_judge_is_here() -> None:
+    """45, a server that starts between our look and our bind, is among the faults."""
+    assert {int(name.split()[0]) for name in SCENARIOS} == set(range(1, 45))
