@@ -15,13 +15,15 @@ HEAD = """\
 .Os
 .Sh NAME
 .Nm certbot-autowebroot
-.Nd say today whether tonight's certificate renewal will work"""
+.Nd see that Certbot's renewals go through, and that their certificates are served"""
 
-TAIL = """\
+TAIL = r"""\
 .Sh ENVIRONMENT
 .Bl -tag -width Ds
 .It Ev NO_COLOR
 If it is set and not empty, nothing is coloured.
+.It Ev RENEWED_LINEAGE , Ev RENEWED_DOMAINS
+What Certbot tells its deploy hooks.
 .El
 .Sh FILES
 .Bl -tag -width Ds
@@ -29,6 +31,9 @@ If it is set and not empty, nothing is coloured.
 The lineages.
 .It Pa /var/lib/letsencrypt/autowebroot/
 What has been published and not yet been removed.
+.It Pa /var/www/autowebroot
+A directory that renewals try first where it exists; see
+.Cm snippet .
 .El
 .Sh EXAMPLES
 Every morning, only what is wrong:
@@ -38,6 +43,10 @@ Every morning, only what is wrong:
 Where does the request for one name end?
 .Pp
 .Dl certbot-autowebroot check www.sample.com
+.Pp
+Have each renewed certificate served at once:
+.Pp
+.Dl certbot renew --deploy-hook \*qcertbot-autowebroot reload\*q
 .Sh SEE ALSO
 .Xr certbot 1"""
 
