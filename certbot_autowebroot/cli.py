@@ -6,6 +6,7 @@ from typing import Sequence
 
 from certbot_autowebroot import __version__
 from certbot_autowebroot.commands import check
+from certbot_autowebroot.commands import reload
 from certbot_autowebroot.commands import snippet
 
 
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
                                     "autowebroot would. No Certificate Authority is asked.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for command in (check, snippet):
+    for command in (check, reload, snippet):
         command.add_to(commands)
     return whole
 

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 _TIMEOUT = 5.0
 _AT_ONCE = 16
 #: What is asked of whom.
-_Question = Tuple[str, Endpoint]
+Question = Tuple[str, Endpoint]
 
 
 def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Served]]:
@@ -51,6 +51,28 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
             for lineage in having}
 
 
+def questions(names: Sequence[str], machine: ThisMachine) -> List[Question]:
+    """Each name at each door where it is served."""
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(machine.addresses, names))
+    return [(name, door) for name in dict.fromkeys(names) for door in _doors(name, "", machine)]
+
+
+def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served]:
+    """What is shown to each question: the current certificate only where it is so many times in a row.
+
+    Old workers may answer beside new ones for a while; several servers may share a port.
+    """
+    def look(question: Question) -> Served:
+        for _ in range(times):
+            answer = _compared(lineage, _ask(question))
+            if answer.shown is not Shown.CURRENT:
+                break
+        return answer
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(look, asked))
+
+
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
     doors = front_doors(name, machine, CA_PORTS["https"], address)
     if doors.certain:
@@ -58,7 +80,7 @@ def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
     return [door for door in doors.endpoints if machine.holders(door)] or list(doors.endpoints[:1])
 
 
-def _ask_all(questions: Sequence[_Question], progress: Progress) -> Dict[_Question, Served]:
+def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
     found = {}
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         for number, (question, answer) in enumerate(zip(questions, pool.map(_ask, questions))):
@@ -67,7 +89,7 @@ def _ask_all(questions: Sequence[_Question], progress: Progress) -> Dict[_Questi
     return found
 
 
-def _ask(question: _Question) -> Served:
+def _ask(question: Question) -> Served:
     name, door = question
     try:
         return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT)))

@@ -15,8 +15,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import CaddyServer
+from certbot_autowebroot.servers.caddy import admin
 from certbot_autowebroot.servers.caddy import routes
-from certbot_autowebroot.servers.caddy import source
 from tests.lab.caddy import Caddy
 from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo
@@ -480,7 +480,7 @@ def test_garbage_is_no_error():
 ], ids=["hangs", "closes", "garbage", "not JSON", "forbidden", "nested"])
 def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
     """It costs the time limit at most, and the reason is told."""
-    monkeypatch.setattr(source, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(admin, "TIME_LIMIT", 0.2)
     with socket.create_server(("127.0.0.1", 2019)) as listener:
         def serve():
             connection, _ = listener.accept()

@@ -336,7 +336,7 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_which_configuration(argv, path):
     """-f names it; without one there is none."""
     from certbot_autowebroot.servers import lighttpd
-    assert lighttpd._config_path(argv.split()) == path
+    assert lighttpd.config_path(argv.split()) == path
 
 
 def test_ten_thousand_sites_are_read_in_seconds():

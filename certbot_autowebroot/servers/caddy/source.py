@@ -3,25 +3,19 @@ import json
 import os
 import posixpath
 import re
-import socket
-import struct
 import subprocess
 import threading
-import time
 from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
-from typing import Set
-from typing import Tuple
 
-from certbot_autowebroot import listeners
 from certbot_autowebroot.processes import Process
-from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.servers.caddy import admin
 
-#: Seconds for one answer of the admin API, and for ``caddy adapt``.
+#: Seconds for ``caddy adapt``.
 TIME_LIMIT = 3.0
 _MAX_SIZE = 64 * 1024 * 1024
 
@@ -54,60 +48,10 @@ def configuration(process: Process, request: Request) -> Any:
 
 def _from_admin_api(process: Process, request: Request) -> Any:
     """``GET /config/`` on a socket that this very process listens on, and only it can."""
-    own = [listener.endpoint for listener in listeners.listeners() if listener.inode in _sockets(process.pid)]
-    local = sorted((endpoint for endpoint in own if endpoint != request.endpoint and endpoint.is_loopback),
-                   key=lambda endpoint: endpoint.port != 2019)
-    for endpoint in local[:3]:
-        try:
-            status, headers, body = _get(endpoint, process.pid)
-            # Elsewhere a site of Caddy's may have a page of that name; the admin API signs with the path.
-            if status == 200 and (endpoint.port == 2019 or endpoint.is_unix or '"/config/' in headers):
-                return json.loads(body)
-        except (OSError, ValueError, RecursionError):
-            continue
-    raise NoConfiguration("its admin API does not answer")
-
-
-def _get(endpoint: Endpoint, pid: int) -> Tuple[int, str, bytes]:
-    deadline = time.monotonic() + TIME_LIMIT
-    family = socket.AF_UNIX if endpoint.is_unix else socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIME_LIMIT)
-        connection.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
-        if endpoint.is_unix:
-            # The path of a socket may have been taken over by another since. SO_PEERCRED is Linux's alone.
-            peer, _, _ = struct.unpack("3i", connection.getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, 12))  # type: ignore[attr-defined,unused-ignore]
-            if peer != pid:
-                raise NoConfiguration("its admin socket belongs to another process")
-        host = "" if endpoint.is_unix else str(endpoint)
-        # HTTP/1.0: the answer ends where the connection does.
-        connection.sendall(f"GET /config/ HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-        answer = bytearray()
-        while True:
-            connection.settimeout(max(deadline - time.monotonic(), 0.001))
-            data = connection.recv(65536)
-            answer += data
-            if not data:
-                break
-            if time.monotonic() > deadline or len(answer) > _MAX_SIZE:
-                raise NoConfiguration("its admin API has no end")
-    head, _, body = bytes(answer).partition(b"\r\n\r\n")
-    status = re.match(rb"HTTP/1\.[01] (\d{3}) ", head)
-    return int(status[1]) if status else 0, head.decode("latin-1"), body
-
-
-def _sockets(pid: int) -> Set[int]:
-    """The inodes of the sockets that a process holds."""
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
-        except OSError:  # closed since
-            continue
-        if match:
-            found.add(int(match[1]))
-    return found
+    try:
+        return admin.running(process, request.endpoint).config
+    except admin.AdminError as error:
+        raise NoConfiguration(str(error)) from error
 
 
 def _from_autosave(process: Process, request: Request) -> Any:
@@ -143,6 +87,14 @@ def _from_file(process: Process, request: Request) -> Any:
         # Never run as ourselves what somebody else's file system holds.
         raise NoConfiguration(f"{path} is in another file system and not JSON")
     return json.loads(_adapted(process, path, options.get("--adapter", ["caddyfile"])[-1]))
+
+
+def caddyfile(process: Process) -> str:
+    """The Caddyfile that it was started with; empty where it runs with something else."""
+    options = _options(process.argv)
+    path = posixpath.join(process.cwd or "/", options.get("--config", [""])[-1] or "Caddyfile")
+    other = "--resume" in options or options.get("--adapter", ["caddyfile"])[-1] != "caddyfile"
+    return "" if other or path.endswith(".json") or process.argv[1:2] != ("run",) else path
 
 
 def _adapted(process: Process, path: str, adapter: str) -> bytes:

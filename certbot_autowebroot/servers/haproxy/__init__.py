@@ -43,7 +43,7 @@ class HaproxyServer:
             return [Unknown(config)]
 
         def lines(path: str) -> Sequence[str]:
-            key = process.pid, posixpath.join(_directory(process), path)
+            key = process.pid, posixpath.join(directory(process), path)
             if key not in self._lists:
                 content = readable(process, key[1]).read(key[1])
                 self._lists[key] = content.decode("utf-8", "surrogateescape").splitlines()
@@ -53,12 +53,12 @@ class HaproxyServer:
 
 def _read(process: Process) -> Union[Config, str]:
     """The configuration, or why we have none."""
-    named = _config_paths(process.argv)
+    named = config_paths(process.argv)
     if not named:
         return "HAProxy was started without -f"
     files: List[Tuple[str, bytes]] = []
     for name in named:
-        path = posixpath.join(_directory(process), name)
+        path = posixpath.join(directory(process), name)
         try:
             view = readable(process, path)
             paths: List[str] = [path]
@@ -74,13 +74,13 @@ def _read(process: Process) -> Union[Config, str]:
         return f"HAProxy's configuration is not understood: {error}"
 
 
-def _config_paths(argv: Sequence[str]) -> List[str]:
+def config_paths(argv: Sequence[str]) -> List[str]:
     """haproxy(1): each ``-f``, and all that follows ``--``."""
     end = argv.index("--") if "--" in argv else len(argv)
     return [argv[n + 1] for n in range(end - 1) if argv[n] == "-f"] + list(argv[end + 1:])
 
 
-def _directory(process: Process) -> str:
+def directory(process: Process) -> str:
     """``-C``: where HAProxy goes before it reads anything."""
     given = [process.argv[n + 1] for n in range(len(process.argv) - 1) if process.argv[n] == "-C"]
     return posixpath.join(process.cwd or "/", *given[-1:])

@@ -47,7 +47,7 @@ class LighttpdServer:
 
 def _read(process: Process) -> Union[Config, str]:
     """The configuration, or why we have none."""
-    path = _config_path(process.argv)
+    path = config_path(process.argv)
     if path is None:
         return "lighttpd was started without -f, or reads its configuration from standard input"
     if not path.startswith("/"):
@@ -62,7 +62,7 @@ def _read(process: Process) -> Union[Config, str]:
         return f"lighttpd's configuration is not understood: {error}"
 
 
-def _config_path(argv: Sequence[str]) -> Optional[str]:
+def config_path(argv: Sequence[str]) -> Optional[str]:
     """lighttpd(8): ``-f filename``, also as one word; ``-`` is standard input."""
     found = None
     for number, arg in enumerate(argv):

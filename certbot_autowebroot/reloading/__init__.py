@@ -1,0 +1,200 @@
+"""The order of events of ``certbot-autowebroot reload``: look, test, tell, look again.
+
+A server is told only where it still shows an older certificate of the lineage, and only after its own test was content
+with what is on disk. That it was told is not believed: the handshake decides.
+"""
+import enum
+import os
+import time
+from dataclasses import replace
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot import handshakes
+from certbot_autowebroot import processes
+from certbot_autowebroot.follow import MAX_HOPS
+from certbot_autowebroot.follow import Holder
+from certbot_autowebroot.forecast import Served
+from certbot_autowebroot.forecast import Shown
+from certbot_autowebroot.lineages import Lineage
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.reloading import pairs
+from certbot_autowebroot.reloading import programs
+from certbot_autowebroot.reloading import sentences
+from certbot_autowebroot.reloading import systemd
+from certbot_autowebroot.reloading.binary import CannotRun
+from certbot_autowebroot.reloading.programs import Unable
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.forwarder import Forwarder
+
+#: Seconds that servers get to show the new certificate. Apache takes one; the others take less.
+PATIENCE = 10.0
+#: So many handshakes in a row have to agree, and so many seconds lie between two looks.
+_TIMES = 5
+_PAUSE = 0.1
+
+
+class Outcome(enum.Enum):
+    """What became of it."""
+
+    GOOD = enum.auto()
+    FAILED = enum.auto()
+    #: Somebody listens, and it could not be seen what he shows.
+    UNSEEN = enum.auto()
+
+
+class Finding(NamedTuple):
+    """One thing that was found or done; the text is a sentence without its end, or several lines."""
+
+    outcome: Outcome
+    text: str
+
+
+class Server(NamedTuple):
+    """Whoever speaks TLS at a door.
+
+    :ivar process: None where it is not visible to us.
+    """
+
+    named: str
+    process: Optional[Process] = None
+
+
+class Told(NamedTuple):
+    """What became of telling a server.
+
+    :ivar named: who was told, or would have been.
+    :ivar how: in which way it was told; empty where it was not.
+    :ivar problem: why it was not; a phrase, and lines of its own test.
+    """
+
+    named: str
+    how: str = ""
+    problem: str = ""
+
+
+def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -> List[Finding]:
+    """Let every server on 443 that shows an older certificate of the lineage for one of the names read the current one.
+
+    :param lineage: one with a certificate.
+    :param patience: seconds that they get to show it.
+    """
+    machine = ThisMachine()
+    seen = _by_door(handshakes.seen(lineage, handshakes.questions(names, machine), _TIMES))
+    if not seen:
+        return [Finding(Outcome.GOOD, sentences.nobody(names))]
+    findings = [Finding(Outcome.UNSEEN if shown is Shown.NONE else Outcome.GOOD, sentences.found(answers))
+                for (_, shown), answers in seen.items() if shown is not Shown.STALE]
+    stale = {door: answers for (door, shown), answers in seen.items() if shown is Shown.STALE}
+    wrong = pairs.broken(lineage.certificate_file, _key_of(lineage)) if stale else ""
+    if wrong:
+        return [*findings, Finding(Outcome.FAILED, sentences.broken_lineage(wrong))]
+    told: Dict[Server, Told] = {}
+    told_at: Dict[Endpoint, List[Told]] = {}
+    waiting: List[Served] = []
+    for door, answers in stale.items():
+        for server in servers_at(answers[0].name, door, machine):
+            if server not in told:
+                told[server] = _tell(server, door)
+            told_at.setdefault(door, []).append(told[server])
+        problems = [one for one in told_at[door] if one.problem]
+        findings += [Finding(Outcome.FAILED, sentences.not_told(one.named, one.problem, answers)) for one in problems]
+        waiting += [] if problems else answers
+    for (door, shown), answers in _by_door(_awaited(lineage, waiting, patience)).items():
+        who = [sentences.told(one.named, one.how) for one in told_at[door]]
+        findings.append(Finding(Outcome.GOOD, sentences.reloaded(who, answers)) if shown is Shown.CURRENT else
+                        Finding(Outcome.FAILED, sentences.in_vain(who, answers, patience, lineage)))
+    return findings
+
+
+def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
+    """Who speaks TLS at a door: who holds it, or whom its holder passes connections on to as they are."""
+    found: Dict[Server, None] = {}
+    ends = [door]
+    for _ in range(MAX_HOPS):
+        request = Request(name, CHALLENGE_PATH, "", door, "https")
+        ends = [onward for end in ends for holder in machine.holders(end)
+                for onward in _onward(holder, replace(request, endpoint=end), machine, found)]
+    return list(found)
+
+
+def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
+    """Where a forwarder (the kernel, Docker's proxy) sends connections; whoever is none has been found."""
+    process = processes.process(holder.program.pid) if holder.program.pid else None
+    if process is None or Forwarder().recognises(process):
+        members = [member for destination in holder.ask(request) if isinstance(destination, Upstream)
+                   for member in destination.members]
+        if members:
+            yield from (end for member in members for end in machine.reach(member, request.endpoint))
+            return
+    found[Server(str(holder.program), process)] = None
+
+
+def _tell(server: Server, door: Endpoint) -> Told:
+    """Test what is on disk, and tell the server to read it."""
+    if server.process is None:
+        return Told(server.named, problem=sentences.NOT_VISIBLE)
+    program = programs.program_of(server.process)
+    if program is None:
+        return Told(server.named, problem=sentences.NOT_KNOWN)
+    leader = program.leader(server.process)
+    named = str(leader.program)
+    try:
+        unit = systemd.owner_of(leader)
+        if _is_of_this_machine(leader, unit):
+            complaint = program.complaint(leader)
+            if complaint:
+                return Told(named, problem=sentences.broken(complaint))
+        elif not program.survives:
+            return Told(named, problem=sentences.IN_A_CONTAINER)
+        if unit:
+            systemd.reload(unit)
+            return Told(named, f"systemctl reload {unit}")
+        return Told(named, program.reload(leader, door))
+    except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
+        return Told(named, problem=str(error))
+    except OSError as error:
+        return Told(named, problem=sentences.refused(error))
+
+
+def _is_of_this_machine(process: Process, unit: str) -> bool:
+    """Whether its program and its files are those of this machine, and not a container's.
+
+    A service may have a /tmp of its own and therefore its own mounts (``PrivateTmp=``): its unit says that it is ours.
+    """
+    return process.view.is_host or (bool(unit) and os.path.samefile(f"/proc/{process.pid}/root", "/"))
+
+
+def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:
+    """Look until several looks in a row have shown the current certificate everywhere, or the time is up."""
+    asked = [(served.name, served.door) for served in waiting]
+    deadline = time.monotonic() + patience
+    agreed = 0
+    while asked:
+        answers = handshakes.seen(lineage, asked, 1)
+        agreed = agreed + 1 if all(answer.shown is Shown.CURRENT for answer in answers) else 0
+        if agreed == _TIMES or (not agreed and time.monotonic() > deadline):
+            return answers
+        time.sleep(_PAUSE)
+    return []
+
+
+def _by_door(answers: Sequence[Served]) -> Dict[Tuple[Endpoint, Shown], List[Served]]:
+    found: Dict[Tuple[Endpoint, Shown], List[Served]] = {}
+    for answer in answers:
+        found.setdefault((answer.door, answer.shown), []).append(answer)
+    return found
+
+
+def _key_of(lineage: Lineage) -> str:
+    return os.path.join(os.path.dirname(lineage.certificate_file), "privkey.pem")

@@ -1,0 +1,72 @@
+"""Whether the certificates and keys that Apache httpd's configuration names belong together.
+
+``httpd -t`` opens none of them, and says "Syntax OK" over a torn file: httpd then ends at its next reload (2.4).
+"""
+import posixpath
+from typing import Iterator
+from typing import List
+from typing import Sequence
+from typing import Tuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.directives import split_words
+from certbot_autowebroot.views import View
+
+_CERTIFICATE = "sslcertificatefile"
+_KEY = "sslcertificatekeyfile"
+
+
+def complaint(configuration: Evaluated) -> str:
+    """The first pair that would end httpd; empty where there is none. Paths are this machine's."""
+    found = [broken(certificate, key) for certificate, key in _pairs(configuration)]
+    return next(filter(None, found), "")
+
+
+def broken(certificate: str, key: str) -> str:
+    """Why a server could not start with a certificate and a key (PEM files); empty where it could.
+
+    A key that is encrypted, or lies in a hardware module, says nothing.
+    """
+    view = View.of_host()
+    path = certificate
+    try:
+        found = x509.load_pem_x509_certificate(view.read(path)).public_key()
+        path = key
+        private = serialization.load_pem_private_key(view.read(path), password=None).public_key()
+    except TypeError:  # encrypted
+        return ""
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except ValueError:
+        return f"there is no {'certificate' if path == certificate else 'key'} in {path}"
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return "" if found.public_bytes(*form) == private.public_bytes(*form) else \
+        f"the key {key} does not belong to the certificate {certificate}"
+
+
+def _pairs(configuration: Evaluated) -> Iterator[Tuple[str, str]]:
+    """mod_ssl: the files of each virtual host that speaks TLS, in turn; a key without a file of its own is in the same.
+
+    What ``pkcs11:`` names is not in a file.
+    """
+    top = configuration.directives
+    main = _said(top, "sslengine")
+    for section in [top, *(directive.children for directive in top if directive.name == "virtualhost")]:
+        if (_said(section, "sslengine") or main or ["off"])[-1].lower() == "off":
+            continue
+        certificates, keys = _said(section, _CERTIFICATE), _said(section, _KEY)
+        for number, certificate in enumerate(certificates):
+            key = keys[number] if number < len(keys) else certificate
+            if not certificate.startswith("pkcs11:") and not key.startswith("pkcs11:"):
+                yield (posixpath.join(configuration.server_root, certificate),
+                       posixpath.join(configuration.server_root, key))
+
+
+def _said(section: Sequence[Directive], name: str) -> List[str]:
+    """The first argument of each directive of a name."""
+    words = [split_words(directive.text) for directive in section if directive.name == name]
+    return [word[0] for word in words if word]

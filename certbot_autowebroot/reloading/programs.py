@@ -1,0 +1,193 @@
+"""How each web server tests its configuration, and how it is told to read it anew: what ``reload`` knows of them.
+
+What real servers do with a configuration that is broken on disk decides whether they may be told without a test:
+nginx, HAProxy's master and Caddy go on with what they have. Apache httpd and lighttpd end.
+"""
+import os
+import posixpath
+import signal
+from typing import Callable
+from typing import List
+from typing import Optional
+from typing import Protocol
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.reloading import binary
+from certbot_autowebroot.reloading import pairs
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.servers import apache
+from certbot_autowebroot.servers import haproxy
+from certbot_autowebroot.servers import lighttpd
+from certbot_autowebroot.servers import nginx
+from certbot_autowebroot.servers.caddy import CaddyServer
+from certbot_autowebroot.servers.caddy import admin
+
+
+class Unable(Exception):
+    """It cannot be reloaded from here; the text is a phrase that says why, and what to do."""
+
+
+class Program(Protocol):
+    """One web server program.
+
+    :ivar survives: a broken configuration does not end it: it tests what it reads, and goes on with what it has.
+    """
+
+    survives: bool
+
+    def recognises(self, process: Process) -> bool:
+        """Whether a process is one of this program."""
+
+    def leader(self, process: Process) -> Process:
+        """The process that is told: the master of a worker."""
+
+    def complaint(self, leader: Process) -> str:
+        """The first lines of what its own test says of the configuration on disk; empty where that is good.
+
+        :raises binary.CannotRun: it could not be tested.
+        """
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        """Tell it, gracefully, and say how. It need not have happened yet when this returns.
+
+        :raises Unable: it cannot be told.
+        :raises OSError: it has ended, or is not ours to tell.
+        """
+
+
+def program_of(process: Process) -> Optional[Program]:
+    """What is known of the program of a process; None for nothing."""
+    return next((program for program in _PROGRAMS if program.recognises(process)), None)
+
+
+class _Nginx:
+    """nginx(8): ``-t``, and SIGHUP to the master."""
+
+    survives = True
+    recognises = staticmethod(nginx.NginxServer().recognises)
+
+    def leader(self, process: Process) -> Process:
+        # After an upgrade of the binary, the new master is a child of the old one.
+        return _first(process, lambda found: "master process" in found.argv[0])
+
+    def complaint(self, leader: Process) -> str:
+        options = [word for name, value in nginx.options(leader.argv).items() for word in (f"-{name}", value)]
+        # Its own environment is lost: the title lies over it.
+        return binary.complaint(leader, ["-t", *options], {})
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        return _signal(leader, signal.SIGHUP)
+
+
+class _Apache:
+    """httpd(8): ``-t``, and SIGUSR1 to the parent ("Stopping and Restarting Apache HTTP Server").
+
+    It ends where what is on disk is broken. And ``-t`` does not look into the certificates.
+    """
+
+    survives = False
+    recognises = staticmethod(apache.ApacheServer().recognises)
+
+    def leader(self, process: Process) -> Process:
+        return apache.master_of(process)
+
+    def complaint(self, leader: Process) -> str:
+        return binary.complaint(leader, [*leader.argv[1:], "-t"], leader.environment) or \
+            pairs.complaint(apache.evaluated(leader))
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        return _signal(leader, signal.SIGUSR1)
+
+
+class _Lighttpd:
+    """lighttpd(8): ``-tt``, and SIGUSR1: it starts anew in the same process, with the sockets that it has.
+
+    One that has given up root's rights cannot read its key again, and ends: the test, under the same rights, shows it.
+    """
+
+    survives = False
+
+    def recognises(self, process: Process) -> bool:
+        return process.name == "lighttpd"
+
+    def leader(self, process: Process) -> Process:
+        return _first(process, lambda found: False)
+
+    def complaint(self, leader: Process) -> str:
+        path = lighttpd.config_path(leader.argv)
+        if path is None:
+            return "it was started without -f, or reads its configuration from standard input"
+        return binary.complaint(leader, ["-tt", "-f", path], leader.environment)
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        return _signal(leader, signal.SIGUSR1)
+
+
+class _Haproxy:
+    """``-c``, and SIGUSR2 to the master of ``-W``, ``-Ws`` or ``master-worker``: Management Guide, sections 3 and 4."""
+
+    survives = True
+    recognises = staticmethod(haproxy.HaproxyServer().recognises)
+
+    def leader(self, process: Process) -> Process:
+        return _first(process, lambda found: False)
+
+    def complaint(self, leader: Process) -> str:
+        directory = haproxy.directory(leader)
+        files = [word for path in haproxy.config_paths(leader.argv) for word in ("-f", posixpath.join(directory, path))]
+        # What a master tells the master that it becomes at a reload would make the test a worker's.
+        environment = {name: value for name, value in leader.environment.items()
+                       if not name.startswith("HAPROXY_MWORKER")}
+        return binary.complaint(leader, ["-c", "-q", "-C", directory, *files], environment)
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        if not {"-W", "-Ws"} & set(leader.argv) and not _has_child_of_same_name(leader):
+            raise Unable("it was started without a master (-W), and has no way to reload: start it anew")
+        return _signal(leader, signal.SIGUSR2)
+
+
+class _Caddy:
+    """Its admin API loads the running configuration once more, and tests it while it does."""
+
+    survives = True
+    recognises = staticmethod(CaddyServer().recognises)
+
+    def leader(self, process: Process) -> Process:
+        return process
+
+    def complaint(self, leader: Process) -> str:
+        return ""
+
+    def reload(self, leader: Process, door: Endpoint) -> str:
+        try:
+            admin.load(leader, admin.running(leader, door))
+        except admin.AdminError as error:
+            raise Unable(str(error)) from error
+        return "its admin API"
+
+
+_PROGRAMS: List[Program] = [_Nginx(), _Apache(), _Lighttpd(), _Haproxy(), _Caddy()]
+
+
+def _first(process: Process, is_leader: Callable[[Process], bool]) -> Process:
+    """The first process upwards that is the leader, else the last one of the same program."""
+    while not is_leader(process):
+        parent = processes.process(process.parent)
+        if parent is None or parent.name != process.name:
+            break
+        process = parent
+    return process
+
+
+def _signal(process: Process, number: signal.Signals) -> str:
+    if processes.start_time_of(process.pid) != process.start_time:
+        raise ProcessLookupError(f"{process.program} has ended")
+    os.kill(process.pid, number)
+    return f"{number.name} to process {process.pid}"
+
+
+def _has_child_of_same_name(process: Process) -> bool:
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+        children = [processes.process(int(pid)) for pid in file.read().split()]
+    return any(child is not None and child.name == process.name for child in children)

@@ -1,0 +1,72 @@
+"""Where a site is written in a Caddyfile: Caddy's running configuration, which is asked, does not tell."""
+import posixpath
+import re
+from typing import Callable
+from typing import Iterable
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Tuple
+
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.caddy.source import caddyfile
+
+#: Imports within imports, and files of one import, which are followed at most.
+_MAX_DEPTH = 4
+_MAX_FILES = 1000
+
+Read = Callable[[str], bytes]
+Glob = Callable[[str], Iterable[str]]
+
+
+def site(process: Process, host: str) -> Optional[Step]:
+    """The block of a host's site; the file alone where none is found; None where Caddy runs without a Caddyfile."""
+    path = caddyfile(process)
+    if not path:
+        return None
+    try:
+        return site_in(path, host, process.view.read, process.view.glob)
+    except OSError:
+        return None
+
+
+def site_in(path: str, host: str, read: Read, glob: Glob) -> Step:
+    """The block of a host's site. A name of its own comes before a wildcard, and that before a site for all.
+
+    :param read: the content of a file.
+    :param glob: the files that a pattern matches.
+    :raises OSError: the file cannot be read.
+    """
+    ranked = [(_rank(address, host), address, source) for address, source in _addresses(path, read, glob, 0)]
+    best = max((found for found in ranked if found[0]), key=lambda found: found[0], default=None)
+    return Step(f"site {best[1]}", best[2]) if best else Step(f"site {host}", Source(path))
+
+
+def _rank(address: str, host: str) -> int:
+    """How closely an address (Caddyfile, "Addresses") is meant for a host; 0 for not at all."""
+    name = re.sub(r"^https?://", "", address.lower()).partition("/")[0]
+    name = re.sub(r":\d*$", "", name)
+    if name == host:
+        return 3
+    if name.startswith("*.") and name[1:] == host[host.find("."):]:
+        return 2
+    return 1 if name == "" else 0
+
+
+def _addresses(path: str, read: Read, glob: Glob, depth: int) -> Iterator[Tuple[str, Source]]:
+    """The addresses of all sites, with the line on which their block begins."""
+    level = 0
+    waiting: List[str] = []
+    for number, line in enumerate(read(path).decode("utf-8", "replace").splitlines(), 1):
+        words = re.sub(r"(^|\s)#.*", "", line).split()
+        if level == 0 and words[:1] == ["import"] and len(words) > 1 and depth < _MAX_DEPTH:
+            for imported in sorted(glob(posixpath.join(posixpath.dirname(path), words[1])))[:_MAX_FILES]:
+                yield from _addresses(imported, read, glob, depth + 1)
+        elif level == 0 and words:
+            waiting += [address for word in words if word != "{" for address in word.split(",") if address]
+            if words[-1] == "{" or not words[-1].endswith(","):  # one site alone needs no braces
+                yield from ((address, Source(path, number)) for address in waiting)
+                waiting = []
+        level += (words[-1:] == ["{"]) - (words[:1] == ["}"])
