@@ -17,12 +17,14 @@ from typing import Iterable
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 
 from certbot_autowebroot import limits
 from certbot_autowebroot import listeners
 from certbot_autowebroot import namespaces
 from certbot_autowebroot import netlink
 from certbot_autowebroot import processes
+from certbot_autowebroot import resolving
 from certbot_autowebroot.follow import Holder
 from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.processes import Process
@@ -54,7 +56,7 @@ class ThisMachine:
         self._listeners: Dict[int, List[listeners.Listener]] = {}
         self._local: Optional[List[str]] = None
         self._lists_addresses = True
-        self._names: Dict[str, List[str]] = {}
+        self._names: Dict[Tuple[int, str], List[str]] = {}
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
         self._processes: Dict[int, Process] = {}
 
@@ -72,9 +74,14 @@ class ThisMachine:
 
     def addresses(self, host: str) -> Sequence[str]:
         """What the system's resolver says; the address itself for an address."""
-        if host not in self._names:
-            self._names[host] = _resolve(host)
-        return self._names[host]
+        return self._addresses(host, 0)
+
+    def _addresses(self, host: str, namespace: int) -> Sequence[str]:
+        key = namespace, host
+        if key not in self._names:
+            self._names[key] = (resolving.addresses_in(self._namespaces[namespace], host) if namespace
+                                else _resolve(host))
+        return self._names[key]
 
     def is_here(self, address: str) -> bool:
         """Whether this machine has the address."""
@@ -88,7 +95,7 @@ class ThisMachine:
             return [member]
         if member.is_unix:
             return [replace(member, namespace=origin.namespace)]
-        return [Endpoint(address, member.port, namespace) for address in self.addresses(member.host)
+        return [Endpoint(address, member.port, namespace) for address in self._addresses(member.host, origin.namespace)
                 for namespace in self._namespaces_of(address, member.port, origin.namespace)]
 
     def _namespaces_of(self, address: str, port: int, origin: int) -> List[int]:

@@ -149,6 +149,28 @@ def test_a_proxy_on_the_machine_in_front_of_a_container(place: Path) -> None:
             assert seen_by_all(solver) == ["nginx", "nginx"]
 
 
+@pytest.mark.parametrize("name_server", [False, True], ids=["in its /etc/hosts", "by a name server of its own"])
+def test_a_name_that_only_the_container_knows_is_followed(place: Path, forwarded: None, name_server: bool) -> None:
+    """docker compose: proxy_pass http://app:3000, where app is another container, or the same one."""
+    config = CONFIG.format(root="/nowhere").replace(
+        "root /nowhere; }", "location / { proxy_pass http://app.internal:3000; } } "
+                            "server { listen 3000; root /srv/inside; }")
+    inside = {**INDEX, "/etc/inside.conf": config, "/etc/hosts": "127.0.0.1 localhost\n",
+              "/etc/resolv.conf": "nameserver 127.0.0.11\n"}
+    command = NGINX
+    if name_server:
+        start = f"pebble-challtestsrv -dns01 127.0.0.11:53 -http01= -https01= -tlsalpn01= -defaultIPv4 {ADDRESS} " \
+            "-defaultIPv6= & while ! getent ahosts app.internal; do sleep 0.05; done"
+        command = f"sh -c '{start}; exec {NGINX}'"
+    else:
+        inside["/etc/hosts"] += f"{ADDRESS} app.internal\n"
+    with Container(place / "box", command, inside):
+        ready()
+        with solved(place) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, explain.failure(solver.inquiries[NAME])
+            assert seen_by_all(solver) == ["a port forward of the kernel (nft, iptables)", "nginx", "nginx"]
+
+
 def test_a_volume_that_is_read_only_in_the_container_is_written_on_the_host(place: Path, forwarded: None) -> None:
     """docker run -v /srv/www:/srv/inside:ro."""
     volume = place / "volume"

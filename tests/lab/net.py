@@ -3,6 +3,7 @@
 Both the network and the mounts are private: the name server of a test is 127.0.0.1 (pebble-challtestsrv) without the
 machine's /etc/resolv.conf being touched.
 """
+import atexit
 import ctypes
 import os
 import subprocess
@@ -40,7 +41,7 @@ def _replace(path: str, content: str) -> None:
         file.write(content)
     os.chmod(name, 0o644)
     _check(libc.mount(name.encode(), os.path.realpath(path).encode(), None, _MS_BIND, None))
-    os.unlink(name)
+    atexit.register(os.unlink, name)  # not before: nothing could be mounted over it, as is done for containers
 
 
 def _check(result: int) -> None:
