@@ -11,6 +11,7 @@ import fnmatch
 import os
 import stat
 import sys
+from typing import FrozenSet
 from typing import List
 from typing import Optional
 from typing import Tuple
@@ -42,10 +43,15 @@ class View:
     """The file system below one root directory, for reading.
 
     :ivar root_fd: an open descriptor of the root directory.
+    :ivar uid: whose process sees it so, as we count; 0 for our own view.
+    :ivar gids: the groups of that process; empty for a process of root's.
     """
 
-    def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _OUR_USERS) -> None:
+    def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _OUR_USERS, uid: int = 0,
+                 gids: FrozenSet[int] = frozenset()) -> None:
         self.root_fd = root_fd
+        self.uid = uid
+        self.gids = gids
         self._confined = confined
         self._uid_map = uid_map
 
@@ -65,10 +71,16 @@ class View:
             same_mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
             same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
             uid_map = _uid_map(pid)
+            uid = os.stat(f"/proc/{pid}").st_uid
+            gids = _gids(pid) if uid else frozenset()
         except OSError:
             os.close(root_fd)
             raise
-        return cls(root_fd, confined=not (same_mounts and same_root), uid_map=uid_map)
+        return cls(root_fd, not (same_mounts and same_root), uid_map, uid, gids)
+
+    def on_host(self) -> "View":
+        """Our own view, in which the users that this one does not know stay unknown."""
+        return View(os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), confined=False, uid_map=self._uid_map)
 
     @property
     def is_host(self) -> bool:
@@ -113,15 +125,22 @@ class View:
         :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`.
         """
         fd = self.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as file:
+        try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
             if status.st_size > MAX_FILE_SIZE:
                 raise OSError(errno.EFBIG, "file too large to be a configuration", path)
-            content: Optional[bytes] = file.read(MAX_FILE_SIZE + 1)
-        if content is None:  # /proc/kmsg: regular by its type, and nothing there without waiting
-            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+            # Ten thousand of them: a file object, and a buffer for the largest, would double the time. /proc/kmsg is
+            # regular by its type, and where nothing is there without waiting this raises EAGAIN.
+            content = os.read(fd, status.st_size + 1)
+            while len(content) <= MAX_FILE_SIZE:
+                more = os.read(fd, 1 << 20)
+                if not more:
+                    break
+                content += more
+        finally:
+            os.close(fd)
         return content
 
     def stat(self, path: str) -> Optional[os.stat_result]:
@@ -187,6 +206,13 @@ def _uid_map(pid: int) -> UidMap:
     with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
         lines = [[int(number) for number in line.split()] for line in file]
     return tuple((theirs, ours_first, count) for theirs, ours_first, count in lines)
+
+
+def _gids(pid: int) -> FrozenSet[int]:
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        fields = dict(line.split(":", 1) for line in file if line.startswith(("Gid:", "Groups:")))
+    # proc(5): the real, effective, saved and file system group; then all the others.
+    return frozenset(map(int, [fields["Gid"].split()[3], *fields["Groups"].split()]))
 
 
 def _is_name(path: str) -> bool:

@@ -149,3 +149,53 @@ def test_deep_blocks_end() -> None:
 def test_large_garbage_takes_linear_time(text: bytes) -> None:
     """Two megabytes that are made to make a tokenizer go back again and again end at once."""
     assert len(parsed(text).problems) == 1
+
+
+SERVER = b"""http {
+    server { listen 80; # one; }
+        server_name a "b c" "~^d\\d{2}$"; include names.conf; location / { listen 1; include gone.conf; root '}'; }
+        content_by_lua_block { if a then { '}' } end } if ($host = "x{}") { return 1; } listen [::]:80 ssl; }
+    server{listen 81;}
+    server { }
+} stream { server { listen 82; proxy_pass x; } }
+upstream x { server y:1; server z { listen 2; } }
+"""
+
+
+def servers_in(directives: Optional[List[Directive]]) -> List[Directive]:
+    """All server blocks."""
+    found = [d for d in directives or () if d.name == "server" and d.block is not None]
+    return found + [server for d in directives or () for server in servers_in(d.block)]
+
+
+def test_what_chooses_a_server_is_known_without_reading_its_block() -> None:
+    """Passed over or read, a server block has the same listen and server_name, those of included files too."""
+    configuration = parsed(SERVER, names_conf=b"server_name e; listen 83; root /x;")
+    found = [[str(d) for name in ("listen", "server_name") for d in server.inside(name)]
+             for server in servers_in(configuration.directives)]
+    assert found == [["listen 80", "listen 83", "listen [::]:80 ssl", "server_name a b c ~^d\\d{2}$", "server_name e"],
+                     ["listen 81"], [], ["listen 82"], ["listen 2"]]
+    for server in servers_in(configuration.directives):
+        for name in ("listen", "server_name", "location", "proxy_pass"):
+            assert shape(server.inside(name)) == shape([d for d in server.block or () if d.name == name])
+
+
+def test_a_block_that_was_passed_over_is_read_as_the_files_were_then() -> None:
+    """A question in the middle of an edit gets one configuration, not two; and every problem is said once."""
+    table = {"/etc/main": SERVER, "/etc/names.conf": b"server_name e;"}
+
+    def read(path: str) -> bytes:
+        return table.pop(path)  # KeyError the second time
+    configuration = parse("/etc/main", lambda path: read(path) if path != "/etc/gone.conf" else _refuse(path),
+                          lambda pattern: [])
+    first = shape(configuration.directives)
+    assert first == shape(configuration.directives)
+    assert str(["server_name", "e"]) in str(first)
+    assert [problem.text for problem in configuration.problems] == ["/etc/gone.conf cannot be read: Permission denied"]
+
+
+def test_an_include_for_each_of_many_sites_in_one_file_counts_no_lines() -> None:
+    """Twenty thousand includes in one large file: to count the lines above each would take minutes."""
+    text = b"http {" + b"server { listen 80; include x.conf; }\n" * 20_000 + b"}"
+    server = servers_in(parsed(text, x_conf=b"root /x;").directives)[-1]
+    assert shape(server.block) == [["listen", "80"], ["root", "/x"]]

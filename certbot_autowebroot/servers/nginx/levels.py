@@ -29,10 +29,15 @@ class Level:
         self.parent = parent
 
     @functools.cached_property
+    def block(self) -> List[Directive]:
+        """The directives that stand in this very block."""
+        return self.directive.block or []
+
+    @functools.cached_property
     def own(self) -> Dict[str, List[Directive]]:
-        """The directives that stand in this very block, by name."""
+        """The same by name."""
         found: Dict[str, List[Directive]] = {}
-        for directive in self.directive.block or ():
+        for directive in self.block:
             found.setdefault(directive.name, []).append(directive)
         return found
 
@@ -41,7 +46,7 @@ class Level:
         level: Optional[Level] = self
         while level is not None:
             if any(name in level.own for name in names):
-                return [directive for directive in level.directive.block or () if directive.name in names]
+                return [directive for directive in level.block if directive.name in names]
             level = level.parent
         return []
 

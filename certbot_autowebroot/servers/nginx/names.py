@@ -78,7 +78,7 @@ class Server(Level):
 
     def __init__(self, directive: Directive, parent: Level, hostname: str) -> None:
         super().__init__(directive, parent)
-        names = [name for found in self.own.get("server_name", ()) for name in found.args]
+        names = [name for found in directive.inside("server_name") for name in found.args]
         self.names = [hostname.lower() if name == "$hostname" and hostname else name for name in names] or [""]
 
     @property
@@ -157,7 +157,7 @@ class Listeners:
         self._groups: Dict[_Address, Group] = {}
         added = 0
         for server in servers:
-            listens = [listen.args for listen in server.own.get("listen", ()) if listen.args]
+            listens = [listen.args for listen in server.directive.inside("listen") if listen.args]
             for text, *options in listens or ([[default]] if default else []):
                 for address in _addresses(text):
                     added += 1

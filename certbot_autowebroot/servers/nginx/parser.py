@@ -1,11 +1,14 @@
 """nginx configuration files as a tree of directives, includes taken in.
 
-The grammar is the one of nginx's own reader (``ngx_conf_read_token`` in src/core/ngx_conf_file.c): words, quotes,
-``;``, ``{``, ``}``. What the directives mean is not its business. Nothing is raised for bad input: what cannot be used
-becomes a :class:`Problem`, and the rest is still there.
+What the directives mean is not its business. Nothing is raised for bad input: what cannot be used becomes a
+:class:`Problem`, and the rest is still there.
+
+Of ten thousand server blocks one or two are ever asked for. So of each only what chooses it is kept, and its text; what
+stands in it is read again when somebody asks.
 """
+import errno
 import os
-import re
+import sys
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Callable
@@ -13,13 +16,14 @@ from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
+from typing import Union
 
 from certbot_autowebroot.route import Source
+from certbot_autowebroot.servers.nginx.tokens import Bad
+from certbot_autowebroot.servers.nginx.tokens import after_lua
+from certbot_autowebroot.servers.nginx.tokens import statement
 
-#: nginx reads a parameter into a buffer of this size (NGX_CONF_BUFFER).
-MAX_PARAMETER = 4096
 #: Ten thousand sites are 150,000 directives; a file of 50 MB can hold far more than is good for our memory.
 MAX_DIRECTIVES = 1_000_000
 MAX_FILES = 100_000
@@ -31,21 +35,8 @@ MAX_BLOCK_DEPTH = 100
 Read = Callable[[str], bytes]
 Glob = Callable[[str], Sequence[str]]
 
-_TOKEN = re.compile(r"""
-    [ \t\r\n]+ | \#[^\n]*
-    | ( (?: [^ \t\r\n;{}"'\#\\$] | \\. | \$\{* ) [^ \t\r\n;{\\$]* (?: (?: \\. | \$\{* ) [^ \t\r\n;{\\$]* ){0,4096} )
-    | ([;{}])
-    | "( (?: [^"\\] | \\. ){0,4096} )" (?= [ \t\r\n;{)] )
-    | '( (?: [^'\\] | \\. ){0,4096} )' (?= [ \t\r\n;{)] )
-    | (.)
-    """, re.VERBOSE | re.DOTALL)
-_WORD, _MARK, _DOUBLE, _SINGLE, _BAD = range(1, 6)
-
-_ESCAPE = re.compile(r"""\\(["'\\trn])""")
-_CONTROLS = {"t": "\t", "r": "\r", "n": "\n"}
-
-#: What can hide a brace in Lua: comments, strings, and their long-bracket forms (Lua 5.1 manual, section 2.1).
-_LUA = re.compile(r"""(?:--)?\[(=*)\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|([{}])|["']""", re.DOTALL)
+#: What chooses a server block: kept when the block is passed over.
+_CHOOSES = frozenset({"listen", "server_name"})
 
 
 class File:
@@ -66,18 +57,27 @@ class Directive:
     """One directive.
 
     :ivar args: the parameters, quotes and escapes removed; of a Lua block, only those before the brace.
-    :ivar block: what stands in its braces, includes taken in; None where there are none.
     """
 
-    __slots__ = ("_file", "_offset", "args", "block", "name")
+    __slots__ = ("_block", "_file", "_offset", "args", "name")
 
-    def __init__(self, name: str, args: List[str], block: "Optional[List[Directive]]", file: File,
+    def __init__(self, name: str, args: List[str], block: "Union[List[Directive], _PassedOver, None]", file: File,
                  offset: int) -> None:
         self.name = name
         self.args = args
-        self.block = block
+        self._block = block
         self._file = file
         self._offset = offset
+
+    @property
+    def block(self) -> "Optional[List[Directive]]":
+        """What stands in its braces, includes taken in; None where there are none. Of a server read anew each time."""
+        return self._block.read() if isinstance(self._block, _PassedOver) else self._block
+
+    def inside(self, name: str) -> "List[Directive]":
+        """What has this name in its braces."""
+        known = self._block.known if isinstance(self._block, _PassedOver) and name in _CHOOSES else self.block
+        return [directive for directive in known or () if directive.name == name]
 
     @property
     def source(self) -> Source:
@@ -86,6 +86,26 @@ class Directive:
 
     def __str__(self) -> str:
         return " ".join((self.name, *self.args))
+
+
+class _PassedOver:
+    """A server block of which only :data:`_CHOOSES` was kept.
+
+    :ivar known: that.
+    """
+
+    __slots__ = ("_file", "_parents", "_parser", "_start", "known")
+
+    def __init__(self, parser: "_Parser", file: File, start: int, parents: Tuple[str, ...]) -> None:
+        self.known: List[Directive] = []
+        self._parser = parser
+        self._file = file
+        self._start = start
+        self._parents = parents
+
+    def read(self) -> List[Directive]:
+        """All of it. What is wrong in it was said when it was passed over."""
+        return self._parser.again().block(self._file, self._start, self._parents, is_file=False)
 
 
 @dataclass(frozen=True)
@@ -110,10 +130,6 @@ class Configuration:
     hostname: str = ""
 
 
-class _Bad(Exception):
-    """The file cannot be read on from here."""
-
-
 def parse(path: str, read: Read, glob: Glob, prefix: str = "/", hostname: str = "") -> Configuration:
     """Read a main configuration file and all that it includes.
 
@@ -134,127 +150,110 @@ class _Parser:
         self._glob = glob
         self._count = 0
         self._files: Dict[str, List[Directive]] = {}
-        self._unusable: Set[str] = set()
+        self._found: Dict[str, Sequence[str]] = {}
+        self._passes_over = True
 
-    def file(self, path: str, parents: Tuple[str, ...], included_at: Optional[Source]) -> List[Directive]:
+    def again(self) -> "_Parser":
+        """One that reads what was passed over, out of the same files as they were."""
+        parser = _Parser(self._conf_prefix, _not_again, lambda pattern: ())
+        parser._files, parser._found, parser._passes_over = self._files, self._found, False
+        return parser
+
+    def file(self, path: str, parents: Tuple[str, ...], included_at: Optional[Directive]) -> List[Directive]:
         """The directives of a file. A snippet that ten thousand sites include is read once and shared."""
-        here = included_at or Source(path)
         if path in parents:
-            return self._problem(f"{path} includes itself", here)
+            return self._problem(f"{path} includes itself", included_at, path)
         if len(parents) > MAX_INCLUDE_DEPTH:
-            return self._problem(f"includes are nested more than {MAX_INCLUDE_DEPTH} deep", here)
+            return self._problem(f"includes are nested more than {MAX_INCLUDE_DEPTH} deep", included_at, path)
         if path not in self._files:
             if len(self._files) >= MAX_FILES:
-                return self._problem(f"more than {MAX_FILES} files are included", here)
+                return self._problem(f"more than {MAX_FILES} files are included", included_at, path)
             self._files[path] = []
             try:
                 text = self._read(path).decode("utf-8", "surrogateescape")
             except (OSError, ValueError) as error:
-                return self._problem(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", here)
-            self._files[path] = self._directives(File(path, text), (*parents, path))
+                reason = getattr(error, "strerror", None) or error
+                return self._problem(f"{path} cannot be read: {reason}", included_at, path)
+            start = 1 if text.startswith("\ufeff") else 0
+            self._files[path] = self.block(File(path, text), start, (*parents, path), is_file=True)
         return self._files[path]
 
-    def _problem(self, text: str, source: Source) -> List[Directive]:
+    def _problem(self, text: str, at: Optional[Directive], path: str = "") -> List[Directive]:
+        # The line is counted here, not for each of ten thousand includes in one file.
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(text, source))
+            self.problems.append(Problem(text, at.source if at else Source(path)))
         return []
 
-    def _directives(self, file: File, parents: Tuple[str, ...]) -> List[Directive]:
+    def block(self, file: File, position: int, parents: Tuple[str, ...], is_file: bool) -> List[Directive]:
+        """The directives from a position to the end of the file, or to the brace that ends the block."""
         top: List[Directive] = []
-        open_blocks = [top]
-        words: List[str] = []
+        blocks = [top]
+        passed_over = 0  # since which depth
         text = file.text
-        position = 1 if text.startswith("\ufeff") else 0
-        start = 0
         try:
-            while position < len(text):
-                for token in _TOKEN.finditer(text, position):
-                    kind = token.lastindex
-                    if kind is None:
-                        continue
-                    word = token[kind]
-                    if kind != _MARK:
-                        if kind == _BAD or len(word) > MAX_PARAMETER:
-                            start = token.start()
-                            raise _Bad("unexpected characters, or a quote that does not end")
-                        if not words:
-                            start = token.start()
-                        words.append(_ESCAPE.sub(_unescape, word) if "\\" in word else word)
-                        continue
-                    if word == "}":
-                        if words or len(open_blocks) == 1:
-                            start = token.start()
-                            raise _Bad('unexpected "}"')
-                        open_blocks.pop()
-                        continue
-                    if not words:
-                        start = token.start()
-                        raise _Bad(f'unexpected "{word}"')
-                    self._count += 1
-                    if self._count > MAX_DIRECTIVES:
-                        raise _Bad(f"more than {MAX_DIRECTIVES} directives")
-                    name, *args = words
-                    words = []
-                    if word == ";":
-                        if name == "include" and args:
-                            self._include(args[0], file.source(start), parents, open_blocks[-1])
-                        else:
-                            open_blocks[-1].append(Directive(name, args, None, file, start))
-                        continue
-                    directive = Directive(name, args, [], file, start)
-                    open_blocks[-1].append(directive)
-                    if name.endswith("_by_lua_block"):
-                        position = _after_lua(text, token.end())
-                        break
-                    if len(open_blocks) > MAX_BLOCK_DEPTH:
-                        raise _Bad(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep")
-                    open_blocks.append(directive.block)  # type: ignore[arg-type]
-                else:
-                    position = len(text)
-            if words or len(open_blocks) > 1:
-                start = len(text)
-                raise _Bad('unexpected end of file, expecting ";" or "}"')
-        except _Bad as bad:
-            self._problem(str(bad), file.source(start))
+            while True:
+                words, start, mark, position = statement(text, position)
+                if mark == "}" and not words and len(blocks) > 1:
+                    blocks.pop()
+                    if len(blocks) < passed_over:
+                        passed_over = 0
+                    continue
+                if not words and (not mark or (mark == "}" and not is_file)) and len(blocks) == 1:
+                    return top
+                if mark not in (";", "{") or not words:
+                    raise Bad(f'unexpected "{mark}"' if mark else 'unexpected end of file, expecting ";" or "}"',
+                               start)
+                self._count += 1
+                if self._count > MAX_DIRECTIVES:
+                    raise Bad(f"more than {MAX_DIRECTIVES} directives", start)
+                name, *args = words
+                if mark == ";":
+                    if name == "include" and args:
+                        included = self._included(Directive(name, args, None, file, start), parents)
+                        blocks[-1].extend(d for d in included if not passed_over or d.name in _CHOOSES)
+                    elif not passed_over:
+                        blocks[-1].append(Directive(name, args, None, file, start))
+                    elif name in _CHOOSES and len(blocks) == passed_over:
+                        args = [sys.intern(arg) for arg in args] if name == "listen" else args
+                        blocks[-1].append(Directive(sys.intern(name), args, None, file, start))
+                    continue
+                inside: List[Directive] = []
+                if name == "server" and self._passes_over and not passed_over:
+                    block = _PassedOver(self, file, position, parents)
+                    blocks[-1].append(Directive("server", args, block, file, start))
+                    inside = block.known
+                    passed_over = len(blocks) + 1
+                elif not passed_over or (name in _CHOOSES and len(blocks) == passed_over):
+                    blocks[-1].append(Directive(name, args, inside, file, start))
+                if name.endswith("_by_lua_block"):
+                    position = after_lua(text, position, start)
+                    continue
+                if len(blocks) > MAX_BLOCK_DEPTH:
+                    raise Bad(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep", start)
+                blocks.append(inside)
+        except Bad as bad:
+            self._problem(str(bad), Directive("", [], None, file, bad.offset))
         return top
 
-    def _include(self, pattern: str, source: Source, parents: Tuple[str, ...], block: List[Directive]) -> None:
-        path = os.path.join(self._conf_prefix, pattern)
+    def _included(self, include: Directive, parents: Tuple[str, ...]) -> List[Directive]:
+        path = os.path.join(self._conf_prefix, include.args[0])
         paths: Sequence[str] = [path]
         if any(c in path for c in "*?["):
-            try:
-                paths = self._glob(path)
-            except (OSError, ValueError) as error:
-                self._problem(f"{path} cannot be read: {error}", source)
-                return
+            if path not in self._found:
+                try:
+                    self._found[path] = self._glob(path)
+                except (OSError, ValueError) as error:
+                    return self._problem(f"{path} cannot be read: {error}", include)
+            paths = self._found[path]
+        directives = []
         for found in paths:
-            directives = self.file(found, parents, source)
+            directives += self.file(found, parents, include)
             # Ten includes of a file of ten includes ... is a small file and a large configuration.
-            self._count += len(directives)
-            if self._count > MAX_DIRECTIVES:
-                raise _Bad(f"more than {MAX_DIRECTIVES} directives")
-            block.extend(directives)
+            if self._count + len(directives) > MAX_DIRECTIVES:
+                raise Bad(f"more than {MAX_DIRECTIVES} directives", include._offset)
+        self._count += len(directives)
+        return directives
 
 
-def _unescape(match: "re.Match[str]") -> str:
-    return _CONTROLS.get(match[1], match[1])
-
-
-def _after_lua(text: str, position: int) -> int:
-    """Where the Lua block ends whose brace was opened just before."""
-    depth = 1
-    while depth:
-        token = _LUA.search(text, position)
-        if token is None:
-            raise _Bad("a Lua block does not end")
-        position = token.end()
-        if token[1] is not None:
-            end = text.find(f"]{token[1]}]", position)
-            if end < 0:
-                raise _Bad("a Lua block does not end")
-            position = end
-        elif token[2]:
-            depth += 1 if token[2] == "{" else -1
-        elif len(token[0]) == 1:
-            raise _Bad("a string in a Lua block does not end")
-    return position
+def _not_again(path: str) -> bytes:
+    raise FileNotFoundError(errno.ENOENT, "it was not read before", path)

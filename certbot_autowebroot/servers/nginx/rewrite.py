@@ -29,7 +29,7 @@ def run(state: State, level: Level) -> bool:
     :raises Answer: the request ends here.
     :raises Status: likewise, with an error status.
     """
-    for directive in level.directive.block or ():
+    for directive in level.block:
         name, args = directive.name, directive.args
         if name == "set" and len(args) == 2:
             state.assign(args[0], _value_or_unknown(state, args[1]))

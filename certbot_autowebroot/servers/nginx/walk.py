@@ -243,7 +243,7 @@ class Walk(State):
         """What makes the content here, None for files. An ``if`` goes on with the handler of its location."""
         level: Optional[Level] = self.level
         while level is not None:
-            found = [directive for directive in level.directive.block or () if _is_handler(directive.name)]
+            found = [directive for directive in level.block if _is_handler(directive.name)]
             if found or isinstance(level, Location) or level is self.server:
                 return found[-1] if found else None
             level = level.parent
