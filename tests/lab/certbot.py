@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Dict
 from typing import List
 from typing import Optional
+from typing import Set
 from typing import Tuple
+
+from cryptography import x509
 
 from tests.lab.ca import CA
 
@@ -34,12 +37,13 @@ class Certbot:
         return done
 
     def command(self, *arguments: str) -> List[str]:
-        """The whole command line of a command."""
+        """The whole command line of a command. Debian's /etc/letsencrypt/cli.ini would have all runs in one log."""
         if arguments[0] == "renew":
             arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
         return [self.program, *arguments, "--config-dir", str(self.directory / "config"),
                 "--work-dir", str(self.directory / "work"), "--logs-dir", str(self.directory / "logs"),
-                "--server", self.ca.server, "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
+                "--max-log-backups", "100", "--server", self.ca.server, "--non-interactive", "--agree-tos",
+                "--register-unsafely-without-email"]
 
     def environment(self) -> Dict[str, str]:
         """Its environment. A PYTHONWARNINGS for us would turn Certbot's own warnings into errors."""
@@ -69,6 +73,13 @@ class Certbot:
     def certificates(self, lineage: str) -> int:
         """How many certificates the lineage has had."""
         return len(list((self.directory / "config" / "archive" / lineage).glob("cert*.pem")))
+
+    def names(self, lineage: str) -> Set[str]:
+        """The names that its current certificate is for."""
+        path = self.directory / "config" / "live" / lineage / "cert.pem"
+        names = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+        return set(names)
 
     @property
     def log(self) -> str:
