@@ -50,6 +50,11 @@ _SYSTEM_TREES = frozenset((
 #: /usr/share/caddy, /usr/local/www/nginx) or one that tutorials recommend (/var/lib/letsencrypt, /run/acme).
 _SYSTEM_PARENTS = frozenset(("/", "/run", "/usr", "/usr/local", "/usr/share", "/var", "/var/cache", "/var/lib"))
 
+#: Where root keeps what is public: an ordinary user's program may name a directory of root's here, and nowhere else.
+_WEB_ROOTS = ("/opt", "/srv", "/usr/local/www", "/usr/share/caddy", "/usr/share/nginx", "/var/www")
+#: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
+_SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
+
 
 class Refused(Exception):
     """We do not go there. The text is a whole sentence for a person: the path, what is in the way, whose it is."""
@@ -204,10 +209,14 @@ def _others_may_write(directory: Held) -> bool:
     return status.st_uid != 0 or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
-def check_place(chain: Chain) -> None:
-    """Refuse a place where nobody serves files from: a system directory of root's.
+def check_place(chain: Chain, usual: bool) -> None:
+    """Refuse a place where nobody serves files from, or that whoever named it has no business with.
 
-    :raises Refused: it is one; recognised by where the walk ended, not by what it was called on the way.
+    Recognised by where the walk ended, not by what it was called on the way.
+
+    :param usual: the file is to be called as the CA asks for it, and nothing else is made for it.
+    :raises Refused: a system directory of root's; a directory of a user whom the server's container does not know; one
+        that an ordinary user's program names and that user could not write in.
     """
     here = chain[-1]
     view = here.view
@@ -224,6 +233,32 @@ def check_place(chain: Chain) -> None:
     if refused:
         raise Refused(f"{here.path} is a system directory. Nothing is put there: please let the server answer "
                       "/.well-known/acme-challenge/ from a directory such as /var/www/acme.")
+    if os.geteuid() == 0 and not _may_name(chain, usual):
+        raise Refused(f"{here.path} belongs to {user(owner)}, and is named by a program of {user(view.uid)}, who may "
+                      "not write there. Nothing is put there on such a word: please give the directory to the user "
+                      "whose program serves it, or say by --autowebroot-path that it is meant.")
+
+
+def _may_name(chain: Chain, usual: bool) -> bool:
+    """Whether the word of whoever named a directory is enough for root to write there.
+
+    Anybody may run a program behind root's proxy, and have it say that it serves any directory there is. An ordinary
+    user is believed about what is below a directory of his, or below one that he may write in; about web roots of
+    root's; and in a container, which root has made and filled, about all that is root's.
+    """
+    here = chain[-1]
+    view = here.view
+    if any(view.uid in services for services in _SERVICES) or any(_is_his(held) for held in chain):
+        return True
+    public = not view.is_host or any((here.path + "/").startswith(top + "/") for top in _WEB_ROOTS)
+    return here.uid == view.root_uid and public and usual
+
+
+def _is_his(directory: Held) -> bool:
+    """Whether the user whose view it is may give the names in a directory to what he likes."""
+    status, view = os.fstat(directory.fd), directory.view
+    writable = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid in view.gids)
+    return status.st_uid == view.uid or bool(writable and not status.st_mode & stat.S_ISVTX)
 
 
 def is_system_directory(path: str) -> bool:

@@ -8,6 +8,9 @@ from typing import List
 from typing import Tuple
 
 from certbot_autowebroot import probe
+from certbot_autowebroot.directories import Refused
+from certbot_autowebroot.directories import Walk
+from certbot_autowebroot.directories import check_place
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.views import View
@@ -30,8 +33,11 @@ def is_served(directory: Directory, hop: Hop, view: View, attempts: int) -> bool
 def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
     """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
     try:
-        fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
+        # Whoever asks a program for a file tells it that there is one: so not where we would not write on its word.
+        chain = Walk(view).to(directory.root)
+        check_place(chain, usual=True)
+        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=chain[-1].fd)
+    except (OSError, Refused):
         return []
     found = []
     try:

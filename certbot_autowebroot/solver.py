@@ -375,5 +375,5 @@ def _where_it_takes_writes(view: View, place: Place) -> Tuple[View, Directory]:
         stack.callback(os.close, fd)
         found = mounts.host_path(place.program.pid, directory.root) if mounts.is_read_only(fd) else None
         if found and os.path.samestat(os.fstat(fd), os.stat(found)):
-            return View.of_host(), replace(directory, root=PathInView(found))
+            return view.on_host(), replace(directory, root=PathInView(found))
     return view, directory

@@ -2,6 +2,7 @@
 import errno
 import logging
 import os
+import re
 import stat
 from typing import Optional
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Another client may make, or take away, the same directories in the same moment.
 _ATTEMPTS = 10
+#: RFC 8555 section 8.3: nothing on a machine takes a file of such a name for its own.
+_USUAL = re.compile(r".*/\.well-known/acme-challenge/[A-Za-z0-9_-]+")
 
 
 @implementer(IResponder)
@@ -71,16 +74,17 @@ class WebrootResponder:
         *between, name = self._place.name.split("/")
         if name in ("", ".", "..") or ".." in between:
             raise Refused(f"{self._place} does not name a file below {self._place.root}. Nothing is put there.")
+        usual = bool(_USUAL.fullmatch(str(self._place)))
         for attempt in range(_ATTEMPTS):
             self._step = f"The document root {self._place.root} cannot be used"
             walk = Walk(self._view)
             chain = walk.to(self._place.root)
             try:
-                check_place(chain)
+                check_place(chain, usual)
                 for component in between:
                     if component not in ("", "."):
                         chain = self._enter(walk, chain, component)
-                        check_place(chain)
+                        check_place(chain, usual)
                 self._create(chain[-1], name, content)
                 return
             except FileNotFoundError:
