@@ -1,12 +1,14 @@
 """What was found out, in sentences that a person can act on. Every sentence about a name is made here."""
-import os
 import shlex
 from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Sequence
+from typing import Set
+from typing import Tuple
 
+from certbot_autowebroot import advice
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
@@ -17,7 +19,6 @@ from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.proof import place_of
-from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
@@ -43,7 +44,8 @@ def failures(inquiries: Sequence[Inquiry], installed: Sequence[str] = ()) -> str
 
     :param installed: the authenticators to choose from, where one that was chosen does not help.
     """
-    reasons = [failure(inquiry) for inquiry in inquiries]
+    printed: Set[Tuple[str, ...]] = set()
+    reasons = [failure(inquiry, printed) for inquiry in inquiries]
     if any(inquiry.set_aside for inquiry in inquiries):
         reasons.append(f"Authenticators that are installed here: {', '.join(installed)}.")
         after = "Nothing was left behind."
@@ -52,8 +54,11 @@ def failures(inquiries: Sequence[Inquiry], installed: Sequence[str] = ()) -> str
     return "The CA was not asked, for it would have failed:\n\n" + "\n\n".join([*reasons, after])
 
 
-def failure(inquiry: Inquiry) -> str:
-    """Why one name would fail: where its request goes, what was tried, what came back, what to do."""
+def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) -> str:
+    """Why one name would fail: where its request goes, what was tried, what came back, what to do.
+
+    :param printed: configurations that need not be printed again; those of this name are added.
+    """
     if not inquiry.doors.endpoints:
         return f"{inquiry.name}: {inquiry.doors.note or 'this machine has no address that a CA could come to'}."
     doors = [door for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is not Verdict.PROVEN]
@@ -61,6 +66,7 @@ def failure(inquiry: Inquiry) -> str:
     said = {_at_door(inquiry, door): door for door in reversed(doors)}
     lines = [f"{inquiry.name}: {text}" for text in reversed(list(said))]
     lines += [f"  Tried: {reason}." for reason in inquiry.set_aside]
+    lines += [f"  {text}" for text in advice.what_to_do(inquiry, doors, set() if printed is None else printed)]
     if not inquiry.doors.certain and inquiry.doors.note:
         lines.append(f"  Note: {inquiry.doors.note}.")
     return "\n".join(lines)
@@ -124,10 +130,9 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     routes = inquiry.routes.get(door, [])
     parts = [_road(routes[0], door) if routes else f"{door} was asked"]
     parts += _what_was_tried(inquiry, routes)
-    answer = inquiry.answers.get(door)
+    answer = inquiry.misses.get(door) or inquiry.answers.get(door)
     if answer:
         parts.append(f"  Came back: {_came_back(answer)}.")
-    parts.append(f"  What to do: {_advice(inquiry, routes)}")
     return "\n".join(parts)
 
 
@@ -162,28 +167,14 @@ def _what_was_tried(inquiry: Inquiry, routes: List[Route]) -> List[str]:
             continue
         refused = inquiry.refused.get(place.key)
         lines.append(f"  Tried: {str_of(place)}: {refused.rstrip('.')}." if refused else
+                     f"  Tried: a test file in {str_of(place)}, which came back, but not each time."
+                     if _has_won(inquiry, place) else
                      f"  Tried: a test file in {str_of(place)}, which did not come back.")
     return lines
 
 
-def _advice(inquiry: Inquiry, routes: List[Route]) -> str:
-    end: Optional[object] = routes[0].end if routes else None
-    program = routes[0].program if routes and routes[0].hops else None
-    if any(place.key in inquiry.refused for place in inquiry.places):
-        return (f"mend what was refused, or let {program or 'the web server'} answer {CHALLENGE_PATH} from another "
-                "directory.")
-    if isinstance(end, Elsewhere):
-        return f"run Certbot on {end.target}, or let {CHALLENGE_PATH} be answered on this machine."
-    if isinstance(end, Unknown):
-        as_root = "" if os.geteuid() == 0 else "run Certbot as root, or "
-        return f"{as_root}name the directory with --autowebroot-path; else use another authenticator for this name."
-    if isinstance(end, DeadEnd):
-        return (f"let {program or 'the web server'} serve {CHALLENGE_PATH} of this name from a directory, or use "
-                "another authenticator for this name.")
-    if isinstance(end, Directory):
-        return (f"see whether {program} runs with the configuration that is on disk (reload it), and whether something "
-                f"in it (a rewrite, an access rule, a .htaccess file) refuses {CHALLENGE_PATH}.")
-    return "see who answers there instead: a port forward (nft, iptables) takes connections before any listener does."
+def _has_won(inquiry: Inquiry, place: Place) -> bool:
+    return any(place in winners for winners in inquiry.winners.values())
 
 
 def headline(found: NameForecast, proved: bool) -> str:
@@ -241,9 +232,11 @@ def remarks(found: NameForecast, door: Endpoint) -> List[str]:
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
         return lines
     if door in inquiry.answers:
-        lines.append(f"came back: {_came_back(inquiry.answers[door])}".replace(inquiry.token, "TOKEN"))
-    if found.outlook is Outlook.FAILS:
-        lines.append(f"what to do: {_advice(inquiry, routes)}")
+        answer = inquiry.misses.get(door, inquiry.answers[door])
+        lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))
+    failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
+    if found.outlook is Outlook.FAILS and door == failing[-1]:
+        lines += advice.what_to_do(inquiry, failing, set(), "what to do")
     return lines
 
 
@@ -262,7 +255,7 @@ def webroot_tried(root: str, inquiry: Inquiry) -> str:
     for place in inquiry.places:
         if isinstance(place.end, Directory) and place.end.root == root:
             refused = inquiry.refused.get(place.key)
-            served = any(place in winners for winners in inquiry.winners.values())
+            served = _has_won(inquiry, place)
             return refused.rstrip(".") if refused else \
                 f"a test file in {str_of(place)} {'came back' if served else 'did not come back'}"
     return ""

@@ -61,6 +61,21 @@ class Process:
         return {name: value for name, _, value in decoded}
 
 
+def has_our_files(process: Process) -> bool:
+    """Whether a configuration that a process names is a file of ours: it is no container's.
+
+    A unit of systemd's with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and HAProxy goes into a
+    chroot once it has started: both have our ``/etc``.
+    """
+    try:
+        if os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+            return True
+        theirs = process.view.stat("/etc")
+        return theirs is not None and os.path.samestat(theirs, os.stat("/etc"))
+    except OSError:  # it has ended, or is not ours to see
+        return False
+
+
 def start_time_of(pid: int) -> Optional[int]:
     """When a process started, in clock ticks since boot; None when there is none."""
     stat = _stat_fields(pid)

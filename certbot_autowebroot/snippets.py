@@ -8,6 +8,7 @@ import textwrap
 from typing import Callable
 from typing import Dict
 from typing import List
+from typing import Sequence
 
 from certbot_autowebroot.route import CHALLENGE_PATH
 
@@ -65,19 +66,20 @@ def apache(directory: str) -> List[str]:
             "</If>"]
 
 
-def lighttpd(directory: str) -> List[str]:
+#: What may be said of all requests and would be taken before a file is looked for, by lighttpd.
+_LIGHTTPD_SETTINGS = ("url.redirect", "url.rewrite-once", "url.access-deny", "auth.require", "proxy.server",
+                      "fastcgi.server")
+
+
+def lighttpd(directory: str, settings: Sequence[str] = _LIGHTTPD_SETTINGS) -> List[str]:
     """For the end of the configuration: of several conditions that are true, the last one's values count.
 
-    A name of a module that is not loaded is passed over with a warning.
+    :param settings: those that are set back. One of a module that is not loaded is passed over with a warning.
     """
-    return [r'$HTTP["url"] =~ "^/\.well-known/acme-challenge/" {',
+    return ['server.modules += ( "mod_alias" )',
+            r'$HTTP["url"] =~ "^/\.well-known/acme-challenge/" {',
             f'    alias.url = ( "{CHALLENGE_PATH}" => "{directory}{CHALLENGE_PATH}" )',
-            "    url.redirect = ()",
-            "    url.rewrite-once = ()",
-            "    url.access-deny = ()",
-            "    auth.require = ()",
-            "    proxy.server = ()",
-            "    fastcgi.server = ()",
+            *(f"    {setting} = ()" for setting in settings if setting != "alias.url"),
             "}"]
 
 
@@ -165,7 +167,7 @@ def _lighttpd_for_every_site(directory: str) -> str:
         Then run:
             {making(directory)}
             lighty-enable-mod autowebroot && lighttpd -tt -f /etc/lighttpd/lighttpd.conf && systemctl reload lighttpd
-        """, ['server.modules += ( "mod_alias" )', *lighttpd(directory)])
+        """, lighttpd(directory))
 
 
 def _caddy_for_every_site(directory: str) -> str:

@@ -8,11 +8,18 @@ from certbot_autowebroot import standing
 
 
 @contextlib.contextmanager
-def standing_directory() -> Iterator[str]:
-    """Make it and yield its path. The mounts of a test process are its own (:mod:`tests.lab.net`)."""
+def empty_www() -> Iterator[None]:
+    """A /var/www with nothing in it. The mounts of a test process are its own (:mod:`tests.lab.net`)."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/www"], check=True)
     try:
-        subprocess.run(snippets.making(standing.DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
-        yield standing.DIRECTORY
+        yield
     finally:
         subprocess.run(["umount", "/var/www"], check=True)
+
+
+@contextlib.contextmanager
+def standing_directory() -> Iterator[str]:
+    """Make the directory and yield its path."""
+    with empty_www():
+        subprocess.run(snippets.making(standing.DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
+        yield standing.DIRECTORY

@@ -323,7 +323,7 @@ def test_the_trail_names_the_lines():
     [found] = said(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n server s 127.0.0.1:1\n")
     file = "/etc/haproxy/haproxy.cfg"
     assert [(step.text, step.source) for step in found.trail] == [
-        ("frontend f", Source(file, 2)), ("use_backend one if { path_beg / }", Source(file, 4)),
+        ("frontend f (mode tcp)", Source(file, 2)), ("use_backend one if { path_beg / }", Source(file, 4)),
         ("backend one", Source(file, 5)), ("server s 127.0.0.1:1", Source(file, 6))]
 
 

@@ -74,7 +74,8 @@ class _Run:
 
     def through(self, section: Section) -> Sequence[Destination]:
         """What becomes of the request in a frontend or listen section."""
-        self.steps.append(section.step)
+        passed_on = "" if _is_http(section) else " (mode tcp)"
+        self.steps.append(Step(section.step.text + passed_on, section.source))
         ended = self.rules(section)
         if ended is not None:
             return [ended]

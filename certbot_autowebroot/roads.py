@@ -1,0 +1,162 @@
+"""The roads that are open to a name which has no directory: what could be done, once, so that its renewals go through.
+
+Which roads there are is decided on the routes; what is asked of the machine is whether a server is a container's.
+"""
+import re
+from dataclasses import dataclass
+from typing import Callable
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+from typing import Union
+
+from certbot_autowebroot import fallback
+from certbot_autowebroot import processes
+from certbot_autowebroot import snippets
+from certbot_autowebroot import standing
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.caddy import sites
+
+#: By the name of the executable, the server that it is.
+_SERVERS = {"nginx": "nginx", "openresty": "nginx", "angie": "nginx", "tengine": "nginx", "nginx-debug": "nginx",
+            "apache2": "apache", "httpd": "apache", "lighttpd": "lighttpd", "caddy": "caddy", "haproxy": "haproxy"}
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines in the configuration of a server on the way, which then answers from the standing directory.
+
+    :ivar server: one of :data:`snippets.LINES`.
+    :ivar block: the section that they belong into; for lighttpd a line of the file, at whose end they belong.
+    :ivar replaces: a section for the same path, which cannot stay beside them.
+    :ivar beaten_by: a line that is taken before them.
+    """
+
+    server: str
+    program: Program
+    block: Step
+    lines: Tuple[str, ...]
+    replaces: Optional[Step] = None
+    beaten_by: Optional[Step] = None
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """``--autowebroot-fallback``, with an installed authenticator that belongs to who holds the port."""
+
+    authenticator: str
+
+
+@dataclass(frozen=True)
+class GivenPath:
+    """``--autowebroot-path``: the program may serve a directory, and nothing tells which."""
+
+    program: Program
+
+
+Road = Union[Lines, Fallback, GivenPath]
+
+
+def open_to(inquiry: Inquiry, door: Endpoint) -> List[Road]:
+    """The roads that lead to an answer at a door, for a name that has none there, the most lasting first."""
+    routes = inquiry.routes.get(door, [])
+    lines = next(filter(None, map(_lines, routes)), None)
+    tried = {reason.partition(":")[0] for reason in inquiry.set_aside}
+    found: List[Road] = [lines] if lines else []
+    found += [Fallback(name) for name in fallback.fitting(inquiry) if f"the authenticator {name}" not in tried]
+    return [*found, *given_paths(routes, _is_contained)]
+
+
+def _lines(route: Route) -> Optional[Lines]:
+    """For the last server on the way that is no container's, where the request still asks for the file of the CA."""
+    for hop in reversed(route.hops):
+        process = processes.process(hop.program.pid) if hop.program.pid else None
+        if process is not None and processes.has_our_files(process):
+            found = lines_at(hop, _site(process, hop))
+            if found:
+                return found
+    return None
+
+
+def _site(process: Process, hop: Hop) -> Optional[Step]:
+    """The site of a Caddy, whose running configuration does not tell where it was written."""
+    return sites.site(process, hop.request.host) if _SERVERS.get(hop.program.name) == "caddy" else None
+
+
+def _is_contained(program: Program) -> bool:
+    process = processes.process(program.pid) if program.pid else None
+    return process is not None and not processes.has_our_files(process)
+
+
+def given_paths(routes: Sequence[Route], is_contained: Callable[[Program], bool]) -> Iterator[GivenPath]:
+    """The programs that may serve a directory that cannot be told from their configuration."""
+    doubtful = [route for route in routes if isinstance(route.end, Unknown)
+                or (isinstance(route.end, Directory) and route.end.guessed)]
+    programs = {route.program: None for route in doubtful
+                if route.program and not route.hops[-1].request.endpoint.namespace}
+    return (GivenPath(program) for program in programs
+            if program.name not in ("haproxy", "varnishd") and not is_contained(program))
+
+
+def lines_at(hop: Hop, site: Optional[Step] = None) -> Optional[Lines]:
+    """The lines that make a server answer at this stop.
+
+    :param site: where a Caddy's site is written.
+    :returns: None where there are none: another server, another path than the CA's, a stream that is only passed on.
+    """
+    server = _SERVERS.get(hop.program.name, "")
+    if hop.request.path != CHALLENGE_PATH + hop.request.token or hop.request.endpoint.namespace:
+        return None
+    block = site if server == "caddy" else _BLOCKS[server](hop.trail) if server in _BLOCKS else None
+    if block is None or block.source is None:
+        return None
+    if server == "lighttpd":
+        said = [match[0] for match in (re.match(r"[a-z-]+\.[a-z-]+(?= =)", step.text) for step in hop.trail) if match]
+        lines = snippets.lighttpd(standing.DIRECTORY, said)
+    else:
+        lines = snippets.LINES[server](standing.DIRECTORY)
+    return Lines(server, hop.program, block, tuple(lines), _first(hop, *_REPLACED.get(server, ())),
+                 _first(hop, *_BEATEN_BY.get(server, ())))
+
+
+def _nginx_block(trail: Sequence[Step]) -> Optional[Step]:
+    return next((step for step in trail if step.text.startswith("server ")), None)
+
+
+def _apache_block(trail: Sequence[Step]) -> Optional[Step]:
+    """The virtual host; else the main server, by the last line that it says of the request."""
+    host = next((step for step in trail if step.text.startswith("<VirtualHost")), None)
+    return host or next((step for step in reversed(trail) if step.source), None)
+
+
+def _lighttpd_block(trail: Sequence[Step]) -> Optional[Step]:
+    return next((step for step in reversed(trail) if step.source), None)
+
+
+def _haproxy_block(trail: Sequence[Step]) -> Optional[Step]:
+    """The frontend; none where it passes connections on without a look at what is asked."""
+    section = next((step for step in trail if step.text.startswith(("frontend ", "listen "))), None)
+    return None if section is None or "(mode tcp)" in section.text else section
+
+
+_BLOCKS: "dict[str, Callable[[Sequence[Step]], Optional[Step]]]" = {
+    "nginx": _nginx_block, "apache": _apache_block, "lighttpd": _lighttpd_block, "haproxy": _haproxy_block}
+#: How the lines begin that cannot stay: nginx refuses the same location twice.
+_REPLACED = {"nginx": (f"location {CHALLENGE_PATH}", f"location ^~ {CHALLENGE_PATH}")}
+#: How the lines begin that are taken first, whatever order they stand in.
+_BEATEN_BY = {"caddy": ("redirect to ", "rewrite "), "haproxy": ("redirect ",)}
+
+
+def _first(hop: Hop, *beginnings: str) -> Optional[Step]:
+    return next((step for step in hop.trail if step.text.startswith(beginnings)), None) if beginnings else None
