@@ -68,6 +68,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
             for sentence in self._new_journal().sweep():
                 logger.info("%s", sentence)
+        # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
+        if self.conf("fallback") not in ("", "none") and os.path.isdir(self.config.temp_checkpoint_dir):
+            self._new_fallbacks(self.conf("fallback")).recover()
 
     def more_info(self) -> str:
         """What the plugin does, and in an order that has been answered, what it did for each name."""
@@ -165,11 +168,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _fall_back(self, said: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
         """Have other authenticators answer what we cannot; returns what is left unanswered."""
-        from certbot_autowebroot.fallback import Fallbacks
         solver = self._solver
         assert solver is not None  # noqa: S101 - for the type checker
-        self._fallbacks = Fallbacks(self.config, said, type(self))
-        self._restore_options()
+        self._fallbacks = self._new_fallbacks(said)
         if not unanswered:
             for name in self._fallbacks.unknown():
                 logger.warning("--autowebroot-fallback %s: no plugin has this name. Authenticators that are installed "
@@ -190,15 +191,17 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         missing = self._solver.unserved([self._challenges[achall] for achall in achalls])
         return [achall for achall in achalls if self._challenges[achall] in missing]
 
-    def _restore_options(self) -> None:
-        assert self._fallbacks is not None  # noqa: S101 - for the type checker
+    def _new_fallbacks(self, said: str) -> Any:
+        from certbot_autowebroot.fallback import Fallbacks
+        fallbacks = Fallbacks(self.config, said, type(self))
         try:
-            options = self._fallbacks.restore_options(self.conf("fallback-options"))
+            options = fallbacks.restore_options(self.conf("fallback-options"))
         except ValueError as error:
             logger.warning("autowebroot_fallback_options in the renewal configuration is ignored, it cannot be read: "
                            "%s", error)
-            return
-        setattr(self.config, self.dest("fallback-options"), options)
+        else:
+            setattr(self.config, self.dest("fallback-options"), options)
+        return fallbacks
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""

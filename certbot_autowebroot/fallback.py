@@ -14,6 +14,7 @@ from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import Sequence
+from typing import Tuple
 
 from acme import challenges
 from certbot import errors
@@ -31,17 +32,14 @@ AUTO = "auto"
 #: Instead of names: the user was asked, and wants none.
 NONE = "none"
 #: Which authenticator edits the configuration of which program, by the name of its executable.
-BELONGS_TO = {"nginx": "nginx", "apache2": "apache", "httpd": "apache"}
+BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "tengine"), "nginx"),
+              **dict.fromkeys(("apache2", "httpd", "httpd.worker", "httpd.event", "httpd-prefork"), "apache")}
 #: Seconds for what an authenticator has published to come back: after a graceful reload, workers with the old
 #: configuration go on for a moment.
 PATIENCE = 5.0
 
 #: Of the challenges, those that a front door does not answer yet.
 Unserved = Callable[[List[Any]], List[Any]]
-
-
-class Unusable(Exception):
-    """An authenticator that cannot be used; the text says why."""
 
 
 def names(said: str) -> List[str]:
@@ -51,16 +49,8 @@ def names(said: str) -> List[str]:
 
 
 def fitting(inquiry: Inquiry) -> List[str]:
-    """The installed authenticators that belong to the programs which hold the port where a name fails.
-
-    Only those at the front: an authenticator makes its server listen on the port where the CA comes in. And none for a
-    server in a container: it would edit another server's configuration, ours.
-    """
-    holders = [route.hops[0].program for door in inquiry.doors.endpoints
-               if inquiry.verdict_of(door) is not Verdict.PROVEN
-               for route in inquiry.routes.get(door, ()) if route.hops]
-    found = dict.fromkeys(BELONGS_TO[holder.name] for holder in holders
-                          if holder.name in BELONGS_TO and _is_on_the_host(holder))
+    """The installed authenticators that belong to the programs which hold the port where a name fails."""
+    found = _belonging(inquiry)
     installed = _installed() if found else {}
     return [name for name in found if name in installed]
 
@@ -108,6 +98,7 @@ class Fallbacks:
         self._own = own
         self._entry_points = _installed()
         self._made: Dict[str, Any] = {}
+        self._unusable: Dict[str, str] = {}
         self._performed: Dict[str, List[Any]] = {}
 
     def restore_options(self, kept: str) -> str:
@@ -134,6 +125,11 @@ class Fallbacks:
                 if value != default and isinstance(value, (str, int, float, list, dict)):
                     told[option] = value
         return json.dumps(told, sort_keys=True) if told else ""
+
+    def recover(self) -> None:
+        """Have those that edit configurations take back what a killed run of theirs has left: to make one does it."""
+        for name in order(self._said, list(BELONGS_TO.values())):
+            self._prepare(name)
 
     def unknown(self) -> List[str]:
         """Which names were said that no plugin has; nothing is loaded for it."""
@@ -163,23 +159,25 @@ class Fallbacks:
         responses: Dict[Any, Any] = {}
         waiting = {achall: self._order(inquiry) for achall, inquiry in inquiries.items()}
         while any(waiting.values()):
+            # Certbot's nginx and Apache plugins share one checkpoint. To make one takes back what the other has done in
+            # vain, as it seems to it; so all that are next are made before any of them performs.
+            for first in {left[0] for left in waiting.values() if left}:
+                self._prepare(first)
             name = next_of(waiting.values())
             batch = [achall for achall, left in waiting.items() if left[:1] == [name]]
-            answered: Dict[Any, Any] = {}
-            reason = "what it has published did not come back"
-            try:
-                self._prepare(name, inquiries[batch[0]].name)
-                answered = self._perform(name, batch, unserved)
-            except Unusable as error:
-                reason = str(error)
+            answered, reason = self._perform(name, batch, unserved)
+            responses.update(answered)
             for achall in batch:
+                waiting[achall] = [] if achall in answered else waiting[achall][1:]
                 if achall in answered:
                     inquiries[achall].answered_by = name
-                    waiting[achall] = []
                 else:
                     inquiries[achall].set_aside.append(f"the authenticator {name}: {reason}")
-                    waiting[achall] = waiting[achall][1:]
-            responses.update(answered)
+        for achall in self._perform_again(list(responses), unserved):
+            del responses[achall]
+            inquiries[achall].set_aside.append(f"the authenticator {inquiries[achall].answered_by}: another that was "
+                                               "needed for other names undid what it had done")
+            inquiries[achall].answered_by = ""
         return responses
 
     def cleanup(self, achalls: Iterable[Any]) -> None:
@@ -200,56 +198,58 @@ class Fallbacks:
     def _order(self, inquiry: Inquiry) -> List[str]:
         if not inquiry.doors.endpoints:
             return []  # nothing could be proven
-        found = order(self._said, fitting(inquiry) if AUTO in names(self._said) else [])
+        belonging = _belonging(inquiry)
+        found = order(self._said, [name for name in belonging if name in self._entry_points])
         if not found:
             inquiry.set_aside.append(f"{AUTO}: no authenticator is installed that belongs to who holds the port")
-        return found
+        if not all(holder.pid for holder in _holders(inquiry)):
+            return found  # who holds the port is not visible
+        # nginx that is told to listen on a port of Apache's takes no new configuration at all, for no name.
+        useless = [name for name in found if name in BELONGS_TO.values() and name not in belonging]
+        inquiry.set_aside += [f"the authenticator {name}: the port is not held by its web server" for name in useless]
+        return [name for name in found if name not in useless]
 
-    def _prepare(self, name: str, identifier: str) -> None:
-        """Make a plugin ready to perform.
-
-        :raises Unusable: it cannot be used.
-        """
-        if name in self._made:
+    def _prepare(self, name: str) -> None:
+        """Make a plugin ready to perform, or find out why it cannot be used; once."""
+        if name in self._made or name in self._unusable:
             return
-        plugin_class = self._load(name)
         try:
-            plugin = plugin_class(self._config, name)
-            can_do = list(plugin.get_chall_pref(identifier))
-            if challenges.HTTP01 in can_do:
-                plugin.prepare()
+            plugin = self._load(name)(self._config, name)
+            if challenges.HTTP01 not in plugin.get_chall_pref("www.example.com"):
+                raise errors.PluginError("it cannot do http-01")
+            plugin.prepare()
+            self._made[name] = plugin
         except Exception as error:
-            raise Unusable(_said_by(error)) from error
-        if challenges.HTTP01 not in can_do:
-            raise Unusable("it cannot do http-01")
-        self._made[name] = plugin
+            self._unusable[name] = _said_by(error)
 
     def _load(self, name: str) -> Any:
         if name not in self._entry_points:
-            raise Unusable("no plugin has this name")
+            raise errors.PluginError("no plugin has this name")
         try:
             plugin_class = self._entry_points[name].load()
         except Exception as error:
-            raise Unusable(f"it cannot be loaded: {_said_by(error)}") from error
+            raise errors.PluginError(f"it cannot be loaded: {error!r}") from error
         if not _is_authenticator(plugin_class):
-            raise Unusable("this plugin is no authenticator")
+            raise errors.PluginError("this plugin is no authenticator")
         if issubclass(plugin_class, self._own):
-            raise Unusable("a fallback cannot be autowebroot itself")
+            raise errors.PluginError("a fallback cannot be autowebroot itself")
         return plugin_class
 
-    def _perform(self, name: str, batch: List[Any], unserved: Unserved) -> Dict[Any, Any]:
-        """The responses of one authenticator for those challenges that come back; the others are cleaned up.
+    def _perform(self, name: str, batch: List[Any], unserved: Unserved) -> Tuple[Dict[Any, Any], str]:
+        """The responses of one authenticator for those challenges that come back, and why there is none for others.
 
-        :raises Unusable: it has failed.
+        What does not come back is cleaned up.
         """
-        plugin = self._made[name]
-        self._performed[name] = [*self._performed.get(name, ()), *batch]  # first: whatever comes, it is cleaned up
+        if name in self._unusable:
+            return {}, self._unusable[name]
         logger.info("Asking the authenticator %s to answer where autowebroot found no way.", name)
+        self._performed[name] = [*self._performed.get(name, ()), *batch]  # first: whatever comes, it is cleaned up
         try:
-            responses = {achall: response for achall, response in zip(batch, plugin.perform(list(batch))) if response}
+            responses = {achall: response for achall, response in zip(batch, self._made[name].perform(list(batch)))
+                         if response}
         except Exception as error:
             self._clean(name, batch)
-            raise Unusable(_said_by(error)) from error
+            return {}, _said_by(error)
         deadline = time.monotonic() + PATIENCE
         missing = unserved(batch)
         while missing and time.monotonic() < deadline:
@@ -257,7 +257,22 @@ class Fallbacks:
             missing = unserved(missing)
         answered = {achall: response for achall, response in responses.items() if achall not in missing}
         self._clean(name, [achall for achall in batch if achall not in answered])
-        return answered
+        return answered, "what it has published did not come back"
+
+    def _perform_again(self, answered: List[Any], unserved: Unserved) -> List[Any]:
+        """Where one authenticator has undone what another had done, have those that answered do it once more.
+
+        :returns: the challenges that are lost for good.
+        """
+        if not unserved(answered):
+            return []
+        performed = {name: achalls for name, achalls in self._performed.items() if achalls}
+        self.cleanup(answered)
+        for name, batch in performed.items():
+            self._perform(name, batch, unserved)
+        lost = unserved(answered)
+        self.cleanup(lost)
+        return lost
 
     def _clean(self, name: str, achalls: List[Any]) -> None:
         if not achalls:
@@ -278,6 +293,21 @@ class Fallbacks:
         except Exception:  # it is of no use then, and perform() says why when it is needed
             logger.debug("The options of %s cannot be told:", name, exc_info=True)
             return {}
+
+
+def _holders(inquiry: Inquiry) -> List[Program]:
+    """Who holds the port where a name fails."""
+    return [route.hops[0].program for door in inquiry.doors.endpoints
+            if inquiry.verdict_of(door) is not Verdict.PROVEN for route in inquiry.routes.get(door, ()) if route.hops]
+
+
+def _belonging(inquiry: Inquiry) -> List[str]:
+    """The authenticators that belong to these: only to those at the front, where an authenticator makes them listen.
+
+    None for a server in a container: it would edit the configuration of another, which is the machine's own.
+    """
+    return list(dict.fromkeys(BELONGS_TO[holder.name] for holder in _holders(inquiry)
+                              if holder.name in BELONGS_TO and _is_on_the_host(holder)))
 
 
 def _installed() -> Dict[str, Any]:

@@ -1,48 +1,106 @@
-"""Names that have no directory, answered by Certbot's own nginx and apache authenticators, and by others."""
+"""Names that have no directory, answered by Certbot's own nginx and apache authenticators, and by others'."""
+import contextlib
+import json
+import os
+import pty
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Tuple
 
 import pytest
 
+from tests.lab import plugins
+from tests.lab.apache import Apache
+from tests.lab.apache import open_the_way
+from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 
-#: An application without any file: it says yes to everything.
+#: An application without a document root: it says yes to everything, and knows a directory that nobody else does.
 APPLICATION = """
-import http.server
+import http.server, os
 class Application(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        path = os.path.join("{answers}", os.path.basename(self.path))
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"Hello, world")
+        self.wfile.write(open(path, "rb").read() if os.path.isfile(path) else b"Hello, world")
     def log_message(self, *args):
         pass
 http.server.HTTPServer(("127.0.0.1", 3000), Application).serve_forever()
 """
-SITES = """
-server { listen 80; server_name root.sample.com; root {place}/root; }
-server { listen 80; server_name app.sample.com; location / { proxy_pass http://127.0.0.1:3000; } }
-server { listen 80; server_name dead.sample.com; location / { proxy_pass http://127.0.0.1:8402; } }
+SITES = f"""
+server {{{{ listen {PUBLIC_V4}:80; server_name root.sample.com; root {{place}}/root; }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name app.sample.com both.sample.com;
+           location / {{{{ proxy_pass http://127.0.0.1:3000; }}}} }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name dead.sample.com;
+           location / {{{{ proxy_pass http://127.0.0.1:8402; }}}} }}}}
 """
-NAMES = "root.sample.com,app.sample.com,dead.sample.com"
+VIRTUAL_HOSTS = """
+Listen {address}:80
+<VirtualHost *:80>
+ServerName root.sample.com
+DocumentRoot {place}/root
+</VirtualHost>
+<VirtualHost *:80>
+ServerName {name}
+ServerAlias both.sample.com
+ProxyPass / http://127.0.0.1:3000/
+</VirtualHost>
+<VirtualHost *:80>
+ServerName dead.sample.com
+ProxyPass / http://127.0.0.1:8402/
+</VirtualHost>
+<Directory {place}>
+Require all granted
+</Directory>
+"""
+#: apache2ctl for an httpd with a directory of its own.
+APACHECTL = """#!/bin/sh
+case $1 in
+    graceful) exec /usr/sbin/apache2 -f {file} -k graceful ;;
+    configtest) exec /usr/sbin/apache2 -f {file} -t ;;
+    *) exec /usr/sbin/apache2 -f {file} "$@" ;;
+esac
+"""
+LINEAGE = "root.sample.com"
+APP = "app.sample.com"
+NAMES = f"{LINEAGE},{APP},dead.sample.com"
 
 
 @pytest.fixture
-def application(place: Path) -> Iterator[None]:
-    (place / "empty").mkdir()
-    with Program([sys.executable, "-c", APPLICATION], place / "empty", port=3000):
-        yield
+def application(place: Path) -> Iterator[Path]:
+    """The directory that the application knows."""
+    for name in ("empty", "answers", "root"):
+        (place / name).mkdir()
+    source = APPLICATION.replace("{answers}", str(place / "answers"))
+    with Program([sys.executable, "-c", source], place / "empty", port=3000):
+        yield place / "answers"
 
 
 @pytest.fixture
-def nginx(place: Path, application: None) -> Iterator[Nginx]:
-    (place / "root").mkdir()
-    with Nginx(place / "nginx", SITES.replace("{place}", str(place)), user="www-data") as running:
+def nginx(place: Path, application: Path) -> Iterator[Nginx]:
+    with Nginx(place / "nginx", SITES.format(place=place), user="www-data") as running:
         yield running
+
+
+@pytest.fixture
+def told(certbot: Certbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another package's plugins are installed; the file that they write down in what is asked of them."""
+    usual = certbot.environment
+    path = os.pathsep.join([str(plugins.install(tmp_path / "packages")), *filter(None, [os.environ.get("PYTHONPATH")])])
+    monkeypatch.setattr(certbot, "environment",
+                        lambda: {**usual(), "PYTHONPATH": path, "TOLD": str(tmp_path / "told")})
+    (tmp_path / "told").touch()
+    return tmp_path / "told"
 
 
 def configuration(directory: Path) -> Dict[str, bytes]:
@@ -50,16 +108,262 @@ def configuration(directory: Path) -> Dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*.conf")}
 
 
-def options(nginx: Nginx) -> List[str]:
-    """Where this nginx has its configuration."""
-    return ["--nginx-server-root", str(nginx.directory)]
+def options(server: "Nginx | Apache") -> List[str]:
+    """Where Certbot's plugin finds this server's configuration."""
+    if isinstance(server, Nginx):
+        return ["--nginx-server-root", str(server.directory)]
+    control = server.directory / "apachectl"
+    control.write_text(APACHECTL.format(file=server.file))
+    control.chmod(0o755)
+    return ["--apache-server-root", str(server.directory), "--apache-challenge-location", str(server.directory),
+            "--apache-ctl", str(control)]
 
 
-def test_one_order_with_a_directory_an_application_and_a_dead_port(certbot: Certbot, nginx: Nginx) -> None:
-    """The application's name alone is nginx's; afterwards its configuration is as it was, and renewals do the same."""
+def order(names: str = NAMES, fallback: str = "nginx") -> Tuple[str, ...]:
+    """A new certificate."""
+    return ("certonly", "-a", "autowebroot", "-d", names, *(["--autowebroot-fallback", fallback] if fallback else []))
+
+
+def by_whom(certbot: Certbot) -> Dict[str, str]:
+    """Which authenticator has answered for which name, by Certbot's log."""
+    words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
+    return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
+
+
+def nothing_is_left(place: Path, answers: Path) -> bool:
+    """Neither a file of ours nor of another's."""
+    return os.listdir(place / "root") == [] and os.listdir(answers) == []
+
+
+def test_nginx_answers_for_an_application_behind_it(certbot: Certbot, place: Path, nginx: Nginx,
+                                                    application: Path) -> None:
+    """In one order with a directory and a dead port, which stay ours; afterwards its configuration is as it was.
+
+    A renewal, that can ask nobody, does the same, with the options that Certbot itself does not restore.
+    """
     before = configuration(nginx.directory)
-    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAMES, "--autowebroot-fallback", "nginx", *options(nginx))
+    done = certbot.run(*order(), *options(nginx))
     assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {APP: "nginx"}
     assert configuration(nginx.directory) == before
+    for _ in range(2):
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {APP: "nginx"}
+        assert configuration(nginx.directory) == before
+    assert certbot.certificates(LINEAGE) == 3
+    assert nothing_is_left(place, application)
+
+
+def test_apache_answers_for_an_application_behind_it(certbot: Certbot, place: Path, application: Path) -> None:
+    """As nginx does. Its authenticator's files lie in Certbot's directory, which must be open to httpd."""
+    open_the_way(certbot.directory)
+    config = VIRTUAL_HOSTS.format(place=place, name=APP, address=PUBLIC_V4)
+    with Apache(place / "apache", config) as apache:
+        before = configuration(apache.directory)
+        done = certbot.run(*order(fallback="apache"), *options(apache))
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {APP: "apache"}
+        assert configuration(apache.directory) == before
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert configuration(apache.directory) == before
+    assert nothing_is_left(place, application)
+
+
+@pytest.mark.parametrize("fallback", ["auto", "nginx,apache", "apache,nginx"])
+def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, nginx: Nginx, application: Path,
+                                         fallback: str) -> None:
+    """auto is whichever belongs to who holds the port. In a list, each is asked for what those before it cannot.
+
+    Certbot's two share a checkpoint: to make the second takes back what the first has done.
+    """
+    open_the_way(certbot.directory)
+    ca.resolve("other.sample.com", [OTHER_V4])
+    config = VIRTUAL_HOSTS.format(place=place, name="other.sample.com", address=OTHER_V4)
+    with Apache(place / "apache", config) as apache:
+        before = configuration(place)
+        done = certbot.run(*order(f"{NAMES},other.sample.com", fallback), *options(nginx), *options(apache))
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {APP: "nginx", "other.sample.com": "apache"}
+        assert configuration(place) == before
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+    assert nothing_is_left(place, application)
+
+
+def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
+                                            application: Path) -> None:
+    """Two servers, and no authenticator for both at once: it is cleaned up, which undoes what the others need."""
+    open_the_way(certbot.directory)
+    ca.resolve("other.sample.com", [OTHER_V4])
+    ca.resolve("both.sample.com", [PUBLIC_V4, OTHER_V4])
+    config = VIRTUAL_HOSTS.format(place=place, name="other.sample.com", address=OTHER_V4)
+    with Apache(place / "apache", config) as apache:
+        before = configuration(place)
+        done = certbot.run(*order(f"{LINEAGE},both.sample.com,other.sample.com", "apache,nginx"), *options(nginx),
+                           *options(apache), "--allow-subset-of-names")
+        assert done.returncode == 0, done.stdout
+        assert "the authenticator nginx: what it has published did not come back" in done.stdout
+        assert by_whom(certbot) == {"other.sample.com": "apache"}
+        assert certbot.names(LINEAGE) == {LINEAGE, "other.sample.com"}
+        assert configuration(place) == before
+    assert nothing_is_left(place, application)
+
+
+def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
+    """Where Certbot may not ask, the order ends with the error, and the server is not touched."""
+    worker = nginx.workers
+    done = certbot.run(*order(fallback=""), *options(nginx))
+    assert done.returncode == 1
+    assert f"{APP}: " in done.stdout and "no server was touched" in done.stdout
+    assert nginx.workers == worker
+    assert nothing_is_left(place, application)
+
+
+def test_who_has_a_way_is_not_in_need_of_others(certbot: Certbot, nginx: Nginx) -> None:
+    """A directory and a dead port: nginx is not reloaded. A name that no plugin has is said all the same."""
+    worker = nginx.workers
+    done = certbot.run(*order("root.sample.com,dead.sample.com", "nginx,nginy"), *options(nginx))
+    assert done.returncode == 0, done.stdout
+    assert nginx.workers == worker
+    assert "--autowebroot-fallback nginy: no plugin has this name" in done.stdout
+
+
+def converse(certbot: Certbot, prompt: bytes, answer: str, *arguments: str) -> "Tuple[int, str]":
+    """Run Certbot at a terminal, and answer a prompt, or kill it there; its exit status, and all that was shown."""
+    command = [word for word in certbot.command(*arguments) if word != "--non-interactive"]
+    terminal, end = pty.openpty()
+    shown = b""
+    with subprocess.Popen(command, env=certbot.environment(), stdin=end, stdout=end, stderr=end) as process:
+        os.close(end)
+        watchdog = threading.Timer(120, process.kill)
+        watchdog.start()
+        answered = False
+        with contextlib.suppress(OSError):  # EIO: nobody holds the other end any more
+            while True:
+                shown += os.read(terminal, 4096)
+                if prompt in shown and not answered:
+                    answered = True
+                    os.write(terminal, f"{answer}\n".encode()) if answer else process.kill()
+        watchdog.cancel()
+    os.close(terminal)
+    assert answered, shown
+    return process.returncode, shown.decode()
+
+
+def test_a_killed_run_leaves_nginx_as_it_was(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
+    """The next renewal takes back what nginx's authenticator had done, though it has no need of it."""
+    before = configuration(nginx.directory)
+    assert certbot.run(*order("root.sample.com"), *options(nginx)).returncode == 0
+    converse(certbot, b"Press Enter", "", *order(APP), *options(nginx), "--debug-challenges")
+    assert configuration(nginx.directory) != before
     done = certbot.run("renew", "--force-renewal")
     assert done.returncode == 0, done.stdout
+    assert configuration(nginx.directory) == before
+    assert nothing_is_left(place, application)
+
+
+def test_at_a_terminal_it_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
+    """With the name, the way to the application, and what would be done; renewals know the answer."""
+    status, shown = converse(certbot, b"(N)o:", "y", *order(fallback=""), *options(nginx))
+    assert status == 0, shown
+    words = " ".join(shown.split())
+    for said in (APP, "127.0.0.1:3000", "nginx (pid", "edits it back", "reloads it"):
+        assert said in words
+    assert shown.count("(N)o:") == 1
+    assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "nginx"
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {APP: "nginx"}
+
+
+def test_no_means_no(certbot: Certbot, nginx: Nginx) -> None:
+    """The error is the one of before, and nginx is not touched."""
+    worker = nginx.workers
+    status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), *options(nginx))
+    assert status == 1
+    assert "no server was touched" in " ".join(shown.split())
+    assert nginx.workers == worker
+
+
+def test_no_is_kept_with_a_lineage_that_can_do_without(certbot: Certbot, nginx: Nginx) -> None:
+    """With --allow-subset-of-names there is a certificate for the others."""
+    status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), "--allow-subset-of-names", *options(nginx))
+    assert status == 0, shown
+    assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "none"
+
+
+def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Nginx, told: Path,
+                                                     application: Path) -> None:
+    """With their types, over two renewals; what is said at a renewal wins, and is kept from then on."""
+    done = certbot.run(*order(fallback="files"), "--files-directory", str(application), "--files-number", "7")
+    assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {APP: "files"}
+    for number in ("7", "7", "8"):
+        done = certbot.run("renew", "--force-renewal", *(["--files-number", "8"] if number == "8" else []))
+        assert done.returncode == 0, done.stdout
+        kept = certbot.renewal_setting(LINEAGE, "autowebroot_fallback_options") or ""
+        assert json.loads(kept.strip("'")) == {"files_directory": str(application), "files_number": int(number)}
+    assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
+
+
+def test_the_first_that_proves_good(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
+    """Those before it are cleaned up, those after it are not asked."""
+    done = certbot.run(*order(fallback="refusing,silent,files,faulty"), "--files-directory", str(application),
+                       "--refusing-directory", str(application))
+    assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {APP: "files"}
+    assert told.read_text().splitlines() == [
+        f"{name} {what}" for name in ("refusing", "silent", "files")
+        for what in ("prepare", f"perform {APP}", f"cleanup {APP}")]
+
+
+#: What was said for a fallback, and what the error says of it.
+BAD = {
+    "unknown": ("nginy", "the authenticator nginy: no plugin has this name"),
+    "ourselves": ("autowebroot", "the authenticator autowebroot: a fallback cannot be autowebroot itself"),
+    "no authenticator": ("null", "the authenticator null: this plugin is no authenticator"),
+    "no http-01": ("dns-other", "the authenticator dns-other: it cannot do http-01"),
+    "fails in prepare": ("unprepared", "the authenticator unprepared: Could not find the program"),
+    "fails in perform": ("refusing", "the authenticator refusing: Could not do it"),
+    "has a bug": ("faulty", "the authenticator faulty: ZeroDivisionError"),
+    "does nothing": ("silent", "the authenticator silent: what it has published did not come back"),
+    "several": ("nginy, null", "the authenticator null: this plugin is no authenticator"),
+}
+
+
+@pytest.mark.parametrize(("said", "sentence"), BAD.values(), ids=BAD.keys())
+def test_one_that_is_of_no_use(certbot: Certbot, place: Path, nginx: Nginx, told: Path, application: Path, said: str,
+                               sentence: str) -> None:
+    """One error, that lists what is installed; the other names are cleaned up, and it is itself if it has begun."""
+    done = certbot.run(*order(fallback=said), f"--{said.rpartition(' ')[2]}-directory={application}"
+                       if said in plugins.PLUGINS else "--quiet")
+    assert done.returncode == 1
+    words = " ".join(done.stdout.split())
+    assert sentence in words
+    assert "Authenticators that are installed here: dns-other, faulty, files, manual, nginx" in words.replace(
+        "apache, ", "")
+    assert "Traceback" not in done.stdout
+    assert nothing_is_left(place, application)
+    asked = told.read_text()
+    assert asked.count("perform") == asked.count("cleanup")
+
+
+def test_one_that_cannot_clean_up_stops_nothing(certbot: Certbot, place: Path, nginx: Nginx, told: Path,
+                                                application: Path) -> None:
+    """It is said, under its name."""
+    done = certbot.run(*order(fallback="reluctant"), "--reluctant-directory", str(application))
+    assert done.returncode == 0, done.stdout
+    assert "The authenticator reluctant could not clean up: Could not undo it" in done.stdout
+    assert nothing_is_left(place, application)
+
+
+def test_a_name_that_is_lost_by_the_reload_is_found_again(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """nginx was edited and not reloaded: its authenticator's reload moves a root that was proven a moment ago."""
+    (place / "moved").mkdir()
+    nginx.configure(SITES.format(place=place).replace(f"{place}/root", f"{place}/moved"))
+    done = certbot.run(*order(), *options(nginx))
+    assert done.returncode == 0, done.stdout
+    assert str(place / "moved") in certbot.renewal_setting(LINEAGE, "autowebroot_roots")
+    assert os.listdir(place / "root") == os.listdir(place / "moved") == []
