@@ -311,8 +311,8 @@ def _belonging(inquiry: Inquiry) -> List[str]:
 
 
 def _installed() -> Dict[str, Any]:
-    """The entry points of Certbot's plugins, by name."""
-    return {entry_point.name: entry_point for entry_point in registered("certbot.plugins")}
+    """The entry points of Certbot's plugins, by name; of several with one name, the one that Python finds first."""
+    return {entry_point.name: entry_point for entry_point in reversed(registered("certbot.plugins"))}
 
 
 def _is_authenticator(plugin_class: Any) -> bool:

@@ -1,0 +1,151 @@
+"""Which other authenticators are meant, in what order, with which options; and plugins that cannot even be loaded."""
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import fallback
+from certbot_autowebroot.authenticator import Authenticator
+from certbot_autowebroot.doors import Doors
+from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Route
+from tests.lab import plugins
+
+DOOR = Endpoint("203.0.113.10", 80)
+
+
+@pytest.mark.parametrize(("said", "fits", "expected"), [
+    ("nginx", [], ["nginx"]),
+    ("nginx, apache,nginx", [], ["nginx", "apache"]),
+    ("auto", ["apache"], ["apache"]),
+    ("auto", [], []),
+    ("files,auto,nginx", ["nginx", "apache"], ["files", "nginx", "apache"]),
+    ("none", ["nginx"], []),
+    ("none,files", [], ["files"]),
+    (" , ", ["nginx"], []),
+])
+def test_order(said: str, fits: List[str], expected: List[str]) -> None:
+    """As it was said, each once; auto stands for what fits."""
+    assert fallback.order(said, fits) == expected
+
+
+@pytest.mark.parametrize(("waiting", "expected"), [
+    ([["nginx"], ["apache", "nginx"]], "apache"),
+    ([["nginx", "files"], ["nginx"]], "nginx"),
+    ([[], ["files"]], "files"),
+    ([["nginx", "apache"], ["apache", "nginx"]], "nginx"),
+])
+def test_one_that_another_name_has_yet_to_come_to_waits(waiting: List[List[str]], expected: str) -> None:
+    """It is asked once for both; where each waits for the other, the first goes first."""
+    assert fallback.next_of(waiting) == expected
+
+
+def inquiry(holder: Program) -> Inquiry:
+    """A name whose port is held by a program that leads to a dead end."""
+    found = Inquiry("www.sample.com", Doors((DOOR,), certain=True))
+    hop = Hop(holder, found.request(DOOR, found.token), ())
+    behind = Hop(Program("nginx", 1), found.request(DOOR, found.token), ())
+    found.routes[DOOR] = [Route((hop, behind), DeadEnd("no"))]
+    return found
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another package is installed, with a plugin whose module is missing and one that is no class."""
+    path = plugins.install(tmp_path, broken="no_such_module:Plugin", nothing="os:path", nginx="otherplugins:Files")
+    monkeypatch.syspath_prepend(str(path))
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    return path
+
+
+@pytest.mark.parametrize(("name", "on_the_host", "expected"), [
+    ("nginx", True, ["nginx"]),
+    ("nginx", False, []),  # in a container
+    ("openresty", True, ["nginx"]),
+    ("haproxy", True, []),  # though nginx is behind it: its authenticator would make it listen at the front
+])
+def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.MonkeyPatch, name: str,
+                                           on_the_host: bool, expected: List[str]) -> None:
+    """The front server's, where it is the machine's own."""
+    monkeypatch.setattr(fallback, "_is_on_the_host", lambda program: on_the_host)
+    assert fallback.fitting(inquiry(Program(name, 7))) == expected
+
+
+def others(said: str, **config: Any) -> fallback.Fallbacks:
+    return fallback.Fallbacks(argparse.Namespace(**config), said, Authenticator)
+
+
+@pytest.mark.parametrize(("said", "holder", "sentence"), [
+    ("broken", Program("python3", 7), "the authenticator broken: it cannot be loaded: ModuleNotFoundError"),
+    ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
+    ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
+    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to who holds the port"),
+])
+def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
+                                    sentence: str) -> None:
+    """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
+    monkeypatch.setattr(fallback, "_is_on_the_host", lambda program: True)
+    found = inquiry(holder)
+    assert others(said).answer({"challenge": found}, lambda challenges: challenges) == {}
+    assert len(found.set_aside) == 1 and found.set_aside[0].startswith(sentence)
+    assert not (packages / "told").exists()
+
+
+def test_nginx_is_asked_where_who_holds_the_port_is_not_visible(packages: Path) -> None:
+    """It may be nginx."""
+    found = inquiry(Program("a program that is not visible to us"))
+    others("nginx").answer({"challenge": found}, lambda challenges: challenges)
+    assert (packages / "told").read_text().startswith("nginx prepare")
+
+
+def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
+    """Neither installers nor what is broken, and not ourselves."""
+    found = others("").installed()
+    assert set(plugins.PLUGINS) < set(found)
+    assert not {"broken", "nothing", "null", "autowebroot"} & set(found)
+
+
+@pytest.mark.parametrize(("kept", "config", "expected"), [
+    ("", {"files_directory": "/nowhere", "files_number": 1}, {}),
+    ("", {"files_directory": "/a", "files_number": 1}, {"files_directory": "/a"}),
+    ('{"files_directory": "/a"}', {"files_directory": "/nowhere", "files_number": 1}, {"files_directory": "/a"}),
+    ('{"files_directory": "/a"}', {"files_directory": "/b", "files_number": 1}, {"files_directory": "/b"}),
+    ('{"files_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {"files_number": 7}),
+    ('{"other_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {}),
+    ('{"broken_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {"broken_number": 7}),
+], ids=["nothing", "said", "kept", "said anew", "a number", "not chosen any more", "not to be loaded now"])
+def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Dict[str, Any]) -> None:
+    """What was kept goes into the configuration where nothing else is said, and what is not as by default is kept."""
+    namespace = argparse.Namespace(**config)
+    told = fallback.Fallbacks(namespace, "files,broken", Authenticator).restore_options(kept)
+    assert json.loads(told or "{}") == expected
+    assert vars(namespace) == {**config, **{option: expected[option] for option in config if option in expected}}
+
+
+@pytest.mark.parametrize("kept", ["{", "[1]", "7", "[" * 100_000])
+def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
+    """A ValueError, for the caller to say it and go on."""
+    with pytest.raises(ValueError):
+        others("files").restore_options(kept)
+
+
+def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Certbot calls cleanup with all challenges of the order, and may call it again."""
+    class Challenge:
+        """What a plugin sees of Certbot's."""
+    chosen = others("faulty", faulty_directory=str(packages))
+    mine, another = Challenge(), Challenge()
+    with caplog.at_level(logging.ERROR):
+        chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+        for _ in range(2):
+            chosen.cleanup([mine, another])
+    assert len([record for record in caplog.records if "could not clean up" in record.message]) == 1
