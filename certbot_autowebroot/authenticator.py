@@ -130,6 +130,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
     def _new_solver(self, names: Sequence[str]) -> Any:
+        from certbot_autowebroot.progress import Notices
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
         memory = self._remembered()
@@ -137,7 +138,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                             hints={name: self._hints(name, memory) for name in names},
                             refuse_unproven=self.conf("unproven") == "refuse")
         self._challenges = {}
-        self._solver = Solver(settings, self._new_journal())
+        self._solver = Solver(settings, self._new_journal(), Notices().show)
         return self._solver
 
     @property

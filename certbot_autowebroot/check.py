@@ -2,7 +2,6 @@
 
 What there is to find out the solver finds out, as in an order. Here are the questions that only a forecast asks.
 """
-import functools
 import ipaddress
 import os
 import re
@@ -33,10 +32,10 @@ from certbot_autowebroot.forecast import Answers
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
-from certbot_autowebroot.handshakes import Progress
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.lineages import Lineage
 from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.progress import Progress
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.route import CA_PORTS
@@ -247,7 +246,7 @@ class Check:
 
     def _solver(self, port: int, address: str, hints: Hints) -> Solver:
         settings = Settings(port, address, {name: list(found) for name, found in hints.items()})
-        return Solver(settings, self._journal, functools.partial(self._progress, explain.FOLLOWING))
+        return Solver(settings, self._journal, self._progress)
 
 
 def identifier(name: str) -> str:

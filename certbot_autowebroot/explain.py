@@ -29,10 +29,6 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 
-#: What goes on in long work, before "12 of 200".
-FOLLOWING = "following requests"
-HANDSHAKES = "looking at certificates on port 443"
-
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
 NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
 NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"

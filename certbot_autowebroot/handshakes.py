@@ -3,7 +3,6 @@
 A renewed certificate that nobody has reloaded the server for is the second half of the same outage.
 """
 from concurrent import futures
-from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
@@ -13,7 +12,6 @@ from certbot import util
 
 from certbot_autowebroot import probe
 from certbot_autowebroot.doors import front_doors
-from certbot_autowebroot.explain import HANDSHAKES
 from certbot_autowebroot.forecast import Served
 from certbot_autowebroot.forecast import Shown
 from certbot_autowebroot.lineages import Certificate
@@ -21,11 +19,10 @@ from certbot_autowebroot.lineages import Lineage
 from certbot_autowebroot.lineages import earlier_certificates
 from certbot_autowebroot.lineages import parse_certificate
 from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.progress import HANDSHAKES
+from certbot_autowebroot.progress import Progress
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
-
-#: What is told of long work: what is being done, how many are done, of how many.
-Progress = Callable[[str, int, int], None]
 
 _TIMEOUT = 5.0
 _AT_ONCE = 16

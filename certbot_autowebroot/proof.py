@@ -23,6 +23,8 @@ from certbot_autowebroot import probe
 from certbot_autowebroot.doors import Doors
 from certbot_autowebroot.follow import Machine
 from certbot_autowebroot.probe import Answer
+from certbot_autowebroot.progress import ASKING
+from certbot_autowebroot.progress import Progress
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
@@ -168,7 +170,7 @@ def place_of(route: Route) -> Optional[Place]:
 MakeResponder = Callable[[Place], Any]
 
 
-def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeResponder) -> None:
+def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeResponder, progress: Progress) -> None:
     """Publish the test files of all names, ask the front doors, take the files back, and write down what came back."""
     published = []
     bodies: Dict[bytes, Place] = {}
@@ -186,7 +188,7 @@ def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeRe
                     continue
                 bodies[body] = place
         questions = [(inquiry, door) for inquiry in inquiries for door in inquiry.doors.endpoints]
-        for (inquiry, door), answers in zip(questions, _ask_all(questions, machine)):
+        for (inquiry, door), answers in zip(questions, _ask_all(questions, machine, progress)):
             for answer in answers:
                 inquiry.answers[door] = answer
                 winner = bodies.get(answer.body.rstrip())
@@ -219,7 +221,8 @@ def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine)
     return True
 
 
-def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine) -> List[List[Answer]]:
+def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, progress: Progress) \
+        -> List[List[Answer]]:
     """Ask many doors at once: one that never answers holds up only itself."""
     def ask(question: Tuple[Inquiry, Endpoint]) -> List[Answer]:
         inquiry, door = question
@@ -234,5 +237,9 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine) ->
         return answers
     if len(questions) == 1:
         return [ask(questions[0])]
+    found: List[List[Answer]] = []
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(ask, questions))
+        for answers in pool.map(ask, questions):
+            progress(ASKING, len(found), len(questions))
+            found.append(answers)
+    return found

@@ -22,6 +22,8 @@ from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.follow import follow
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.progress import FOLLOWING
+from certbot_autowebroot.progress import Progress
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
@@ -39,8 +41,6 @@ from certbot_autowebroot.views import View
 
 logger = logging.getLogger(__name__)
 
-#: How many names are done, of how many.
-Progress = Callable[[int, int], None]
 #: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
 ATTEMPTS = 3
 
@@ -119,10 +119,10 @@ class Solver:
     """Answers the challenges of one order, and takes the answers back.
 
     :ivar inquiries: what was found out about each name, the last attempt's.
-    :param progress: called for each name that is followed, which may take a while for many.
+    :param progress: told of each name that is followed and each door that is asked: many may take a while.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, progress: Progress = lambda done, of: None) -> None:
+    def __init__(self, settings: Settings, journal: Journal, progress: Progress = lambda stage, done, of: None) -> None:
         self.inquiries: Dict[str, Inquiry] = {}
         self._progress = progress
         self._settings = settings
@@ -160,7 +160,7 @@ class Solver:
         self._resolve(names)
         self.inquiries = {name: self._inquiry(name) for name in names}
         try:
-            proof.prove(list(self.inquiries.values()), self._machine, self._responder)
+            self._prove(names)
         finally:
             self._listeners.stop()
         return self.inquiries
@@ -169,7 +169,7 @@ class Solver:
         """Follow each name's requests, and that is all: nothing is written, nobody is asked for a file."""
         self._resolve(names)
         for number, name in enumerate(names):
-            self._progress(number, len(names))
+            self._progress(FOLLOWING, number, len(names))
             self.inquiries[name] = inquiry = self._inquiry(name)
             inquiry.routes = {door: follow(inquiry.request(door, inquiry.token), self._machine)
                               for door in inquiry.doors.endpoints}
@@ -238,16 +238,17 @@ class Solver:
             self.inquiries[name] = self._inquiry(name)
         if from_memory:
             # Where it was last time, it mostly is still: then no configuration has to be read at all.
-            remembered = [self.inquiries[name] for name in names if self._settings.hints.get(name)]
-            proof.prove(remembered, self._machine, self._responder)
+            self._prove([name for name in names if self._settings.hints.get(name)])
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
         for number, name in enumerate(unknown):
-            self._progress(number, len(unknown))
+            self._progress(FOLLOWING, number, len(unknown))
             self.inquiries[name] = self._inquiry(name)
             self._follow(self.inquiries[name])
-        proof.prove([self.inquiries[name] for name in unknown], self._machine, self._responder)
-        told = [name for name in unknown if self._is_told_by_a_log(name)]
-        proof.prove([self.inquiries[name] for name in told], self._machine, self._responder)
+        self._prove(unknown)
+        self._prove([name for name in unknown if self._is_told_by_a_log(name)])
+
+    def _prove(self, names: Sequence[str]) -> None:
+        proof.prove([self.inquiries[name] for name in names], self._machine, self._responder, self._progress)
 
     def _is_told_by_a_log(self, name: str) -> bool:
         """Whether a server wrote down that it looked for the test file in a place that we did not think of.
