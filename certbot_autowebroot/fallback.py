@@ -322,12 +322,9 @@ def _is_authenticator(plugin_class: Any) -> bool:
 
 
 def _is_on_the_host(program: Program) -> bool:
-    """Whether a program has our view of the file system; no for one that has ended."""
+    """Whether a program is no container's; no for one that has ended."""
     process = processes.process(program.pid) if program.pid else None
-    try:
-        return process is not None and process.view.is_host
-    except OSError:
-        return False
+    return process is not None and processes.has_our_files(process)
 
 
 def _said_by(error: Exception) -> str:

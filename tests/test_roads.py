@@ -1,0 +1,244 @@
+"""Which roads are open to a name without a directory: by what a hop tells, and by whose server it is."""
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Sequence
+
+import pytest
+
+from certbot_autowebroot import processes
+from certbot_autowebroot import roads
+from certbot_autowebroot import standing
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Elsewhere
+from certbot_autowebroot.route import End
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.caddy import sites
+from tests.lab.container import ADDRESS
+from tests.lab.container import Container
+from tests.lab.nginx import Nginx
+from tests.test_containers import forwarded
+from tests.test_containers import ready
+from tests.test_solver import NAME
+from tests.test_solver import names
+from tests.test_solver import place
+from tests.test_solver import solved
+
+__all__ = ["forwarded", "names", "place"]  # fixtures
+
+DOOR = Endpoint("203.0.113.10", 80)
+CONF = "/etc/conf"
+
+
+def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", door: Endpoint = DOOR) -> Hop:
+    """A stop; the steps of its trail stand on the lines 1, 2, 3 and so on of the configuration."""
+    steps = tuple(Step(text, Source(CONF, number)) for number, text in enumerate(trail, 1))
+    return Hop(Program(program, 4711), Request("www.sample.com", path, "token", door), steps)
+
+
+@pytest.mark.parametrize(("stop", "line"), [
+    (hop("nginx", "server www.sample.com", "location /", "proxy_pass http://127.0.0.1:3000"), 1),
+    (hop("openresty", "a problem", "server www.sample.com", "return 403"), 2),
+    (hop("nginx", "stream server", "proxy_pass 127.0.0.1:81"), None),
+    (hop("apache2", "<VirtualHost *:80> www.sample.com", "ProxyPass / http://127.0.0.1:3000/"), 1),
+    (hop("httpd", "<Location />", "Require all denied"), 2),
+    (hop("lighttpd", '$HTTP["host"] == "www.sample.com"', "proxy.server = (...)"), 2),
+    (hop("haproxy", "frontend web", "backend app", "server app 127.0.0.1:3000"), 1),
+    (hop("haproxy", "listen web", "server app 127.0.0.1:3000"), 1),
+    (hop("haproxy", "frontend web (mode tcp)", "backend app"), None),
+    (hop("caddy", "server srv0"), None),
+    (hop("varnishd", "backend default"), None),
+    (hop("node"), None),
+    (hop("nginx"), None),
+    (hop("nginx", "server www.sample.com", path="/token"), None),
+    (hop("nginx", "server www.sample.com", door=Endpoint("172.17.0.2", 80, 4026532000)), None),
+], ids=["server block", "its own name, a problem first", "a stream", "virtual host", "main server", "lighttpd",
+        "frontend", "listen", "a frontend that passes on", "no Caddyfile", "no directories", "no server of ours",
+        "a configuration that was not read", "another path by now", "a container's network"])
+def test_where_lines_belong(stop: Hop, line: Optional[int]) -> None:
+    """By the steps that the evaluators tell; None where lines would lead nowhere."""
+    found = roads.lines_at(stop)
+    assert (found.block.source.line if found and found.block.source else None) == line
+
+
+def test_the_site_of_a_caddy_is_found_in_its_caddyfile() -> None:
+    """Its running configuration has no lines."""
+    site = Step("site www.sample.com", Source("/etc/caddy/Caddyfile", 7))
+    found = roads.lines_at(hop("caddy", "server srv0", "redirect to https://other.example"), site)
+    assert found is not None and found.block == site
+    assert found.beaten_by is not None and found.beaten_by.text == "redirect to https://other.example"
+
+
+def test_a_location_for_the_same_path_has_to_go() -> None:
+    """nginx does not start with two of them; one for a part of the path may stay."""
+    found = roads.lines_at(hop("nginx", "server www.sample.com", f"location {CHALLENGE_PATH}", "return 404"))
+    assert found is not None and found.replaces is not None and str(found.replaces.source) == f"{CONF}:2"
+    found = roads.lines_at(hop("nginx", "server www.sample.com", "location /.well-known/", "return 404"))
+    assert found is not None and found.replaces is None
+
+
+def test_lighttpd_sets_back_what_was_said_of_the_request() -> None:
+    """And nothing else: of the settings of modules that are not loaded it warns."""
+    found = roads.lines_at(hop("lighttpd", "url.rewrite-once = (...)", "proxy.server = (...)", "alias.url = (...)"))
+    assert found is not None
+    assert [line.strip() for line in found.lines if line.endswith("= ()")] == ["url.rewrite-once = ()",
+                                                                              "proxy.server = ()"]
+
+
+GUESS = Directory(PathInView("/srv"), "x", guessed=True)
+
+
+@pytest.mark.parametrize(("program", "end", "is_open"), [
+    ("node", Unknown("nothing looks like a web root"), True),
+    ("node", GUESS, True),
+    ("nginx", Unknown("a variable"), True),
+    ("nginx", DeadEnd("return 403"), False),
+    ("nginx", Directory(PathInView("/srv"), "x"), False),
+    ("nginx", Elsewhere("192.0.2.9:80"), False),
+    ("haproxy", Unknown("a variable"), False),
+    ("varnishd", Unknown("a variable"), False),
+])
+def test_a_path_is_asked_for_where_somebody_may_know_it(program: str, end: End, is_open: bool) -> None:
+    """Not where the configuration says that there is none, and not of who serves no files."""
+    route = Route((hop(program),), end)
+    assert list(roads.given_paths([route], lambda _: False)) == (
+        [roads.GivenPath(Program(program, 4711))] if is_open else [])
+    assert not list(roads.given_paths([route], lambda _: True)), "a container's"
+
+
+CADDYFILE = """\
+{
+\tadmin off
+}
+
+(snippet) {
+\trespond no
+}
+
+www.sample.com:8080, # a comment {
+\thttps://www.sample.com/path {
+\thandle {
+\t\trespond "}" # {
+\t}
+}
+*.sample.org {
+}
+import sites/*.caddy
+:80 {
+}
+"""
+
+
+@pytest.mark.parametrize(("host", "file", "line"), [
+    ("www.sample.com", "Caddyfile", 10), ("a.sample.org", "Caddyfile", 15), ("sample.org", "Caddyfile", 18),
+    ("other.example", "sites/other.caddy", 2), ("a.b.sample.org", "Caddyfile", 18)])
+def test_where_a_site_is_written(host: str, file: str, line: int) -> None:
+    """Its own name before a wildcard, and that before a site for all; in imported files too."""
+    files = {"/c/Caddyfile": CADDYFILE, "/c/sites/other.caddy": "# \nhttp://other.example {\n}\n"}
+    found = sites.site_in("/c/Caddyfile", host, lambda path: files[path].encode(),
+                          lambda pattern: [path for path in files if pattern == "/c/sites/*.caddy" and "sites" in path])
+    assert found.source == Source(f"/c/{file}", line)
+
+
+def test_a_site_alone_needs_no_braces() -> None:
+    """The first line is its address."""
+    found = sites.site_in("/c", "a.example", lambda _: b"a.example\nrespond no\n", lambda _: [])
+    assert found.source == Source("/c", 1)
+
+
+def test_a_site_that_is_not_found_is_somewhere_in_the_file() -> None:
+    """A name from the environment, say."""
+    found = sites.site_in("/c", "a.example", lambda _: b"{$DOMAIN} {\n}\n", lambda _: [])
+    assert found == Step("site a.example", Source("/c"))
+
+
+def test_a_caddyfile_that_imports_itself_comes_to_an_end() -> None:
+    """Bounded like every reader of strangers' bytes."""
+    found = sites.site_in("/c", "a.example", lambda _: b"import c\na.example {\n}\n", lambda _: ["/c"])
+    assert found.source == Source("/c", 2)
+
+
+@pytest.fixture
+def sleeping(request: pytest.FixtureRequest) -> Iterator[processes.Process]:
+    """A process that is started in a certain way."""
+    with subprocess.Popen([*request.param], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        found = processes.process(process.pid)
+        assert found is not None
+        yield found
+        process.terminate()
+
+
+def python(code: str = "") -> List[str]:
+    return [sys.executable, "-c", f"import os, time; {code}\nprint('ready', flush=True); time.sleep(60)"]
+
+
+@pytest.mark.parametrize(("sleeping", "ours"), [
+    (python(), True),
+    (["unshare", "-m", *python()], True),
+    (python("os.chroot('/usr')"), True),
+    (["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /etc && exec "$@"', "sh", *python()], False),
+], ids=["ours", "PrivateTmp", "chroot", "container"], indirect=["sleeping"])
+def test_whose_files_a_process_has(sleeping: processes.Process, ours: bool) -> None:
+    """Mounts of its own are no container yet: Debian's Apache and Caddy run with PrivateTmp."""
+    assert processes.has_our_files(sleeping) is ours
+
+
+def open_roads(place: Path) -> List[str]:
+    with solved(place) as solver:
+        inquiry = solver.inquiries[NAME]
+        return [type(road).__name__ for door in inquiry.doors.endpoints for road in roads.open_to(inquiry, door)]
+
+
+SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"
+
+
+@pytest.mark.parametrize("private", [[], ["unshare", "-m"]], ids=["plain", "PrivateTmp"])
+def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
+    """Both roads of nginx, also where systemd gives it mounts of its own."""
+    nginx = Nginx(place / "nginx", SITE)
+    nginx.start([*private, "nginx", "-p", str(nginx.directory), "-c", str(nginx.conf), "-e", str(nginx.error_log)])
+    try:
+        assert open_roads(place) == ["Lines", "Fallback"]
+    finally:
+        nginx.stop()
+
+
+INSIDE = f"""daemon off; user root; pid /run/nginx.pid; error_log /var/log/error.log; events {{ }}
+http {{ access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c;
+uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
+
+
+def test_a_server_in_a_container_has_no_road(place: Path, forwarded: None) -> None:
+    """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
+    with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
+        ready()
+        assert open_roads(place) == []
+
+
+def test_a_proxy_before_a_container_has_one(place: Path) -> None:
+    """The last stop that is ours."""
+    site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
+    with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
+        ready()
+        with Nginx(place / "nginx", site):
+            assert open_roads(place) == ["Lines", "Fallback"]
+
+
+def test_the_directory_of_the_lines_is_the_one_that_renewals_know() -> None:
+    """Nothing more is to be set."""
+    found = roads.lines_at(hop("nginx", "server www.sample.com"))
+    assert found is not None and any(standing.DIRECTORY in line for line in found.lines)
