@@ -10,7 +10,6 @@ import errno
 import functools
 import os
 import pwd
-import signal
 import stat
 import weakref
 from typing import Any
@@ -19,6 +18,9 @@ from typing import Optional
 from typing import Tuple
 from typing import TypeVar
 
+from certbot_autowebroot.identity import act_as
+from certbot_autowebroot.identity import is_ordinary
+from certbot_autowebroot.identity import primary_group
 from certbot_autowebroot.views import View
 
 T = TypeVar("T")
@@ -32,11 +34,6 @@ MAX_LINKS = 40
 #: Without O_PATH (macOS, FreeBSD before 14) a directory has to be readable to be walked through.
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)  # EMLINK: FreeBSD's word for a link under O_NOFOLLOW
-
-#: For a user who has no entry in passwd: the group that Linux shows for "nobody we know".
-_OVERFLOW_GID = 65534
-#: On macOS root is in more groups than setgroups(2) takes, and needs none of them.
-_MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 
 #: Nothing is ever put into these when they are root's, nor anywhere below them.
 _SYSTEM_TREES = frozenset((
@@ -52,8 +49,6 @@ _SYSTEM_PARENTS = frozenset(("/", "/run", "/usr", "/usr/local", "/usr/share", "/
 
 #: Where root keeps what is public: an ordinary user's program may name a directory of root's here, and nowhere else.
 _WEB_ROOTS = ("/opt", "/srv", "/usr/local/www", "/usr/share/caddy", "/usr/share/nginx", "/var/www")
-#: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
-_SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 
 
 class Refused(Exception):
@@ -248,7 +243,7 @@ def _may_name(chain: Chain, usual: bool) -> bool:
     """
     here = chain[-1]
     view = here.view
-    if any(view.uid in services for services in _SERVICES) or any(_is_his(held) for held in chain):
+    if not is_ordinary(view.uid) or any(_is_his(held) for held in chain):
         return True
     public = not view.is_host or any((here.path + "/").startswith(top + "/") for top in _WEB_ROOTS)
     return here.uid == view.root_uid and public and usual
@@ -270,58 +265,9 @@ def is_system_directory(path: str) -> bool:
 
 
 def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call ``act`` with the rights of the directory's owner and with umask 022.
-
-    Root takes on the owner's effective user and primary group, without further groups, for as long as the call takes
-    (as sshd does: the real and saved user stay root, so the owner can neither signal nor trace us meanwhile). That is
-    for the whole process: no other thread of ours touches files. Anybody else acts as himself.
-
-    Modes come from the umask and not from a chmod afterwards: between mkdir and chmod a directory can be swapped for
-    one that ought to stay closed.
-
-    It is a call and not a ``with``, and signals wait until it is over: Certbot raises an exception from its signal
-    handlers, and one between the end of the block and the way back would leave us somebody else. With threads, one
-    of them may take the signal, and the exception comes all the same, after any call (Python 3.12): so each step back
-    is in a ``finally`` of its own.
-    """
-    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        if os.getuid() == 0 != os.geteuid():
-            os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally, too
-        umask = os.umask(0o022)
-        try:
-            owner = directory.uid
-            if os.geteuid() != 0 or owner == 0:
-                return act(*args, **kwargs)
-            return _as_user(owner, act, *args, **kwargs)
-        finally:
-            os.umask(umask)
-    finally:
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
-        except BaseException:
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)  # interrupted before it, perhaps
-            raise
-
-
-def _as_user(uid: int, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    gid = _primary_group(uid)
-    our_gid = os.getegid()
-    our_groups = os.getgroups()[:_MAX_GROUPS]
-    try:
-        os.setgroups([gid])
-        os.setegid(gid)
-        os.seteuid(uid)
-        return act(*args, **kwargs)
-    finally:
-        try:
-            os.seteuid(0)
-        finally:
-            try:
-                os.setegid(our_gid)
-            finally:
-                os.setgroups(our_groups)
+    """Call ``act`` with the rights of the directory's owner, without further groups, and with umask 022."""
+    owner = directory.uid
+    return act_as(owner, [primary_group(owner)], act, *args, **kwargs)
 
 
 def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]:
@@ -334,14 +280,6 @@ def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]
         return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
     finally:
         os.close(fd)
-
-
-@functools.cache
-def _primary_group(uid: int) -> int:
-    try:
-        return pwd.getpwuid(uid).pw_gid
-    except KeyError:
-        return _OVERFLOW_GID
 
 
 @functools.cache

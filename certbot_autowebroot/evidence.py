@@ -34,9 +34,8 @@ def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
     """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
     try:
         # Whoever asks a program for a file tells it that there is one: so not where we would not write on its word.
-        chain = Walk(view).to(directory.root)
-        check_place(chain, usual=True)
-        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=chain[-1].fd)
+        check_place(Walk(view).to(directory.root), usual=True)
+        fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, Refused):
         return []
     found = []

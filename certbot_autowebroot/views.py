@@ -11,11 +11,13 @@ import fnmatch
 import os
 import stat
 import sys
-from typing import FrozenSet
 from typing import List
 from typing import Optional
+from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.identity import act_as
+from certbot_autowebroot.identity import is_ordinary
 from certbot_autowebroot.route import PathInView
 
 #: No configuration file that a person or a tool writes is larger; ten thousand sites in one file are 3 MB.
@@ -42,13 +44,16 @@ class _OpenHow(ctypes.Structure):
 class View:
     """The file system below one root directory, for reading.
 
+    What an ordinary user's process names is read with that user's rights: he could have us find out what is in a file
+    of root's, by a configuration that includes it and makes a path, or a choice, of what it says.
+
     :ivar root_fd: an open descriptor of the root directory.
     :ivar uid: whose process sees it so, as we count; 0 for our own view.
-    :ivar gids: the groups of that process; empty for a process of root's.
+    :ivar gids: the groups of that process, the primary one first; empty for a process of root's.
     """
 
     def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _OUR_USERS, uid: int = 0,
-                 gids: FrozenSet[int] = frozenset()) -> None:
+                 gids: Sequence[int] = ()) -> None:
         self.root_fd = root_fd
         self.uid = uid
         self.gids = gids
@@ -72,7 +77,7 @@ class View:
             same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
             uid_map = _uid_map(pid)
             uid = os.stat(f"/proc/{pid}").st_uid
-            gids = _gids(pid) if uid else frozenset()
+            gids = _gids(pid) if uid else ()
         except OSError:
             os.close(root_fd)
             raise
@@ -113,9 +118,12 @@ class View:
         """
         if not _is_name(path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        if not self._confined:
-            return os.open(path, flags | os.O_CLOEXEC)
-        return _open_in_root(self.root_fd, path, flags | os.O_CLOEXEC)
+        if is_ordinary(self.uid):
+            return act_as(self.uid, self.gids, self._open, path, flags | os.O_CLOEXEC)
+        return self._open(path, flags | os.O_CLOEXEC)
+
+    def _open(self, path: str, flags: int) -> int:
+        return _open_in_root(self.root_fd, path, flags) if self._confined else os.open(path, flags)
 
     def read(self, path: str) -> bytes:
         """The content of a regular file.
@@ -146,7 +154,7 @@ class View:
     def stat(self, path: str) -> Optional[os.stat_result]:
         """The status of what a path leads to, or None where it leads nowhere."""
         try:
-            if not self._confined:
+            if self.is_host and not is_ordinary(self.uid):
                 return os.stat(path)
             fd = self.open(path, _O_PATH)
             try:
@@ -208,11 +216,11 @@ def _uid_map(pid: int) -> UidMap:
     return tuple((theirs, ours_first, count) for theirs, ours_first, count in lines)
 
 
-def _gids(pid: int) -> FrozenSet[int]:
+def _gids(pid: int) -> Sequence[int]:
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         fields = dict(line.split(":", 1) for line in file if line.startswith(("Gid:", "Groups:")))
     # proc(5): the real, effective, saved and file system group; then all the others.
-    return frozenset(map(int, [fields["Gid"].split()[3], *fields["Groups"].split()]))
+    return [int(gid) for gid in (fields["Gid"].split()[3], *fields["Groups"].split())]
 
 
 def _is_name(path: str) -> bool:

@@ -3,11 +3,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 from typing import Dict
-from typing import FrozenSet
 from typing import Iterator
+from typing import Sequence
 
 import pytest
 
@@ -52,7 +53,7 @@ def site() -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def view(uid: int, confined: bool = False, gids: FrozenSet[int] = frozenset()) -> Iterator[View]:
+def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
     """Ours, as a process of this user's sees it, or a container's with the same files."""
     found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids)
     yield found
@@ -87,7 +88,7 @@ def test_what_a_user_could_write_himself(site: Site, owner: int, mode: int, uid:
     """A user's program names his directory, or one that he may write in. A service's, and root's, names any."""
     os.chown(site.root, owner, GROUP)
     os.chmod(site.root, mode)
-    with view(uid, gids=frozenset([GROUP] if uid == OWNER else [])) as its:
+    with view(uid, gids=[uid, GROUP] if uid == OWNER else [uid]) as its:
         assert publish(site, its, site.root, USUAL) == expected
 
 
@@ -123,6 +124,39 @@ def test_what_lies_there_already_is_not_told(site: Site) -> None:
     with view(OWNER) as his, view(0) as roots:
         assert evidence._samples(guess, his) == []
         assert evidence._samples(guess, roots) == [("favicon.ico", b"icon")]
+
+
+@pytest.fixture(params=[True, False], ids=["host", "container"])
+def of_process(request: Any) -> Iterator[View]:
+    """The view of a program of the user's, who is in a further group, in our mount namespace or in one of its own."""
+    argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={GROUP}", "sh", "-c", "echo; exec sleep 60"]
+    with subprocess.Popen([*([] if request.param else ["unshare", "--mount"]), *argv],
+                          stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        view = View.of_process(process.pid)
+        assert view.is_host == request.param
+        yield view
+        view.close()
+        process.kill()
+
+
+def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) -> None:
+    """A configuration that includes a file of root's, or asks whether one is there, says nothing of it."""
+    site.make("closed", 0, 0o700)
+    site.make("groups", 0)
+    for name, gid, mode in (("secret", 0, 0o600), ("closed/file", 0, 0o644), ("groups/file", GROUP, 0o640)):
+        os.chown(site.write(name, b"content", 0), 0, gid)
+        os.chmod(site.path(name), mode)
+    assert (of_process.uid, of_process.gids) == (OWNER, [OWNER, GROUP])
+    assert of_process.read(site.path("groups/file")) == b"content"
+    for name in ("secret", "closed/file"):
+        with pytest.raises(PermissionError):
+            of_process.read(site.path(name))
+    assert of_process.stat(site.path("closed/file")) is None
+    assert of_process.list_dir(site.path("closed")) == []
+    assert of_process.glob(site.path("*/file")) == [site.path("groups/file")]
+    assert os.geteuid() == 0
 
 
 @pytest.fixture
