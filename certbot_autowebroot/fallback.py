@@ -4,6 +4,7 @@ What is installed is told by the entry points. A plugin is used as Certbot itsel
 prepared, asked to perform, and to clean up in every case. None runs that the user has not chosen.
 """
 import argparse
+import ipaddress
 import json
 import logging
 import time
@@ -35,8 +36,8 @@ NONE = "none"
 BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "tengine"), "nginx"),
               **dict.fromkeys(("apache2", "httpd", "httpd.worker", "httpd.event", "httpd-prefork"), "apache")}
 #: Seconds for what an authenticator has published to come back: after a graceful reload, workers with the old
-#: configuration go on for a moment.
-PATIENCE = 5.0
+#: configuration go on for a moment, and reading 10,000 sites takes nginx some seconds.
+PATIENCE = 10.0
 
 #: Of the challenges, those that a front door does not answer yet.
 Unserved = Callable[[List[Any]], List[Any]]
@@ -165,6 +166,8 @@ class Fallbacks:
                 self._prepare(first)
             name = next_of(waiting.values())
             batch = [achall for achall, left in waiting.items() if left[:1] == [name]]
+            # Certbot's two refuse all challenges that they are given together with one for an IP address.
+            batch = [achall for achall in batch if _is_address(inquiries[achall]) == _is_address(inquiries[batch[0]])]
             answered, reason = self._perform(name, batch, unserved)
             responses.update(answered)
             for achall in batch:
@@ -200,7 +203,7 @@ class Fallbacks:
             return []  # nothing could be proven
         belonging = _belonging(inquiry)
         found = order(self._said, [name for name in belonging if name in self._entry_points])
-        if not found:
+        if not found and AUTO in names(self._said):
             inquiry.set_aside.append(f"{AUTO}: no authenticator is installed that belongs to who holds the port")
         if not all(holder.pid for holder in _holders(inquiry)):
             return found  # who holds the port is not visible
@@ -299,6 +302,13 @@ def _holders(inquiry: Inquiry) -> List[Program]:
     """Who holds the port where a name fails."""
     return [route.hops[0].program for door in inquiry.doors.endpoints
             if inquiry.verdict_of(door) is not Verdict.PROVEN for route in inquiry.routes.get(door, ()) if route.hops]
+
+
+def _is_address(inquiry: Inquiry) -> bool:
+    try:
+        return bool(ipaddress.ip_address(inquiry.name))
+    except ValueError:
+        return False
 
 
 def _belonging(inquiry: Inquiry) -> List[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from typing import Dict
 from typing import List
+from typing import Tuple
 
 import pytest
 
@@ -49,9 +50,24 @@ def test_one_that_another_name_has_yet_to_come_to_waits(waiting: List[List[str]]
     assert fallback.next_of(waiting) == expected
 
 
-def inquiry(holder: Program) -> Inquiry:
+class Challenge:
+    """What a plugin sees of one of Certbot's."""
+
+    account_key = None
+
+    def __init__(self, name: str) -> None:
+        self.identifier = argparse.Namespace(value=name)
+
+    def response(self, account_key: object) -> str:
+        return f"response for {self.identifier.value}"
+
+    def response_and_validation(self) -> Tuple[str, str]:
+        return self.response(None), "validation"
+
+
+def inquiry(holder: Program, name: str = "www.sample.com") -> Inquiry:
     """A name whose port is held by a program that leads to a dead end."""
-    found = Inquiry("www.sample.com", Doors((DOOR,), certain=True))
+    found = Inquiry(name, Doors((DOOR,), certain=True))
     hop = Hop(holder, found.request(DOOR, found.token), ())
     behind = Hop(Program("nginx", 1), found.request(DOOR, found.token), ())
     found.routes[DOOR] = [Route((hop, behind), DeadEnd("no"))]
@@ -140,12 +156,25 @@ def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
 
 def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
-    class Challenge:
-        """What a plugin sees of Certbot's."""
-    chosen = others("faulty", faulty_directory=str(packages))
-    mine, another = Challenge(), Challenge()
-    with caplog.at_level(logging.ERROR):
-        chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    chosen = others("silent")
+    mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
+    responses = chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert responses == {mine: "response for www.sample.com"}
+    with caplog.at_level(logging.ERROR):  # the challenge is none of Certbot's, and the plugin stumbles over it
         for _ in range(2):
             chosen.cleanup([mine, another])
+    assert told(packages) == ["prepare", "perform www.sample.com", "cleanup www.sample.com"]
     assert len([record for record in caplog.records if "could not clean up" in record.message]) == 1
+
+
+def told(packages: Path) -> List[str]:
+    """What was asked of the plugins, without their names."""
+    return [line.partition(" ")[2] for line in (packages / "told").read_text().splitlines()]
+
+
+def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
+    """Certbot's nginx and Apache plugins refuse whatever they are given together with one."""
+    names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
+    others("silent").answer({Challenge(name): inquiry(Program("python3", 7), name) for name in names}, lambda left: [])
+    assert [line for line in told(packages) if "perform" in line] == [
+        "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]

@@ -211,6 +211,19 @@ def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Pat
     assert nothing_is_left(place, application)
 
 
+def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
+    """The usual ``certbot run``: its configuration holds the certificate afterwards, and no challenge."""
+    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "-d", APP, "--autowebroot-fallback", "auto",
+                       *options(nginx))
+    assert done.returncode == 0, done.stdout
+    assert f"live/{APP}/fullchain.pem" in nginx.conf.read_text()
+    for _ in range(2):
+        assert "acme-challenge" not in nginx.conf.read_text()
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {APP: "nginx"}
+
+
 def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
     """Where Certbot may not ask, the order ends with the error, and the server is not touched."""
     worker = nginx.workers
