@@ -38,7 +38,7 @@ echo "== into a root of its own, and out of it"
 rpm="rpm --force-debian --root $work/root --nodeps"
 $rpm --install "$work"/RPMS/noarch/*.rpm
 $rpm --verify python3-certbot-autowebroot
-env -C "$work" PYTHONPATH="$work/root/usr/lib/python3/dist-packages" /usr/bin/python3 -m certbot_autowebroot.cli --version
+env -C "$work" PYTHONPATH="$work/root/usr/lib/python3/dist-packages" /usr/bin/python3 -B -m certbot_autowebroot.cli --version
 $rpm --erase python3-certbot-autowebroot
 left=$(find "$work/root" -iname '*autowebroot*')
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
