@@ -3,7 +3,6 @@
 Two hundred lineages of all kinds on one nginx with a thousand sites, in processes of their own, as cron runs it: the
 first time (nothing remembered), with what was remembered, and without writing.
 """
-import datetime
 import json
 import os
 import shutil
@@ -16,38 +15,12 @@ from pathlib import Path
 from typing import List
 from typing import Tuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from benchmarks import lineages
 from tests.lab import net
 from tests.lab.ca import CA
 from tests.lab.nginx import Nginx
 
 _RUNS = 5
-
-
-def lineage(config: Path, name: str, parameters: str) -> Tuple[Path, Path]:
-    """A lineage with a certificate of its own, as Certbot lays it out; returns certificate and key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime(*datetime.datetime.now(datetime.timezone.utc).timetuple()[:6])
-    certificate = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-                   .serial_number(x509.random_serial_number()).not_valid_before(now)
-                   .not_valid_after(now + datetime.timedelta(days=60))
-                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False).sign(key, hashes.SHA256()))
-    archive, live = config / "archive" / name, config / "live" / name
-    for directory in (archive, live, config / "renewal"):
-        directory.mkdir(parents=True, exist_ok=True)
-    (archive / "cert1.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (archive / "privkey1.pem").write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    (live / "cert.pem").symlink_to(archive / "cert1.pem")
-    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in ("cert", "privkey", "chain", "fullchain"))
-    (config / "renewal" / f"{name}.conf").write_text(f"{files}[renewalparams]\n{parameters}")
-    return archive / "cert1.pem", archive / "privkey1.pem"
 
 
 def site(name: str, root: Path, pair: Tuple[Path, Path]) -> str:
@@ -85,7 +58,7 @@ def measure(title: str, directory: Path, *arguments: str) -> None:
 
 def main() -> None:
     """Set the scene and measure."""
-    lineages = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    how_many = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     sites = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
@@ -96,11 +69,11 @@ def main() -> None:
     for number in range(sites):
         name, root = f"n{number}.sample.com", directory / "roots" / str(number)
         root.mkdir(parents=True)
-        if number < lineages:
+        if number < how_many:
             kinds = ("authenticator = autowebroot\n", "authenticator = standalone\n",
                      f"authenticator = webroot\n[[webroot_map]]\n{name} = {root}\n",
                      f"authenticator = webroot\n[[webroot_map]]\n{name} = {directory}/roots/0/gone\n")
-            pair = lineage(conf_dir, name, kinds[number % len(kinds)])
+            pair = lineages.write(conf_dir, name, kinds[number % len(kinds)])
         config.append(site(name, root, pair))
     try:
         with CA(directory / "ca"), Nginx(directory / "nginx", "".join(config), user="www-data"):

@@ -15,6 +15,7 @@ from typing import Dict
 from typing import List
 from typing import Tuple
 
+from benchmarks import lineages
 from benchmarks import machines
 from benchmarks import measure
 from tests.lab import net
@@ -57,21 +58,24 @@ def free_port(directory: Path, ca: CA, options: argparse.Namespace) -> None:
     measure.table("Port 80 is free: certbot renew", measure.in_turn(ways, options.rounds))
 
 
-def lineages(directory: Path, ca: CA, server: str, options: argparse.Namespace) -> None:
+def many_lineages(directory: Path, ca: CA, server: str, options: argparse.Namespace) -> None:
     """Many lineages in one ``certbot renew``."""
-    webroot = Certbot(directory / "webroot", ca)
+    ways: Dict[str, Tuple[Certbot, List[str]]] = {}
     with machines.SERVERS[server](directory, options.lineage_sites, options.layout):
-        for site in range(options.lineages):
-            measure.run(webroot, "certonly", "--webroot", "-w", str(machines.root_of(directory, site)),
-                        "-d", machines.name_of(site))
-        ways = {"webroot": (webroot, _RENEW)}
-        for way, given in (("autowebroot, first time", FIRST_TIME), ("autowebroot, remembered", ["-a", "autowebroot"])):
-            certbot = Certbot(directory / way.replace(", ", "-").replace(" ", "-"), ca)
-            _copy(webroot, certbot)
+        for way, given in (("webroot", []), ("autowebroot, first time", FIRST_TIME),
+                           ("autowebroot, remembered", ["-a", "autowebroot"])):
+            certbot = Certbot(directory / f"certbot-{len(ways)}", ca)
+            root = str(machines.root_of(directory, 0))
+            measure.run(certbot, "certonly", "--webroot", "-w", root, "-d", machines.name_of(0))
+            parameters = certbot.renewal_conf(machines.name_of(0)).read_text().partition("[renewalparams]\n")[2]
+            for site in range(1, options.lineages):
+                own = parameters.replace(machines.name_of(0), machines.name_of(site))
+                own = own.replace(root, str(machines.root_of(directory, site)))
+                lineages.write(certbot.directory / "config", machines.name_of(site), own)
             ways[way] = (certbot, [*_RENEW, *given])
-        measure.run(*_flat(ways["autowebroot, remembered"]))
+        measure.run(*_flat(ways["autowebroot, remembered"]), short_sleeps=True)
         medians = measure.table(f"{server}, {options.lineage_sites} sites: {options.lineages} lineages in one certbot "
-                                "renew", measure.in_turn(ways, max(1, options.rounds // 3)))
+                                "renew, its sleeps taken out", measure.in_turn(ways, options.rounds, short_sleeps=True))
     for way, row in medians.items():
         print(f"{way:26}{row['added'] / options.lineages * 1000:8.1f} ms added for each lineage, "
               f"{row['added_cpu'] / options.lineages * 1000:.1f} ms of CPU")
@@ -96,16 +100,6 @@ def _flat(way: Tuple[Certbot, List[str]]) -> Tuple[Any, ...]:
     return (way[0], *way[1])
 
 
-def _copy(source: Certbot, target: Certbot) -> None:
-    """The same lineages for another Certbot."""
-    shutil.copytree(source.directory, target.directory, symlinks=True)
-    for path in (target.directory / "config").rglob("*"):
-        if path.is_symlink() and os.path.isabs(os.readlink(path)):
-            raise RuntimeError(f"{path} leads out of the copy")
-    for conf in (target.directory / "config" / "renewal").iterdir():
-        conf.write_text(conf.read_text().replace(str(source.directory), str(target.directory)))
-
-
 def main() -> None:
     """Set the scenes and measure."""
     options = _options()
@@ -125,7 +119,7 @@ def main() -> None:
                     many_names(directory, ca, server, options)
             if options.lineages:
                 with _scene() as directory:
-                    lineages(directory, ca, server, options)
+                    many_lineages(directory, ca, server, options)
     if options.out:
         Path(options.out).write_text(json.dumps(results, indent=1) + "\n")
 
@@ -144,7 +138,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="everything, for the plot and the record")
     parser.add_argument("--servers", nargs="+", choices=sorted(machines.SERVERS), default=["nginx"])
-    parser.add_argument("--sites", nargs="+", type=int, default=[1, 1000])
+    parser.add_argument("--sites", nargs="*", type=int, default=[1, 1000])
     parser.add_argument("--layout", choices=machines.LAYOUTS, default="files")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", action="store_true", help="Certbot's own plugin for the server too")

@@ -8,6 +8,7 @@ process's root, and resolved inside it (openat2(2), RESOLVE_IN_ROOT).
 import ctypes
 import errno
 import fnmatch
+import functools
 import os
 import stat
 import sys
@@ -231,10 +232,15 @@ def _is_name(path: str) -> bool:
         return False
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _open_in_root(root_fd: int, path: str, flags: int) -> int:
     if not sys.platform.startswith("linux"):
         raise OSError(errno.ENOSYS, "another process's view of the file system is Linux only", path)
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     while True:
         fd: int = libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))

@@ -3,6 +3,7 @@
 The configuration is read from the files of the running master, in its own view of the file system. ``nginx -T`` is
 never run: as root it makes log files and directories, changes their owners, binds and listens.
 """
+import functools
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.kept import Kept
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
@@ -46,9 +48,13 @@ class Built(NamedTuple):
     prefix: str
 
 
+#: By the master's pid and start time, and this machine's name.
+_kept: Kept[Evaluator] = Kept()
+
+
 @implementer(ILogsMisses)
 class NginxServer:
-    """Answers from the configuration files of a running nginx, read once per process."""
+    """Answers from the configuration files of a running nginx, looked at once per process and order."""
 
     name = "nginx"
 
@@ -65,7 +71,10 @@ class NginxServer:
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
-                self._evaluators[key] = _read(master)
+                hostname = os.uname().nodename if master.view.is_host else ""
+                self._evaluators[key] = _kept.get((*key, hostname), master.view,
+                                                  functools.partial(_read, master, hostname))
+                self._evaluators[key].start_over()
         except OSError as error:
             return [Unknown(f"the files of nginx (pid {master.pid}) cannot be seen: {error}")]
         return self._evaluators[key].destinations(request)
@@ -106,13 +115,11 @@ def options(argv: Sequence[str]) -> Dict[str, str]:
     return found
 
 
-def _read(master: Process) -> Evaluator:
+def _read(master: Process, hostname: str, view: View) -> Evaluator:
     given = options(master.argv)
-    view = master.view
     built = _built(master, view, given)
     prefix = os.path.join(master.cwd or "/", given.get("p") or built.prefix)
     conf = os.path.join(prefix, given.get("c") or built.conf)
-    hostname = os.uname().nodename if view.is_host else ""
     return Evaluator(parse(conf, view.read, view.glob, prefix, hostname))
 
 
@@ -133,13 +140,10 @@ def _built(master: Process, view: View, given: Dict[str, str]) -> Built:
 
 def _configure_arguments(master: Process) -> List[str]:
     """What ``nginx -V`` says of the running binary, even one that an upgrade has deleted. It touches nothing."""
-    fd = os.open(f"/proc/{master.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if processes.start_time_of(master.pid) != master.start_time:
-            raise ProcessLookupError(f"process {master.pid} has ended")
+    with processes.opened_program(master) as (fd, rights):
+        if rights.uid not in (0, os.geteuid()):
+            raise PermissionError(f"process {master.pid} has become another user's")
         result = subprocess.run([f"/proc/self/fd/{fd}", "-V"], stdin=subprocess.DEVNULL, capture_output=True,
                                 pass_fds=(fd,), env={}, timeout=5, check=True)
-    finally:
-        os.close(fd)
     _, _, line = result.stderr.decode(errors="replace").partition("configure arguments:")
     return shlex.split(line)
