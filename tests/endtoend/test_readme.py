@@ -12,6 +12,7 @@ from tests.lab import readme
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
+from tests.lab.standing import empty_www
 
 NAME = "www.sample.com"
 #: Where a reader has these; here they are empty and ours alone.
@@ -103,6 +104,31 @@ def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> No
     if certbot.version >= (2, 3):  # the command that the README has for newer ones
         reader.types(hook)
         assert reader.setting("renew_hook") in hook
+
+
+def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:
+    """The snippet, its directory, and the line in the server block; nothing else is to be set."""
+    Path("/etc/nginx/snippets").mkdir()
+    with empty_www():
+        reader.types(readme.blocks()["When the server has no directory for a name"][0])
+        reader.nginx.configure(f"server {{ include snippets/autowebroot.conf;\nlisten 80; server_name {NAME}; "
+                               "location / { proxy_pass http://127.0.0.1:8001; } }")
+        with reader.nginx:
+            reader.types(f"certbot certonly -a autowebroot -d {NAME}")
+        assert "/var/www/autowebroot" in reader.setting("autowebroot_roots")
+
+
+def test_a_name_without_a_directory_is_left_to_another_plugin(reader: Reader, certbot: Certbot) -> None:
+    """The command that chooses it, once."""
+    choosing = readme.blocks()["When the server has no directory for a name"][1]
+    reader.types(f"certbot certonly --standalone -d {NAME}")
+    reader.nginx.configure(f"server {{ listen 80; server_name {NAME};\nlocation / {{ return 404; }} }}")
+    Path("/etc/nginx/mime.types").write_text("")
+    if certbot.version >= (2, 3):  # the command that the README has for newer ones
+        with reader.nginx:
+            reader.types(choosing)
+            reader.types("certbot renew --force-renewal")
+        assert reader.setting("autowebroot_fallback") == "nginx"
 
 
 def test_what_is_shown_is_what_is_printed(reader: Reader, certbot: Certbot) -> None:
