@@ -97,6 +97,8 @@ def fetch(asked: Asked) -> str:
         connection.close()
     if response.status in (301, 302, 303, 307, 308):
         location = response.headers.get("Location", "")
+        if location.startswith("/"):
+            location = f"http{'s' * asked.tls}://{asked.host}{location}"
         if location.endswith(f"{asked.path}/"):
             return "none, a directory"
         return f"{response.status} {location}" if location else f"none {response.status}"

@@ -105,6 +105,10 @@ ROWS = [
         "Redirect 301 /.well-known https://other.test\n</Location>", "301 https://other.test/acme-challenge/{T}"),
     Row("redirect-target-alone-in-directory", "<Directory {dir}/www>\nRedirect 301 https://other.test/x\n</Directory>",
         "301 https://other.test/x"),
+    Row("redirect-relative", "ServerName redirect-relative.test:8080\nRedirectRelative On\nRedirect /.well-known /x",
+        "302 http://redirect-relative.test/x/acme-challenge/{T}"),
+    Row("redirectmatch-escaped-as-written", "RedirectMatch ^/\\.well-known https://other.test/%2Fx?y=%2F",
+        "302 https://other.test/%252Fx?y=%2F"),
     Row("redirectmatch-dotfiles", "RedirectMatch 404 /\\.", "none", "RedirectMatch 404"),
     Row("redirectmatch-dotfiles-exempted", "RedirectMatch 404 /\\.(?!well-known)", "www/W/T"),
     Row("redirect-in-directory", "<Directory {dir}/www>\nRedirect 301 /.well-known https://other.test\n</Directory>",
@@ -121,6 +125,10 @@ ROWS = [
     Row("proxy-to-a-path", "ProxyPass /.well-known http://localhost:8081/x/y",
         "upstream 127.0.0.1:8081 localhost /x/y/acme-challenge/{T}"),
     Row("proxy-exempt", "ProxyPass /.well-known !\nProxyPass / http://127.0.0.1:8081/", "www/W/T"),
+    Row("proxy-exempt-by-the-environment", "SetEnvIf Request_URI ^/\\.well-known/ no-proxy\n"
+        "ProxyPass / http://127.0.0.1:8081/", "www/W/T"),
+    Row("proxymatch-and-a-variable-by-a-rule", "RewriteEngine On\nRewriteRule ^/\\.well-known/ - [E=no-proxy:1]\n"
+        "ProxyPassMatch ^/(.*) http://127.0.0.1:8081/$1", "www/W/T"),
     Row("proxy-exempt-too-late", "ProxyPass / http://127.0.0.1:8081/\nProxyPass /.well-known !",
         "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
     Row("proxy-exempt-and-alias", "ProxyPass /.well-known/acme-challenge/ !\nProxyPass / http://127.0.0.1:8081/\n"
@@ -183,6 +191,10 @@ ROWS = [
         "<Location /.well-known>\nRequire all granted\n</Location>", "www/W/T"),
     Row("denied-by-locationmatch", "<LocationMatch /\\.>\nRequire all denied\n</LocationMatch>", "none"),
     Row("denied-in-limit", "<Location />\n<Limit POST>\nRequire all denied\n</Limit>\n</Location>", "www/W/T"),
+    Row("denied-before-a-limit-of-other-methods", "<Files t0ken*>\nRequire all denied\n</Files>\n<Location />\n"
+        "<Limit POST>\nRequire all denied\n</Limit>\n</Location>", "www/W/T"),
+    Row("denied-before-a-limit-that-is-merged", "<Files t0ken*>\nRequire all denied\n</Files>\n<Location />\n"
+        "AuthMerging And\n<Limit POST>\nRequire all granted\n</Limit>\n</Location>", "none"),
     Row("denied-in-limitexcept", "<Location />\n<LimitExcept POST>\nRequire all denied\n</LimitExcept>\n</Location>",
         "none"),
     Row("not-granted", "DocumentRoot {dir}/ungranted", "none", "Require all denied"),
@@ -193,6 +205,16 @@ ROWS = [
         "</RequireNone>\n</RequireAll>\n</Location>", "none"),
     Row("require-env", 'SetEnvIf Request_URI "^/\\.well-known/" acme\n<Location />\nRequire env acme\n</Location>',
         "www/W/T"),
+    Row("require-env-of-a-directory", "<Directory {dir}/www>\nSetEnvIf Request_URI ^/\\.well-known/ ACME\n"
+        "Require env ACME\n</Directory>", "www/W/T"),
+    Row("require-env-of-a-group", '<LocationMatch "^/\\.well-known/(?<KIND>[^/]+)/">\nRequire env MATCH_KIND\n'
+        "</LocationMatch>", "www/W/T"),
+    Row("require-env-taken-back", "SetEnvIf Host . ACME\nSetEnvIf Host . !ACME\n<Location />\nRequire env ACME\n"
+        "</Location>", "none"),
+    Row("setenvif-with-a-group", "SetEnvIf Host ^([a-z]+)- X=$1\nRewriteEngine On\n"
+        "RewriteRule ^ https://other.test/%{{ENV:X}} [R]", "302 https://other.test/setenvif"),
+    Row("setenvifexpr", "SetEnvIfExpr \"%{{REQUEST_URI}} =~ m#^/.well-known/#\" ACME\n<Location />\n"
+        "Require env ACME\n</Location>", "www/W/T"),
     Row("require-expr", "<Location />\nRequire expr %{REQUEST_URI} =~ m#^/\\.well-known/#\n</Location>", "www/W/T"),
     Row("require-method", "<Location />\nRequire method POST\n</Location>", "none"),
     Row("auth-merging-and", "<Location />\nRequire all denied\n</Location>\n<Location /.well-known>\nAuthMerging And\n"
@@ -291,6 +313,25 @@ ROWS = [
         "RewriteEngine On\nRewriteCond {dir}/maintenance -f\nRewriteRule ^ - [R=503]", "www/W/T"),
     Row("rewrite-escaped-query", "RewriteEngine On\nRewriteRule ^/(.*) https://other.test/?u=$1 [R,L]",
         "302 https://other.test/?u=.well-known/acme-challenge/{T}"),
+    Row("rewrite-own-query-escaped", "RewriteEngine On\nRewriteRule ^ https://other.test/?a?b [R]",
+        "302 https://other.test/?a%3fb"),
+    Row("rewrite-query-as-it-is-now", "RewriteEngine On\nRewriteRule ^/(.*) /$1?y=z\n"
+        "RewriteCond %{QUERY_STRING} ^y=z$\nRewriteRule ^ https://other.test/ [R]", "302 https://other.test/?y=z"),
+    Row("rewrite-qsd-to-a-url", "RewriteEngine On\nRewriteRule ^/(.*) /$1?y=z\n"
+        "RewriteRule ^/(.*) https://other.test/$1 [QSD]", "302 https://other.test{W}/{T}"),
+    Row("rewrite-map-not-defined", "RewriteEngine On\nRewriteRule ^(.*)$ {dir}/a${{nothing:x}}$1 [L]", "a/W/T"),
+    Row("rewrite-map-not-defined-default", "RewriteEngine On\nRewriteRule ^(.*)$ {dir}/${{nothing:x|a}}$1 [L]",
+        "a/W/T"),
+    Row("rewrite-map-of-the-main-server", "RewriteEngine On\nRewriteRule ^(.*)$ {dir}/a${{upper:x}}$1 [L]", "a/W/T",
+        top="RewriteMap upper int:toupper"),
+    Row("rewrite-map-inherited", "RewriteEngine On\nRewriteOptions Inherit\n"
+        "RewriteRule ^ https://other.test/${{upper:x}} [R,L]", "302 https://other.test/X"),
+    Row("rewrite-out-of-the-root", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) ../a/acme/$1",
+        "none", "../a/acme"),
+    Row("rewrite-dots-inside-the-root", "RewriteEngine On\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) /site/../acme/$1", "www/acme/T"),
+    Row("rewrite-handler-beats-sethandler", "RewriteEngine On\nRewriteRule ^ - [H=default-handler]\n<Location />\n"
+        "SetHandler server-status\n</Location>", "www/W/T"),
     Row("rewrite-relative-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /moved/$1 [R=308]",
         "308 http://rewrite-relative-redirect.test/moved/acme-challenge/{T}"),
     Row("rewrite-redirect-goes-on", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /one/$1 [R]\n"
@@ -375,6 +416,17 @@ ROWS = [
         "RewriteRule ^\\.well-known/acme-challenge/(.*) acme/$1 [L]\n</Directory>", "a/acme/T"),
     Row("dir-rewrite-in-a-wildcard-directory-strips-nothing", "<Directory {dir}/*>\nRewriteEngine On\n"
         "RewriteRule ^\\.well-known - [F]\n</Directory>", "www/W/T"),
+    Row("dir-rewrite-context", "Alias /.well-known/ {dir}/a/\n<Directory {dir}/a>\nRewriteEngine On\n"
+        "RewriteRule ^ https://other.test/%{{CONTEXT_PREFIX}}:%{{CONTEXT_DOCUMENT_ROOT}}:%{{DOCUMENT_ROOT}} [R]\n"
+        "</Directory>", "302 https://other.test//.well-known/:{dir}/a/:{dir}/www"),
+    Row("dir-rewrite-context-of-vdr", "VirtualDocumentRoot {dir}/hosts/%1\n<Directory {dir}/hosts>\nRewriteEngine On\n"
+        "RewriteRule ^ https://other.test/%{{CONTEXT_PREFIX}}:%{{CONTEXT_DOCUMENT_ROOT}}:%{{DOCUMENT_ROOT}} [R]\n"
+        "</Directory>", "302 https://other.test/:{dir}/hosts/dir-rewrite-context-of-vdr:"
+        "{dir}/hosts/dir-rewrite-context-of-vdr"),
+    Row("dir-rewrite-without-a-slash", "AliasMatch ^/\\.well-known {dir}/a\n<Directory {dir}/a>\nRewriteEngine On\n"
+        "RewriteOptions AllowNoSlash\nRewriteRule ^ https://other.test/ [R]\n</Directory>", "302 https://other.test/"),
+    Row("location-rewrite-base", "<Location /.well-known/acme-challenge>\nRewriteEngine On\nRewriteBase /site/\n"
+        "RewriteRule !^nothing acme/$1 [R]\n</Location>", "302 http://location-rewrite-base.test/site/acme/"),
     Row("files-rewrite", "<Files *>\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</Files>", "none"),
     Row("if-rewrite", "<If \"true\">\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</If>", "none"),
     Row("location-rewrite-of-a-proxied-url", "ProxyPass / http://127.0.0.1:8081/\n<Location />\nRewriteEngine On\n"

@@ -37,10 +37,13 @@ def _authorized(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
     verdict: Verdict = (True, None)
     found = False
     for scope in scopes:
-        requires = [d for d in scope if d.name == "require" or (d.is_section and d.name in _CONTAINERS)]
-        if not requires:
+        requires = [d for d in scope if _requires(d)]
+        if not requires and not any(map(_limits_others, scope)):
             continue
         merging = next((d.words[0].lower() for d in reversed(scope) if d.name == "authmerging" and d.words), "off")
+        if not requires:  # a <Limit> of other methods: nothing for GET, but without merging it replaces what was said
+            verdict, found = ((True, None), False) if merging == "off" else (verdict, found)
+            continue
         own = _any([_judge_one(d, judge) for d in requires])
         if not found or merging == "off":
             verdict = own
@@ -48,6 +51,16 @@ def _authorized(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
             verdict = _all([verdict, own]) if merging == "and" else _any([verdict, own])
         found = True
     return verdict
+
+
+def _requires(directive: Directive) -> bool:
+    return directive.name == "require" or (directive.is_section and directive.name in _CONTAINERS)
+
+
+def _limits_others(directive: Directive) -> bool:
+    """Whether it is a ``<Limit>`` of other methods than GET that requires something."""
+    return directive.name in ("limit", "limitexcept") and any(
+        _requires(child) or _limits_others(child) for child in directive.children)
 
 
 def _judge_one(directive: Directive, judge: Judge) -> Verdict:

@@ -153,11 +153,11 @@ def _put(server: Server, directive: Directive) -> None:
 
 
 def for_get(directive: Directive) -> Sequence[Directive]:
-    """The directive, or of a ``<Limit>`` what it says for GET."""
+    """The directive, or of a ``<Limit>`` what it says for GET; a limit of other methods stays as it is."""
     if directive.is_section and directive.name in ("limit", "limitexcept"):
         named = "GET" in [word.upper() for word in directive.words]
         if named != (directive.name == "limit"):
-            return ()
+            return (directive,)
         return [one for child in directive.children for one in for_get(child)]
     return (directive,)
 

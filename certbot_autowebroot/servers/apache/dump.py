@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import List
 from typing import Tuple
 
+from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
@@ -46,7 +47,7 @@ def dump(process: Process) -> Evaluated:
     if process.uid != os.geteuid():
         # Its arguments and its environment (-f, LD_PRELOAD) are another user's: running it would be running his code.
         raise ConfigurationError(f"process {process.pid} belongs to user {process.uid} and is not run by another")
-    arguments = [f"/proc/{process.pid}/exe", *process.argv[1:]]
+    arguments = [process.name, *process.argv[1:]]
     information = _mod_info(process.pid)
     if information:
         arguments += ["-C", f"LoadModule info_module {information}"]
@@ -79,10 +80,14 @@ def _mod_info(pid: int) -> str:
 
 def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
     """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded."""
+    environment = process.environment or None
     try:
-        child = subprocess.Popen(arguments, executable=arguments[0], cwd=f"/proc/{process.pid}/cwd",
-                                 env=process.environment or None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL, start_new_session=True)
+        with processes.opened_program(process) as (fd, rights):
+            if rights.uid != os.geteuid():
+                raise PermissionError(f"process {process.pid} has become another user's")
+            child = subprocess.Popen(arguments, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
+                                     cwd=f"/proc/{process.pid}/cwd", env=environment, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
     assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy

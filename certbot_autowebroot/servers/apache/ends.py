@@ -36,8 +36,8 @@ def handle(state: State, mapped: mapping.Mapped, name: str) -> Destination:
     """What the handler does with a file name or a proxied URL."""
     if isinstance(mapped, mapping.Proxied):
         return upstream(state, mapped.url, mapped.directive)
-    directive = sections.last(state.scopes, "sethandler")
-    handler = state.expanded(directive.words[0]) if directive and directive.words else ""
+    directive = None if state.handler else sections.last(state.scopes, "sethandler")
+    handler = state.expanded(directive.words[0]) if directive and directive.words else state.handler
     if handler.lower().startswith("proxy:"):
         return upstream(state, handler[6:], directive)
     handler = "" if handler.lower() == "none" else handler
@@ -80,7 +80,10 @@ def moved(state: State, moved: mapping.Moved) -> Destination:
     if not 300 <= moved.status < 400:
         return state.dead(f"it answers {moved.status}", moved.directive)
     target = state.expanded(moved.target) if moved.is_expression else moved.target
-    url = state.own_url + target if target.startswith("/") else target
+    # RedirectRelative leaves it to the client, which puts what it has asked for before it.
+    asked = f"{state.request.scheme}://{state.request.host}"
+    own = asked if state.site.flag("redirectrelative") else state.own_url
+    url = own + target if target.startswith("/") else target
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
         return state.dead("the target of the redirect is no URL", moved.directive)
     if state.query and "?" not in url:
@@ -96,7 +99,7 @@ def rewritten(state: State, result: rewrite.Result) -> Redirect:
         host, slash, path = rest.partition("/")
         url = scheme + separator + host + slash + mapping.quoted(path)
     if state.query:
-        url += "?" + state.query
+        url += "?" + (mapping.quoted(state.query) if result.escape and state.has_own_query else state.query)
     return Redirect(url, result.redirect or 302, tuple(state.trail))
 
 

@@ -1,30 +1,50 @@
-"""What SetEnvIf makes of a request before its first phase (mod_setenvif)."""
+"""Environment variables that a request gets: mod_setenvif, and the named groups of sections."""
+from typing import Iterable
+from typing import Match
+from typing import Optional
 
 from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.state import HIDDEN
 from certbot_autowebroot.servers.apache.state import State
 
 
-def set_environment(state: State) -> None:
-    """SetEnvIf of the server, as far as a request tells it."""
-    for server in reversed(state.site.chain):
-        for directive in server.directives:
-            words = directive.words
-            if directive.name not in ("setenvif", "setenvifnocase") or len(words) < 3:
-                continue
-            try:
-                subject = _subject(state, words[0])
-                matches = regex.search(words[1], subject, directive.name.endswith("nocase")) is not None
-                value = "" if matches else None
-            except (Unknowable, regex.RegexError):
-                value = HIDDEN
-            for word in words[2:] if value is not None else ():
-                name, _, content = word.partition("=")
-                if name.startswith("!"):
-                    state.env.pop(name[1:], None)
-                else:
-                    state.env[name] = value or content or "1"
+def set_environment(state: State, directives: Iterable[Directive]) -> None:
+    """What SetEnvIf and its like make of a request, as far as it tells; SetEnv comes too late to matter."""
+    for directive in directives:
+        words = directive.words
+        if directive.name.startswith("browsermatch"):
+            words = ["User-Agent", *words]
+        elif directive.name == "setenvifexpr":
+            words = ["", *words]
+        elif not directive.name.startswith("setenvif"):
+            continue
+        if len(words) > 2:
+            _set(state, directive, words[0], words[1], words[2:])
+
+
+def _set(state: State, directive: Directive, subject: str, pattern: str, assignments: Iterable[str]) -> None:
+    match: Optional[Match[str]] = None
+    hidden = False
+    try:
+        if directive.name == "setenvifexpr":
+            matches = state.expression(pattern, "")
+        else:
+            match = regex.search(pattern, _subject(state, subject), directive.name.endswith("nocase"))
+            matches = match is not None
+    except (Unknowable, regex.RegexError):
+        matches = hidden = True
+    for word in assignments if matches else ():
+        name, _, content = word.partition("=")
+        if name.startswith("!"):
+            was_set = state.env.pop(name[1:], None) is not None
+            if was_set and hidden:
+                state.env[name[1:]] = HIDDEN
+        else:
+            state.env[name] = HIDDEN if hidden else mapping.substitute(content, match) if match else content
+            state.env[name] = state.env[name] or "1"
 
 
 def _subject(state: State, name: str) -> str:

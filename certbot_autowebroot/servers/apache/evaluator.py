@@ -110,14 +110,17 @@ def _follow(state: State) -> Destination:
         state.uri = normalize(outcome, state.site.flag("mergeslashes", True))
         state.env = {"REDIRECT_" + name: value for name, value in state.env.items()}
         state.env["REDIRECT_STATUS"] = "200"
+        state.is_redirected = True
     return state.dead(f"more than {MAX_INTERNAL_REDIRECTS} internal redirects")
 
 
 def _process(state: State) -> Union[str, Destination]:
     """One round: the destination, or the path of an internal redirect."""
-    state.path_info = ""
-    environment.set_environment(state)
+    state.path_info = state.handler = state.document_root = ""
+    state.context = ("", "")
     server = sections.server_scopes(state.site)
+    environment.set_environment(state, [directive for scope in server for directive in scope.directives])
+    state.env.update(sections.location_groups(state.site, state.uri))
     state.scopes = _with_ifs(state, server + sections.location_scopes(state.site, state.uri), "")
     mapped = translation.translate(state)
     if not isinstance(mapped, (mapping.File, mapping.Proxied)):
@@ -128,16 +131,20 @@ def _process(state: State) -> Union[str, Destination]:
     else:
         if not name.startswith("/"):
             return state.dead(f"{name} is not an absolute path")
+        state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
         found = sections.directory_scopes(state.site, name + inside, state.read_htaccess)
         found += sections.file_scopes(state.site.sections, name)
         found += sections.file_scopes(_inner(found), name)
-    state.scopes = _with_ifs(state, server + found + sections.location_scopes(state.site, state.uri), name)
+    found += sections.location_scopes(state.site, state.uri)
+    if not state.is_redirected:
+        environment.set_environment(state, [directive for scope in found for directive in scope.directives])
+    state.scopes = _with_ifs(state, server + found, name)
     refused = _check_access(state, name)
     if refused:
         return refused
-    outcome = fixups.fix_up(state, mapped, name)
+    outcome = fixups.fix_up(state, name)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)

@@ -8,6 +8,7 @@ from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.servers.apache import ends
+from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
@@ -17,9 +18,9 @@ from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import State
 
 
-def fix_up(state: State, mapped: mapping.Mapped, name: str) -> Union[str, Destination, None]:
+def fix_up(state: State, name: str) -> Union[str, Destination, None]:
     """Per-directory rewriting, then per-directory redirects."""
-    outcome = _rewrite_directory(state, mapped, name)
+    outcome = _rewrite_directory(state, name)
     if isinstance(outcome, (DeadEnd, Redirect)):
         return outcome
     per_directory = [d for scope in reversed(state.scopes) if scope.directory for d in scope.directives]
@@ -27,13 +28,13 @@ def fix_up(state: State, mapped: mapping.Mapped, name: str) -> Union[str, Destin
     return ends.moved(state, moved) if moved else outcome
 
 
-def _rewrite_directory(state: State, mapped: mapping.Mapped, name: str) -> Union[str, Destination, None]:
-    rules, directory, base = _directory_rules(state)
+def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]:
+    rules, directory, base, options = _directory_rules(state)
     engine = sections.last(state.scopes, "rewriteengine")
     if not directory or not engine or not is_on(engine) or state.ended:
         return None
-    if name + "/" == directory:
-        return None  # without AllowNoSlash this is left to mod_dir's redirect
+    if name + "/" == directory and "allownoslash" not in options:
+        return None  # left to mod_dir's redirect
     if not _follows_links(state.scopes):
         return state.dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
     result = translation.apply_rules(state, rules, name, directory)
@@ -47,43 +48,38 @@ def _rewrite_directory(state: State, mapped: mapping.Mapped, name: str) -> Union
         if base:
             head, slash, path = result.path.partition("://")
             host, _, rest = path.partition("/")
-            result.path = head + slash + host + _swap_prefix("/" + rest, directory, base)
+            result.path = f"{head}{slash}{host}/{_swap_prefix(rest, directory[1:], base[1:])}"
         return ends.rewritten(state, result)
     if result.redirect:
         return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
     if result.path == name:
         return None
-    return _as_url(state, result.path, directory, base, mapped)
+    return _as_url(state, result.path, directory, base)
 
 
-def _as_url(state: State, path: str, directory: str, base: str, mapped: mapping.Mapped) -> str:
+def _as_url(state: State, path: str, directory: str, base: str) -> str:
     """The path of the internal redirect: the file name turned back into a URL path."""
     if base:
         return _swap_prefix(path, directory, base)
-    root = state.site.document_root[0].rstrip("/")
-    if isinstance(mapped, mapping.File) and mapped.directive \
-            and mapped.directive.name.startswith("virtualdocumentroot"):
-        root = mapped.root
+    root = (state.document_root or state.site.document_root[0]).rstrip("/")
     if path.startswith(root + "/"):
         return path[len(root):]
-    if isinstance(mapped, mapping.File) and mapped.context[0]:
-        return _swap_prefix(path, mapped.context[1], mapped.context[0])
-    return path
+    return _swap_prefix(path, state.context[1], state.context[0]) if state.context[0] else path
 
 
-def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str]:
-    """The per-directory rules that hold, the directory and the RewriteBase: those of the strongest section."""
+def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str, "set[str]"]:
+    """The per-directory rules that hold, directory, RewriteBase and options: those of the strongest section."""
     rules: List[rewrite.Rule] = []
     directory = base = ""
     options: set[str] = set()
     for scope in state.scopes:
-        if not scope.has(*rewrite.DIRECTIVES):
+        if not scope.has(*inheritance.DIRECTIVES):
             continue
-        own = [d for d in scope.directives if d.name in rewrite.DIRECTIVES]
-        options = rewrite.options(own) or options
+        own = [d for d in scope.directives if d.name in inheritance.DIRECTIVES]
+        options = inheritance.options(own) or options
         if not scope.directory:
             continue
-        directory = scope.directory
+        directory = scope.directory if scope.directory.endswith("/") else scope.directory + "/"
         new = rewrite.read_rules(own)
         if "inheritbefore" in options:
             rules = rules + new
@@ -91,7 +87,7 @@ def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str]:
             rules = new + rules if "inherit" in options else new
         said = scope.last("rewritebase")
         base = said.words[0] if said and said.words else base if "mergebase" in options else ""
-    return rules, directory, base
+    return rules, directory, base, options
 
 
 def _follows_links(scopes: Sequence[Scope]) -> bool:
@@ -115,7 +111,7 @@ def _follows_links(scopes: Sequence[Scope]) -> bool:
 
 def _swap_prefix(path: str, prefix: str, other: str) -> str:
     """Replace a directory at the beginning of a path (mod_rewrite's ``subst_prefix_path``)."""
-    prefix = prefix.rstrip("/")
-    if path.startswith(prefix + "/"):
-        return other.rstrip("/") + path[len(prefix):]
+    prefix = prefix.rstrip("/") + "/"
+    if path.startswith(prefix):
+        return other + "/" * bool(other and not other.endswith("/")) + path[len(prefix):]
     return path

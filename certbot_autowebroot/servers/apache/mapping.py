@@ -11,7 +11,6 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 from typing import Union
-from urllib.parse import quote
 
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.configuration import Site
@@ -33,6 +32,7 @@ class File:
 
     :ivar root: the directory that the configuration names; empty where it names only part of one.
     :ivar context: prefix and directory of an Alias, which turn a file name back into a URL.
+    :ivar document_root: that of a VirtualDocumentRoot, in place of the DocumentRoot.
     :ivar is_script: it would be executed (ScriptAlias).
     """
 
@@ -40,6 +40,7 @@ class File:
     root: str
     directive: Optional[Directive] = None
     context: Tuple[str, str] = ("", "")
+    document_root: str = ""
     is_script: bool = False
 
 
@@ -67,7 +68,8 @@ class Moved:
 
 def quoted(text: str, safe: str = SAFE_IN_PATH) -> str:
     """A path as httpd writes it into a Location header, byte by byte: a configuration need not be UTF-8."""
-    return quote(text, safe=safe, errors="surrogateescape")
+    return "".join(chr(byte) if chr(byte) in safe or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02x}"
+                   for byte in text.encode("utf-8", "surrogateescape"))
 
 
 def match_prefix(uri: str, prefix: str) -> int:
@@ -106,7 +108,8 @@ def redirect(directives: Iterable[Directive], uri: str) -> Optional[Moved]:
             match = regex.search(words[0], uri)
             if match:
                 target = substitute(words[1], match) if has_target else ""
-                return Moved(quoted(target, SAFE_IN_PATH + "?#%"), status, directive)
+                path = re.split("[?#]", target, maxsplit=1)[0]
+                return Moved(quoted(path) + target[len(path):], status, directive)
         else:
             length = match_prefix(uri, words[0])
             if length:
@@ -154,7 +157,7 @@ def alias(site: Site, uri: str) -> Optional[File]:
             if length:
                 root = site.configuration.path(words[1])
                 target = root + "/" if words[1].endswith("/") and root != "/" else root
-                return File(target + uri[length:], root, directive, (words[0], words[1]), is_script)
+                return File(target + uri[length:], root, directive, (words[0], target), is_script=is_script)
     return None
 
 
@@ -190,7 +193,7 @@ def virtual_document_root(site: Site, host: str, port: int, address: str, uri: s
             return None
         name = address if directive.name.endswith("ip") else host
         root = _interpolate(directive.words[0], name, port)
-        return File(root.rstrip("/") + "/" + uri.lstrip("/"), root.rstrip("/") or "/", directive)
+        return File(root.rstrip("/") + "/" + uri.lstrip("/"), root.rstrip("/") or "/", directive, document_root=root)
     return None
 
 

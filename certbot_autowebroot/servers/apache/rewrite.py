@@ -19,8 +19,6 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.numbers import number
 
-#: What mod_rewrite is configured by.
-DIRECTIVES = ("rewriteengine", "rewriterule", "rewritecond", "rewriteoptions", "rewritebase", "rewritemap")
 #: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
 MAX_ROUNDS = 200
 #: httpd's own limit is twice LimitRequestLine.
@@ -37,12 +35,14 @@ _FLAG_NAMES = {"redirect": "r", "last": "l", "forbidden": "f", "gone": "g", "pro
 
 
 class Surroundings(Protocol):
-    """What conditions look at.
+    """What conditions look at, and rules change.
 
     :ivar path_info: what follows the file name, in a per-directory context.
+    :ivar query: the query string as it is now.
     """
 
     path_info: str
+    query: str
 
     def variable(self, name: str, filename: str) -> str:
         """The value of ``%{name}`` while the engine holds this path. Raises Unknowable."""
@@ -107,7 +107,6 @@ class Result:
     """
 
     path: str
-    query: str
     changed: bool = False
     error: int = 0
     redirect: int = 0
@@ -145,11 +144,6 @@ def read_rules(directives: Sequence[Directive]) -> List[Rule]:
     return rules
 
 
-def options(directives: Sequence[Directive]) -> "set[str]":
-    """The words of RewriteOptions, in lower case."""
-    return {word.lower() for d in directives if d.name == "rewriteoptions" for word in d.words}
-
-
 def _arguments(text: str) -> List[str]:
     """mod_rewrite splits its arguments itself: a backslash before white space stays, quotes are taken off."""
     return [match.group(1) or match.group(2) or match.group(3) or ""
@@ -165,7 +159,7 @@ def _flags(text: str) -> Dict[str, str]:
     return flags
 
 
-def apply(rules: Sequence[Rule], path: str, query: str, surroundings: Surroundings, env: Dict[str, str],
+def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dict[str, str],
           directory: str = "", own_url: str = "", reduce: "Optional[re.Pattern[str]]" = None) -> Result:
     """Apply a rule set.
 
@@ -173,7 +167,7 @@ def apply(rules: Sequence[Rule], path: str, query: str, surroundings: Surroundin
     :param own_url: scheme, host and port of this server, put before a redirect to a path.
     :param reduce: matches the scheme, host and port of a URL that leads back to this very virtual host.
     """
-    result = Result(path, query)
+    result = Result(path)
     rounds = 0
     index = 0
     while index < len(rules):
@@ -278,11 +272,12 @@ class _Application:
     def _split_query(self, target: str) -> str:
         flags = self.rule.flags
         if "qsd" in flags:
-            self.result.query = ""
+            self.surroundings.query = ""
         if "?" not in target:
             return target
         path, _, own = target.rpartition("?") if "qsl" in flags else target.partition("?")
-        self.result.query = "&".join(part for part in (own, self.result.query if "qsa" in flags else "") if part)
+        former = self.surroundings.query if "qsa" in flags else ""
+        self.surroundings.query = "&".join(part for part in (own, former) if part)
         return path
 
     def _set_environment(self) -> None:

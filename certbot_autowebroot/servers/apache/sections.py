@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Callable
+from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Optional
@@ -63,6 +64,17 @@ def location_scopes(site: Site, uri: str) -> List[Scope]:
     """``<Location>`` and ``<LocationMatch>``, in order."""
     return [_scope(section, section.words[0] if section.words else "") for section in site.sections
             if section.name in ("location", "locationmatch") and _is_location(section, uri)]
+
+
+def location_groups(site: Site, uri: str) -> Dict[str, str]:
+    """What the named groups of ``<LocationMatch>`` put into the environment, such as ``MATCH_SITENAME``."""
+    groups: Dict[str, str] = {}
+    for section in site.sections:
+        if section.name == "locationmatch" or (section.name == "location" and section.words[:1] == ["~"]):
+            match = regex.search(_argument(section), uri)
+            named = match.groupdict() if match else {}
+            groups.update({"MATCH_" + name.upper(): value for name, value in named.items() if value})
+    return groups
 
 
 def proxy_scopes(site: Site, url: str) -> List[Scope]:

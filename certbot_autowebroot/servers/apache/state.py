@@ -17,6 +17,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.servers.apache import expressions
+from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import Configuration
@@ -71,8 +72,16 @@ class State:
         self.depends_on_client = False
         self.env: Dict[str, str] = {}
         self.query = request.query
+        #: The rules have changed it, and so it is escaped in a redirect.
+        self.has_own_query = False
         self.uri = ""
         self.path_info = ""
+        #: Where this round's directory is not the DocumentRoot: VirtualDocumentRoot's; prefix and path of an Alias.
+        self.document_root = ""
+        self.context = ("", "")
+        #: What [H] of a rule has set, which beats SetHandler.
+        self.handler = ""
+        self.is_redirected = False
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
         self.scopes: List[Scope] = []
@@ -151,11 +160,11 @@ class State:
             "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
             "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": self.path_info, "REMOTE_USER": "",
-            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.site.document_root_as_said,
-            "CONTEXT_DOCUMENT_ROOT": self.site.document_root_as_said,
+            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.document_root or self.site.document_root_as_said,
+            "CONTEXT_DOCUMENT_ROOT": self.context[1] or self.document_root or self.site.document_root_as_said,
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
             "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
-            "CONTEXT_PREFIX": "", "SCRIPT_GROUP": "", "HANDLER": "",
+            "CONTEXT_PREFIX": self.context[0], "SCRIPT_GROUP": "", "HANDLER": "",
         }
         if upper in values:
             return values[upper]
@@ -187,13 +196,16 @@ class State:
 
     def look_up(self, name: str, key: str) -> Optional[str]:
         """The value of a key in a RewriteMap."""
-        directive = next((d for d in self.site.all("rewritemap") if d.words[:1] == [name]), None)
-        source = directive.words[1] if directive and len(directive.words) > 1 else ""
+        directive = next((d for server in inheritance.servers(self.site) for d in reversed(server.directives)
+                          if d.name == "rewritemap" and d.words[:1] == [name]), None)
+        if directive is None:
+            return None
+        source = directive.words[1] if len(directive.words) > 1 else ""
         if source == "int:tolower":
             return key.lower()
         if source == "int:toupper":
             return key.upper()
-        raise Unknowable(f"the map {name} ({source or 'not defined'})")
+        raise Unknowable(f"the map {name} ({source})")
 
     def expanded(self, text: str) -> str:
         """A string with the variables of an expression."""

@@ -1,4 +1,5 @@
 """From the URL path to a file name or another server: mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core."""
+import posixpath
 import re
 from dataclasses import replace
 from typing import List
@@ -10,11 +11,11 @@ from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import ends
+from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import is_on
-from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.state import State
 
@@ -27,7 +28,8 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
     rewritten = _rewrite_server(state)
     if rewritten is not None:
         return rewritten
-    passed = mapping.proxy_pass(state.site, state.scopes, state.uri)
+    # mod_proxy's manual page, "Protocol Adjustments": an environment variable takes a request out.
+    passed = None if "no-proxy" in state.env else mapping.proxy_pass(state.site, state.scopes, state.uri)
     if passed:
         return passed
     moved = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
@@ -51,7 +53,7 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
         return file
     if not state.site.document_root[0]:
         raise Unknowable("no DocumentRoot is said, and the compiled default is not known")
-    return mapping.document_root(state.site, state.uri)
+    return _below_root(state, state.uri)
 
 
 def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
@@ -59,8 +61,8 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     engine = sections.last(state.scopes, "rewriteengine")
     if not engine or not is_on(engine) or state.ended:
         return None
-    rules = _server_rules(state)
-    if not rules:
+    rules = [rule for server in inheritance.servers(state.site) for rule in rewrite.read_rules(server.directives)]
+    if not rules or not inheritance.has_own(state.site):
         return None
     result = apply_rules(state, rules, state.uri)
     if isinstance(result, DeadEnd) or not result.changed:
@@ -82,18 +84,20 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
 def apply_rules(state: State, rules: List[rewrite.Rule], path: str,
                 directory: str = "") -> Union[rewrite.Result, DeadEnd]:
     """What rules make of a path; a dead end where one of them ends the request."""
-    result = rewrite.apply(rules, path, state.query, state, state.env, directory, state.own_url, _back_to_here(state))
+    query = state.query
+    result = rewrite.apply(rules, path, state, state.env, directory, state.own_url, _back_to_here(state))
     state.ended = state.ended or result.end
-    state.query = result.query
+    state.has_own_query = state.query != query
     state.trail += [rule.directive.step for rule in result.rules]
     if result.error:
         return state.dead(f"it answers {result.error}")
+    state.handler = result.handler or state.handler
     if result.handler and result.handler != "default-handler":
         return state.dead(f"the handler {result.handler} answers")
     return result
 
 
-def _rewritten_file(state: State, result: rewrite.Result) -> mapping.File:
+def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File, DeadEnd]:
     """A path of the file system where its first component exists there, else one below the document root.
 
     Since 2.4.60 that counts only where the substitution has it literally, or the document root at its beginning,
@@ -108,25 +112,13 @@ def _rewritten_file(state: State, result: rewrite.Result) -> mapping.File:
     unsafe = "unsafeprefixstat" in rule.flags
     if exists and (literal or in_root or unsafe):
         return mapping.File(result.path, mapping.literal_directory(rule.target, "$%\\"), rule.directive)
-    return mapping.document_root(state.site, result.path)
+    return _below_root(state, result.path)
 
 
-def _server_rules(state: State) -> List[rewrite.Rule]:
-    server, main = state.site.server, state.site.main
-    own = [d for d in server.directives if d.name in rewrite.DIRECTIVES]
-    if server is main:
-        return rewrite.read_rules(own)
-    if not own and not any(_says_rewrite(section) for section in server.sections):
-        return []  # the module has no configuration there, and the main server's is not for it
-    from_above = rewrite.options([d for d in main.directives if d.name in rewrite.DIRECTIVES])
-    options = rewrite.options(own) or from_above
-    inherited = rewrite.read_rules(main.directives)
-    rules = rewrite.read_rules(own)
-    if ("ignoreinherit" not in options and "inheritdown" in from_above) or "inherit" in options:
-        return rules + inherited
-    if ("ignoreinherit" not in options and "inheritdownbefore" in from_above) or "inheritbefore" in options:
-        return inherited + rules
-    return rules
+def _below_root(state: State, path: str) -> Union[mapping.File, DeadEnd]:
+    if posixpath.normpath(path.lstrip("/")).partition("/")[0] == "..":
+        return state.dead("it answers 403, for the rules lead out of the document root")
+    return mapping.document_root(state.site, path)
 
 
 def _back_to_here(state: State) -> Optional[Pattern[str]]:
@@ -138,8 +130,3 @@ def _back_to_here(state: State) -> Optional[Pattern[str]]:
                      for name in (server.name, *server.aliases))
     port = "(?::80)?" if server.port == 80 else "(?::443)?" if server.port == 443 else f":{server.port}"
     return re.compile(rf"{state.request.scheme}://(?:{hosts}){port}(?=/|\Z)", re.IGNORECASE)
-
-
-def _says_rewrite(section: Directive) -> bool:
-    """Whether mod_rewrite is spoken to anywhere in a section."""
-    return any(child.name in rewrite.DIRECTIVES or _says_rewrite(child) for child in section.children)

@@ -1,0 +1,39 @@
+"""Whose rewrite rules and maps hold in a virtual host: RewriteOptions Inherit and its like."""
+from typing import List
+from typing import Sequence
+
+from certbot_autowebroot.servers.apache.configuration import Site
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.virtualhosts import Server
+
+#: What mod_rewrite is configured by.
+DIRECTIVES = ("rewriteengine", "rewriterule", "rewritecond", "rewriteoptions", "rewritebase", "rewritemap")
+
+
+def options(directives: Sequence[Directive]) -> "set[str]":
+    """The words of RewriteOptions, in lower case."""
+    return {word.lower() for d in directives if d.name == "rewriteoptions" for word in d.words}
+
+
+def has_own(site: Site) -> bool:
+    """Whether a server speaks to mod_rewrite anywhere; the main server's rules are not for one that does not."""
+    server = site.server
+    return server is site.main or any(map(_is_spoken_to, (*server.directives, *server.sections)))
+
+
+def servers(site: Site) -> List[Server]:
+    """The servers whose rules hold, in their order; of a map's definitions the first holds."""
+    server, main = site.server, site.main
+    if server is main or not has_own(site):
+        return [main]
+    from_above = options(main.directives)
+    own = options(server.directives) or from_above
+    if ("ignoreinherit" not in own and "inheritdown" in from_above) or "inherit" in own:
+        return [server, main]
+    if ("ignoreinherit" not in own and "inheritdownbefore" in from_above) or "inheritbefore" in own:
+        return [main, server]
+    return [server]
+
+
+def _is_spoken_to(directive: Directive) -> bool:
+    return directive.name in DIRECTIVES or any(map(_is_spoken_to, directive.children))
