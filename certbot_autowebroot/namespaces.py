@@ -17,11 +17,16 @@ from typing import Optional
 from typing import Set
 
 from certbot_autowebroot import processes
+from certbot_autowebroot.route import CA_PORTS
 
 _ESTABLISHED = 0x01
 _LISTEN = 0x0A
 #: Seconds that a server gets to accept a connection that we want to find again.
 _PATIENCE = 1.0
+#: Half a request, and on the port of https half a ClientHello (RFC 8446, section 5.1): Apache httpd closes a connection
+#: with a request in plain text there before we have found it.
+_HALF = b"GET / HTTP/1.1\r\n"
+_HALF_OF_TLS = b"\x16\x03\x01\x02"
 
 
 class Connection(NamedTuple):
@@ -91,7 +96,7 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
     with contextlib.closing(connection):
         our_port = connection.getsockname()[1]
         with contextlib.suppress(OSError):
-            connection.sendall(b"GET / HTTP/1.1\r\n")
+            connection.sendall(_HALF_OF_TLS if port == CA_PORTS["https"] else _HALF)
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             for namespace in [here, *elsewhere.values()]:

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="pebble nginx apache2 lighttpd caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
+packages="pebble nginx apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
  libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
  certbot python3-certbot-nginx python3-zope.interface groff-base"
 python=${PYTHON:-python3}

@@ -111,10 +111,14 @@ def _shown(lineage: Lineage) -> Tuple[str, ...]:
 
 
 def _identifiers(names: "List[str] | Tuple[str, ...]") -> List[str]:
+    return [_identifier("www" + name[1:] if util.is_wildcard_domain(name) else name) for name in names]
+
+
+def _identifier(name: str) -> str:
     try:
-        return [identifier("www" + name[1:] if util.is_wildcard_domain(name) else name) for name in names]
+        return identifier(name)
     except ValueError as error:
-        raise _CannotLook(str(error)) from error
+        raise _CannotLook(f"{name}: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -125,7 +125,7 @@ def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
         request = Request(name, CHALLENGE_PATH, "", door, "https")
         ends = [onward for end in ends for holder in machine.holders(end)
                 for onward in _onward(holder, replace(request, endpoint=end), machine, found)]
-    return list(found)
+    return list(found) or [Server(sentences.SOMEBODY)]
 
 
 def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
@@ -153,18 +153,27 @@ def _tell(server: Server, door: Endpoint) -> Told:
         unit = systemd.owner_of(leader)
         if _is_of_this_machine(leader, unit):
             complaint = program.complaint(leader)
+            if complaint and program.gives_up_root and leader.uid != 0:
+                return _start_anew(named, unit, complaint)
             if complaint:
                 return Told(named, problem=sentences.broken(complaint))
         elif not program.survives:
             return Told(named, problem=sentences.IN_A_CONTAINER)
         if unit:
-            systemd.reload(unit)
-            return Told(named, f"systemctl reload {unit}")
+            return Told(named, systemd.tell(unit, "reload"))
         return Told(named, program.reload(leader, door))
     except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
         return Told(named, problem=str(error))
     except OSError as error:
         return Told(named, problem=sentences.refused(error))
+
+
+def _start_anew(named: str, unit: str, complaint: str) -> Told:
+    """One that cannot read its key any more; systemd starts it as root, after a test as root."""
+    if not unit:
+        return Told(named, problem=sentences.given_up_root(complaint))
+    complaint = programs.complaint_of_lighttpd(systemd.command_of(unit))
+    return Told(named, problem=sentences.broken(complaint)) if complaint else Told(named, systemd.tell(unit, "restart"))
 
 
 def _is_of_this_machine(process: Process, unit: str) -> bool:

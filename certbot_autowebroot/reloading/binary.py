@@ -29,7 +29,7 @@ class CannotRun(Exception):
 
 
 def complaint(process: Process, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The first lines of what it says against these arguments; empty where it ends with status 0.
+    """The first lines of what its program says against these arguments; empty where it ends with status 0.
 
     :raises CannotRun: it is another user's and we are not root, it has ended, or it takes longer than :data:`TIMEOUT`.
     """
@@ -40,22 +40,24 @@ def complaint(process: Process, arguments: Sequence[str], environment: Mapping[s
         try:
             if processes.start_time_of(process.pid) != process.start_time:
                 raise CannotRun(f"{process.program} has ended")
-            status, said = _run(process, [process.name, *arguments], fd, environment)
+            return run([process.name, *arguments], environment, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
+                       cwd=f"/proc/{process.pid}/cwd", **_rights_of(process))
         finally:
             os.close(fd)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except OSError as error:
         raise CannotRun(f"the program of {process.program} cannot be run: {error}") from error
-    if status == -signal.SIGKILL:
-        raise CannotRun(f"{process.program} was given {TIMEOUT:.0f} s to test its configuration, and did not end")
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return "" if status == 0 else "\n".join(lines[:_LINES]) or f"status {status}"
 
 
-def _run(process: Process, argv: Sequence[str], fd: int, environment: Mapping[str, str]) -> "tuple[int, bytes]":
+def run(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> str:
+    """The first lines of what a command says where it fails; empty where it does not.
+
+    :param options: of :class:`subprocess.Popen`.
+    :raises CannotRun: it takes longer than :data:`TIMEOUT`.
+    :raises OSError: there is no such command.
+    """
     wanted = {name: value for name, value in environment.items() if name not in _SYSTEMD}
-    with subprocess.Popen(argv, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,), cwd=f"/proc/{process.pid}/cwd",
-                          env=wanted, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          start_new_session=True, **_rights_of(process)) as child:
+    with subprocess.Popen(argv, env=wanted, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True, **options) as child:
         assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
         timer = threading.Timer(TIMEOUT, child.kill)
         timer.start()
@@ -63,17 +65,27 @@ def _run(process: Process, argv: Sequence[str], fd: int, environment: Mapping[st
             said = child.stdout.read(_MAX_OUTPUT)
             while child.stdout.read(_MAX_OUTPUT):
                 pass
-            return child.wait(), said
+            status = child.wait()
         finally:
             timer.cancel()
             child.kill()
+    if status == -signal.SIGKILL:
+        raise CannotRun(f"{argv[0]} was given {TIMEOUT:.0f} s to test its configuration, and did not end")
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return "" if status == 0 else "\n".join(lines[:_LINES]) or f"status {status}"
 
 
 def _rights_of(process: Process) -> Dict[str, Any]:
-    """User and groups of a process, as subprocess takes them; nothing where they are our own, which need no right."""
-    if process.uid == os.geteuid():
-        return {}
+    """User and groups of a process, as subprocess takes them; nothing where they are our own, which need no right.
+
+    Asked once its program is open: a user's process may be root for a moment, by a set-user-ID program, and turn into
+    a program of his then.
+    """
     with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
         status = {name: value.split() for name, _, value in (line.partition(":") for line in file)}
-    return {"user": int(status["Uid"][1]), "group": int(status["Gid"][1]),
+    if set(status["Uid"]) != {str(process.uid)}:
+        raise CannotRun(f"{process.program} runs with the rights of several users")
+    if process.uid == os.geteuid():
+        return {}
+    return {"user": process.uid, "group": int(status["Gid"][1]),
             "extra_groups": [int(group) for group in status["Groups"]]}

@@ -6,11 +6,15 @@ nginx, HAProxy's master and Caddy go on with what they have. Apache httpd and li
 import os
 import posixpath
 import signal
+import socket
+import time
 from typing import Callable
 from typing import List
 from typing import Optional
 from typing import Protocol
+from typing import Sequence
 
+from certbot_autowebroot import probe
 from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.reloading import binary
@@ -23,6 +27,10 @@ from certbot_autowebroot.servers import nginx
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
 
+#: Seconds after which a signal has been noticed, and that lighttpd may wait for its clients.
+_TO_NOTICE = 0.2
+_LIGHTTPD_WAITS = 3.0
+
 
 class Unable(Exception):
     """It cannot be reloaded from here; the text is a phrase that says why, and what to do."""
@@ -32,9 +40,11 @@ class Program(Protocol):
     """One web server program.
 
     :ivar survives: a broken configuration does not end it: it tests what it reads, and goes on with what it has.
+    :ivar gives_up_root: once it has, it cannot read its key again: only a start anew lets it.
     """
 
     survives: bool
+    gives_up_root: bool
 
     def recognises(self, process: Process) -> bool:
         """Whether a process is one of this program."""
@@ -65,6 +75,7 @@ class _Nginx:
     """nginx(8): ``-t``, and SIGHUP to the master."""
 
     survives = True
+    gives_up_root = False
     recognises = staticmethod(nginx.NginxServer().recognises)
 
     def leader(self, process: Process) -> Process:
@@ -87,6 +98,7 @@ class _Apache:
     """
 
     survives = False
+    gives_up_root = False
     recognises = staticmethod(apache.ApacheServer().recognises)
 
     def leader(self, process: Process) -> Process:
@@ -103,10 +115,11 @@ class _Apache:
 class _Lighttpd:
     """lighttpd(8): ``-tt``, and SIGUSR1: it starts anew in the same process, with the sockets that it has.
 
-    One that has given up root's rights cannot read its key again, and ends: the test, under the same rights, shows it.
+    Without root's rights it cannot read its key again, and ends: the test, under the same rights, shows that before.
     """
 
     survives = False
+    gives_up_root = True
 
     def recognises(self, process: Process) -> bool:
         return process.name == "lighttpd"
@@ -117,17 +130,40 @@ class _Lighttpd:
     def complaint(self, leader: Process) -> str:
         path = lighttpd.config_path(leader.argv)
         if path is None:
-            return "it was started without -f, or reads its configuration from standard input"
+            raise Unable("it was started without -f, or reads its configuration from standard input")
         return binary.complaint(leader, ["-tt", "-f", path], leader.environment)
 
     def reload(self, leader: Process, door: Endpoint) -> str:
-        return _signal(leader, signal.SIGUSR1)
+        told = _signal(leader, signal.SIGUSR1)
+        time.sleep(_TO_NOTICE)
+        try:
+            probe.certificate_of(door, door.host, _LIGHTTPD_WAITS)
+        except socket.timeout:
+            # It waits for the clients that it has, and answers nobody meanwhile: one that sent half a request, or
+            # none at all, kept 1.4.69 away for minutes. A second signal ends the waiting.
+            return f"{told}, {_signal(leader, signal.SIGINT)}"
+        except OSError:
+            pass
+        return told
+
+
+def complaint_of_lighttpd(command: Sequence[str]) -> str:
+    """The same of one that is to be started by a command: with our rights, as it is started.
+
+    :raises Unable: the command names no configuration.
+    :raises OSError: there is no such program.
+    """
+    path = lighttpd.config_path(command)
+    if path is None:
+        raise Unable("its unit does not say which configuration it is started with")
+    return binary.run([command[0], "-tt", "-f", path], os.environ)
 
 
 class _Haproxy:
     """``-c``, and SIGUSR2 to the master of ``-W``, ``-Ws`` or ``master-worker``: Management Guide, sections 3 and 4."""
 
     survives = True
+    gives_up_root = False
     recognises = staticmethod(haproxy.HaproxyServer().recognises)
 
     def leader(self, process: Process) -> Process:
@@ -139,7 +175,7 @@ class _Haproxy:
         # What a master tells the master that it becomes at a reload would make the test a worker's.
         environment = {name: value for name, value in leader.environment.items()
                        if not name.startswith("HAPROXY_MWORKER")}
-        return binary.complaint(leader, ["-c", "-q", "-C", directory, *files], environment)
+        return binary.complaint(leader, ["-c", "-C", directory, *files], environment)
 
     def reload(self, leader: Process, door: Endpoint) -> str:
         if not {"-W", "-Ws"} & set(leader.argv) and not _has_child_of_same_name(leader):
@@ -151,6 +187,7 @@ class _Caddy:
     """Its admin API loads the running configuration once more, and tests it while it does."""
 
     survives = True
+    gives_up_root = False
     recognises = staticmethod(CaddyServer().recognises)
 
     def leader(self, process: Process) -> Process:

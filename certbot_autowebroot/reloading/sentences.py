@@ -9,6 +9,7 @@ from certbot_autowebroot.lineages import Lineage
 #: So many names stand in one sentence.
 _NAMED = 5
 
+SOMEBODY = "the program that listens there"
 NOT_VISIBLE = "who it is cannot be seen; root could see and reload it"
 NOT_KNOWN = "how this program is reloaded is not known here: reload it in its own way"
 IN_A_CONTAINER = ("it runs in a container, where its configuration cannot be tested from here, and a broken one would "
@@ -43,6 +44,12 @@ def broken_lineage(reason: str) -> str:
 def broken(complaint: str) -> str:
     """What a server's own test says."""
     return "its own test of the configuration on disk fails:\n  " + complaint.replace("\n", "\n  ")
+
+
+def given_up_root(complaint: str) -> str:
+    """A reload would end it."""
+    return "it has given up root's rights, and a reload would end it, so start it anew. With the rights that it has, " \
+        + broken(complaint)
 
 
 def refused(error: OSError) -> str:

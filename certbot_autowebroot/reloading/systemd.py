@@ -60,12 +60,24 @@ def properties(unit: str, *names: str) -> Dict[str, str]:
     return {name: value for name, mark, value in (line.partition("=") for line in said.splitlines()) if mark}
 
 
-def reload(unit: str) -> None:
-    """``systemctl reload``.
+def command_of(unit: str) -> List[str]:
+    """What starts the unit, as root has written it down: the arguments of a process may be its own words.
 
-    :raises Failed: it has failed; the unit goes on with what it had, where its program is made so.
+    :raises Failed: systemd does not say so.
     """
-    _systemctl(["reload", "--", unit])
+    match = re.search(r"argv\[\]=(.*?) ;", properties(unit, "ExecStart").get("ExecStart", ""))
+    if match is None:
+        raise Failed(f"it does not say how {unit} is started")
+    return match[1].split()
+
+
+def tell(unit: str, verb: str) -> str:
+    """``systemctl reload`` or ``restart``; returns what was done.
+
+    :raises Failed: it has failed; the text is what systemctl says.
+    """
+    _systemctl([verb, "--", unit])
+    return f"systemctl {verb} {unit}"
 
 
 def _systemctl(arguments: List[str]) -> str:

@@ -1,5 +1,6 @@
 """Certificates for web servers of the tests."""
 import datetime
+import ipaddress
 from pathlib import Path
 from typing import Tuple
 
@@ -11,14 +12,38 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 def expired(directory: Path, name: str) -> Tuple[Path, Path]:
     """A certificate that ran out yesterday, and its key: the state in which a renewal matters most."""
+    paths = directory / f"{name}.crt", directory / f"{name}.key"
+    _make(*paths, name, x509.SubjectAlternativeName([]), days=91)
+    return paths
+
+
+def lineage(live: Path, name: str, days: int) -> None:
+    """A lineage's files as Certbot has them, of a certificate that was issued so many days ago.
+
+    :param name: a host name or an IP address.
+    """
+    live.mkdir(parents=True, exist_ok=True)
+    try:
+        general: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        general = x509.DNSName(name)
+    _make(live / "cert.pem", live / "privkey.pem", name, x509.SubjectAlternativeName([general]), days)
+    (live / "privkey.pem").chmod(0o600)
+    (live / "fullchain.pem").write_bytes((live / "cert.pem").read_bytes())
+
+
+def _make(crt: Path, key_file: Path, name: str, names: x509.SubjectAlternativeName, days: int) -> None:
+    """A certificate for ninety days that was issued so many days ago, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime(*datetime.datetime.now(datetime.timezone.utc).timetuple()[:6])
-    certificate = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-                   .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=91))
-                   .not_valid_after(now - datetime.timedelta(days=1)).sign(key, hashes.SHA256()))
-    paths = directory / f"{name}.crt", directory / f"{name}.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
+    issued = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None) \
+        - datetime.timedelta(days=days)
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(issued)
+               .not_valid_after(issued + datetime.timedelta(days=90)))
+    if list(names):
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    crt.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
                                            serialization.NoEncryption()))
-    return paths
