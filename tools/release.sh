@@ -25,6 +25,12 @@ if [ -d .git ]; then
     export SOURCE_DATE_EPOCH
 fi
 
+step "The documentation"
+make docs
+for file in *.rst; do  # a date that is longer than its underline, for one: an index of packages would show plain text
+    "$python" -m docutils --report=2 --halt=2 --writer=pseudoxml "$file" /dev/null || fail "$file is not well-formed"
+done
+
 step "All tests, on the newest Certbot, the oldest and Debian's own"
 make test
 
@@ -41,10 +47,13 @@ unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 chmod 755 "$unpacked"
 tar -xzf "dist/certbot_autowebroot-$version.tar.gz" -C "$unpacked"
-(cd "$unpacked/certbot_autowebroot-$version" && "$python" -m pytest -n 2)
+# Certbot, too, is to have the plugin from there and not from this checkout.
+(cd "$unpacked/certbot_autowebroot-$version" && PYTHONPATH=$PWD "$python" -m pytest -n 2)
 
 step "Debian package"
 make deb
+cmp "dist/certbot_autowebroot-$version.tar.gz" "dist/python-certbot-autowebroot_$version.orig.tar.gz" ||
+    fail "Debian's source is not the sdist"
 
 step "RPM"
 make rpm
