@@ -1,10 +1,14 @@
 """A running program: what it was started with, and its own view of the file system. Linux, proc(5)."""
+import contextlib
+import errno
 import functools
 import os
 import re
 from dataclasses import dataclass
 from typing import Dict
+from typing import Iterator
 from typing import List
+from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
@@ -74,6 +78,37 @@ def has_our_files(process: Process) -> bool:
         return theirs is not None and os.path.samestat(theirs, os.stat("/etc"))
     except OSError:  # it has ended, or is not ours to see
         return False
+
+
+class Rights(NamedTuple):
+    """Whose rights a process has."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+@contextlib.contextmanager
+def opened_program(process: Process) -> Iterator[Tuple[int, Rights]]:
+    """A descriptor of the program that a process runs, and the rights that it runs with: for us to run it as well.
+
+    A user's process may be root for a moment, by a set-user-ID program such as newgrp(1), and go on with a program,
+    arguments and an environment of his. So whose it is, is asked when all that is open, and of all its four users.
+
+    :raises OSError: it has ended, or has the rights of several users.
+    """
+    fd = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace", newline="\n") as file:
+            status = {name: list(map(int, value.split())) for name, _, value in (line.partition(":") for line in file)
+                      if name in ("Uid", "Gid", "Groups")}
+        if len(set(status["Uid"])) > 1:
+            raise PermissionError(errno.EPERM, "it runs with the rights of several users", str(process.program))
+        if start_time_of(process.pid) != process.start_time:
+            raise ProcessLookupError(errno.ESRCH, "it has ended", str(process.program))
+        yield fd, Rights(status["Uid"][0], status["Gid"][1], tuple(status["Groups"]))
+    finally:
+        os.close(fd)
 
 
 def start_time_of(pid: int) -> Optional[int]:

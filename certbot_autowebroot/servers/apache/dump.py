@@ -6,14 +6,12 @@ and directory of the running process. ``-t`` neither binds nor writes.
 """
 import os
 import re
-import selectors
-import signal
 import subprocess
-import time
 from dataclasses import replace
 from typing import List
 from typing import Tuple
 
+from certbot_autowebroot import output
 from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Source
@@ -54,10 +52,10 @@ def dump(process: Process) -> Evaluated:
     arguments.append("-t")
     for what in ("DUMP_CONFIG", "DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_VHOSTS"):
         arguments += ["-D", what]
-    status, output = _run(arguments, process)
+    status, printed = _run(arguments, process)
     if status != 0:
         raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
-    return parse(os.fsdecode(output))
+    return parse(os.fsdecode(printed))
 
 
 def _mod_info(pid: int) -> str:
@@ -90,31 +88,11 @@ def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
-    assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
-    chunks: List[bytes] = []
-    size = 0
-    deadline = time.monotonic() + TIMEOUT
     try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    raise ConfigurationError(f"{process.name} did not say its configuration in {TIMEOUT:.0f} s")
-                chunk = os.read(child.stdout.fileno(), 1 << 20)
-                if not chunk:
-                    return child.wait(max(0.1, deadline - time.monotonic())), b"".join(chunks)
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MAX_OUTPUT:
-                    raise ConfigurationError(f"the configuration is larger than {MAX_OUTPUT} bytes")
-    except subprocess.TimeoutExpired as error:
-        raise ConfigurationError(f"{process.name} does not end") from error
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        child.stdout.close()
+        printed = output.read(child, TIMEOUT, MAX_OUTPUT)
+    except output.TooMuch as error:
+        raise ConfigurationError(f"{process.name} -t {error}") from error
+    return child.returncode, printed
 
 
 def parse(text: str) -> Evaluated:

@@ -4,13 +4,14 @@ import os
 import posixpath
 import re
 import subprocess
-import threading
 from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
 
+from certbot_autowebroot import output
+from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers.caddy import admin
@@ -99,25 +100,17 @@ def caddyfile(process: Process) -> str:
 
 def _adapted(process: Process, path: str, adapter: str) -> bytes:
     """``caddy adapt`` with the binary, the environment and the rights of the running process: it may be its owner's."""
-    status = _status(process.pid)
-    command = [f"/proc/{process.pid}/exe", "adapt", "--config", path, "--adapter", adapter]
-    with subprocess.Popen(command, cwd=process.cwd, env=process.environment, user=int(status["Uid"].split()[1]),
-                          group=int(status["Gid"].split()[1]), extra_groups=[int(g) for g in status["Groups"].split()],
-                          start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL) as adapt:
-        timer = threading.Timer(TIME_LIMIT, adapt.kill)
-        timer.start()
-        try:
-            output = adapt.stdout.read(_MAX_SIZE) if adapt.stdout else b""
-        finally:
-            adapt.kill()
-            timer.cancel()
-    return output
-
-
-def _status(pid: int) -> Dict[str, str]:
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        return {name: value for name, _, value in (line.partition(":") for line in file)}
+    environment = process.environment
+    with processes.opened_program(process) as (fd, rights):
+        adapt = subprocess.Popen(
+            ["caddy", "adapt", "--config", path, "--adapter", adapter], executable=f"/proc/self/fd/{fd}",
+            pass_fds=(fd,), cwd=process.cwd, env=environment, user=rights.uid, group=rights.gid,
+            extra_groups=rights.groups, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+    try:
+        return output.read(adapt, TIME_LIMIT, _MAX_SIZE)
+    except output.TooMuch as error:
+        raise NoConfiguration(f"caddy adapt {error}") from error
 
 
 def _options(argv: Sequence[str]) -> Dict[str, List[str]]:

@@ -1,0 +1,108 @@
+"""What root runs again is the program that root, or whose rights it then takes, runs already."""
+import os
+import subprocess
+from pathlib import Path
+from typing import Callable
+from typing import Iterator
+
+import pytest
+
+from certbot_autowebroot import processes
+from certbot_autowebroot.processes import Process
+from certbot_autowebroot.servers import nginx
+from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.dump import dump
+from certbot_autowebroot.servers.caddy import source
+from tests.lab.nginx import public_directory
+from tests.responders.site import OWNER
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with public_directory() as path:
+        path.chmod(0o777)
+        yield path
+
+
+#: Says by whom it is run, in a file, and does not end; its output stays open when it is killed.
+PROGRAM = """
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s/run-by-%d", PLACE, (int)geteuid());
+    close(open(name, O_CREAT | O_WRONLY, 0644));
+    if (fork() == 0) {
+        setsid();
+        sleep(8);
+        return 0;
+    }
+    pause();
+}
+"""
+
+
+@pytest.fixture
+def turned(place: Path) -> Iterator[Process]:
+    """A process that was root's when it was looked at, and is a user's program by the time that it is asked."""
+    program = place / "httpd"
+    subprocess.run(["gcc", "-x", "c", "-o", program, f'-DPLACE="{place}"', "-"], input=PROGRAM, text=True, check=True)
+    command = f"read go; exec setpriv --reuid={OWNER} --regid={OWNER} --clear-groups {program}"
+    with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE) as running:
+        found = processes.process(running.pid)
+        assert found is not None and found.uid == 0
+        vars(found)["name"], vars(found)["argv"] = "httpd", ("httpd",)
+        assert running.stdin is not None
+        running.stdin.write(b"\n")
+        running.stdin.flush()
+        while not (place / f"run-by-{OWNER}").exists():
+            assert running.poll() is None
+        yield found
+        running.kill()
+
+
+def ask_apache(process: Process) -> None:
+    with pytest.raises(ConfigurationError, match="has become another user's"):
+        dump(process)
+
+
+def ask_nginx(process: Process) -> None:
+    with pytest.raises(PermissionError, match="has become another user's"):
+        nginx._configure_arguments(process)
+
+
+def ask_caddy(process: Process) -> None:
+    """With his rights it may be run, which he can do himself; it has to end."""
+    with pytest.raises(source.NoConfiguration, match="caddy adapt did not end in 3 s"):
+        source._adapted(process, "Caddyfile", "")
+
+
+@pytest.mark.parametrize("ask", [ask_apache, ask_nginx, ask_caddy])
+def test_a_process_that_was_root_for_a_moment(turned: Process, place: Path, ask: Callable[[Process], None]) -> None:
+    """A set-user-ID program such as newgrp, which goes on with a program of the user's: root does not run that."""
+    ask(turned)
+    assert not (place / "run-by-0").exists()
+
+
+def test_a_process_that_is_root_for_a_moment() -> None:
+    """Its real user is still another: then what it runs is nobody's to run."""
+    with subprocess.Popen(["setpriv", f"--ruid={OWNER}", "sleep", "60"]) as running:
+        while processes.comm(running.pid) != "sleep":
+            assert running.poll() is None
+        found = processes.process(running.pid)
+        assert found is not None and found.uid == 0
+        with pytest.raises(PermissionError, match="with the rights of several users"), \
+                processes.opened_program(found):
+            pass
+        running.kill()
+
+
+def test_a_pid_that_is_another_process_now() -> None:
+    """A program that has ended, and whose number somebody else has by now."""
+    found = processes.process(os.getpid())
+    assert found is not None
+    vars(found)["start_time"] = found.start_time - 1
+    with pytest.raises(ProcessLookupError), processes.opened_program(found):
+        pass
