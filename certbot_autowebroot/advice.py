@@ -95,8 +95,9 @@ def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
 
 def _along(road: roads.Road, name: str, printed: Set[Tuple[str, ...]]) -> Advice:
     if isinstance(road, roads.Fallback):
-        return [f"--autowebroot-fallback {road.authenticator}: the authenticator {road.authenticator} answers for this "
-                "name, now and at every renewal. It edits the server's configuration, reloads it, and edits it back."]
+        options = " ".join(filter(None, [road.authenticator, road.server_root and f"{road.server_root} DIR"]))
+        return [f"--autowebroot-fallback {options}: the authenticator {road.authenticator} answers for this name, now "
+                "and at every renewal. It edits the server's configuration, reloads it, and edits it back."]
     if isinstance(road, roads.GivenPath):
         return [f"--autowebroot-path DIR, where {road.program} serves {name} from a directory DIR."]
     return _lines(road, printed)

@@ -10,6 +10,7 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot import explain
+from certbot_autowebroot import roads
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
@@ -18,6 +19,7 @@ from certbot_autowebroot.forecast import worst
 from certbot_autowebroot.lineages import Certificate
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
+from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
@@ -63,6 +65,8 @@ def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
                 yield line._replace(depth=line.depth + 1)
     for served in found.served:
         yield Line(explain.shown(served), 1)
+    if found.add_hook:
+        yield Line(explain.no_hook(found.add_hook), 1)
     if mending:
         yield Line(f"mend it with: {mending}", 1)
 
@@ -130,11 +134,12 @@ def _name(found: NameForecast) -> Dict[str, Any]:
     plain: Dict[str, Any] = {"name": found.name, "outlook": found.outlook.value, "reason": found.reason}
     if inquiry is not None:
         plain.update(note=inquiry.doors.note, certain=inquiry.doors.certain,
-                     doors=[_door(inquiry, door) for door in inquiry.doors.endpoints])
+                     doors=[_door(inquiry, door, found.outlook) for door in inquiry.doors.endpoints])
     return plain
 
 
-def _door(inquiry: Inquiry, door: Endpoint) -> Dict[str, Any]:
+def _door(inquiry: Inquiry, door: Endpoint, outlook: Outlook) -> Dict[str, Any]:
+    failing = outlook is Outlook.FAILS and inquiry.verdict_of(door) is not Verdict.PROVEN
     answer = inquiry.answers.get(door)
     return {
         **_endpoint(door),
@@ -144,7 +149,18 @@ def _door(inquiry: Inquiry, door: Endpoint) -> Dict[str, Any]:
             "url": answer.request.url.replace(inquiry.token, "TOKEN"), **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
             "redirects": [url.replace(inquiry.token, "TOKEN") for url in answer.redirects]},
+        "roads": [_road(road) for road in roads.open_to(inquiry, door)] if failing else [],
     }
+
+
+def _road(road: roads.Road) -> Dict[str, Any]:
+    if isinstance(road, roads.Lines):
+        (block,) = _steps((road.block,))
+        return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
+                "lines": list(road.lines)}
+    if isinstance(road, roads.Fallback):
+        return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
+    return {"kind": "path"}
 
 
 def _route(route: Route) -> Dict[str, Any]:
@@ -189,6 +205,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
         "certificate": None if lineage.certificate is None else {
             **_certificate(lineage.certificate), "days_left": found.days_left},
         "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
+        "add_hook": found.add_hook or None,
     }
 
 

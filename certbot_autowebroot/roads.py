@@ -31,6 +31,8 @@ from certbot_autowebroot.servers.caddy import sites
 #: By the name of the executable, the server that it is.
 _SERVERS = {"nginx": "nginx", "openresty": "nginx", "angie": "nginx", "tengine": "nginx", "nginx-debug": "nginx",
             "apache2": "apache", "httpd": "apache", "lighttpd": "lighttpd", "caddy": "caddy", "haproxy": "haproxy"}
+#: Where Certbot's own authenticators look for a configuration, if nothing else is said: /etc/apache2 or /etc/httpd.
+_LOOKS_IN = {"nginx": "/etc/nginx/", "apache": "/etc/"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,13 @@ class Lines:
 
 @dataclass(frozen=True)
 class Fallback:
-    """``--autowebroot-fallback``, with an installed authenticator that belongs to who holds the port."""
+    """``--autowebroot-fallback``, with an installed authenticator that belongs to who holds the port.
+
+    :ivar server_root: the option without which it edits another configuration than the one that runs; or empty.
+    """
 
     authenticator: str
+    server_root: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,16 @@ def open_to(inquiry: Inquiry, door: Endpoint) -> List[Road]:
     lines = next(filter(None, map(_lines, routes)), None)
     tried = {reason.partition(":")[0] for reason in inquiry.set_aside}
     found: List[Road] = [lines] if lines else []
-    found += [Fallback(name) for name in fallback.fitting(inquiry) if f"the authenticator {name}" not in tried]
+    found += [Fallback(name, server_root(name, routes)) for name in fallback.fitting(inquiry)
+              if f"the authenticator {name}" not in tried]
     return [*found, *given_paths(routes, _is_contained)]
+
+
+def server_root(authenticator: str, routes: Sequence[Route]) -> str:
+    """The option that an authenticator needs besides, where nothing of the road at the front lies where it looks."""
+    files = [step.source.file for route in routes for hop in route.hops[:1] for step in hop.trail if step.source]
+    usual = _LOOKS_IN.get(authenticator, "/")
+    return "" if not files or any(file.startswith(usual) for file in files) else f"--{authenticator}-server-root"
 
 
 def _lines(route: Route) -> Optional[Lines]:

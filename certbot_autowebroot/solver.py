@@ -66,11 +66,13 @@ class Hint:
     :ivar root: the document root.
     :ivar directory: where challenges lie below it.
     :ivar source: how we know of it; words for a person.
+    :ivar is_likely: somebody has named it for this name, or it was proven: it is tried before anything is read.
     """
 
     root: str
     source: str
     directory: str = CHALLENGE_PATH.strip("/")
+    is_likely: bool = True
 
     def place(self, token: str) -> Place:
         """The place of a token."""
@@ -78,12 +80,12 @@ class Hint:
 
 
 def given(path: str, source: str) -> List[Hint]:
-    """The directories of ``--autowebroot-path``. The standing one is known without being made: only where it exists.
+    """The directories of ``--autowebroot-path``; the standing one, which is its default, only where it exists.
 
     :param source: who gave them; words for a person.
     """
-    return [Hint(root, "the standing directory" if root == standing.DIRECTORY else source) for root in path.split(":")
-            if root and (root != standing.DIRECTORY or os.path.isdir(root))]
+    return [Hint(root, "the standing directory", is_likely=False) if root == standing.DIRECTORY else Hint(root, source)
+            for root in path.split(":") if root and (root != standing.DIRECTORY or os.path.isdir(root))]
 
 
 def remembered(roots: str) -> Dict[str, List[Hint]]:
@@ -238,7 +240,7 @@ class Solver:
             self.inquiries[name] = self._inquiry(name)
         if from_memory:
             # Where it was last time, it mostly is still: then no configuration has to be read at all.
-            self._prove([name for name in names if self._settings.hints.get(name)])
+            self._prove([name for name in names if any(hint.is_likely for hint in self._settings.hints.get(name, ()))])
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
         for number, name in enumerate(unknown):
             self._progress(FOLLOWING, number, len(unknown))

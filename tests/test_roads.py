@@ -1,6 +1,8 @@
 """Which roads are open to a name without a directory: by what a hop tells, and by whose server it is."""
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 from typing import List
@@ -9,6 +11,7 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot import cli
 from certbot_autowebroot import processes
 from certbot_autowebroot import roads
 from certbot_autowebroot import standing
@@ -201,6 +204,37 @@ def open_roads(place: Path) -> List[str]:
     with solved(place) as solver:
         inquiry = solver.inquiries[NAME]
         return [type(road).__name__ for door in inquiry.doors.endpoints for road in roads.open_to(inquiry, door)]
+
+
+@pytest.mark.parametrize(("authenticator", "files", "option"), [
+    ("nginx", ["/etc/nginx/sites-enabled/app"], ""),
+    ("nginx", ["/srv/sites/app.conf", "/etc/nginx/nginx.conf"], ""),
+    ("nginx", ["/opt/nginx/nginx.conf"], "--nginx-server-root"),
+    ("apache", ["/etc/httpd/conf.d/app.conf"], ""),
+    ("apache", ["/opt/apache/httpd.conf"], "--apache-server-root"),
+    ("nginx", [], ""),
+])
+def test_where_an_authenticator_has_to_be_told_of_the_configuration(
+        authenticator: str, files: Sequence[str], option: str) -> None:
+    """Else it would edit another one, which nobody runs."""
+    stop = hop(authenticator)
+    trail = tuple(Step("a line", Source(file, 1)) for file in files)
+    assert roads.server_root(authenticator, [Route((replace(stop, trail=trail),), DeadEnd("no"))]) == option
+
+
+def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The same as the text; a name that is good has none."""
+    (place / "root").mkdir()
+    config = f"{SITE} server {{ listen 80; server_name good.sample.com; root {place}/root; }}"
+    with Nginx(place / "nginx", config) as nginx:
+        line = 1 + next(number for number, text in enumerate(nginx.conf.read_text().splitlines()) if NAME in text)
+        cli.main(["check", "--json", "--work-dir", str(place / "work"), NAME, "good.sample.com"])
+    bad, good = json.loads(capsys.readouterr().out)["names"]
+    lines, fallback = bad["doors"][0]["roads"]
+    assert (lines["kind"], lines["server"], lines["file"], lines["line"]) == ("lines", "nginx", str(nginx.conf), line)
+    assert any(standing.DIRECTORY in text for text in lines["lines"])
+    assert fallback == {"kind": "authenticator", "authenticator": "nginx", "option": "--nginx-server-root"}
+    assert good["doors"][0]["roads"] == []
 
 
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"

@@ -1,0 +1,94 @@
+"""The standing directory: known without being told, made by nobody but the administrator."""
+from pathlib import Path
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import standing
+from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.solver import Hint
+from certbot_autowebroot.solver import given
+from tests.lab.nginx import Nginx
+from tests.lab.standing import empty_www
+from tests.lab.standing import standing_directory
+from tests.test_solver import CONTENT
+from tests.test_solver import NAME
+from tests.test_solver import ask
+from tests.test_solver import make
+from tests.test_solver import names
+from tests.test_solver import place
+from tests.test_solver import solved
+
+__all__ = ["names", "place"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def www() -> Iterator[None]:
+    with empty_www():
+        yield
+
+
+def roots(path: str) -> List[str]:
+    return [hint.root for hint in given(path, "--autowebroot-path")]
+
+
+def test_it_is_tried_only_where_it_exists() -> None:
+    """And nothing makes it."""
+    assert roots(standing.DIRECTORY) == []
+    Path(standing.DIRECTORY).write_text("")
+    assert roots(standing.DIRECTORY) == [], "it is a file"
+    Path(standing.DIRECTORY).unlink()
+    Path(standing.DIRECTORY).mkdir()
+    assert roots(standing.DIRECTORY) == [standing.DIRECTORY]
+
+
+def test_what_a_user_names_is_tried_whether_it_exists_or_not() -> None:
+    """He hears of his mistake."""
+    assert roots(f"/nowhere::{standing.DIRECTORY}:/srv") == ["/nowhere", "/srv"]
+
+
+def test_a_name_is_served_from_it(place: Path) -> None:
+    """Where the server's configuration is not understood, too: here it is Lua's."""
+    with standing_directory() as directory:
+        lua = f"""content_by_lua_block {{
+            local file = io.open("{directory}" .. ngx.var.uri)
+            if not file then ngx.exit(404) end
+            ngx.print(file:read("*a")) }}"""
+        site = f"server {{ listen 80; server_name {NAME}; location / {{ {lua} }} }}"
+        main = "".join(f"load_module /usr/lib/nginx/modules/{module}.so;"
+                       for module in ("ndk_http_module", "ngx_http_lua_module"))
+        with Nginx(place / "nginx", site, main=main, user="www-data"), \
+                solved(place, hints={NAME: given(directory, "")}) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+            assert ask() == CONTENT
+        assert list(Path(directory).iterdir()) == []
+
+
+BALANCED = """upstream both {{ server 127.0.0.1:8001; server 127.0.0.1:8002; }}
+server {{ listen 80; location / {{ proxy_pass http://both; proxy_set_header Host $host; }} }}
+server {{ listen 127.0.0.1:8001; root {standing}; }}
+server {{ listen 127.0.0.1:8002; root {other}; }}"""
+
+
+def test_one_of_several_servers_that_has_it_is_not_enough(place: Path) -> None:
+    """A test file that comes back by chance must not keep us from looking at the others."""
+    make(place, "other")
+    with standing_directory() as directory:
+        config = BALANCED.format(standing=directory, other=place / "other")
+        with Nginx(place / "nginx", config, user="www-data"), \
+                solved(place, hints={NAME: given(directory, "")}) as solver:
+            assert len(solver.inquiries[NAME].places_to_answer()) == 2
+            assert {ask(), ask(), ask(), ask()} == {CONTENT}
+
+
+def test_what_was_proven_there_is_tried_before_anything_is_read(place: Path) -> None:
+    """From the second renewal on."""
+    site = f"server {{ listen 80; server_name {NAME}; root {standing.DIRECTORY}; }}"
+    with standing_directory() as directory, Nginx(place / "nginx", site, user="www-data"):
+        with solved(place, hints={NAME: given(directory, "")}) as first:
+            assert list(first.proven_directories()) == [NAME]
+            assert any(first.inquiries[NAME].routes.values())
+        with solved(place, hints={NAME: [Hint(directory, "proven last time")]}) as second:
+            assert second.inquiries[NAME].verdict is Verdict.PROVEN
+            assert not any(second.inquiries[NAME].routes.values())
