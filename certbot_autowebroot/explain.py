@@ -308,6 +308,25 @@ def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> 
     return f"authenticator = autowebroot (in {found.lineage.conf}, instead of {found.lineage.authenticator})"
 
 
+def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str], command: str) -> str:
+    """The one thing that has the server reloaded after each renewal of a lineage.
+
+    :param version: Certbot's.
+    :param options: those of the command line that Certbot needs too.
+    :param command: the hook.
+    """
+    if tuple(version) >= (2, 3):
+        return shlex.join(["certbot", "reconfigure", "--cert-name", found.lineage.name, "--deploy-hook", command,
+                           *options])
+    return f"renew_hook = {command} (in {found.lineage.conf}, below [renewalparams])"
+
+
+def no_hook(command: str) -> str:
+    """Why somebody should add a deploy hook, and how."""
+    return ("warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate; "
+            f"add one with: {command}")
+
+
 def shown(served: Served) -> str:
     """What a server on 443 shows for a name."""
     where = f"{served.door} for {served.name}"

@@ -89,6 +89,7 @@ class Forecast:
     :ivar remedy: what would happen to each name with ``autowebroot`` instead; empty where that was not asked.
     :ivar in_the_way: who holds the port that ``standalone`` would listen on, by family (4, 6); phrases.
     :ivar hooks: pre-hooks, which run before a renewal and not before a look.
+    :ivar add_hook: the command that would add a deploy hook, where one :attr:`is lacking <lacks_hook>`.
     """
 
     lineage: Lineage
@@ -99,6 +100,7 @@ class Forecast:
     hooks: Tuple[str, ...] = ()
     served: List[Served] = field(default_factory=list)
     days_left: Optional[int] = None
+    add_hook: str = ""
 
     @property
     def can_be_mended(self) -> bool:
@@ -110,6 +112,15 @@ class Forecast:
     def is_stale(self) -> bool:
         """Whether visitors get an earlier certificate than the one that has been issued."""
         return any(served.shown is Shown.STALE for served in self.served)
+
+    @property
+    def lacks_hook(self) -> bool:
+        """Whether visitors would go on seeing the old certificate after a renewal: nothing reloads the server.
+
+        What is switched off or broken has other worries.
+        """
+        return not self.lineage.afterwards and self.lineage.autorenew and not self.lineage.problem and any(
+            served.shown in (Shown.CURRENT, Shown.STALE) for served in self.served)
 
     @property
     def is_expired(self) -> bool:

@@ -4,8 +4,10 @@ configobj and cryptography are not among our requirements, for they are Certbot'
 us has them, and a requirement of ours could only break.
 """
 import os
+import re
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from datetime import datetime
 from datetime import timezone
 from typing import Any
@@ -25,6 +27,9 @@ from certbot_autowebroot.views import View
 #: What Certbot refuses to renew a lineage without.
 _REQUIRED = ("cert", "privkey", "chain", "fullchain")
 _PREFIX = "autowebroot_"
+#: Of a renewal configuration; Certbot writes a deploy hook down as ``renew_hook``.
+_AFTERWARDS = ("installer", "renew_hook", "deploy_hook", "post_hook")
+_INI_HOOK = re.compile(r"\s*(?:--)?(?:deploy|renew|post)-hook(?:\s*[=:]\s*|\s+)([^\s=:].*)")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Lineage:
     :ivar webroots: where the ``webroot`` authenticator would put each name's file, by name.
     :ivar options: those of ours, without their prefix: ``path``, ``unproven``, ``roots``.
     :ivar pre_hook: a command that runs before a renewal.
+    :ivar afterwards: what runs after one and may reload a server: its installer, its own deploy and post hooks, and
+        those of every lineage. What the command line of a cron job adds is not seen.
     :ivar problem: why Certbot could not renew it or we not look at it; a phrase, or empty.
     :ivar hidden: the problem is that its files are not ours to read: it says nothing of the lineage.
     """
@@ -68,6 +75,7 @@ class Lineage:
     webroots: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     pre_hook: str = ""
+    afterwards: Tuple[str, ...] = ()
     directory_hooks: bool = True
     autorenew: bool = True
     certificate_file: str = ""
@@ -86,7 +94,11 @@ def lineages(config_dir: str) -> List[Lineage]:
         files = sorted(os.listdir(os.path.join(config_dir, "renewal")))
     except FileNotFoundError:  # no certificate has been issued yet
         return []
-    return [lineage(os.path.join(config_dir, "renewal", file)) for file in files if file.endswith(".conf")]
+    found = [lineage(os.path.join(config_dir, "renewal", file)) for file in files if file.endswith(".conf")]
+    shared = directory_hooks(config_dir, "deploy") + directory_hooks(config_dir, "post")
+    of_all = _hooks_of_ini(config_dir)
+    return [replace(one, afterwards=(*one.afterwards, *of_all, *(shared if one.directory_hooks else ())))
+            for one in found]
 
 
 def lineage(conf: str) -> Lineage:
@@ -117,12 +129,24 @@ def earlier_certificates(lineage: Lineage) -> List[str]:
     return found
 
 
-def directory_hooks(config_dir: str) -> List[str]:
-    """The pre-hooks that Certbot runs for every lineage: the executable files of a directory."""
-    directory = os.path.join(config_dir, "renewal-hooks", "pre")
+def directory_hooks(config_dir: str, when: str = "pre") -> List[str]:
+    """The hooks that Certbot runs for every lineage: the executable files of a directory.
+
+    :param when: ``pre``, ``deploy`` or ``post``.
+    """
+    directory = os.path.join(config_dir, "renewal-hooks", when)
     view = View.of_host()
     paths = [os.path.join(directory, file) for file in view.list_dir(directory) if not file.endswith("~")]
     return [path for path in paths if view.is_file(path) and os.access(path, os.X_OK)]
+
+
+def _hooks_of_ini(config_dir: str) -> List[str]:
+    """The deploy and post hooks of Certbot's ``cli.ini``, in the forms that ConfigArgParse reads."""
+    try:
+        text = View.of_host().read(os.path.join(config_dir, "cli.ini")).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [match[1] for match in map(_INI_HOOK.match, text.splitlines()) if match]
 
 
 def read_certificate(path: str) -> Certificate:
@@ -185,7 +209,9 @@ def _parsed(name: str, conf: str) -> Dict[str, Any]:
         "name": name, "conf": conf, "authenticator": values["authenticator"], "port": int(port),
         "address": values.get("http01_address", ""), "webroots": _webroots(parameters),
         "options": {key[len(_PREFIX):]: value for key, value in values.items() if key.startswith(_PREFIX)},
-        "pre_hook": values.get("pre_hook", ""), "directory_hooks": values.get("directory_hooks") != "False",
+        "pre_hook": values.get("pre_hook", ""),
+        "afterwards": tuple(values[key] for key in _AFTERWARDS if values.get(key)),
+        "directory_hooks": values.get("directory_hooks") != "False",
         "autorenew": values.get("autorenew") != "False", "certificate_file": parsed["cert"]}
 
 

@@ -2,6 +2,7 @@
 import datetime
 import os
 from pathlib import Path
+from typing import Dict
 from typing import Optional
 from typing import Sequence
 
@@ -178,3 +179,30 @@ def test_only_what_certbot_would_run_is_a_pre_hook(tmp_path: Path) -> None:
         (hooks / name).write_text("")
         (hooks / name).chmod(mode)
     assert lineages.directory_hooks(str(tmp_path)) == [str(hooks / "stop")]
+
+
+@pytest.mark.parametrize("parameters, files, found", [
+    (USUAL, {}, ()),
+    (USUAL + "installer = None\nrenew_hook = None\n", {}, ()),
+    (USUAL + "installer = nginx\n", {}, ("nginx",)),
+    (USUAL + "renew_hook = systemctl reload nginx\n", {}, ("systemctl reload nginx",)),
+    (USUAL + "post_hook = systemctl start nginx\n", {}, ("systemctl start nginx",)),
+    (USUAL, {"renewal-hooks/deploy/reload": ""}, ("{config}/renewal-hooks/deploy/reload",)),
+    (USUAL, {"renewal-hooks/post/reload": ""}, ("{config}/renewal-hooks/post/reload",)),
+    (USUAL + "directory_hooks = False\n", {"renewal-hooks/deploy/reload": ""}, ()),
+    (USUAL, {"renewal-hooks/deploy/reload~": ""}, ()),
+    (USUAL, {"cli.ini": "# deploy-hook = x\ndeploy-hook = reload it\n"}, ("reload it",)),
+    (USUAL, {"cli.ini": "renew-hook: reload it\n"}, ("reload it",)),
+    (USUAL, {"cli.ini": "--post-hook reload\n"}, ("reload",)),
+    (USUAL, {"cli.ini": "pre-hook = stop\ndeploy-hook =\ndeploy-hooks = x\n"}, ()),
+], ids=["nothing", "None", "an installer", "a deploy hook", "a post-hook", "a directory", "post-hooks' directory",
+        "directories switched off", "an editor's copy", "cli.ini", "its older name", "as an option", "others"])
+def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[str, str], found: Sequence[str]) \
+        -> None:
+    """All that may reload a server: the lineage's own, and what runs for every lineage."""
+    make(tmp_path, parameters)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    assert read(tmp_path).afterwards == tuple(text.format(config=tmp_path) for text in found)

@@ -24,6 +24,7 @@ from certbot_autowebroot import standing
 from certbot_autowebroot.check import Check
 from certbot_autowebroot.check import Options
 from certbot_autowebroot.commands import console
+from certbot_autowebroot.commands import reload
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
@@ -154,6 +155,9 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
     """Print what was found in the way that was asked for; returns the exit status."""
     mendings = {found.lineage.conf: explain.mending(found, _certbot_version(), _options_of_certbot(options))
                 for found in forecasts if found.can_be_mended}
+    for found in forecasts:
+        if found.lacks_hook:
+            found.add_hook = explain.adding_hook(found, _certbot_version(), _directories(options), reload.command())
     status = report.exit_status(names, forecasts)
     lines: List[str] = []
     if options.format == "json":
@@ -199,13 +203,16 @@ def _certbot_version() -> List[int]:
 
 def _options_of_certbot(options: argparse.Namespace) -> List[str]:
     """What Certbot has to be told too, for the command that mends a lineage to work as it is printed."""
+    return _directories(options) + (["--autowebroot-path", options.path] if options.path else [])
+
+
+def _directories(options: argparse.Namespace) -> List[str]:
+    """Those of Certbot's directories that are not the usual ones."""
     told = []
     if options.config_dir != misc.get_default_folder("config"):
         told += ["--config-dir", options.config_dir]
     if options.work_dir:
         told += ["--work-dir", options.work_dir]
-    if options.path:
-        told += ["--autowebroot-path", options.path]
     return told
 
 

@@ -1,6 +1,7 @@
 """``certbot-autowebroot reload``, a deploy hook: arguments, Certbot's environment, output, exit status."""
 import argparse
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 from typing import Iterator
@@ -42,6 +43,12 @@ def add_to(commands: "Commands") -> None:
     reload.add_argument("--timeout", type=float, default=reloading.PATIENCE, metavar="SECONDS",
                         help="how long to look for the new certificate after a reload (default: %(default).0f)")
     reload.set_defaults(run=run)
+
+
+def command() -> str:
+    """How a deploy hook on this machine says it: by name, where Certbot would find the name."""
+    name = "certbot-autowebroot"
+    return f"{name if shutil.which(name) else f'{sys.executable} -m certbot_autowebroot.cli'} reload"
 
 
 class _CannotLook(Exception):

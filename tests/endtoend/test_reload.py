@@ -1,5 +1,8 @@
 """A renewed certificate is what visitors see, by the deploy hook: a real Certbot, and each server for real."""
+import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,3 +79,33 @@ def test_certbot_shows_what_went_wrong(certbot: Certbot, site: Site) -> None:
     assert "error code 1" in said
     assert f'unknown directive "nonsense" in {server.conf}' in said
 
+
+
+def check(certbot: Certbot) -> Any:
+    """What check says of the lineage, as JSON and to people, and its exit status."""
+    command = [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--config-dir",
+               str(certbot.directory / "config"), "--work-dir", str(certbot.directory / "work")]
+    told = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, text=True, timeout=60)
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60)
+    return json.loads(told.stdout)["lineages"][0]["add_hook"], said.stdout, said.returncode
+
+
+def test_check_warns_where_no_hook_would_reload_the_server_and_names_what_adds_one(
+        certbot: Certbot, site: Site) -> None:
+    """Whoever runs that has a hook; the next renewal shows it."""
+    assert check(certbot)[0] is None  # nobody listens
+    with nginx(site):
+        add_hook, said, status = check(certbot)
+        assert status == 0
+        assert "warning: no hook reloads the server after a renewal" in said and said.count(add_hook) == 1
+        if certbot.version >= (2, 3):
+            done = certbot.run(*shlex.split(add_hook)[1:])
+            assert done.returncode == 0, done.stdout
+        else:
+            line, _, where = add_hook.partition(" (in ")
+            assert where.startswith(str(certbot.renewal_conf(NAME)))
+            conf = certbot.renewal_conf(NAME)
+            conf.write_text(conf.read_text().replace("[renewalparams]\n", f"[renewalparams]\n{line}\n"))
+        assert (check(certbot)[0], check(certbot)[2]) == (None, 0)
+        done = certbot.run("renew", "--force-renewal")
+        assert shown(PUBLIC_V4, NAME) == current(site), done.stdout
