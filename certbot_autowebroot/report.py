@@ -65,6 +65,8 @@ def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
                 yield line._replace(depth=line.depth + 1)
     for served in found.served:
         yield Line(explain.shown(served), 1)
+    if found.add_hook:
+        yield Line(explain.no_hook(found.add_hook), 1)
     if mending:
         yield Line(f"mend it with: {mending}", 1)
 
@@ -203,6 +205,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
         "certificate": None if lineage.certificate is None else {
             **_certificate(lineage.certificate), "days_left": found.days_left},
         "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
+        "add_hook": found.add_hook or None,
     }
 
 
