@@ -15,6 +15,7 @@ from typing import List
 import pytest
 
 from tests.endtoend.test_killed import publish_and_die
+from tests.lab import certificates
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import OTHER_V4
@@ -191,3 +192,14 @@ def test_the_check_says_what_a_renewal_would_do(
     assert done.returncode == status, done.stdout
     assert expected.format(root=root) in done.stdout
     assert list(root.iterdir()) == []
+
+
+def test_a_reload_says_whom_it_cannot_see(certbot: Certbot, place: Path) -> None:
+    """certbot-autowebroot reload: the old certificate is found, and who shows it is not told here."""
+    crt, key = certificates.expired(place, NAME)
+    certificates.lineage(place / "live" / NAME, NAME, 1)
+    with Nginx(place / "nginx", f"server {{ listen 443 ssl; ssl_certificate {crt}; ssl_certificate_key {key}; }}"):
+        done = run_python(certbot, "-m", "certbot_autowebroot.cli", "reload", "--lineage", f"{place}/live/{NAME}")
+    assert done.returncode == 1
+    assert f"{PUBLIC_V4}:443 still shows an older certificate" in done.stdout
+    assert "who it is cannot be seen" in done.stdout and "Traceback" not in done.stdout
