@@ -25,6 +25,7 @@ def is_served(directory: Directory, hop: Hop, view: View, attempts: int) -> bool
 
     :param view: the program's view of the file system.
     :param attempts: how often it is asked for a file; more than once where others answer at its endpoint by turns.
+    :raises socket.timeout: it does not answer at all.
     """
     return any(probe.get_directly(hop.request.endpoint, hop.request.host, "/" + name) == content
                for name, content in _samples(directory, view) for _ in range(attempts))

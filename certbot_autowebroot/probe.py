@@ -92,10 +92,15 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
 
 
 def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
-    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed."""
+    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed.
+
+    :raises socket.timeout: it takes the connection and does not answer.
+    """
     request = Request(host=host, path=path, token="", endpoint=endpoint)
     try:
         status, body, _ = _get(request, time.monotonic() + timeout)
+    except socket.timeout:
+        raise
     except (OSError, http.client.HTTPException, ValueError):
         return None
     return body if status == http.client.OK else None

@@ -3,6 +3,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
@@ -12,6 +13,7 @@ from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import evidence
@@ -132,6 +134,7 @@ class Solver:
         self._listeners = Listeners()
         self._machine = ThisMachine()
         self._published: Dict[Challenge, List[Any]] = {}
+        self._silent: Set[Endpoint] = set()
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Find out where each name's challenge is served from, and publish it there where that is proven.
@@ -242,6 +245,7 @@ class Solver:
             # Where it was last time, it mostly is still: then no configuration has to be read at all.
             self._prove([name for name in names if any(hint.is_likely for hint in self._settings.hints.get(name, ()))])
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
+        self._silent.clear()
         for number, name in enumerate(unknown):
             self._progress(FOLLOWING, number, len(unknown))
             self.inquiries[name] = self._inquiry(name)
@@ -288,9 +292,16 @@ class Solver:
         """A directory that no configuration names, and that its program was not seen to serve."""
         if not isinstance(route.end, Directory) or not route.end.guessed:
             return False
+        endpoint = route.hops[-1].request.endpoint
+        if endpoint in self._silent:
+            return True
         try:
             return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program),
                                           proof.MAX_ASKED if route.branch else 1)
+        except socket.timeout:
+            # Each further file, of each directory and name, would be waited for as long: minutes for a few names.
+            self._silent.add(endpoint)
+            return True
         except OSError:  # the program has ended
             return True
 

@@ -514,6 +514,29 @@ def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatc
     assert "time limit" in said and f"(pid {silent.pid})" in said
 
 
+def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of names and of files that it might serve: each would be waited for."""
+    make(place, "public", "static")
+    for name in ("public/robots.txt", "public/app.css", "static/logo.svg"):
+        (place / name).write_text("here")
+    asked: List[str] = []
+    get_directly = probe.get_directly
+
+    def counted(endpoint: Endpoint, host: str, path: str) -> Optional[bytes]:
+        asked.append(path)
+        return get_directly(endpoint, host, path, timeout=0.2)
+    monkeypatch.setattr(probe, "get_directly", counted)
+    monkeypatch.setattr(probe.ask, "__defaults__", (0.2,))
+    code = "import socket, time; s = socket.create_server(('', 80)); print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as silent:
+        try:
+            assert silent.stdout is not None and silent.stdout.readline()
+            Solver(Settings(80), Journal(str(place / "journal"))).find_out(["a.sample.com", "b.sample.com"])
+        finally:
+            silent.kill()
+    assert len(asked) == 1
+
+
 def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
     """And no configuration is looked at then."""
     make(place, "root")
