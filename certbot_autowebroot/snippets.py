@@ -171,6 +171,7 @@ def _lighttpd_for_every_site(directory: str) -> str:
 
 
 def _caddy_for_every_site(directory: str) -> str:
+    """With tabs: else Caddy warns that its file is not formatted."""
     return _text(f"""
         File: /etc/caddy/Caddyfile, after the global options and before the first site
 
@@ -182,7 +183,7 @@ def _caddy_for_every_site(directory: str) -> str:
         Then run:
             {making(directory)}
             systemctl reload caddy
-        """, ["(autowebroot) {", *("    " + line for line in caddy(directory)), "}"])
+        """, ["(autowebroot) {", *("\t" + line.replace("    ", "\t") for line in caddy(directory)), "}"])
 
 
 def _haproxy_for_every_site(_directory: str) -> str:

@@ -1,5 +1,10 @@
 """The printed lines, as printed, in the real server beside sites that leave no way through; then a real renewal."""
+import contextlib
 import json
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -184,3 +189,57 @@ backend app
 {back}"""
     with Haproxy(place, config):
         assert renew_all(certbot, {"anything": ""}, capsys) == {}
+
+
+#: Directories that Debian's programs write into when they look at a configuration.
+SCRATCH = ("/run", "/var/log", "/var/lib/apache2", "/var/www")
+
+
+@pytest.fixture
+def debian(place: Path) -> Iterator[None]:
+    """Debian's own configurations, to be changed: a copy of them that only this test sees."""
+    with contextlib.ExitStack() as stack:
+        def mount(*arguments: str, on: str) -> None:
+            subprocess.run(["mount", *arguments, on], check=True)
+            stack.callback(subprocess.run, ["umount", on], check=True)
+        for name in ("nginx", "apache2", "lighttpd", "caddy", "haproxy"):
+            shutil.copytree(f"/etc/{name}", place / name, symlinks=True)
+            mount("--bind", str(place / name), on=f"/etc/{name}")
+        for path in SCRATCH:
+            mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", on=path)
+        for path in ("/var/log/nginx", "/var/log/apache2", "/run/lock", "/var/www/html"):
+            Path(path).mkdir()
+        yield
+
+
+#: What a person does in a site of Debian's, as the comments say: file, the line after which it goes, what it is.
+IN_A_SITE = {"nginx": ("/etc/nginx/sites-available/default", "server {", "include snippets/autowebroot.conf;"),
+             "caddy": ("/etc/caddy/Caddyfile", ":80 {", "\timport autowebroot")}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache", "lighttpd", "caddy", "haproxy"])
+def test_the_files_and_commands_are_debians(server: str, debian: None, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The file that the comments name, and the commands below it, but for systemd's."""
+    text = printed(server, capsys)
+    if server in IN_A_SITE:
+        path, line, added = IN_A_SITE[server]
+        site = Path(path).read_text()
+        assert f"\n{line}\n" in site
+        Path(path).write_text(site.replace(f"\n{line}\n", f"\n{line}\n{added}\n", 1))
+    file = Path(re.findall(r"^# File: ([^,\s]+)", text)[0])
+    if server == "caddy":
+        file.write_text(text + file.read_text())
+    elif server == "haproxy":
+        file.write_text(f"{file.read_text()}\nfrontend web\n    bind :80\n{text}")
+    else:
+        assert not file.exists() and file.parent.is_dir()
+        file.write_text(text)
+    commands = re.findall(r"^#     (.*?)(?: && systemctl .*)?$", text.partition("# Then run:\n")[2], re.MULTILINE)
+    for command in commands if server != "caddy" else [commands[0], "caddy validate --config /etc/caddy/Caddyfile"]:
+        done = subprocess.run(["sh", "-e", "-c", command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**os.environ, "HOME": "/run"})
+        assert done.returncode == 0, (command, done.stdout)
+        assert "input is not formatted" not in done.stdout
+    enabled = {"apache": "/etc/apache2/conf-enabled/autowebroot.conf",
+               "lighttpd": "/etc/lighttpd/conf-enabled/99-autowebroot.conf"}.get(server)
+    assert enabled is None or Path(enabled).resolve() == file
