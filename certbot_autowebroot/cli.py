@@ -24,8 +24,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; the manual page is made from it."""
-    whole = argparse.ArgumentParser("certbot-autowebroot", description="Looks at this machine as a renewal with "
-                                    "autowebroot would. No Certificate Authority is asked.")
+    whole = argparse.ArgumentParser("certbot-autowebroot", description="Sees that certificates are renewed by Certbot "
+                                    "on this machine, and that visitors get the renewed ones. No Certificate Authority "
+                                    "is asked.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for command in (check, reload, snippet):
