@@ -99,7 +99,8 @@ def nginx(directory: Path, sites: int, layout: str) -> Nginx:
 def apache(directory: Path, sites: int, layout: str) -> Apache:
     """The same with Apache."""
     _write_sites(directory, sites, layout, _APACHE, _APACHE_TLS)
-    server = Apache(directory / "apache", f"Listen 80\nListen 443\nInclude {directory}/sites-enabled/*.conf\n")
+    server = Apache(directory / "apache", "ServerName localhost\nListen 80\nListen 443\n"
+                    f"Include {directory}/sites-enabled/*.conf\n")
     control = directory / "apachectl"
     control.write_text(_APACHECTL.format(conf=server.file))
     control.chmod(0o755)

@@ -4,7 +4,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import List
+from typing import Generator
 
 
 class TooMuch(Exception):
@@ -12,16 +12,21 @@ class TooMuch(Exception):
 
 
 def read(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> bytes:
-    """All that a child prints until its end; then its ``returncode`` is known.
+    """All that a child prints until its end, in one piece; as :func:`chunks`."""
+    return b"".join(chunks(child, seconds, max_size))
+
+
+def chunks(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> Generator[bytes, None, None]:
+    """What a child prints, as it comes, until its end; then its ``returncode`` is known.
 
     A program may print without end, or do nothing. It may also end and leave its output open in a child of its own,
     which no kill of ours need reach: nothing is read to the end without a limit.
 
-    :param child: in a session of its own. Where it has not ended then, it is killed with all that are in that.
+    :param child: in a session of its own. Where it has not ended then, or nobody reads on, it is killed with all that
+        are in that.
     :raises TooMuch: it did not end in so many seconds, or printed more than that.
     """
     assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
-    chunks: List[bytes] = []
     left = max_size
     deadline = time.monotonic() + seconds
     try:
@@ -33,10 +38,10 @@ def read(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> byt
                 chunk = os.read(child.stdout.fileno(), 1 << 20)
                 if not chunk:
                     break
-                chunks.append(chunk)
                 left -= len(chunk)
                 if left < 0:
                     raise TooMuch(f"printed more than {max_size} bytes")
+                yield chunk
         child.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         raise TooMuch(f"did not end in {seconds:.0f} s") from None
@@ -45,4 +50,3 @@ def read(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> byt
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         child.stdout.close()
-    return b"".join(chunks)

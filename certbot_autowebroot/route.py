@@ -5,6 +5,7 @@ All of it is plain data: it can be logged, printed as JSON, or one day be asked 
 import ipaddress
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import NamedTuple
 from typing import NewType
 from typing import Optional
 from typing import Tuple
@@ -21,8 +22,7 @@ CHALLENGE_PATH = "/.well-known/acme-challenge/"
 CA_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A line of a configuration file, as the server's own error messages name it."""
 
     file: str

@@ -150,7 +150,7 @@ def _apache_dump(data: bytes) -> None:
     """What the binary prints."""
     request, content = files.taken_apart(data)
     try:
-        configuration = Configuration(parse_dump(os.fsdecode(content[files.MAIN])))
+        configuration = Configuration(parse_dump(os.fsdecode(content[files.MAIN]).split("\n")))
     except ConfigurationError:
         return
     view: Any = files.FakeView(content)

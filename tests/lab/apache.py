@@ -120,7 +120,7 @@ class Apache:
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         assert self._process is not None, "not started"
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60  # ten thousand virtual hosts with TLS take 20
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = (self.directory / "logs" / "stderr").read_text()

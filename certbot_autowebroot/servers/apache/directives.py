@@ -1,9 +1,11 @@
 """httpd's configuration as a tree of directives, whichever way it was learned (a dump or the files)."""
+import re
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Dict
 from typing import FrozenSet
 from typing import List
+from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
@@ -22,8 +24,7 @@ class Unknowable(Exception):
     """Something that only the running server has: the client's address, a time, a program's answer."""
 
 
-@dataclass(frozen=True)
-class Directive:
+class Directive(NamedTuple):
     """One directive, or one section with what it holds.
 
     :ivar name: in lower case; of a section without the angle brackets (``virtualhost``).
@@ -77,6 +78,8 @@ def split_words(text: str) -> List[str]:
 
     White space separates; single and double quotes keep it; a backslash protects the quote and itself.
     """
+    if not re.search(r"[\"'\\]", text):
+        return text.split()
     words: List[str] = []
     position = 0
     while True:

@@ -4,11 +4,16 @@ The binary resolves what would be hardest to get right: IfDefine, Define, IfVers
 asked through /proc/PID/exe, which still works when an upgrade has deleted the file, with the arguments, environment
 and directory of the running process. ``-t`` neither binds nor writes.
 """
+import collections
+import contextlib
 import os
 import re
 import subprocess
-from dataclasses import replace
+import sys
+from typing import Iterable
+from typing import Iterator
 from typing import List
+from typing import Optional
 from typing import Tuple
 
 from certbot_autowebroot import output
@@ -52,10 +57,7 @@ def dump(process: Process) -> Evaluated:
     arguments.append("-t")
     for what in ("DUMP_CONFIG", "DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_VHOSTS"):
         arguments += ["-D", what]
-    status, printed = _run(arguments, process)
-    if status != 0:
-        raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
-    return parse(os.fsdecode(printed))
+    return _run(arguments, process)
 
 
 def _mod_info(pid: int) -> str:
@@ -76,8 +78,11 @@ def _mod_info(pid: int) -> str:
     return path if directory and os.path.isfile(path) and '"' not in path else ""
 
 
-def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
-    """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded."""
+def _run(arguments: List[str], process: Process) -> Evaluated:
+    """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded.
+
+    httpd writes each word for itself, and takes a second for ten thousand virtual hosts. They are read meanwhile.
+    """
     environment = process.environment or None
     try:
         with processes.opened_program(process) as (fd, rights):
@@ -88,25 +93,45 @@ def _run(arguments: List[str], process: Process) -> Tuple[int, bytes]:
                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
+    nothing_said: Optional[ConfigurationError] = None
     try:
-        printed = output.read(child, TIMEOUT, MAX_OUTPUT)
+        with contextlib.closing(output.chunks(child, TIMEOUT, MAX_OUTPUT)) as printed:
+            try:
+                evaluated = parse(_rows(printed))
+            except ConfigurationError as error:
+                nothing_said = error
+            collections.deque(printed, maxlen=0)  # to the end: its status says more
     except output.TooMuch as error:
         raise ConfigurationError(f"{process.name} -t {error}") from error
-    return child.returncode, printed
+    if child.returncode != 0:
+        raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
+    if nothing_said is not None:
+        raise nothing_said
+    return evaluated
 
 
-def parse(text: str) -> Evaluated:
+def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *rows, rest = (rest + chunk).split(b"\n")
+        yield from map(os.fsdecode, rows)
+    yield os.fsdecode(rest)
+
+
+def parse(rows: Iterable[str]) -> Evaluated:
     """Read the output of all four dumps.
 
+    :param rows: its lines.
     :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it makes no sense.
     """
     tree = _Tree()
     evaluated = Evaluated(())
     modules = set()
     file, line, in_tree, is_directive, address = "", 0, False, False, ""
-    for row in text.split("\n"):
-        in_file = _IN_FILE.match(row)
-        at_line = _LINE.match(row)
+    for row in rows:
+        is_remark = row.lstrip().startswith("#")
+        in_file = _IN_FILE.match(row) if is_remark else None
+        at_line = _LINE.match(row) if is_remark else None
         if in_file:
             file, in_tree, is_directive = in_file.group(1), True, False
         elif at_line and in_tree:
@@ -169,17 +194,20 @@ class _Tree:
         if match:
             if len(self._open) > MAX_DEPTH:
                 raise ConfigurationError("sections are nested too deep")
-            section = Directive(match.group(1).lower(), match.group(1), match.group(2), source, is_section=True)
+            shown = sys.intern(match.group(1))
+            section = Directive(sys.intern(shown.lower()), shown, match.group(2), source, is_section=True)
             self._open.append((indentation, section, []))
             return
         shown, _, text = row.partition(" ")
-        self._open[-1][2].append(Directive(shown.lower(), shown, text.strip(), source))
+        # Few names for 200,000 directives.
+        shown = sys.intern(shown)
+        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), source))
 
     def _close(self, indentation: int) -> None:
         """Close every section that is indented so far or farther."""
         while len(self._open) > 1 and self._open[-1][0] >= indentation:
             _, section, children = self._open.pop()
-            self._open[-1][2].append(replace(section, children=tuple(children)))
+            self._open[-1][2].append(section._replace(children=tuple(children)))
 
     def finish(self) -> Tuple[Directive, ...]:
         """The top level."""
@@ -189,5 +217,5 @@ class _Tree:
 
 def _source(file: str, line: int) -> Source:
     """A line of a macro's text is counted from the macro's own opening."""
-    macro = _MACRO.match(file)
+    macro = _MACRO.match(file) if file.startswith("macro ") else None
     return Source(macro.group(2), int(macro.group(1)) + line) if macro else Source(file, line)
