@@ -6,9 +6,12 @@ cd "$(dirname "$0")/.."
 
 packages="pebble nginx apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
  libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
- certbot python3-certbot-nginx python3-zope.interface groff-base"
+ certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev python3-zope.interface groff-base"
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
+# The augeas of certbot-apache has no wheels, so pip builds it.
+"$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
+    packages="$packages python3-dev"
 
 missing=""
 for package in $packages; do
@@ -49,9 +52,14 @@ if [ ! -x .venv/bin/python ]; then
     echo "setup: making a virtual environment in .venv with $("$python" --version)"
     "$python" -m venv .venv
 fi
-wanted=$(cat setup.py tools/requirements.txt | cksum)
+# The demo has no need of it, and may run where a compiler is not to be had.
+requirements=$(mktemp)
+if [ "${1:-}" = demo ]; then grep -v certbot-apache tools/requirements.txt; else cat tools/requirements.txt; fi \
+    > "$requirements"
+wanted=$(cat setup.py "$requirements" | cksum)
 if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
-    echo "setup: installing certbot, certbot-nginx, this plugin and the test tools into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r tools/requirements.txt
+    echo "setup: installing certbot, its nginx and apache plugins, this plugin and the test tools into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r "$requirements"
     echo "$wanted" > .venv/installed
 fi
+rm -f "$requirements"
