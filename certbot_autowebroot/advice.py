@@ -42,13 +42,14 @@ def what_to_do(inquiry: Inquiry, doors: Sequence[Endpoint], printed: Set[Tuple[s
                beginning: str = "What to do") -> List[str]:
     """What to do about the doors of a name that fail; once, where it is the same for several.
 
-    :param printed: configurations that the reader has seen already; those of this advice are added.
+    :param printed: what the reader has seen already, lines and the places where they belong; this advice's are added.
     """
     open_to = {door: roads.open_to(inquiry, door) for door in doors}
     several: Dict[Tuple[str, ...], List[Endpoint]] = {}
     for door in doors:
         several.setdefault(tuple(_at_door(inquiry, door, open_to[door], printed)), []).append(door)
-    printed.update(road.lines for found in open_to.values() for road in found if isinstance(road, roads.Lines))
+    for road in (road for found in open_to.values() for road in found if isinstance(road, roads.Lines)):
+        printed.update((road.lines, (str(road.block.source),)))
     lines = []
     for (first, *rest), of_doors in several.items():
         where = f" at {' and '.join(map(str, of_doors))}" if len(several) > 1 else ""
@@ -112,6 +113,8 @@ def _lines(road: roads.Lines, printed: Set[Tuple[str, ...]]) -> Advice:
                                                                          block=road.block.text)
     if road.replaces:
         where += f", in place of its location at {road.replaces.source}"
+    if (str(source),) in printed:
+        return [f"the lines above, {where}, are for this name too."]
     beaten = [f"  {_BEATEN[road.server].format(step=road.beaten_by, path=CHALLENGE_PATH)}."] if road.beaten_by else []
     if road.lines in printed:
         return [f"put the same lines {where}.", *beaten]

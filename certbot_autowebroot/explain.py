@@ -53,7 +53,7 @@ def failures(inquiries: Sequence[Inquiry], installed: Sequence[str] = ()) -> str
 def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) -> str:
     """Why one name would fail: where its request goes, what was tried, what came back, what to do.
 
-    :param printed: configurations that need not be printed again; those of this name are added.
+    :param printed: advice that need not be printed again; this name's is added.
     """
     if not inquiry.doors.endpoints:
         return f"{inquiry.name}: {inquiry.doors.note or 'this machine has no address that a CA could come to'}."

@@ -12,6 +12,7 @@ from typing import Sequence
 import pytest
 
 from certbot_autowebroot import cli
+from certbot_autowebroot import explain
 from certbot_autowebroot import processes
 from certbot_autowebroot import roads
 from certbot_autowebroot import standing
@@ -220,6 +221,21 @@ def test_where_an_authenticator_has_to_be_told_of_the_configuration(
     stop = hop(authenticator)
     trail = tuple(Step("a line", Source(file, 1)) for file in files)
     assert roads.server_root(authenticator, [Route((replace(stop, trail=trail),), DeadEnd("no"))]) == option
+
+
+def test_lines_are_printed_once(place: Path) -> None:
+    """In an error of many names; for the others it says where they belong."""
+    config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
+                server { listen 80; server_name c.sample.com; return 404; }"""
+    asked = ("a.sample.com", "b.sample.com", "c.sample.com")
+    with Nginx(place / "nginx", config) as nginx, solved(place, *asked) as solver:
+        said = explain.failures([solver.inquiries[name] for name in asked])
+        first = 1 + next(n for n, line in enumerate(nginx.conf.read_text().splitlines()) if "a.sample.com" in line)
+    block = f"into the server block at {nginx.conf}:%d, as its first lines"
+    assert said.count("location ^~") == 1
+    assert f"for good, put these lines {block % first}:" in said
+    assert f"the lines above, {block % first}, are for this name too." in said
+    assert f"put the same lines {block % (first + 1)}." in said
 
 
 def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
