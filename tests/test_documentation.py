@@ -33,6 +33,7 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     pages = {page.stem for page in (tmp_path / "html").glob("*.html")}
     assert pages >= {page.stem for page in DOCS.glob("*.rst")}
+    assert (tmp_path / "html" / "check.schema.json").is_file()
 
 
 def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
