@@ -56,6 +56,8 @@ def texts_of(node: ast.AST) -> List[str]:
 
 def values_of(node: ast.AST) -> List[ast.AST]:
     """The expressions that :func:`texts_of` has :data:`VALUE` for: they may hold sentences of their own."""
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Add):
+        return [node.left, node.right]
     if isinstance(node, (ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.IfExp)):
         return [value for child in ast.iter_child_nodes(node) for value in values_of(child)]
     return [] if isinstance(node, (ast.Constant, ast.operator)) else [node]
@@ -151,8 +153,9 @@ def tell(self):
     yield "the port is taken"
     yield f"{self.port} is {'taken' if self.taken else f'held by {self.program}'} by now"
     yield "taken by " + self.program + " for good"
+    yield ["the %s is gone" % self.port] if self.gone else []
     yield "{port} is not {taken}".format(port=self.port, taken=self.cut(f"taken from {self.name} away"))
 '''
     assert {text for text in texts_in(source) if is_message(text)} == {
-        "the port is taken", "is taken by now", "is held by <> by now", "taken by <> for good", "is not",
-        "taken from <> away"}
+        "the port is taken", "is taken by now", "is held by <> by now", "taken by <> for good", "the <> is gone",
+        "is not", "taken from <> away"}
