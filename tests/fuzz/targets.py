@@ -37,6 +37,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.servers import kept
 from certbot_autowebroot.servers.apache import ApacheServer
 from certbot_autowebroot.servers.apache import evaluate
 from certbot_autowebroot.servers.apache.configuration import Configuration
@@ -142,8 +143,16 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
         request, content = files.taken_apart(data)
         process, server = files.process(name, argv, content), make()
         assert server.recognises(process)
-        _followed(lambda request: server.ask(process, request), request)
+        with nothing_kept():
+            _followed(lambda request: server.ask(process, request), request)
     return run
+
+
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Each input is read, and from no real directory."""
+    with mock.patch.object(kept.Kept, "get", lambda kept, key, view, make: make(view)):
+        yield
 
 
 def _apache_dump(data: bytes) -> None:
@@ -177,7 +186,8 @@ def _arguments(data: bytes) -> None:
                  HaproxyServer, VarnishServer):
         server: Any = make()
         if server.recognises(process):
-            check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
+            with nothing_kept():
+                check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
 
 
 def _nginx_log(data: bytes) -> None:

@@ -23,6 +23,7 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.servers.kept import Noting
 from certbot_autowebroot.views import View
 from tests.lab import programs
 from tests.lab.nginx import Nginx
@@ -149,10 +150,13 @@ def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) 
         os.chown(site.write(name, b"content", 0), 0, gid)
         os.chmod(site.path(name), mode)
     assert (of_process.uid, of_process.gids) == (OWNER, [OWNER, GROUP])
-    assert of_process.read(site.path("groups/file")) == b"content"
-    for name in ("secret", "closed/file"):
-        with pytest.raises(PermissionError):
-            of_process.read(site.path(name))
+    noting = Noting(of_process)
+    for its in (of_process, noting):
+        assert its.read(site.path("groups/file")) == b"content"
+        for name in ("secret", "closed/file"):
+            with pytest.raises(PermissionError):
+                its.read(site.path(name))
+    noting.close()
     assert of_process.stat(site.path("closed/file")) is None
     assert of_process.list_dir(site.path("closed")) == []
     assert of_process.glob(site.path("*/file")) == [site.path("groups/file")]
