@@ -30,7 +30,8 @@ _WHERE = {"nginx": "into the server block at {source}, as its first lines",
           "haproxy": "into {block} at {source}, the first before all other http-request lines and the second before "
                      "all other use_backend lines"}
 _IN_MAIN_SERVER = "before {source}, outside of any section"
-_THEN = {"nginx": "nginx -t, and reload nginx", "apache": "a2enmod rewrite, and reload Apache",
+_THEN = {"nginx": "nginx -t, and reload nginx",
+         "apache": "a2enmod rewrite (or whatever loads mod_rewrite there), and reload Apache",
          "lighttpd": "lighttpd -tt -f with its configuration, and restart lighttpd", "caddy": "caddy reload",
          "haproxy": "haproxy -c -f with its configuration, and reload HAProxy"}
 #: What has to be done besides, where a line is taken first.

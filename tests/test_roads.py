@@ -171,8 +171,23 @@ def test_a_site_that_is_not_found_is_somewhere_in_the_file() -> None:
 
 def test_a_caddyfile_that_imports_itself_comes_to_an_end() -> None:
     """Bounded like every reader of strangers' bytes."""
-    found = sites.site_in("/c", "a.example", lambda _: b"import c\na.example {\n}\n", lambda _: ["/c"])
-    assert found.source == Source("/c", 2)
+    read: List[str] = []
+
+    def again(path: str) -> bytes:
+        read.append(path)
+        return b"import *\na.example {\n}\n"
+    found = sites.site_in("/c", "a.example", again, lambda _: [f"/{number}" for number in range(2000)])
+    assert found.source is not None and found.source.line == 2
+    assert len(read) == len(set(read)) <= 1000
+
+
+def test_an_import_that_cannot_be_read_is_passed_over() -> None:
+    """The other sites are still found."""
+    def read(path: str) -> bytes:
+        if path != "/c":
+            raise FileNotFoundError(path)
+        return b"import gone\na.example {\n}\n"
+    assert sites.site_in("/c", "a.example", read, lambda _: ["/gone"]).source == Source("/c", 2)
 
 
 @pytest.fixture

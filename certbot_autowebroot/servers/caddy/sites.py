@@ -13,8 +13,7 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.caddy.source import caddyfile
 
-#: Imports within imports, and files of one import, which are followed at most.
-_MAX_DEPTH = 4
+#: Files that are read at most, each once: imports may go round, and a pattern may match anything.
 _MAX_FILES = 1000
 
 Read = Callable[[str], bytes]
@@ -39,7 +38,7 @@ def site_in(path: str, host: str, read: Read, glob: Glob) -> Step:
     :param glob: the files that a pattern matches.
     :raises OSError: the file cannot be read.
     """
-    ranked = [(_rank(address, host), address, source) for address, source in _addresses(path, read, glob, 0)]
+    ranked = [(_rank(address, host), address, source) for address, source in _addresses(path, read, glob)]
     best = max((found for found in ranked if found[0]), key=lambda found: found[0], default=None)
     return Step(f"site {best[1]}", best[2]) if best else Step(f"site {host}", Source(path))
 
@@ -55,18 +54,34 @@ def _rank(address: str, host: str) -> int:
     return 1 if name == "" else 0
 
 
-def _addresses(path: str, read: Read, glob: Glob, depth: int) -> Iterator[Tuple[str, Source]]:
-    """The addresses of all sites, with the line on which their block begins."""
+def _addresses(path: str, read: Read, glob: Glob) -> Iterator[Tuple[str, Source]]:
+    """The addresses of all sites, with the line on which their block begins; those of imported files last."""
+    files = [path]
+    for file in files:
+        try:
+            text = read(file).decode("utf-8", "replace")
+        except OSError:
+            if file == path:
+                raise
+            continue
+        for line, addresses, imported in _blocks(text):
+            yield from ((address, Source(file, line)) for address in addresses)
+            for other in glob(posixpath.join(posixpath.dirname(file), imported)) if imported else ():
+                if other not in files and len(files) < _MAX_FILES:
+                    files.append(other)
+
+
+def _blocks(text: str) -> Iterator[Tuple[int, List[str], str]]:
+    """What stands outside of all blocks of a Caddyfile: the line, and addresses or what is imported."""
     level = 0
-    waiting: List[str] = []
-    for number, line in enumerate(read(path).decode("utf-8", "replace").splitlines(), 1):
+    addresses: List[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
         words = re.sub(r"(^|\s)#.*", "", line).split()
-        if level == 0 and words[:1] == ["import"] and len(words) > 1 and depth < _MAX_DEPTH:
-            for imported in sorted(glob(posixpath.join(posixpath.dirname(path), words[1])))[:_MAX_FILES]:
-                yield from _addresses(imported, read, glob, depth + 1)
+        if level == 0 and words[:1] == ["import"] and len(words) > 1:
+            yield number, [], words[1]
         elif level == 0 and words:
-            waiting += [address for word in words if word != "{" for address in word.split(",") if address]
+            addresses += [address for word in words if word != "{" for address in word.split(",") if address]
             if words[-1] == "{" or not words[-1].endswith(","):  # one site alone needs no braces
-                yield from ((address, Source(path, number)) for address in waiting)
-                waiting = []
+                yield number, addresses, ""
+                addresses = []
         level += (words[-1:] == ["{"]) - (words[:1] == ["}"])
