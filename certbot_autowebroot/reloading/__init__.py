@@ -4,6 +4,7 @@ A server is told only where it still shows an older certificate of the lineage, 
 with what is on disk. That it was told is not believed: the handshake decides.
 """
 import enum
+import logging
 import os
 import time
 from dataclasses import replace
@@ -36,6 +37,8 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.forwarder import Forwarder
+
+logger = logging.getLogger(__name__)
 
 #: Seconds that servers get to show the new certificate. Apache takes one; the others take less.
 PATIENCE = 10.0
@@ -166,13 +169,17 @@ def _tell(server: Server, door: Endpoint) -> Told:
         return Told(named, problem=str(error))
     except OSError as error:
         return Told(named, problem=sentences.refused(error))
+    except Exception as error:  # the other servers are to be reloaded all the same
+        logger.debug("Traceback:", exc_info=True)
+        return Told(named, problem=sentences.a_bug(error))
 
 
 def _start_anew(named: str, unit: str, complaint: str) -> Told:
     """One that cannot read its key any more; systemd starts it as root, after a test as root."""
-    if not unit:
+    command = systemd.command_as_root(unit) if unit else []
+    if not command:
         return Told(named, problem=sentences.given_up_root(complaint))
-    complaint = programs.complaint_of_lighttpd(systemd.command_of(unit))
+    complaint = programs.complaint_of_lighttpd(command)
     return Told(named, problem=sentences.broken(complaint)) if complaint else Told(named, systemd.tell(unit, "restart"))
 
 

@@ -4,22 +4,21 @@ With its own rights, for what it was started with may be another user's: root mu
 running file that is run, ``/proc/PID/exe``, for an upgrade may have put another in its place.
 """
 import os
-import signal
 import subprocess
-import threading
 from typing import Any
 from typing import Dict
 from typing import Mapping
 from typing import Sequence
 
+from certbot_autowebroot import output
 from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
 
 #: Seconds for a test. nginx with ten thousand sites takes four, and resolves the name of every upstream.
 TIMEOUT = 60.0
-#: Lines of a complaint that are passed on, and how much is read in search of them.
+#: Lines of a complaint that are passed on. A warning for each of ten thousand sites is 2 MB.
 _LINES = 5
-_MAX_OUTPUT = 65536
+_MAX_OUTPUT = 16 * 1024 * 1024
 #: What systemd tells its service, systemd.exec(5): a test must not say "ready" in the service's name.
 _SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
@@ -52,27 +51,18 @@ def run(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> 
     """The first lines of what a command says where it fails; empty where it does not.
 
     :param options: of :class:`subprocess.Popen`.
-    :raises CannotRun: it takes longer than :data:`TIMEOUT`.
+    :raises CannotRun: it takes longer than :data:`TIMEOUT`, or prints without end.
     :raises OSError: there is no such command.
     """
     wanted = {name: value for name, value in environment.items() if name not in _SYSTEMD}
     with subprocess.Popen(argv, env=wanted, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True, **options) as child:
-        assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
-        timer = threading.Timer(TIMEOUT, child.kill)
-        timer.start()
         try:
-            said = child.stdout.read(_MAX_OUTPUT)
-            while child.stdout.read(_MAX_OUTPUT):
-                pass
-            status = child.wait()
-        finally:
-            timer.cancel()
-            child.kill()
-    if status == -signal.SIGKILL:
-        raise CannotRun(f"{argv[0]} was given {TIMEOUT:.0f} s to test its configuration, and did not end")
+            said = output.read(child, TIMEOUT, _MAX_OUTPUT)
+        except output.TooMuch as error:
+            raise CannotRun(f"the test of its configuration by {argv[0]} {error}") from error
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return "" if status == 0 else "\n".join(lines[:_LINES]) or f"status {status}"
+    return "" if child.returncode == 0 else "\n".join(lines[:_LINES]) or f"status {child.returncode}"
 
 
 def _rights_of(process: Process) -> Dict[str, Any]:

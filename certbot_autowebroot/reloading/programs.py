@@ -198,9 +198,13 @@ class _Caddy:
 
     def reload(self, leader: Process, door: Endpoint) -> str:
         try:
-            admin.load(leader, admin.running(leader, door))
+            running = admin.running(leader, door)
         except admin.AdminError as error:
-            raise Unable(str(error)) from error
+            raise Unable(f"{error} to us: reload it by caddy reload where it runs, or start it anew") from error
+        try:
+            admin.load(leader, running)
+        except admin.AdminError as error:
+            raise Unable(f"it goes on with what it has, for it says: {error}") from error
         return "its admin API"
 
 

@@ -57,6 +57,11 @@ def refused(error: OSError) -> str:
     return f"it cannot be told: {error.strerror or error}"
 
 
+def a_bug(error: Exception) -> str:
+    """What should not happen."""
+    return f"something went wrong that should not, which is a bug: {error!r}"
+
+
 def not_told(server: str, problem: str, answers: Sequence[Served]) -> str:
     """A server that goes on with the older certificate."""
     return f"{_older(answers)}, and {server} was not reloaded: {problem}"

@@ -13,6 +13,8 @@ from certbot_autowebroot.processes import Process
 
 #: Seconds for one systemctl; a reload waits for what ``ExecReload=`` runs.
 _TIMEOUT = 90.0
+#: Properties that are set where a unit does not start its program as root and from this machine's files.
+_SOMEBODY_ELSES = ("User", "DynamicUser", "RootDirectory", "RootImage")
 
 
 class Failed(Exception):
@@ -60,15 +62,17 @@ def properties(unit: str, *names: str) -> Dict[str, str]:
     return {name: value for name, mark, value in (line.partition("=") for line in said.splitlines()) if mark}
 
 
-def command_of(unit: str) -> List[str]:
-    """What starts the unit, as root has written it down: the arguments of a process may be its own words.
+def command_as_root(unit: str) -> List[str]:
+    """What starts the unit as root, as root has written it down: the arguments of a process may be its own words.
 
+    :returns: empty where it is started as somebody else, or in another file system: it may be somebody else's then.
     :raises Failed: systemd does not say so.
     """
-    match = re.search(r"argv\[\]=(.*?) ;", properties(unit, "ExecStart").get("ExecStart", ""))
-    if match is None:
-        raise Failed(f"it does not say how {unit} is started")
-    return match[1].split()
+    found = properties(unit, "ExecStart", *_SOMEBODY_ELSES)
+    if any(found.get(name, "") not in ("", "no") for name in _SOMEBODY_ELSES):
+        return []
+    match = re.search(r"argv\[\]=(.*?) ;", found.get("ExecStart", ""))
+    return match[1].split() if match else []
 
 
 def tell(unit: str, verb: str) -> str:
