@@ -13,6 +13,7 @@ from typing import Iterable
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 from typing import Type
 
 from acme import challenges
@@ -71,6 +72,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
         if self.conf("fallback") not in ("", "none") and os.path.isdir(self.config.temp_checkpoint_dir):
             self._new_fallbacks(self.conf("fallback")).recover()
+        if self.config.authenticator == self.name and getattr(self.config, "webroot_map", None):
+            self._remember({})  # Certbot saves a webroot_map for the webroot plugin alone
 
     def more_info(self) -> str:
         """What the plugin does, and in an order that has been answered, what it did for each name."""
@@ -109,7 +112,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             if inquiry.verdict.value == "unproven" and not inquiry.answered_by:
                 logger.warning("%s", explain.unproven(inquiry))
             logger.info("%s", explain.answered(inquiry))
-        self._remember(solver)
+        self._remember(solver.proven_directories())
         return [responses[achall] for achall in achalls]
 
     def cleanup(self, achalls: List[Any]) -> None:
@@ -153,17 +156,17 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         """Ask once whether others may answer what we cannot; what is answered is kept with the lineage."""
         from certbot.display import util as display
 
+        from certbot_autowebroot import authenticators
         from certbot_autowebroot import explain
-        from certbot_autowebroot import fallback
         assert self._solver is not None  # noqa: S101 - for the type checker
         has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
         if self.config.noninteractive_mode or not has_terminal:
             return ""
-        offers = fallback.offers([self._solver.inquiries[challenge.name] for challenge in unanswered])
+        offers = authenticators.offers([self._solver.inquiries[challenge.name] for challenge in unanswered])
         if not offers:
             return ""
         agreed = display.yesno(explain.question(offers), default=False, cli_flag="--autowebroot-fallback")
-        said = ",".join(offers) if agreed else fallback.NONE
+        said = ",".join(offers) if agreed else authenticators.NONE
         setattr(self.config, self.dest("fallback"), said)
         return said
 
@@ -205,32 +208,32 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return fallbacks
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
-        """Directories worth a test file before anything is looked at: the user's, last time's, webroot's."""
-        from certbot_autowebroot.solver import Hint
+        """Directories worth a test file before anything is looked at: the user's, then last time's."""
         from certbot_autowebroot.solver import given
-        hints = given(self.conf("path"), "--autowebroot-path")
-        hints += memory.get(name, [])
-        # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
-        webroot_map = getattr(self.config, "webroot_map", None) or {}
-        if name in webroot_map:
-            hints.append(Hint(webroot_map[name], "the lineage's webroot_map"))
-        return hints
+        return [*given(self.conf("path"), "--autowebroot-path"), *memory.get(name, [])]
 
     def _remembered(self) -> Dict[str, List[Any]]:
+        """By name, where it was served from last time."""
+        from certbot_autowebroot.solver import Hint
         from certbot_autowebroot.solver import remembered
         try:
-            return remembered(self.conf("roots"))
+            memory = remembered(self.conf("roots"))
         except ValueError as error:
             logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
-            return {}
+            memory = {}
+        # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
+        for name, root in (getattr(self.config, "webroot_map", None) or {}).items():
+            if root not in [hint.root for hint in memory.get(name, [])]:
+                memory.setdefault(name, []).append(Hint(root, "the lineage's webroot_map"))
+        return memory
 
-    def _remember(self, solver: Any) -> None:
+    def _remember(self, proven: Dict[str, List[Tuple[str, str]]]) -> None:
         import json
         # What was not asked for this time, or answered by ourselves, is as good a hint as before.
         kept = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
-        proven = {**kept, **solver.proven_directories()}
+        roots = {**kept, **proven}
         # One string: a list is corrupted at the second renewal. Sorted, so that the file changes only with its meaning.
-        setattr(self.config, self.dest("roots"), json.dumps(proven, sort_keys=True) if proven else "")
+        setattr(self.config, self.dest("roots"), json.dumps(roots, sort_keys=True) if roots else "")
 
 
 def _name(achall: Any) -> str:

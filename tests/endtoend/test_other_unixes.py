@@ -15,6 +15,7 @@ from typing import List
 import pytest
 
 from tests.endtoend.test_killed import publish_and_die
+from tests.endtoend.test_killed import reusing
 from tests.lab import certificates
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
@@ -23,6 +24,7 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 
+__all__ = ["reusing"]  # a fixture
 NAME = "www.sample.com"
 SAID = "freebsd13 does not tell which program listens on a port"
 _LAB = Path(__file__).parents[1] / "lab" / "otherunix"
@@ -122,12 +124,28 @@ def test_a_directory_that_is_given_is_used_and_remembered(certbot: Certbot, plac
 
 
 def test_the_directory_of_a_former_webroot_lineage_is_used(certbot: Certbot, place: Path, root: Path) -> None:
-    """webroot_map is visible at the first renewal by us. A dry run, for it never uses an authorization again."""
+    """webroot_map is visible at the first renewal by us, and kept where that needs no directory: the port is free."""
     with nginx(place, root):
         assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
-        done = certbot.run("renew", "--dry-run", "-a", "autowebroot")
-        assert done.returncode == 0, done.stdout
+    assert certbot.run("renew", "--force-renewal", "-a", "autowebroot").returncode == 0
+    with nginx(place, root):
+        done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
     assert f"answered from {root}/.well-known/acme-challenge; a test file came back" in certbot.log
+
+
+def test_the_directory_is_kept_where_the_ca_asks_for_nothing(
+        reusing: CA, tmp_path: Path, place: Path, root: Path) -> None:
+    """Let's Encrypt uses an authorization again for weeks: the lineage is ours then, and nothing has been performed."""
+    certbot = OtherUnix(tmp_path, reusing)
+    with nginx(place, root):
+        assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
+        validations = reusing.validations()
+        assert certbot.run("renew", "--force-renewal", "-a", "autowebroot").returncode == 0
+        assert reusing.validations() == validations
+        done = certbot.run("renew", "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert str(root) in str(certbot.renewal_setting(NAME, "autowebroot_roots"))
 
 
 def test_a_link_to_the_directory_is_followed(certbot: Certbot, place: Path, root: Path) -> None:
