@@ -22,6 +22,7 @@ from typing import Tuple
 from certbot import errors
 from certbot import util
 
+from certbot_autowebroot import authenticators
 from certbot_autowebroot import explain
 from certbot_autowebroot import forecast
 from certbot_autowebroot import handshakes
@@ -181,7 +182,8 @@ class Check:
             inquiries = self._find_out(port, address, hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
-                names = [self._by_autowebroot(name, inquiries, refuse) for name in _names(lineage)]
+                said = lineage.options.get("fallback", "")
+                names = [_by_fallback(self._by_autowebroot(name, inquiries, refuse), said) for name in _names(lineage)]
                 yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
 
     def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Inquiries) -> Forecast:
@@ -271,6 +273,14 @@ def identifier(name: str) -> str:
 
 def _names(lineage: Lineage) -> Tuple[str, ...]:
     return lineage.certificate.names if lineage.certificate else ()
+
+
+def _by_fallback(found: NameForecast, said: str) -> NameForecast:
+    """What a renewal would ask another authenticator for; that would edit a configuration, so a look cannot try it."""
+    if found.outlook is not Outlook.FAILS or found.inquiry is None:
+        return found
+    asked = authenticators.would_be_asked(said, found.inquiry)
+    return replace(found, outlook=Outlook.UNPROVEN, reason=explain.asked_instead(asked)) if asked else found
 
 
 def _wildcard(name: str) -> NameForecast:

@@ -82,6 +82,12 @@ def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
                         "May it do so, now and at every renewal?"])
 
 
+def asked_instead(authenticators: Sequence[str]) -> str:
+    """What a renewal would do about a name that we find no way for."""
+    return (f"a renewal would ask the authenticator {' or '.join(authenticators)} (autowebroot_fallback), which a look "
+            "cannot try")
+
+
 def unproven(inquiry: Inquiry) -> str:
     """Why the CA is asked although nothing is proved."""
     places = ", ".join(str_of(place) for place in inquiry.places_to_answer())

@@ -1,7 +1,7 @@
-"""Other authenticators of Certbot's, for the names of an order that we find no way for.
+"""Other authenticators of Certbot's at work, for the names of an order that we find no way for.
 
-What is installed is told by the entry points. A plugin is used as Certbot itself uses it: made with the configuration,
-prepared, asked to perform, and to clean up in every case. None runs that the user has not chosen.
+A plugin is used as Certbot itself uses it: made with the configuration, prepared, asked to perform, and to clean up in
+every case. None runs that the user has not chosen.
 """
 import argparse
 import ipaddress
@@ -20,69 +20,17 @@ from typing import Tuple
 from acme import challenges
 from certbot import errors
 
-from certbot_autowebroot import processes
-from certbot_autowebroot.entry_points import registered
+from certbot_autowebroot import authenticators
 from certbot_autowebroot.proof import Inquiry
-from certbot_autowebroot.proof import Verdict
-from certbot_autowebroot.route import Program
 
 logger = logging.getLogger(__name__)
 
-#: Among the names of authenticators: whichever belongs to the program that holds the port.
-AUTO = "auto"
-#: Instead of names: the user was asked, and wants none.
-NONE = "none"
-#: Which authenticator edits the configuration of which program, by the name of its executable.
-BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "tengine"), "nginx"),
-              **dict.fromkeys(("apache2", "httpd", "httpd.worker", "httpd.event", "httpd-prefork"), "apache")}
 #: Seconds for what an authenticator has published to come back: after a graceful reload, workers with the old
 #: configuration go on for a moment, and reading 10,000 sites takes nginx some seconds.
 PATIENCE = 10.0
 
 #: Of the challenges, those that a front door does not answer yet.
 Unserved = Callable[[List[Any]], List[Any]]
-
-
-def names(said: str) -> List[str]:
-    """The names in ``--autowebroot-fallback``, in their order."""
-    found = [name.strip() for name in said.split(",")]
-    return [name for name in dict.fromkeys(found) if name and name != NONE]
-
-
-def fitting(inquiry: Inquiry) -> List[str]:
-    """The installed authenticators that belong to the programs which hold the port where a name fails."""
-    found = _belonging(inquiry)
-    installed = _installed() if found else {}
-    return [name for name in found if name in installed]
-
-
-def offers(inquiries: Sequence[Inquiry]) -> Dict[str, List[Inquiry]]:
-    """By authenticator that fits, the names that it may answer for."""
-    found: Dict[str, List[Inquiry]] = {}
-    for inquiry in inquiries:
-        for name in fitting(inquiry):
-            found.setdefault(name, []).append(inquiry)
-    return found
-
-
-def order(said: str, fits: Sequence[str]) -> List[str]:
-    """The authenticators to try for a name, in their order.
-
-    :param said: ``--autowebroot-fallback``.
-    :param fits: what ``auto`` stands for.
-    """
-    return list(dict.fromkeys(name for word in names(said) for name in (fits if word == AUTO else [word])))
-
-
-def next_of(waiting: Iterable[Sequence[str]]) -> str:
-    """Which authenticator is to be asked next, of those that come first for some name.
-
-    Each is asked once for all names that it is meant for, as Certbot does: so one that another name has yet to come to
-    waits for it.
-    """
-    lists = [names for names in waiting if names]
-    firsts = [names[0] for names in lists]
-    return next((name for name in firsts if not any(name in names[1:] for names in lists)), firsts[0])
 
 
 class Fallbacks:
@@ -97,7 +45,7 @@ class Fallbacks:
         self._config = config
         self._said = said
         self._own = own
-        self._entry_points = _installed()
+        self._entry_points = authenticators.installed()
         self._made: Dict[str, Any] = {}
         self._unusable: Dict[str, str] = {}
         self._performed: Dict[str, List[Any]] = {}
@@ -115,7 +63,7 @@ class Fallbacks:
             found = dict(json.loads(kept or "{}"))
         except (TypeError, RecursionError) as error:
             raise ValueError(str(error)) from error
-        chosen = order(self._said, list(BELONGS_TO.values()))
+        chosen = authenticators.order(self._said, list(authenticators.BELONGS_TO.values()))
         prefixes = tuple(name.replace("-", "_") + "_" for name in chosen)
         told = {option: value for option, value in found.items() if option.startswith(prefixes)}
         for name in chosen:
@@ -129,12 +77,12 @@ class Fallbacks:
 
     def recover(self) -> None:
         """Have those that edit configurations take back what a killed run of theirs has left: to make one does it."""
-        for name in order(self._said, list(BELONGS_TO.values())):
+        for name in authenticators.order(self._said, list(authenticators.BELONGS_TO.values())):
             self._prepare(name)
 
     def unknown(self) -> List[str]:
         """Which names were said that no plugin has; nothing is loaded for it."""
-        return [name for name in names(self._said) if name != AUTO and name not in self._entry_points]
+        return [name for name in authenticators.order(self._said, []) if name not in self._entry_points]
 
     def installed(self) -> List[str]:
         """The authenticators that are installed beside ourselves."""
@@ -158,13 +106,16 @@ class Fallbacks:
         :returns: the responses to the CA for those that are answered.
         """
         responses: Dict[Any, Any] = {}
-        waiting = {achall: self._order(inquiry) for achall, inquiry in inquiries.items()}
+        waiting = {}
+        for achall, inquiry in inquiries.items():
+            waiting[achall], useless = authenticators.candidates(self._said, inquiry, self._entry_points)
+            inquiry.set_aside += useless
         while any(waiting.values()):
             # Certbot's nginx and Apache plugins share one checkpoint. To make one takes back what the other has done in
             # vain, as it seems to it; so all that are next are made before any of them performs.
             for first in {left[0] for left in waiting.values() if left}:
                 self._prepare(first)
-            name = next_of(waiting.values())
+            name = authenticators.next_of(waiting.values())
             batch = [achall for achall, left in waiting.items() if left[:1] == [name]]
             # Certbot's two refuse all challenges that they are given together with one for an IP address.
             batch = [achall for achall in batch if _is_address(inquiries[achall]) == _is_address(inquiries[batch[0]])]
@@ -197,20 +148,6 @@ class Fallbacks:
             if failed and hasattr(self._made[name], "auth_hint"):
                 found.append(f"{name}: {self._made[name].auth_hint(failed)}")
         return found
-
-    def _order(self, inquiry: Inquiry) -> List[str]:
-        if not inquiry.doors.endpoints:
-            return []  # nothing could be proven
-        belonging = _belonging(inquiry)
-        found = order(self._said, [name for name in belonging if name in self._entry_points])
-        if not found and AUTO in names(self._said):
-            inquiry.set_aside.append(f"{AUTO}: no authenticator is installed that belongs to who holds the port")
-        if not all(holder.pid for holder in _holders(inquiry)):
-            return found  # who holds the port is not visible
-        # nginx that is told to listen on a port of Apache's takes no new configuration at all, for no name.
-        useless = [name for name in found if name in BELONGS_TO.values() and name not in belonging]
-        inquiry.set_aside += [f"the authenticator {name}: the port is not held by its web server" for name in useless]
-        return [name for name in found if name not in useless]
 
     def _prepare(self, name: str) -> None:
         """Make a plugin ready to perform, or find out why it cannot be used; once."""
@@ -298,12 +235,6 @@ class Fallbacks:
             return {}
 
 
-def _holders(inquiry: Inquiry) -> List[Program]:
-    """Who holds the port where a name fails."""
-    return [route.hops[0].program for door in inquiry.doors.endpoints
-            if inquiry.verdict_of(door) is not Verdict.PROVEN for route in inquiry.routes.get(door, ()) if route.hops]
-
-
 def _is_address(inquiry: Inquiry) -> bool:
     try:
         return bool(ipaddress.ip_address(inquiry.name))
@@ -311,30 +242,10 @@ def _is_address(inquiry: Inquiry) -> bool:
         return False
 
 
-def _belonging(inquiry: Inquiry) -> List[str]:
-    """The authenticators that belong to these: only to those at the front, where an authenticator makes them listen.
-
-    None for a server in a container: it would edit the configuration of another, which is the machine's own.
-    """
-    return list(dict.fromkeys(BELONGS_TO[holder.name] for holder in _holders(inquiry)
-                              if holder.name in BELONGS_TO and _is_on_the_host(holder)))
-
-
-def _installed() -> Dict[str, Any]:
-    """The entry points of Certbot's plugins, by name; of several with one name, the one that Python finds first."""
-    return {entry_point.name: entry_point for entry_point in reversed(registered("certbot.plugins"))}
-
-
 def _is_authenticator(plugin_class: Any) -> bool:
     """By what it can do: before Certbot 2, a plugin need not derive from ``certbot.interfaces.Authenticator``."""
     return isinstance(plugin_class, type) and all(
         hasattr(plugin_class, method) for method in ("prepare", "get_chall_pref", "perform", "cleanup"))
-
-
-def _is_on_the_host(program: Program) -> bool:
-    """Whether a program is no container's; no for one that has ended."""
-    process = processes.process(program.pid) if program.pid else None
-    return process is not None and processes.has_our_files(process)
 
 
 def _said_by(error: Exception) -> str:

@@ -44,7 +44,7 @@ class NameForecast:
     """What would happen to one name.
 
     :ivar inquiry: what was found out about it; None where nothing could be.
-    :ivar reason: why nothing could be; a phrase.
+    :ivar reason: why nothing could be, or what a renewal would do that a look cannot; a phrase.
     """
 
     name: str

@@ -12,7 +12,7 @@ from typing import Sequence
 from typing import Tuple
 from typing import Union
 
-from certbot_autowebroot import fallback
+from certbot_autowebroot import authenticators
 from certbot_autowebroot import processes
 from certbot_autowebroot import snippets
 from certbot_autowebroot import standing
@@ -80,7 +80,7 @@ def open_to(inquiry: Inquiry, door: Endpoint) -> List[Road]:
     lines = next(filter(None, map(_lines, routes)), None)
     tried = {reason.partition(":")[0] for reason in inquiry.set_aside}
     found: List[Road] = [lines] if lines else []
-    found += [Fallback(name, server_root(name, routes)) for name in fallback.fitting(inquiry)
+    found += [Fallback(name, server_root(name, routes)) for name in authenticators.fitting(inquiry)
               if f"the authenticator {name}" not in tried]
     return [*found, *given_paths(routes, _is_contained)]
 

@@ -10,6 +10,7 @@ from typing import Tuple
 
 import pytest
 
+from certbot_autowebroot import authenticators
 from certbot_autowebroot import fallback
 from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.doors import Doors
@@ -36,7 +37,7 @@ DOOR = Endpoint("203.0.113.10", 80)
 ])
 def test_order(said: str, fits: List[str], expected: List[str]) -> None:
     """As it was said, each once; auto stands for what fits."""
-    assert fallback.order(said, fits) == expected
+    assert authenticators.order(said, fits) == expected
 
 
 @pytest.mark.parametrize(("waiting", "expected"), [
@@ -47,7 +48,7 @@ def test_order(said: str, fits: List[str], expected: List[str]) -> None:
 ])
 def test_one_that_another_name_has_yet_to_come_to_waits(waiting: List[List[str]], expected: str) -> None:
     """It is asked once for both; where each waits for the other, the first goes first."""
-    assert fallback.next_of(waiting) == expected
+    assert authenticators.next_of(waiting) == expected
 
 
 class Challenge:
@@ -92,8 +93,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.MonkeyPatch, name: str,
                                            on_the_host: bool, expected: List[str]) -> None:
     """The front server's, where it is the machine's own."""
-    monkeypatch.setattr(fallback, "_is_on_the_host", lambda program: on_the_host)
-    assert fallback.fitting(inquiry(Program(name, 7))) == expected
+    monkeypatch.setattr(authenticators, "_is_on_the_host", lambda program: on_the_host)
+    assert authenticators.fitting(inquiry(Program(name, 7))) == expected
 
 
 def others(said: str, **config: Any) -> fallback.Fallbacks:
@@ -109,7 +110,7 @@ def others(said: str, **config: Any) -> fallback.Fallbacks:
 def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
                                     sentence: str) -> None:
     """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
-    monkeypatch.setattr(fallback, "_is_on_the_host", lambda program: True)
+    monkeypatch.setattr(authenticators, "_is_on_the_host", lambda program: True)
     found = inquiry(holder)
     assert others(said).answer({"challenge": found}, lambda challenges: challenges) == {}
     assert len(found.set_aside) == 1 and found.set_aside[0].startswith(sentence)

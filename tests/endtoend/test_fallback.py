@@ -14,6 +14,7 @@ from typing import Tuple
 
 import pytest
 
+from tests.endtoend.test_check import run_json
 from tests.lab import plugins
 from tests.lab.apache import Apache
 from tests.lab.apache import open_the_way
@@ -370,6 +371,25 @@ def test_one_that_cannot_clean_up_stops_nothing(certbot: Certbot, place: Path, n
     assert done.returncode == 0, done.stdout
     assert "The authenticator reluctant could not clean up: Could not undo it" in done.stdout
     assert nothing_is_left(place, application)
+
+
+@pytest.mark.parametrize(("said", "outlook", "text"), [
+    ("nginx", "unproven", "a renewal would ask the authenticator nginx"),
+    ("auto", "unproven", "a renewal would ask the authenticator nginx"),
+    ("apache", "fails", ""),  # nginx holds the port
+    ("nginy", "fails", ""),
+    ("none", "fails", ""),
+])
+def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx, said: str, outlook: str,
+                                                 text: str) -> None:
+    """And does not try it: that would edit nginx's configuration."""
+    assert certbot.run(*order(APP), *options(nginx)).returncode == 0
+    conf = certbot.renewal_conf(APP)
+    conf.write_text(conf.read_text().replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
+    worker = nginx.workers
+    found, = run_json(certbot)["lineages"]
+    assert (found["outlook"], [name["reason"].partition(" (")[0] for name in found["names"]]) == (outlook, [text])
+    assert nginx.workers == worker
 
 
 def test_a_name_that_is_lost_by_the_reload_is_found_again(certbot: Certbot, place: Path, nginx: Nginx) -> None:
