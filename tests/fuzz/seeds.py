@@ -10,6 +10,7 @@ from typing import List
 from tests.lab.nginx import _FRAME
 from tests.servers import nginx_random
 from tests.servers import test_apache_table
+from tests.servers import test_caddy_sites
 from tests.servers import test_haproxy
 from tests.servers import test_lighttpd
 from tests.servers import test_nginx_cases
@@ -121,6 +122,13 @@ def _caddy() -> Iterable[bytes]:
             yield _asked(json.dumps({"apps": {"http": {"servers": {"srv0": server}}}}), "www.sample.com")
 
 
+def _caddyfile() -> Iterable[bytes]:
+    imported = ("%% sites/a.caddy\na.example {\n}\nimport ../main\n"
+                "%% sites/b.caddy\nimport *.caddy\nhttp://b.example {\n}\n")
+    for host in ("www.sample.com", "a.sample.org", "other.example", "b.example"):
+        yield _asked(f"{test_caddy_sites.CADDYFILE}\n{imported}", host)
+
+
 def _of(module: Any, further: str = "") -> Iterable[bytes]:
     for text, expected in module.CASES.values():
         for key in expected:
@@ -160,6 +168,7 @@ def _kernel() -> Iterable[bytes]:
 
 _MADE = {
     "nginx": _nginx, "nginx-log": _nginx_log, "apache": _apache, "apache-dump": _apache_dump, "caddy": _caddy,
+    "caddyfile": _caddyfile,
     "lighttpd": lambda: _of(test_lighttpd),
     "varnish": lambda: _of(test_varnish, "%% included.vcl\nsub vcl_recv { if (req.url) { return (pass); } }\n"),
     "haproxy": lambda: _of(test_haproxy, "%% ../srv/paths.lst\n/.well-known/\n# x\n%% ../srv/hosts.map\na two\n"

@@ -46,6 +46,7 @@ from certbot_autowebroot.servers.apache.dump import parse as parse_dump
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import routes
+from certbot_autowebroot.servers.caddy import sites
 from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.servers.guess import AnyProgram
 from certbot_autowebroot.servers.haproxy import HaproxyServer
@@ -177,6 +178,14 @@ def _caddy(data: bytes) -> None:
     _followed(lambda request: routes.destinations(configuration, request, view.is_file, "/srv", {"A": "x"}), request)
 
 
+def _caddyfile(data: bytes) -> None:
+    """Where a site is written in it."""
+    request, content = files.taken_apart(data)
+    view = files.FakeView(content)
+    found = sites.site_in(files.MAIN, request.host, view.read, view.glob)
+    assert found.source is not None and found.source.file in content
+
+
 def _arguments(data: bytes) -> None:
     """The command line of any program, its arguments between NULs, its executable's name first."""
     name, _, rest = data.partition(b"\0")
@@ -288,6 +297,7 @@ _ALL: List[Target] = [
     Target("apache-dump", _apache_dump),
     Target("lighttpd", _web_server(LighttpdServer, "lighttpd", ["lighttpd", "-f", files.MAIN])),
     Target("caddy", _caddy),
+    Target("caddyfile", _caddyfile),
     Target("haproxy", _web_server(HaproxyServer, "haproxy", ["haproxy", "-f", files.MAIN])),
     Target("varnish", _web_server(VarnishServer, "varnishd", ["varnishd", "-f", files.MAIN, "-p", "vcl_path=/etc"])),
     Target("arguments", _arguments),
