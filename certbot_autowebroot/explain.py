@@ -32,6 +32,7 @@ from certbot_autowebroot.route import Vacant
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
 NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
 NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
+NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
 NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
@@ -325,12 +326,6 @@ def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str],
         return shlex.join(["certbot", "reconfigure", "--cert-name", found.lineage.name, "--deploy-hook", command,
                            *options])
     return f"renew_hook = {command} (in {found.lineage.conf}, below [renewalparams])"
-
-
-def no_hook(command: str) -> str:
-    """Why somebody should add a deploy hook, and how."""
-    return ("warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate; "
-            f"add one with: {command}")
 
 
 def shown(served: Served) -> str:

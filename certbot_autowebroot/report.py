@@ -66,7 +66,8 @@ def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
     for served in found.served:
         yield Line(explain.shown(served), 1)
     if found.add_hook:
-        yield Line(explain.no_hook(found.add_hook), 1)
+        yield Line(explain.NO_HOOK, 1)
+        yield Line(f"add one with: {found.add_hook}", 1)
     if mending:
         yield Line(f"mend it with: {mending}", 1)
 

@@ -97,7 +97,8 @@ def test_check_warns_where_no_hook_would_reload_the_server_and_names_what_adds_o
     with nginx(site):
         add_hook, said, status = check(certbot)
         assert status == 0
-        assert "warning: no hook reloads the server after a renewal" in said and said.count(add_hook) == 1
+        assert "warning: no hook reloads the server after a renewal" in said
+        assert said.count(f"add one with: {add_hook}") == 1
         if certbot.version >= (2, 3):
             done = certbot.run(*shlex.split(add_hook)[1:])
             assert done.returncode == 0, done.stdout
