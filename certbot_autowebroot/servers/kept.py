@@ -35,35 +35,41 @@ class Noting(View):
     """A view that notes what is looked at through it.
 
     :ivar notes: by path, how it was.
-    :ivar settled: none of it had just changed.
+    :ivar settled: none of it had just changed, and it is all that there is to note.
     """
 
     def __init__(self, view: View) -> None:
-        # All that the view is: an ordinary user's process must not have root's rights here.
-        vars(self).update(vars(view), root_fd=os.dup(view.root_fd))
+        super().__init__(-1, confined=not view.is_host)
+        self._view = view
         self.notes: Dict[str, Stamp] = {}
         self.settled = True
+        # Whatever changes from now on is not settled either: another program may read the files meanwhile.
+        self._settled_before = time.time() - SETTLED
+
+    def open(self, path: str, flags: int) -> int:
+        """As the view itself."""
+        return self._view.open(path, flags)
 
     def stat(self, path: str) -> Optional[os.stat_result]:
-        """As the view's own."""
-        status = super().stat(path)
+        """As the view itself."""
+        status = self._view.stat(path)
         if path not in self.notes:
             self.notes[path] = _stamp(status)
-            if status is not None and time.time() - status.st_ctime < SETTLED:
+            if status is not None and status.st_ctime > self._settled_before:
                 self.settled = False
         return status
 
     def read(self, path: str) -> bytes:
-        """As the view's own. How it was is noted before."""
+        """As the view itself. How it was is noted before."""
         if path not in self.notes:
             self.stat(path)
-        return super().read(path)
+        return self._view.read(path)
 
     def list_dir(self, path: str) -> List[str]:
-        """As the view's own. How it was is noted before."""
+        """As the view itself. How it was is noted before."""
         if path not in self.notes:
             self.stat(path)
-        return super().list_dir(path)
+        return self._view.list_dir(path)
 
 
 def _stamp(status: Optional[os.stat_result]) -> Stamp:
@@ -91,11 +97,8 @@ class Kept(Generic[Value]):
                 return value
             del self._kept[key], value  # before another as large is made
         noting = Noting(view)
-        try:
-            with _no_collection():
-                value = make(noting)
-        finally:
-            noting.close()
+        with _no_collection():
+            value = make(noting)
         if noting.settled:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()

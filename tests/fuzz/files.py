@@ -47,7 +47,8 @@ class FakeView:
 
     def stat(self, path: str) -> Optional[os.stat_result]:
         mode = stat.S_IFDIR if self.is_dir(path) else stat.S_IFREG if self.is_file(path) else 0
-        return os.stat_result((mode, *[0] * 9)) if mode else None
+        # Changed in the future, so that nothing of one input is kept for the next.
+        return os.stat_result((mode, *[0] * 8, 1 << 40)) if mode else None
 
     def is_dir(self, path: str) -> bool:
         return posixpath.normpath(path) in self._directories

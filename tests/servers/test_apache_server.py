@@ -107,7 +107,7 @@ def test_a_worker_is_asked_like_its_parent(roots: pathlib.Path) -> None:
 def test_one_dump_for_many_names(roots: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order of a hundred names asks the binary once, whichever worker it meets."""
     asked: List[int] = []
-    monkeypatch.setattr(apache, "dump", lambda process: asked.append(process.pid) or dump(process))
+    monkeypatch.setattr(apache, "dump", lambda process, *more: asked.append(process.pid) or dump(process, *more))
     with Apache(roots, CONFIGURATION) as server:
         web_server = ApacheServer()
         for number in range(100):

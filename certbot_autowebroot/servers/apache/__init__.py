@@ -1,5 +1,7 @@
 """Apache httpd: from a running process to where its configuration sends a request."""
+import functools
 from typing import Dict
+from typing import Optional
 from typing import Sequence
 from typing import Tuple
 from typing import Union
@@ -12,6 +14,7 @@ from certbot_autowebroot.processes import process as look_at
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.apache import includes
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
@@ -19,14 +22,20 @@ from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
+from certbot_autowebroot.servers.kept import Kept
+from certbot_autowebroot.servers.kept import Noting
 
 #: The executable's name: Debian's, everybody else's, and a few builds of the latter.
 NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
 
 
+#: By pid and start time of the process that the workers come from.
+_kept: Kept[Configuration] = Kept()
+
+
 @implementer(IWebServer)
 class ApacheServer:
-    """Reads the evaluated configuration once per process, and answers from it."""
+    """Looks at the evaluated configuration once per process and order, and answers from it."""
 
     name = "Apache httpd"
 
@@ -48,23 +57,28 @@ class ApacheServer:
         key = (process.pid, process.start_time)
         if key not in self._configurations:
             try:
-                self._configurations[key] = Configuration(evaluated(process))
+                self._configurations[key] = _kept.get(key, process.view,
+                                                      lambda view: Configuration(evaluated(process, view)))
             except (ConfigurationError, OSError) as error:
                 self._configurations[key] = str(error)
         return self._configurations[key]
 
 
-def evaluated(process: Process) -> Evaluated:
+def evaluated(process: Process, noting: Optional[Noting] = None) -> Evaluated:
     """The configuration as the binary says it; where it does not, as we read it from the files.
 
+    :param noting: the process's view, that is to note what the configuration is read from.
     :raises ConfigurationError: neither is to be had.
     :raises OSError: the process is gone, or its root is not ours to see.
     """
+    view = noting or Noting(process.view)
     try:
-        return dump(process)
+        return dump(process, functools.partial(includes.note, process, view))
     except ConfigurationError as error:
-        found = parser.read(process)
+        found = parser.read(process, view)
         found.complaints = (str(error), *found.complaints)
+        # Why the binary refuses may lie in files that are not of the configuration: a certificate, a module.
+        view.settled = False
         return found
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Callable
 from typing import Iterable
 from typing import Iterator
 from typing import List
@@ -40,9 +41,10 @@ _NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):([0-9]{1,9})\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
 
 
-def dump(process: Process) -> Evaluated:
+def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Evaluated:
     """Ask the binary of a running httpd for its configuration.
 
+    :param meanwhile: is called while it reads that.
     :raises ConfigurationError: it is not ours to run, the configuration on disk is broken, or mod_info is missing.
     """
     if not process.view.is_host:
@@ -57,7 +59,7 @@ def dump(process: Process) -> Evaluated:
     arguments.append("-t")
     for what in ("DUMP_CONFIG", "DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_VHOSTS"):
         arguments += ["-D", what]
-    return _run(arguments, process)
+    return _run(arguments, process, meanwhile)
 
 
 def _mod_info(pid: int) -> str:
@@ -78,7 +80,7 @@ def _mod_info(pid: int) -> str:
     return path if directory and os.path.isfile(path) and '"' not in path else ""
 
 
-def _run(arguments: List[str], process: Process) -> Evaluated:
+def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> Evaluated:
     """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded.
 
     httpd writes each word for itself, and takes a second for ten thousand virtual hosts. They are read meanwhile.
@@ -97,6 +99,7 @@ def _run(arguments: List[str], process: Process) -> Evaluated:
     try:
         with contextlib.closing(output.chunks(child, TIMEOUT, MAX_OUTPUT)) as printed:
             try:
+                meanwhile()
                 evaluated = parse(_rows(printed))
             except ConfigurationError as error:
                 nothing_said = error

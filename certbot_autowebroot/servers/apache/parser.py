@@ -8,6 +8,7 @@ import re
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Optional
 from typing import Set
 from typing import Tuple
 
@@ -80,7 +81,7 @@ class Parser:
         for file, number, text in lines:
             self._lines += 1
             if self._lines > MAX_LINES:
-                raise ConfigurationError(f"the configuration has more than {MAX_LINES} lines")
+                raise ConfigurationError(f"{file}: the configuration has more than {MAX_LINES} lines")
             source = Source(file, number)
             if text.startswith("</"):
                 if text[2:].rstrip(">").strip().lower() == until:
@@ -213,39 +214,45 @@ class Parser:
             self.complaints.append(text)
 
 
-def read(process: Process) -> Evaluated:
+def read(process: Process, view: Optional[View] = None) -> Evaluated:
     """The configuration of a running httpd, from the files as the process sees them.
 
+    :param view: its own, that notes what is read.
     :raises ConfigurationError: there is nothing to read, or it is too large.
     """
-    options = _options(process.argv)
-    root, file = _compiled(process)
-    for value in options["d"]:
-        root = os.path.normpath(os.path.join(process.cwd, value))
-    for value in options["f"]:
-        file = value
+    given = options(process.argv)
+    root, file = main_file(process)
     if not file or not (root or file.startswith("/")):
         raise ConfigurationError(f"{process.name} does not say where its configuration is")
-    parser = Parser(process.view, root or "/", process.environment)
-    for value in options["D"]:
+    parser = Parser(view or process.view, root or "/", process.environment)
+    for value in given["D"]:
         parser.defines[value] = ""
-    directives = parser.text("\n".join(options["C"]), "-C")
+    directives = parser.text("\n".join(given["C"]), "-C")
     directives += parser.file(os.path.join(root, file))
-    directives += parser.text("\n".join(options["c"]), "-c")
+    directives += parser.text("\n".join(given["c"]), "-c")
     if not directives:
         raise ConfigurationError("; ".join(parser.complaints) or f"{file} is empty")
     modules = frozenset(module for module in parser.modules if module.endswith("_module"))
     return Evaluated(directives, parser.server_root, "", modules, complaints=tuple(parser.complaints))
 
 
-def _options(argv: Tuple[str, ...]) -> Dict[str, List[str]]:
+def main_file(process: Process) -> Tuple[str, str]:
+    """The ServerRoot that a running httpd begins with, and its main configuration file; empty where it does not say."""
+    given = options(process.argv)
+    root, file = _compiled(process)
+    for value in given["d"]:
+        root = os.path.normpath(os.path.join(process.cwd, value))
+    return root, (given["f"] or [file])[-1]
+
+
+def options(argv: Tuple[str, ...]) -> Dict[str, List[str]]:
     """The options with a value, getopt(3) style: ``-D NAME`` and ``-DNAME``."""
-    options: Dict[str, List[str]] = {letter: [] for letter in "DCcdfEek"}
+    found: Dict[str, List[str]] = {letter: [] for letter in "DCcdfEek"}
     words = iter(argv[1:])
     for word in words:
-        if word[:1] == "-" and word[1:2] in options:
-            options[word[1]].append(word[2:] or next(words, ""))
-    return options
+        if word[:1] == "-" and word[1:2] in found:
+            found[word[1]].append(word[2:] or next(words, ""))
+    return found
 
 
 def _compiled(process: Process) -> Tuple[str, str]:

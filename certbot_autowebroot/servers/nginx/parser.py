@@ -139,6 +139,7 @@ def parse(path: str, read: Read, glob: Glob, prefix: str = "/", hostname: str = 
     """
     parser = _Parser(os.path.dirname(path), read, glob)
     directives = parser.file(path, (), None)
+    parser.leave()
     return Configuration(directives, parser.problems, prefix, hostname)
 
 
@@ -153,9 +154,13 @@ class _Parser:
         self._found: Dict[str, Sequence[str]] = {}
         self._passes_over = True
 
+    def leave(self) -> None:
+        """Look at no file any more: a process's view is not to stay open for as long as its configuration is kept."""
+        self._read, self._glob = _not_again, _found_nothing
+
     def again(self) -> "_Parser":
         """One that reads what was passed over, out of the same files as they were."""
-        parser = _Parser(self._conf_prefix, _not_again, lambda pattern: ())
+        parser = _Parser(self._conf_prefix, _not_again, _found_nothing)
         parser._files, parser._found, parser._passes_over = self._files, self._found, False
         return parser
 
@@ -257,3 +262,7 @@ class _Parser:
 
 def _not_again(path: str) -> bytes:
     raise FileNotFoundError(errno.ENOENT, "it was not read before", path)
+
+
+def _found_nothing(pattern: str) -> Sequence[str]:
+    return ()
