@@ -76,7 +76,7 @@ ENVIRONMENTS = ("SetEnvIf Host ^www no-proxy", r"SetEnvIf Request_URI ^/\.well-k
                 "SetEnv ACME 1", "SetEnvIf ACME 1 FROM=1",
                 "SetEnvIfExpr \"%{HTTP_HOST} == '{n}.test'\" ACME=1 FROM=1")
 SETTINGS = ("UseCanonicalName On", "UseCanonicalPhysicalPort On", "MergeSlashes Off", "RedirectRelative On",
-            "ProxyPassInherit Off", "RewriteMap lc int:tolower", "FallbackResource /index.php", "AcceptPathInfo On",
+            "ProxyPassInherit Off", "RewriteMap lc int:tolower", "AcceptPathInfo On",
             "DirectorySlash Off")
 REWRITE_OPTIONS = ("Inherit", "InheritBefore", "AllowNoSlash", "MergeBase", "IgnoreContextInfo", "LegacyPrefixDocRoot",
                    "InheritDown", "IgnoreInherit", "InheritDownBefore", "AllowAnyURI")

@@ -121,7 +121,8 @@ def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[st
     empty = [case for case in cases if not isinstance(case.destinations[0], Unknown)]
     for case in empty:
         found += _empty_handed(server, case)
-    return found + _serving_another(server, [c for c in empty if not isinstance(c.destinations[0], Directory)])
+    return found + _serving_another(server, [case for case in empty if not any(
+        isinstance(destination, Directory) for destination in case.destinations)])
 
 
 def _address(text: str, random: Random) -> str:

@@ -105,6 +105,7 @@ ROWS = [
         "Redirect 301 /.well-known https://other.test\n</Location>", "301 https://other.test/acme-challenge/{T}"),
     Row("redirect-target-alone-in-directory", "<Directory {dir}/www>\nRedirect 301 https://other.test/x\n</Directory>",
         "301 https://other.test/x"),
+    Row("fallback-resource", "FallbackResource /index.php", "www/W/T"),
     Row("redirect-relative", "ServerName redirect-relative.test:8080\nRedirectRelative On\nRedirect /.well-known /x",
         "302 http://redirect-relative.test/x/acme-challenge/{T}"),
     Row("redirectmatch-escaped-as-written", "RedirectMatch ^/\\.well-known https://other.test/%2Fx?y=%2F",
@@ -209,6 +210,8 @@ ROWS = [
         "Require env ACME\n</Directory>", "www/W/T"),
     Row("require-env-of-a-group", '<LocationMatch "^/\\.well-known/(?<KIND>[^/]+)/">\nRequire env MATCH_KIND\n'
         "</LocationMatch>", "www/W/T"),
+    Row("require-env-of-a-header-that-nobody-sends", "SetEnvIf X-Odd ^$ ACME\n<Location />\nRequire env ACME\n"
+        "</Location>", "www/W/T"),
     Row("require-env-taken-back", "SetEnvIf Host . ACME\nSetEnvIf Host . !ACME\n<Location />\nRequire env ACME\n"
         "</Location>", "none"),
     Row("setenvif-with-a-group", "SetEnvIf Host ^([a-z]+)- X=$1\nRewriteEngine On\n"
@@ -276,6 +279,10 @@ ROWS = [
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "www/T"),
     Row("rewrite-doubled-slash-in-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /$2/$1 [R]",
         "302 http://rewrite-doubled-slash-in-a-redirect.test//acme-challenge/{T}"),
+    Row("rewrite-reference-with-a-question-mark", "RewriteEngine On\nRewriteRule ^/(.*) /$1?a?b [QSL]\n"
+        "RewriteRule ^/(.*) /x$1 [R]", "none", "403"),
+    Row("rewrite-reference-with-a-question-mark-allowed", "RewriteEngine On\nRewriteRule ^/(.*) /$1?a?b [QSL]\n"
+        "RewriteRule ^/(.*) https://other.test/x [R,UnsafeAllow3F]", "302 https://other.test/x?b"),
     Row("rewrite-escaped-reference",
         "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) https://other.test/$1 [B,NE,R]",
         "302 https://other.test/acme%2dchallenge%2ft0ken_of%2d" + "x" * 34),
@@ -343,6 +350,13 @@ ROWS = [
         "302 http://rewrite-back-to-here-is-a-redirect.test/acme-challenge/{T}"),
     Row("rewrite-back-to-here-stays", "ServerName rewrite-back-to-here-stays.test:80\nRewriteEngine On\n"
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) http://rewrite-back-to-here-stays.test/acme/$1", "www/acme/T"),
+    Row("rewrite-back-to-here-stays-below-the-root", "ServerName rewrite-back-to-here-stays-below-the-root.test:80\n"
+        "RewriteEngine On\nRewriteRule ^/(.*) http://rewrite-back-to-here-stays-below-the-root.test/$1\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) {dir}/a/acme/$1", "www{dir}/a/acme/T"),
+    Row("rewrite-back-to-here-stays-legacy", "ServerName rewrite-back-to-here-stays-legacy.test:80\n"
+        "RewriteEngine On\nRewriteOptions LegacyPrefixDocRoot\n"
+        "RewriteRule ^/(.*) http://rewrite-back-to-here-stays-legacy.test/$1\n"
+        "RewriteRule ^/\\.well-known/acme-challenge/(.*) {dir}/a/acme/$1", "a/acme/T"),
     Row("rewrite-elsewhere-is-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) http://other.test/$1",
         "302 http://other.test/acme-challenge/{T}"),
     Row("rewrite-inherit", "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^/\\.well-known/(.*) /inherited/$1",
@@ -425,6 +439,12 @@ ROWS = [
         "{dir}/hosts/dir-rewrite-context-of-vdr"),
     Row("dir-rewrite-without-a-slash", "AliasMatch ^/\\.well-known {dir}/a\n<Directory {dir}/a>\nRewriteEngine On\n"
         "RewriteOptions AllowNoSlash\nRewriteRule ^ https://other.test/ [R]\n</Directory>", "302 https://other.test/"),
+    Row("dir-rewrite-of-a-directory-below-without-its-slash", "AliasMatch ^/\\.well-known {dir}/a\n"
+        "<Directory {dir}>\nRewriteEngine On\nRewriteRule ^ http://127.0.0.1:8081/x [P]\n</Directory>", "none",
+        "redirects to it"),
+    Row("dir-rewrite-of-a-directory-below-without-directoryslash", "AliasMatch ^/\\.well-known {dir}/a\n"
+        "<Directory {dir}>\nDirectorySlash Off\nRewriteEngine On\nRewriteRule ^ http://127.0.0.1:8081/x [P]\n"
+        "</Directory>", "upstream 127.0.0.1:8081 127.0.0.1 /x"),
     Row("location-rewrite-base", "<Location /.well-known/acme-challenge>\nRewriteEngine On\nRewriteBase /site/\n"
         "RewriteRule !^nothing acme/$1 [R]\n</Location>", "302 http://location-rewrite-base.test/site/acme/"),
     Row("files-rewrite", "<Files *>\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</Files>", "none"),
@@ -472,6 +492,16 @@ ROWS = [
         "AllowOverride FileInfo\n</Directory>", "none", "AllowOverride"),
     Row("htaccess-limit", "DocumentRoot {dir}/ht-limit\n<Directory {dir}/ht-limit>\nAllowOverride AuthConfig\n"
         "</Directory>", "ht-limit/W/T"),
+    Row("htaccess-section-by-a-list-without-it", "DocumentRoot {dir}/ht-limit\n<Directory {dir}/ht-limit>\n"
+        "AllowOverride None\nAllowOverrideList Require\n</Directory>", "none", "AllowOverride"),
+    Row("htaccess-section-by-a-list", "DocumentRoot {dir}/ht-limit\n<Directory {dir}/ht-limit>\nAllowOverride None\n"
+        "AllowOverrideList Require <Limit\n</Directory>", "ht-limit/W/T"),
+    Row("htaccess-ifmodule-by-any-class", "DocumentRoot {dir}/ht-redirect\n<Directory {dir}/ht-redirect>\n"
+        "AllowOverride Limit FileInfo\n</Directory>", "301 https://other.test{W}/{T}"),
+    Row("htaccess-ifmodule-by-a-list", "DocumentRoot {dir}/ht-redirect\n<Directory {dir}/ht-redirect>\n"
+        "AllowOverride None\nAllowOverrideList Redirect\n</Directory>", "none", "AllowOverride"),
+    Row("htaccess-ignored-where-not-fatal", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\n"
+        "AllowOverride FileInfo Nonfatal=Override\n</Directory>", "ht-deny/W/T"),
     Row("htaccess-by-list", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride None\n"
         "AllowOverrideList Require\n</Directory>", "none", "Require all denied"),
     Row("htaccess-rewrites", "DocumentRoot {dir}/ht-rewrite\n<Directory {dir}/ht-rewrite>\nAllowOverride FileInfo\n"

@@ -21,6 +21,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import access
 from certbot_autowebroot.servers.apache import ends
@@ -30,6 +31,7 @@ from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import Configuration
+from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.htaccess import Refused
@@ -145,6 +147,8 @@ def _process(state: State) -> Union[str, Destination]:
     if refused:
         return refused
     outcome = fixups.fix_up(state, name)
+    if isinstance(outcome, (str, Upstream)) and _lacks_slash(state, name):
+        return state.dead(f"{name} is a directory, and it redirects to it")
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)
@@ -179,6 +183,13 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
         except (Unknowable, regex.RegexError) as error:
             return state.decide(section, str(error)) if _matters(section) else False
     return scopes + sections.if_scopes(candidates, holds)
+
+
+def _lacks_slash(state: State, name: str) -> bool:
+    """Whether mod_dir redirects to a directory, after the rules that do not redirect themselves (DirectorySlash)."""
+    slash = sections.last(state.scopes, "directoryslash")
+    return (state.files.is_dir(name) and not state.uri.endswith("/") and state.configuration.has_module("dir")
+            and (slash is None or is_on(slash)))
 
 
 def _check_access(state: State, name: str) -> Optional[Destination]:

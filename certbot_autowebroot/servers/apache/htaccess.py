@@ -1,9 +1,11 @@
 """The .htaccess of a directory: what it may say there (AllowOverride), and what it says."""
 import os
+import re
 from typing import Iterator
 from typing import Optional
 from typing import Sequence
 
+from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
@@ -19,7 +21,10 @@ _CLASSES = {
     "limit": {"order", "allow", "deny"},
     "options": {"options"},
 }
-_CLASS_OF = {directive: name for name, directives in _CLASSES.items() for directive in directives}
+#: The classes that allow a directive, any of them; one that is not here, such as <IfModule>, is allowed by each.
+_CLASSES_OF = {directive: {name} for name, directives in _CLASSES.items() for directive in directives}
+_CLASSES_OF.update({"limit": {"limit", "authconfig"}, "limitexcept": {"limit", "authconfig"}})
+_CONDITION = re.compile(r"^\s*<(If(?:Module|Define|Version|File|Directive|Section))\b([^>\n]*)", re.I | re.M)
 
 
 class Refused(Exception):
@@ -70,12 +75,24 @@ class Htaccess:
             raise Unknowable(f"{path} is refused: {parser.complaints[0]}")
         allowed = said(above, "allowoverride") or set()
         listed = said(above, "allowoverridelist") or set()
-        for directive in _all(directives):
-            name = _CLASS_OF.get(directive.name)
-            if "all" not in allowed and directive.name not in listed and (name or "none") not in allowed and (
-                    name or not allowed - {"none"}):
+        if allowed & {"nonfatal=override", "nonfatal=all"}:
+            return [one for one in directives if all(_is_allowed(d, allowed, listed) for d in _all([one]))]
+        for directive in (*_conditions(text, path), *_all(directives)):
+            if not _is_allowed(directive, allowed, listed):
                 raise Refused(directive)
         return directives
+
+
+def _conditions(text: str, path: str) -> Iterator[Directive]:
+    """``<IfModule>`` and its like, which are worked out where the file is read and so are not in the tree."""
+    for match in _CONDITION.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        yield Directive(match.group(1).lower(), match.group(1), match.group(2), Source(path, line), is_section=True)
+
+
+def _is_allowed(directive: Directive, allowed: "set[str]", listed: "set[str]") -> bool:
+    classes = _CLASSES_OF.get(directive.name, allowed & _CLASSES.keys())
+    return "all" in allowed or "<" * directive.is_section + directive.name in listed or bool(classes & allowed)
 
 
 def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
@@ -88,7 +105,8 @@ def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
 def said(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
     """The words of the AllowOverride or AllowOverrideList that holds; None where there is none."""
     directive = next((d for d in reversed(above) if d.name == name), None)
-    return {word.lower().partition("=")[0] for word in directive.words} if directive else None
+    words = [word.lower() for word in directive.words] if directive else []
+    return {word if word.startswith("nonfatal") else word.partition("=")[0] for word in words} if directive else None
 
 
 def is_read(above: Sequence[Directive]) -> bool:

@@ -27,12 +27,17 @@ def servers(site: Site) -> List[Server]:
     if server is main or not has_own(site):
         return [main]
     from_above = options(main.directives)
-    own = options(server.directives) or from_above
+    own = server_options(site)
     if ("ignoreinherit" not in own and "inheritdown" in from_above) or "inherit" in own:
         return [server, main]
     if ("ignoreinherit" not in own and "inheritdownbefore" in from_above) or "inheritbefore" in own:
         return [main, server]
     return [server]
+
+
+def server_options(site: Site) -> "set[str]":
+    """RewriteOptions outside of any section, the main server's where the virtual host has none."""
+    return options(site.server.directives) or options(site.main.directives)
 
 
 def _is_spoken_to(directive: Directive) -> bool:

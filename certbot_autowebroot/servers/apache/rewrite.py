@@ -101,6 +101,7 @@ class Result:
     """What became of a path.
 
     :ivar changed: any rule has substituted.
+    :ivar reduced: a URL that leads back to this virtual host has been cut to its path.
     :ivar error: the status that a rule has ended the request with.
     :ivar redirect: the status that a rule has set for a redirect, 0 for none.
     :ivar rules: those that applied, the deciding one last.
@@ -108,6 +109,7 @@ class Result:
 
     path: str
     changed: bool = False
+    reduced: bool = False
     error: int = 0
     redirect: int = 0
     proxied: bool = False
@@ -218,6 +220,8 @@ class _Application:
         self.directory = directory
         self.rule_match: Optional[Match[str]] = None
         self.cond_match: Optional[Match[str]] = None
+        #: A back reference has brought in a question mark; since 2.4.60 that ends in 403, UnsafeAllow3F apart.
+        self.unsafe = False
 
     def run(self, own_url: str, reduce: "Optional[re.Pattern[str]]") -> bool:
         """Whether the rule applies; if so, the result has changed."""
@@ -234,6 +238,9 @@ class _Application:
         if not self._conditions_hold():
             return False
         target = "-" if rule.target == "-" else self.expand(rule.target)
+        if self.unsafe:
+            result.error = 403
+            return True
         self._set_environment()
         if "h" in rule.flags:
             result.handler = self.expand(rule.flags["h"]).lower()
@@ -242,11 +249,11 @@ class _Application:
         result.last_substitution = rule
         result.changed = True
         result.escape = "ne" not in rule.flags
-        result.path = self._split_query(target)
         if self.directory and "dpi" in rule.flags:
             self.surroundings.path_info = ""
-        if not result.proxied and not result.path.startswith("/") and not result.is_url:
-            result.path = (self.directory or "/") + result.path
+        if not result.proxied and not target.startswith("/") and not is_absolute(target):
+            target = (self.directory or "/") + target
+        result.path = self._split_query(target)
         if "p" in rule.flags:
             result.path = self._qualified(own_url)
             result.proxied = True
@@ -257,6 +264,7 @@ class _Application:
             reduced = reduce.match(result.path) if reduce else None
             if reduced:
                 result.path = result.path[reduced.end():] or "/"
+                result.reduced = True
             if result.is_url:
                 result.redirect = rule.redirect_status
             elif result.path.startswith("//") and not rule.target.startswith("//"):
@@ -364,6 +372,7 @@ class _Application:
         if match is None or number > (match.re.groups or 0):
             return ""
         value = match.group(number) or ""
+        self.unsafe = self.unsafe or ("?" in value and "unsafeallow3f" not in self.rule.flags)
         if "b" in self.rule.flags:
             return _escaped(value)
         return value

@@ -31,6 +31,11 @@ from certbot_autowebroot.servers.apache.sections import Scope
 MAX_ALTERNATIVES = 32
 #: The ports of the schemes that a request can come by or be passed on by.
 PORTS = {"http": 80, "https": 443, "h2": 443, "h2c": 80, "ws": 80, "wss": 443}
+#: Headers that no CA sends and no proxy adds, and those that a CA may send with a value that we do not know.
+_NEVER_SENT = frozenset({"cookie", "referer", "authorization", "range", "upgrade", "origin", "x-requested-with",
+                         "content-type", "content-length", "if-modified-since", "if-none-match"})
+_SENT = frozenset({"user-agent", "accept", "accept-encoding", "accept-language", "accept-charset", "connection",
+                   "cache-control", "pragma", "from", "te", "keep-alive"})
 
 
 class Files(Protocol):
@@ -175,12 +180,9 @@ class State:
         name = name.lower()
         if name == "host":
             return self.request.host
-        if name in ("cookie", "referer", "authorization", "range", "upgrade", "origin", "x-requested-with",
-                    "content-type", "content-length", "if-modified-since", "if-none-match"):
-            return ""  # no CA sends it
-        if name.startswith(("x-", "cf-", "front-end-", "forwarded")) and self.request.endpoint.host not in (
-                "127.0.0.1", "::1") and not self.request.endpoint.is_unix:
-            return ""  # a proxy would say it; the CA has come straight to us
+        came_straight = not self.request.endpoint.is_unix and self.request.endpoint.host not in ("127.0.0.1", "::1")
+        if name in _NEVER_SENT or (came_straight and name not in _SENT):
+            return ""  # no CA sends it, and there is no proxy that would add it
         raise Unknowable(f"the header {name} is known to the running server only")
 
     def environment(self, name: str) -> str:

@@ -101,7 +101,7 @@ def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File,
     """A path of the file system where its first component exists there, else one below the document root.
 
     Since 2.4.60 that counts only where the substitution has it literally, or the document root at its beginning,
-    or the flag UnsafePrefixStat.
+    or the flag UnsafePrefixStat. A path that was cut out of a URL is always a URL path (LegacyPrefixDocRoot).
     """
     rule = result.last_substitution
     assert rule is not None  # noqa: S101 - only a substitution changes the path
@@ -110,7 +110,8 @@ def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File,
     literal = rule.target.startswith(first)
     in_root = result.path.startswith(state.site.document_root[0].rstrip("/"))
     unsafe = "unsafeprefixstat" in rule.flags
-    if exists and (literal or in_root or unsafe):
+    is_url_path = result.reduced and "legacyprefixdocroot" not in inheritance.server_options(state.site)
+    if exists and (literal or in_root or unsafe) and not is_url_path:
         return mapping.File(result.path, mapping.literal_directory(rule.target, "$%\\"), rule.directive)
     return _below_root(state, result.path)
 

@@ -101,7 +101,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
     config = Config()
     defaults: Dict[str, Section] = {}
     if sum(len(content) for _, content in files) > _MAX_SIZE:
-        raise ConfigError("HAProxy's configuration is too large")
+        raise ConfigError("there is more than 16 MB of it")
     for path, content in files:
         section, skipping = Section("", "", Source(path)), 0
         for number, text in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):

@@ -111,7 +111,9 @@ class _Reader:
         content = self.files.read(path)
         self.includes += 1
         self.size += len(content)
-        if depth > _MAX_DEPTH or self.includes > _MAX_INCLUDES or self.size > _MAX_SIZE:
+        if self.size > _MAX_SIZE:
+            raise ConfigError("there is more than 16 MB of it", Source(path))
+        if depth > _MAX_DEPTH or self.includes > _MAX_INCLUDES:
             raise ConfigError("the includes have no end", Source(path))
         self.text(content.decode("utf-8", "surrogateescape"), path, context, depth)
 

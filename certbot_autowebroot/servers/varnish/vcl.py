@@ -148,7 +148,9 @@ class _Reader:
         content = self.content(name, includer)
         self.files += 1
         self.size += len(content)
-        if self.files > _MAX_FILES or self.size > _MAX_SIZE:
+        if self.size > _MAX_SIZE:
+            raise VclError(f"there is more than 16 MB of it ({name})")
+        if self.files > _MAX_FILES:
             raise VclError(f"the includes have no end ({name})")
         try:
             _Parser(self, _tokenize(content.decode("utf-8", "surrogateescape"), name)).top()
