@@ -267,7 +267,7 @@ def is_system_directory(path: str) -> bool:
 def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call ``act`` with the rights of the directory's owner, without further groups, and with umask 022."""
     owner = directory.uid
-    return act_as(owner, [primary_group(owner)], act, *args, **kwargs)
+    return act_as(owner, [primary_group(owner)] if owner else [], act, *args, **kwargs)
 
 
 def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]:
