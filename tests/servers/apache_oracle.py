@@ -133,6 +133,7 @@ class Evaluators:
     def __init__(self, server: Apache) -> None:
         found = process(server.pid)
         assert found is not None
+        self.process = found
         self.view = found.view
         self.dumped = Configuration(dump(found))
         self.read = Configuration(parser.read(found))

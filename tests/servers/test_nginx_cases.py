@@ -13,6 +13,7 @@ from typing import Tuple
 
 import pytest
 
+from certbot_autowebroot import processes
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -21,6 +22,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers import kept
+from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.views import View
@@ -570,8 +573,9 @@ def described(ends: "List[Destination]", directory: Path) -> str:
 
 @pytest.mark.parametrize(("config", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path: Path, backends: Path,
-                                certificate: Path) -> None:
-    """The evaluator, the table and the running server agree."""
+                                certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The evaluator, the table and the running server agree; so does what is kept for one question after the other."""
+    monkeypatch.setattr(kept, "SETTLED", 0.0)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(certificate / name)
     modules = "load_module modules/ndk_http_module.so; load_module modules/ngx_http_lua_module.so; " \
@@ -579,6 +583,8 @@ def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path:
     config = config.replace("{token}", TOKEN).replace("{backends}", str(backends))
     with Nginx(tmp_path, config, main=modules.replace("modules/", "/usr/lib/nginx/modules/")) as server:
         view = View.of_host()
+        master = processes.process(server.pid)
+        assert master is not None
         evaluator = Evaluator(parse(str(server.conf), view.read, view.glob, str(tmp_path)))
         for asked, answer in expected.items():
             request = request_for(asked)
@@ -587,6 +593,7 @@ def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path:
             want = "dead" if status else answer.replace("{backends}", str(backends))
             want = want.replace(".well-known/acme-challenge", "W").replace(TOKEN, "T")
             assert described(ends, tmp_path) == want, asked
+            assert described(list(NginxServer().ask(master, request)), tmp_path) == want, asked
             assert list(disagreements(ends, request, places(config, tmp_path))) == []
             for path in places(config, tmp_path):
                 put(path)
