@@ -3,6 +3,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -58,9 +59,9 @@ def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def renewed(site: https.Site) -> None:
-    """A new certificate lies there; HAProxy's hook has run."""
-    certificates.lineage(site.live, NAME, days=0)
+def renewed(site: https.Site, days: int = 1) -> None:
+    """A new certificate lies there, issued so many days ago; HAProxy's hook has run."""
+    certificates.lineage(site.live, NAME, days)
     subprocess.run(["sh", "-c", https.both(site)], check=True)
 
 
@@ -287,6 +288,45 @@ def test_a_visitor_who_says_nothing_does_not_keep_lighttpd_from_everybody(
         done = reload(capfd, site)
         assert (done.status, is_new(site), server.process.pid) == (0, True, server.pid)
     assert re.search(r"\(SIGUSR1 to process (\d+), SIGINT to process \1\)", done.said)
+
+
+def test_nginx_as_debian_starts_it_and_its_program_gone_by_an_upgrade(
+        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The title has lost the borders between arguments; the file that runs is no longer there."""
+    server = https.nginx(site)
+    program = site.place / "bin" / "nginx"
+    program.parent.mkdir()
+    shutil.copy("/usr/sbin/nginx", program)
+    server.start([str(program), "-g", "master_process on; worker_priority 0;", "-p", f"{server.directory}/",
+                  "-c", "nginx.conf"])
+    try:
+        program.unlink()
+        renewed(site)
+        assert (reload(capfd, site).status, is_new(site)) == (0, True)
+        renewed(site, days=0)
+        server.configure("nonsense;")
+        assert f'unknown directive "nonsense" in {server.conf}' in reload(capfd, site).said
+    finally:
+        server.stop()
+
+
+def test_apache_as_debian_starts_it(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """``-k start`` tells a running one nothing while it is tested."""
+    server = https.apache(site)
+    server.arguments = ("-k", "start")
+    with serving(site, server):
+        assert (reload(capfd, site).status, is_new(site)) == (0, True)
+
+
+def test_haproxys_environment_is_that_of_its_test(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its configuration may name files by it; and a master has told it things that are not for a test."""
+    server = https.haproxy(site)
+    server.conf.write_text(server.conf.read_text().replace(f"{site.place}/both.pem", '"${WHERE}/both.pem"'))
+    server._environment = {**os.environ, "WHERE": str(site.place)}
+    with serving(site, server):
+        assert (reload(capfd, site).status, is_new(site)) == (0, True)
+        renewed(site, days=0)  # once more, for the master has started itself anew
+        assert (reload(capfd, site).status, is_new(site)) == (0, True)
 
 
 @pytest.fixture
@@ -534,3 +574,12 @@ def test_what_cannot_be_looked_at_is_told_in_a_line(
     captured = capfd.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert said.format(place=site.place) in captured.err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "soon", "1e9"])
+def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], seconds: str) -> None:
+    """Also one that never ends."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reload", "--timeout", seconds, NAME])
+    assert ended.value.code == 2
+    assert "--timeout" in capfd.readouterr().err

@@ -2,6 +2,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING
 from typing import Iterator
@@ -23,6 +24,7 @@ from certbot_autowebroot.reloading import sentences
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_MAX_SECONDS = 3600.0
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_LOOK, Outcome.FAILED: 1}
 
 
@@ -40,7 +42,7 @@ def add_to(commands: "Commands") -> None:
                         "Certbot says to its deploy hooks in RENEWED_LINEAGE, else the lineages that have the names)")
     reload.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                         help="Certbot's configuration directory (default: %(default)s)")
-    reload.add_argument("--timeout", type=float, default=reloading.PATIENCE, metavar="SECONDS",
+    reload.add_argument("--timeout", type=_seconds, default=reloading.PATIENCE, metavar="SECONDS",
                         help="how long to look for the new certificate after a reload (default: %(default).0f)")
     reload.set_defaults(run=run)
 
@@ -63,10 +65,16 @@ class _Renewed(NamedTuple):
 def run(options: argparse.Namespace) -> int:
     """Reload, print what was done; returns the exit status."""
     try:
-        renewed = list(_renewed(options))
+        return _reload(options)
     except _CannotLook as error:
         _say(str(error))
         return console.COULD_NOT_LOOK
+    except KeyboardInterrupt:  # a server that was told has been told, and nothing of ours is left
+        return 128 + signal.SIGINT
+
+
+def _reload(options: argparse.Namespace) -> int:
+    renewed = list(_renewed(options))
     worst = 0
     for lineage, names in renewed:
         for finding in reloading.reload(lineage, names, options.timeout):
@@ -134,3 +142,10 @@ def _say(text: str) -> None:
 
 def _printable(text: str) -> str:
     return "\n".join(console.printable(line) for line in text.split("\n"))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(text)
+    return seconds
