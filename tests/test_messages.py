@@ -42,7 +42,7 @@ def same(text: str) -> str:
 def texts_of(node: ast.AST) -> List[str]:
     """All that a string expression may say, with :data:`VALUE` for what only a run knows."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [re.sub(r"\{\w*\}|%[sdr]", VALUE, node.value)]
+        return [re.sub(r"\{\w*\}|%[sdr]", VALUE, node.value).replace("{{", "{").replace("}}", "}")]
     if isinstance(node, ast.JoinedStr):
         return ["".join(parts) for parts in itertools.product(*map(texts_of, node.values))]
     if isinstance(node, ast.FormattedValue):
