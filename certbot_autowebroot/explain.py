@@ -8,7 +8,6 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot import advice
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
@@ -63,6 +62,7 @@ def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     said = {_at_door(inquiry, door): door for door in reversed(doors)}
     lines = [f"{inquiry.name}: {text}" for text in reversed(list(said))]
     lines += [f"  Tried: {reason}." for reason in inquiry.set_aside]
+    from certbot_autowebroot import advice  # only a failure has to pay for it: 10 ms
     lines += [f"  {text}" for text in advice.what_to_do(inquiry, doors, set() if printed is None else printed)]
     if not inquiry.doors.certain and inquiry.doors.note:
         lines.append(f"  Note: {inquiry.doors.note}.")
@@ -239,6 +239,7 @@ def remarks(found: NameForecast, door: Endpoint) -> List[str]:
         lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))
     failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
     if found.outlook is Outlook.FAILS and door == failing[-1]:
+        from certbot_autowebroot import advice
         lines += advice.what_to_do(inquiry, failing, set(), "what to do")
     return lines
 

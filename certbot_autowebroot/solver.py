@@ -234,6 +234,8 @@ class Solver:
         return pending
 
     def _resolve(self, names: Sequence[str]) -> None:
+        if len(names) < 2:
+            return  # who needs its addresses asks for them; a thread would take longer
         with futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(self._machine.addresses, names))
 
