@@ -9,7 +9,7 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.fixture
