@@ -97,7 +97,7 @@ class AnyProgram:
             is_dir = process.view.is_dir
         except OSError as error:
             return [Unknown(f"the file system of {process.name} is not visible to us: {error.strerror}")]
-        guesses = [Directory(PathInView(root), below(request.path), (Step(f"{why}: {root}"),), guessed=True)
+        guesses = [Directory(PathInView(root), below(request.path), (Step(f"{root}, {why}"),), guessed=True)
                    for root, why in directories(process.argv, process.cwd, is_dir)]
         return guesses or [Unknown(f"{process.name} is not a web server whose configuration we can read, and nothing "
                                    "among its arguments or below its working directory looks like a web root")]
