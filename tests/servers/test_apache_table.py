@@ -279,6 +279,8 @@ ROWS = [
         "RewriteRule ^//(.*) {dir}/a/acme/$1", "www/T"),
     Row("rewrite-doubled-slash-in-a-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /$2/$1 [R]",
         "302 http://rewrite-doubled-slash-in-a-redirect.test//acme-challenge/{T}"),
+    Row("rewrite-reference-escaped-in-the-target-only", "RewriteEngine On\nRewriteCond $1 ^acme-challenge/\n"
+        "RewriteRule ^/\\.well-known/(.*) https://other.test/ [B,R]", "302 https://other.test/"),
     Row("rewrite-reference-with-a-question-mark", "RewriteEngine On\nRewriteRule ^/(.*) /$1?a?b [QSL]\n"
         "RewriteRule ^/(.*) /x$1 [R]", "none", "403"),
     Row("rewrite-reference-with-a-question-mark-allowed", "RewriteEngine On\nRewriteRule ^/(.*) /$1?a?b [QSL]\n"

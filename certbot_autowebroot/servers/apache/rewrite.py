@@ -237,7 +237,7 @@ class _Application:
         self.rule_match = match
         if not self._conditions_hold():
             return False
-        target = "-" if rule.target == "-" else self.expand(rule.target)
+        target = "-" if rule.target == "-" else self.expand(rule.target, is_target=True)
         if self.unsafe:
             result.error = 403
             return True
@@ -339,8 +339,8 @@ class _Application:
             holds = match is not None
         return holds != negated
 
-    def expand(self, text: str, depth: int = 0) -> str:
-        """Replace ``$1``, ``%1``, ``%{NAME}`` and ``${map:key|default}``."""
+    def expand(self, text: str, depth: int = 0, is_target: bool = False) -> str:
+        """Replace ``$1``, ``%1``, ``%{NAME}`` and ``${map:key|default}``; [B] is for the target only."""
         if depth > 10:
             raise Unknowable("variables are nested too deep")
         out = []
@@ -352,7 +352,8 @@ class _Application:
                 out.append(following)
                 position += 2
             elif char in "$%" and number(following) >= 0:
-                out.append(self._back_reference(self.rule_match if char == "$" else self.cond_match, int(following)))
+                match = self.rule_match if char == "$" else self.cond_match
+                out.append(self._back_reference(match, int(following), is_target))
                 position += 2
             elif char in "$%" and following == "{":
                 end = _closing(text, position + 1)
@@ -360,30 +361,30 @@ class _Application:
                     out.append(text[position:])
                     break
                 inner = text[position + 2:end]
-                out.append(self._map(inner, depth) if char == "$"
-                           else self.surroundings.variable(self.expand(inner, depth + 1), self.result.path))
+                out.append(self._map(inner, depth, is_target) if char == "$" else self.surroundings.variable(
+                    self.expand(inner, depth + 1, is_target), self.result.path))
                 position = end + 1
             else:
                 out.append(char)
                 position += 1
         return "".join(out)
 
-    def _back_reference(self, match: Optional[Match[str]], number: int) -> str:
+    def _back_reference(self, match: Optional[Match[str]], number: int, is_target: bool) -> str:
         if match is None or number > (match.re.groups or 0):
             return ""
         value = match.group(number) or ""
-        self.unsafe = self.unsafe or ("?" in value and "unsafeallow3f" not in self.rule.flags)
-        if "b" in self.rule.flags:
+        self.unsafe = self.unsafe or (is_target and "?" in value and "unsafeallow3f" not in self.rule.flags)
+        if is_target and "b" in self.rule.flags:
             return _escaped(value)
         return value
 
-    def _map(self, inner: str, depth: int) -> str:
+    def _map(self, inner: str, depth: int, is_target: bool) -> str:
         name, _, rest = inner.partition(":")
         key, separator, default = rest.partition("|")
-        found = self.surroundings.look_up(name, self.expand(key, depth + 1))
+        found = self.surroundings.look_up(name, self.expand(key, depth + 1, is_target))
         if found:
             return found
-        return self.expand(default, depth + 1) if separator else ""
+        return self.expand(default, depth + 1, is_target) if separator else ""
 
 
 def _escaped(value: str) -> str:
