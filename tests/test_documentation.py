@@ -1,4 +1,5 @@
 """What is written for people is true and whole."""
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Set
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+
+from certbot_autowebroot.authenticator import Authenticator
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"
@@ -57,6 +60,17 @@ def test_both_readmes_name_the_same_things(readmes: List[nodes.document]) -> Non
     assert english == japanese
     files = {name for name in english if name.endswith((".rst", ".spec"))}
     assert {name for name in files if not (TOP / name).is_file()} == set()
+
+
+def test_the_readme_tells_every_option(readmes: List[nodes.document]) -> None:
+    """Those of the plugin that a person sets."""
+    parser = argparse.ArgumentParser()
+    Authenticator.inject_parser_options(parser, "autowebroot")
+    kept_by_the_plugin = {"--autowebroot-roots"}
+    options = {action.option_strings[0] for action in parser._actions
+               if action.dest != "help" and action.help != argparse.SUPPRESS}
+    told = {term.astext().split()[0] for term in readmes[0].findall(nodes.term)}
+    assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
 
 
 @pytest.mark.parametrize("name", ["CHANGELOG.rst", "SECURITY.rst"])
