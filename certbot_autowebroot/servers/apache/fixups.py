@@ -10,10 +10,11 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
-from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import is_on
+from certbot_autowebroot.servers.apache.rules import Rule
+from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import State
 
@@ -67,9 +68,9 @@ def _as_url(state: State, path: str, directory: str, base: str) -> str:
     return _swap_prefix(path, state.context[1], state.context[0]) if state.context[0] else path
 
 
-def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str, "set[str]"]:
+def _directory_rules(state: State) -> Tuple[List[Rule], str, str, "set[str]"]:
     """The per-directory rules that hold, directory, RewriteBase and options: those of the strongest section."""
-    rules: List[rewrite.Rule] = []
+    rules: List[Rule] = []
     directory = base = ""
     options: set[str] = set()
     for scope in state.scopes:
@@ -80,7 +81,7 @@ def _directory_rules(state: State) -> Tuple[List[rewrite.Rule], str, str, "set[s
         if not scope.directory:
             continue
         directory = scope.directory if scope.directory.endswith("/") else scope.directory + "/"
-        new = rewrite.read_rules(own)
+        new = read_rules(own)
         if "inheritbefore" in options:
             rules = rules + new
         else:

@@ -224,11 +224,16 @@ class State:
 
     @property
     def server_port(self) -> int:
-        """The port of a URL of its own: ServerName's or the scheme's, not the virtual host's."""
-        physical = sections.last(self.scopes, "usecanonicalphysicalport")
-        if physical and is_on(physical):
-            return self.request.endpoint.port
-        return self.site.server.port or PORTS[self.request.scheme]
+        """The port of a URL of its own: ServerName's or the scheme's, not the virtual host's.
+
+        UseCanonicalPhysicalPort puts the real one before the scheme's; without UseCanonicalName before ServerName's.
+        """
+        physical, canonical = (sections.last(self.scopes, name) for name in ("usecanonicalphysicalport",
+                                                                             "usecanonicalname"))
+        real = self.request.endpoint.port if physical and is_on(physical) else 0
+        said = self.site.server.port
+        in_order = (said, real) if canonical and is_on(canonical) else (real, said)
+        return next(filter(None, in_order), PORTS[self.request.scheme])
 
     @property
     def own_url(self) -> str:

@@ -17,6 +17,8 @@ from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.rules import Rule
+from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.state import State
 
 
@@ -61,7 +63,7 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     engine = sections.last(state.scopes, "rewriteengine")
     if not engine or not is_on(engine) or state.ended:
         return None
-    rules = [rule for server in inheritance.servers(state.site) for rule in rewrite.read_rules(server.directives)]
+    rules = [rule for server in inheritance.servers(state.site) for rule in read_rules(server.directives)]
     if not rules or not inheritance.has_own(state.site):
         return None
     result = apply_rules(state, rules, state.uri)
@@ -81,7 +83,7 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     return _rewritten_file(state, result)
 
 
-def apply_rules(state: State, rules: List[rewrite.Rule], path: str,
+def apply_rules(state: State, rules: List[Rule], path: str,
                 directory: str = "") -> Union[rewrite.Result, DeadEnd]:
     """What rules make of a path; a dead end where one of them ends the request."""
     query = state.query
