@@ -2,9 +2,11 @@
 import datetime
 import os
 from pathlib import Path
+from typing import Any
 from typing import Dict
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 
 import pytest
 from cryptography import x509
@@ -13,8 +15,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from certbot_autowebroot import explain
 from certbot_autowebroot import lineages
+from certbot_autowebroot.forecast import Forecast
+from certbot_autowebroot.forecast import Outlook
+from certbot_autowebroot.forecast import Served
+from certbot_autowebroot.forecast import Shown
 from certbot_autowebroot.lineages import Lineage
+from certbot_autowebroot.route import Endpoint
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 NAME = "www.sample.com"
@@ -206,3 +214,32 @@ def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     assert read(tmp_path).afterwards == tuple(text.format(config=tmp_path) for text in found)
+
+
+@pytest.mark.parametrize("shown, lineage, lacks", [
+    ([Shown.CURRENT], {}, True),
+    ([Shown.NOBODY, Shown.STALE], {}, True),
+    ([Shown.NOBODY, Shown.OTHER, Shown.NONE], {}, False),
+    ([], {}, False),
+    ([Shown.CURRENT], {"afterwards": ("nginx",)}, False),
+    ([Shown.CURRENT], {"autorenew": False}, False),
+    ([Shown.CURRENT], {"problem": "is broken"}, False),
+], ids=["it is shown", "an older one is", "another is", "it has no names", "something runs afterwards", "switched off",
+        "broken"])
+def test_where_a_hook_is_lacking(shown: Sequence[Shown], lineage: Dict[str, Any], lacks: bool) -> None:
+    """Where visitors see the lineage's certificate, and nothing would let them see the next one."""
+    served = [Served("www.sample.com", Endpoint("203.0.113.10", 443), one) for one in shown]
+    found = Forecast(Lineage("www.sample.com", "www.sample.com.conf", **lineage), Outlook.GOOD, served=served)
+    assert found.lacks_hook is lacks
+
+
+@pytest.mark.parametrize("version, said", [
+    ((1, 21), "renew_hook = reload it (in /etc/letsencrypt/renewal/one.conf, below [renewalparams])"),
+    ((2, 2), "renew_hook = reload it (in /etc/letsencrypt/renewal/one.conf, below [renewalparams])"),
+    ((2, 3), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
+    ((5, 8), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
+], ids=str)
+def test_what_adds_a_hook(version: Tuple[int, int], said: str) -> None:
+    """A command since Certbot 2.3, before that a line of the renewal configuration."""
+    found = Forecast(Lineage("one", "/etc/letsencrypt/renewal/one.conf"), Outlook.GOOD)
+    assert explain.adding_hook(found, version, ["--config-dir", "/x"], "reload it") == said

@@ -20,15 +20,22 @@ from typing import NamedTuple
 import pytest
 
 from certbot_autowebroot import cli
+from certbot_autowebroot import reloading
 from certbot_autowebroot.lineages import read_certificate
 from certbot_autowebroot.reloading import systemd
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from tests.lab import certificates
 from tests.lab import https
+from tests.lab import programs
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
-from tests.lab.programs import Program
 from tests.lab.visitors import shown
 from tests.test_solver import NAME
 from tests.test_solver import names
@@ -36,6 +43,7 @@ from tests.test_solver import place
 from tests.test_without_root import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
+ME, PARENT = os.getpid(), os.getppid()
 
 
 class Done(NamedTuple):
@@ -138,6 +146,20 @@ def test_a_key_that_does_not_belong_to_the_new_certificate_is_given_to_nobody(
     assert f"the key {site.live}/privkey.pem does not belong to the certificate {site.live}/cert.pem" in done.said
 
 
+def test_every_address_of_a_name_is_looked_at(
+        site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
+    """Two servers, one for each family; both are reloaded."""
+    names[NAME] = [PUBLIC_V4, PUBLIC_V6]
+    one, two = site._replace(place=site.place / "one"), site._replace(place=site.place / "two")
+    one.place.mkdir()
+    two.place.mkdir()
+    with https.nginx(one, f"[{PUBLIC_V6}]:443"), serving(site, https.apache(two)) as apache:
+        done = reload(capfd, site)
+        assert (done.status, is_new(site), shown(PUBLIC_V6, NAME)) == (0, True, current(site))
+        assert f"apache2 (pid {apache.pid}) was reloaded" in done.said
+    assert f"[{PUBLIC_V6}]:443 shows the new certificate" in done.said
+
+
 def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The same workers go on, although what is on disk is broken."""
     with serving(site, https.nginx(site)) as server:
@@ -212,7 +234,8 @@ server.serve_forever()
 def test_a_program_that_is_not_known_is_named(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """With its process id; nothing is done to it."""
     (site.place / "cwd").mkdir()
-    with serving(site, Program([sys.executable, "-c", PYTHON, str(site.live)], site.place / "cwd", port=443)) as server:
+    command = [sys.executable, "-c", PYTHON, str(site.live)]
+    with serving(site, programs.Program(command, site.place / "cwd", port=443)) as server:
         done = reload(capfd, site)
         assert f"(pid {server.pid}) was not reloaded: how this program is reloaded is not known" in done.said
         assert (done.status, server.process.pid) == (1, server.pid)
@@ -421,6 +444,47 @@ def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
     else:
         assert (done.status, verbs[-1], "systemctl restart lighttpd.service" in done.said) == (0, "restart", True)
         os.kill(int((directory / "pid").read_text()), signal.SIGTERM)
+
+
+class Machine:
+    """Who holds an endpoint, as a table: a pid of his own, or where he passes connections on to."""
+
+    def __init__(self, table: Dict[str, Any]) -> None:
+        self._table = table
+
+    def holders(self, endpoint: Endpoint) -> List[Any]:
+        return [Holder(entry) for entry in self._table.get(str(endpoint), [])]
+
+    def reach(self, member: Endpoint, origin: Endpoint) -> List[Endpoint]:
+        return [member]
+
+
+class Holder(NamedTuple):
+    entry: Any
+
+    @property
+    def program(self) -> Program:
+        return Program("nginx", self.entry, 1) if isinstance(self.entry, int) else Program("a port forward")
+
+    def ask(self, request: Request) -> List[Any]:
+        if self.entry == "hidden":
+            return [Unknown("who listens is not visible")]
+        return [Upstream((Endpoint(self.entry, 443),), request.host, request.path, "https")]
+
+
+@pytest.mark.parametrize("table, found", [
+    ({"192.0.2.1:443": [ME]}, ["nginx (pid {me})"]),
+    ({"192.0.2.1:443": [ME, PARENT]}, ["nginx (pid {me})", "nginx (pid {parent})"]),
+    ({"192.0.2.1:443": ["192.0.2.2"], "192.0.2.2:443": [ME]}, ["nginx (pid {me})"]),
+    ({"192.0.2.1:443": ["192.0.2.2", "192.0.2.3"], "192.0.2.2:443": [ME], "192.0.2.3:443": [ME]}, ["nginx (pid {me})"]),
+    ({"192.0.2.1:443": ["hidden"]}, ["a port forward"]),
+    ({"192.0.2.1:443": ["192.0.2.1"]}, ["the program that listens there"]),
+    ({}, ["the program that listens there"]),
+], ids=["one", "two that share the port", "behind a forward", "behind two", "not visible", "a loop", "gone"])
+def test_who_speaks_tls_at_a_door(table: Dict[str, Any], found: List[str]) -> None:
+    """Whoever passes connections on as they are is not the one."""
+    servers = reloading.servers_at(NAME, Endpoint("192.0.2.1", 443), Machine(table))  # type: ignore[arg-type]
+    assert [server.named for server in servers] == [text.format(me=ME, parent=PARENT) for text in found]
 
 
 @pytest.mark.parametrize("cgroup, unit", [

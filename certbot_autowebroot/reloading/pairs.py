@@ -9,6 +9,7 @@ from typing import Sequence
 from typing import Tuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from certbot_autowebroot.servers.apache.directives import Directive
@@ -29,7 +30,7 @@ def complaint(configuration: Evaluated) -> str:
 def broken(certificate: str, key: str) -> str:
     """Why a server could not start with a certificate and a key (PEM files); empty where it could.
 
-    A key that is encrypted, or not ours to read, says nothing.
+    A key that is encrypted, of a kind that we do not know, or not ours to read, says nothing.
     """
     view = View.of_host()
     path = certificate
@@ -37,7 +38,7 @@ def broken(certificate: str, key: str) -> str:
         found = x509.load_pem_x509_certificate(view.read(path)).public_key()
         path = key
         private = serialization.load_pem_private_key(view.read(path), password=None).public_key()
-    except (TypeError, PermissionError):  # encrypted, or not ours to read
+    except (TypeError, PermissionError, UnsupportedAlgorithm):
         return ""
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
