@@ -1,0 +1,141 @@
+"""The parts alone, without Certbot, each beside the floor that it cannot beat: ``python -m benchmarks.parts``."""
+import argparse
+import contextlib
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable
+from typing import Iterator
+from typing import List
+
+from benchmarks import machines
+from certbot_autowebroot import listeners
+from certbot_autowebroot import probe
+from certbot_autowebroot import processes
+from certbot_autowebroot.follow import follow
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.servers import kept
+from certbot_autowebroot.views import View
+from tests.lab import net
+
+_TOKEN = "x" * 43
+_DOOR = Endpoint(net.PUBLIC_V4, 80)
+
+
+def measure(title: str, act: Callable[[], object], times: int = 10, before: Callable[[], object] = int) -> None:
+    """Print the least and the median of some runs, in milliseconds.
+
+    :param before: sets the scene for each, outside of the time.
+    """
+    found: List[float] = []
+    for _ in range(times):
+        before()
+        started = time.perf_counter()
+        act()
+        found.append((time.perf_counter() - started) * 1000)
+    print(f"  {title:58}{min(found):10.2f}{statistics.median(found):10.2f}", flush=True)
+
+
+def forget() -> None:
+    """Begin as a new process does."""
+    listeners._last_looks.clear()
+    from certbot_autowebroot.servers import apache
+    from certbot_autowebroot.servers import nginx
+    nginx._kept = kept.Kept()
+    apache._kept = kept.Kept()
+
+
+def parts(server: str, sites: int, layout: str) -> None:
+    """All parts on one machine."""
+    with _directory() as directory, machines.SERVERS[server](directory, sites, layout) as running:
+        request = Request(machines.name_of(sites // 2), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
+        time.sleep(kept.SETTLED + 0.5)
+        print(f"\n{server}, {sites} sites: milliseconds{'least':>41}{'median':>10}")
+        files = sorted(str(path) for path in (directory / "sites-enabled").iterdir())
+        measure("floor: cat of the files", lambda: subprocess.run(["xargs", "cat"], input="\n".join(files), text=True,
+                                                                  stdout=subprocess.DEVNULL, check=True))
+        if server == "apache":
+            measure("floor: apache2 -t", lambda: subprocess.run([*running.argv[:3], "-t"], check=True,
+                                                                stderr=subprocess.DEVNULL), 3)
+        measure("listeners", listeners.listeners)
+        inodes = {found.inode for found in listeners.accepting(_DOOR, listeners.listeners())}
+        measure("floor: names of all processes", lambda: [processes.comm(pid) for pid in processes.all_pids()])
+        measure("owner of the listener, first look", lambda: listeners.owners(inodes), before=forget)
+        measure("owner of the listener, again", lambda: listeners.owners(inodes))
+        few = 3 if sites > 1000 else 10
+        measure("follow: all of it, for the first time", lambda: follow(request, ThisMachine()), few, forget)
+        measure("follow: in the next lineage", lambda: follow(request, ThisMachine()), few)
+        machine = ThisMachine()
+        measure("follow: the next name of an order", lambda: follow(request, machine), few)
+        measure("floor: one loopback request", _ask)
+        measure("probe", lambda: probe.ask(request, machine))
+        root = machines.root_of(directory, 0)
+        measure("floor: mkdir, mkdir, write and all back", lambda: _write(root))
+        journal = Journal(str(directory / "journal"))
+        measure("publish and withdraw", lambda: _publish(root, journal))
+
+
+def _ask() -> None:
+    with socket.create_connection((net.PUBLIC_V4, 80)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while connection.recv(65536):
+            pass
+
+
+def _write(root: Path) -> None:
+    directory = root / CHALLENGE_PATH.strip("/")
+    directory.mkdir(parents=True)
+    (directory / _TOKEN).write_bytes(b"x")
+    (directory / _TOKEN).unlink()
+    directory.rmdir()
+    directory.parent.rmdir()
+
+
+def _publish(root: Path, journal: Journal) -> None:
+    end = Directory(PathInView(str(root)), f"{CHALLENGE_PATH.strip('/')}/{_TOKEN}", ())
+    responder = WebrootResponder(View.of_host(), end, journal)
+    responder.publish(b"x")
+    responder.withdraw()
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="autowebroot-benchmark-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def main() -> None:
+    """Set the scene and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--servers", nargs="+", choices=sorted(machines.SERVERS), default=["nginx", "apache"])
+    parser.add_argument("--sites", nargs="+", type=int, default=[1, 1000])
+    parser.add_argument("--layout", choices=machines.LAYOUTS, default="files")
+    parser.add_argument("--processes", type=int, default=3000, metavar="N", help="so many other processes")
+    parser.add_argument("--connections", type=int, default=20_000, metavar="N", help="so many open connections")
+    options = parser.parse_args()
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    net.enter_private_namespace()
+    with machines.crowd(options.processes, options.connections):
+        for server in options.servers:
+            for sites in options.sites:
+                parts(server, sites, options.layout)
+
+
+if __name__ == "__main__":
+    main()
