@@ -107,7 +107,9 @@ def owners(inodes: Set[int]) -> Dict[int, List[int]]:
     if not found or any(set(_last_looks[inode].owners) - set(found.get(inode, ())) for inode in inodes):
         found = _search(inodes, _by_likelihood(pids))
     for inode, holders in found.items():
-        _last_looks[inode] = _Look(holders, set(pids))
+        # A child has the lower number where the numbers of processes have begun anew (pid_max) after its parent's.
+        found[inode] = [pid for pid in holders if processes.parent_of(pid) not in holders]
+        _last_looks[inode] = _Look(found[inode], set(pids))
     return found
 
 

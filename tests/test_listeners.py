@@ -13,6 +13,7 @@ import pytest
 
 from certbot_autowebroot import listeners
 from certbot_autowebroot import netlink
+from certbot_autowebroot import processes
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.route import Endpoint
 from tests.lab.net import OTHER_V4
@@ -185,6 +186,17 @@ def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket
 def test_a_worker_is_not_an_owner_beside_its_master(held: List[socket.socket]) -> None:
     """It has the socket from there, and thousands of connections beside it, which nobody has to look through."""
     inode = listen(held, "0.0.0.0")
+    with program(FORKS, held[0]) as master:
+        held.pop().close()
+        assert owners_of(inode) == {master.pid}
+
+
+def test_a_worker_with_a_lower_number_than_its_master_is_none_either(
+        held: List[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of processes begin anew at pid_max: then the worker is looked at first."""
+    inode = listen(held, "0.0.0.0")
+    in_order = processes.all_pids
+    monkeypatch.setattr(processes, "all_pids", lambda: in_order()[::-1])
     with program(FORKS, held[0]) as master:
         held.pop().close()
         assert owners_of(inode) == {master.pid}
