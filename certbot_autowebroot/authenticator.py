@@ -69,9 +69,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
             for sentence in self._new_journal().sweep():
                 logger.info("%s", sentence)
-        # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
-        if self.conf("fallback") not in ("", "none") and os.path.isdir(self.config.temp_checkpoint_dir):
-            self._new_fallbacks(self.conf("fallback")).recover()
+        if self.conf("fallback") not in ("", "none"):
+            fallbacks = self._new_fallbacks(self.conf("fallback"))
+            # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
+            if os.path.isdir(self.config.temp_checkpoint_dir):
+                fallbacks.recover()
         if self.config.authenticator == self.name and getattr(self.config, "webroot_map", None):
             self._remember({})  # Certbot saves a webroot_map for the webroot plugin alone
 

@@ -59,6 +59,13 @@ class Challenge:
     def __init__(self, name: str) -> None:
         self.identifier = argparse.Namespace(value=name)
 
+    @property
+    def chall(self) -> "Challenge":
+        return self
+
+    def encode(self, field: str) -> str:
+        return f"{field}-{self.identifier.value}"
+
     def response(self, account_key: object) -> str:
         return f"response for {self.identifier.value}"
 
@@ -157,11 +164,11 @@ def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
 
 def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
-    chosen = others("silent")
+    chosen = others("reluctant", reluctant_directory=str(packages))
     mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
     responses = chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
     assert responses == {mine: "response for www.sample.com"}
-    with caplog.at_level(logging.ERROR):  # the challenge is none of Certbot's, and the plugin stumbles over it
+    with caplog.at_level(logging.ERROR):
         for _ in range(2):
             chosen.cleanup([mine, another])
     assert told(packages) == ["prepare", "perform www.sample.com", "cleanup www.sample.com"]
@@ -171,6 +178,26 @@ def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: 
 def told(packages: Path) -> List[str]:
     """What was asked of the plugins, without their names."""
     return [line.partition(" ")[2] for line in (packages / "told").read_text().splitlines()]
+
+
+def test_one_that_is_interrupted_is_cleaned_up_too(packages: Path) -> None:
+    """Ctrl-C while it reloads a server: Certbot then calls cleanup."""
+    chosen = others("interrupted", interrupted_directory=str(packages))
+    mine = Challenge("www.sample.com")
+    with pytest.raises(KeyboardInterrupt):
+        chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert (packages / "token-www.sample.com").exists()
+    chosen.cleanup([mine])
+    assert not (packages / "token-www.sample.com").exists()
+
+
+def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
+    """Under its name, and of nobody else."""
+    chosen = others("refusing,files", files_directory=str(packages), refusing_directory=str(packages))
+    mine = Challenge("www.sample.com")
+    chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert chosen.hints([mine, Challenge("other.sample.com")]) == [f"files: Look at {packages}."]
+    assert chosen.hints([Challenge("other.sample.com")]) == []
 
 
 def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:

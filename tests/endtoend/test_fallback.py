@@ -322,6 +322,22 @@ def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Ng
     assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
 
 
+def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """By certbot reconfigure, which runs nothing but a trial; before 2.3, by the next renewal."""
+    assert certbot.run(*order(LINEAGE, "")).returncode == 0
+    nginx.configure(SITES.format(place=place).replace(f"root {place}/root;",
+                                                      "location / { proxy_pass http://127.0.0.1:3000; }"))
+    nginx.reload()
+    assert certbot.run("renew", "--force-renewal").returncode == 1
+    command = ["reconfigure", "--cert-name", LINEAGE] if certbot.version >= (2, 3) else ["renew", "--force-renewal"]
+    done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", "auto", *options(nginx))
+    assert done.returncode == 0, done.stdout
+    for _ in range(2):
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {LINEAGE: "nginx"}
+
+
 def test_the_first_that_proves_good(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
     """Those before it are cleaned up, those after it are not asked."""
     done = certbot.run(*order(fallback="refusing,silent,files,faulty"), "--files-directory", str(application),

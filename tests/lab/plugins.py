@@ -14,6 +14,9 @@ class Files(common.Plugin, interfaces.Authenticator):
     """Puts files where the application of the tests looks for them."""
     description = "files"
 
+    def auth_hint(self, failed_achalls):
+        return f"Look at {self.conf('directory')}."
+
     @classmethod
     def add_parser_arguments(cls, add):
         add("directory", default="/nowhere", help="where the application looks")
@@ -73,6 +76,12 @@ class Faulty(Files):
         return 1 / 0
 
 
+class Interrupted(Files):
+    def perform(self, achalls):
+        super().perform(achalls)
+        raise KeyboardInterrupt
+
+
 class Reluctant(Files):
     def cleanup(self, achalls):
         super().cleanup(achalls)
@@ -90,7 +99,7 @@ def _name(achall):
 '''
 #: By plugin name, the class.
 PLUGINS = {"files": "Files", "silent": "Silent", "unprepared": "Unprepared", "refusing": "Refusing",
-           "faulty": "Faulty", "reluctant": "Reluctant", "dns-other": "Dns"}
+           "faulty": "Faulty", "interrupted": "Interrupted", "reluctant": "Reluctant", "dns-other": "Dns"}
 
 
 def install(directory: Path, **more: str) -> Path:
