@@ -20,6 +20,7 @@ from typing import List
 from typing import Sequence
 from urllib.parse import unquote
 
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Unknown
@@ -42,10 +43,11 @@ SITES_PER_BATCH = 50
 
 @dataclass
 class _Case:
-    """One request, with what both of our ways say."""
+    """One request, and what we say of it, the directories made that we name or not yet."""
 
     number: int
     asked: Asked
+    before: List[str]
     destinations: List[Destination]
 
 
@@ -110,11 +112,14 @@ def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[st
             query = "?x=y&b" if random.random() < 0.1 else ""
             asked = Asked(template.replace("{n}", f"n{number}"), PATH + query, address=_address(text, random),
                           port=8000 if ":8000>" in text or random.random() < 0.05 else 80)
-            case = _Case(number, asked, _evaluated(evaluators, asked))
+            before = ours(evaluators.destinations(asked, evaluators.dumped))
+            case = _Case(number, asked, before, _evaluated(evaluators, asked))
             cases.append(case)
             counts["answers"] += 1
             counts[type(case.destinations[0]).__name__] += 1
             counts["alternatives"] += len(case.destinations) > 1
+            if case.before != ours(case.destinations):
+                found.append(_told(server, case, f"before its directories were there it said {case.before}"))
             read = evaluators.destinations(asked, evaluators.read)
             if ours(read) != ours(case.destinations):
                 found.append(_told(server, case, f"the files say {ours(read)}"))
@@ -152,6 +157,8 @@ def _empty_handed(server: Apache, case: _Case) -> List[str]:
     for file in set(files):
         file.unlink()
     said = [word for destination in case.destinations for word in ours([destination])]
+    said += ["index"] if any(isinstance(end, DeadEnd) and end.reason.endswith("a slash: no file answers")
+                             for end in case.destinations) else []
     # Where a condition cannot be known, the dead end that its other answer leads to is not told.
     said += ["none"] if any("taken as" in step.text for d in case.destinations for step in d.trail) else []
     return [] if _agree(answer, said) else [_told(server, case, f"httpd says {answer}")]
@@ -168,8 +175,8 @@ def _fetched(asked: Asked) -> str:
 def _agree(answer: str, said: Sequence[str]) -> bool:
     # mod_dir's redirect to a directory: no file of ours either way.
     nothing = answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
-    # A directory's index that is passed on: it has lost the token.
-    nothing = nothing or (answer.startswith("upstream ") and TOKEN not in answer)
+    # A directory's index may be passed on or redirected, which has lost the token.
+    nothing = nothing or (answer.startswith(("upstream ", "30")) and TOKEN not in answer and "index" in said)
     return answer in said or (nothing and "none" in said)
 
 

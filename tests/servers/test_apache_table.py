@@ -339,6 +339,10 @@ ROWS = [
         "a/W/T"),
     Row("rewrite-map-of-the-main-server", "RewriteEngine On\nRewriteRule ^(.*)$ {dir}/a${{upper:x}}$1 [L]", "a/W/T",
         top="RewriteMap upper int:toupper"),
+    Row("rewrite-map-in-a-file", "RewriteMap roots txt:conf/roots.txt\nRewriteEngine On\n"
+        "RewriteRule ^(.*)$ {dir}/${{roots:%{{HTTP_HOST}}|b}}$1 [L]", "a/W/T"),
+    Row("rewrite-map-in-a-file-default", "RewriteMap roots txt:{dir}/conf/roots.txt\nRewriteEngine On\n"
+        "RewriteRule ^(.*)$ {dir}/${{roots:%{{HTTP_HOST}}|b}}$1 [L]", "b/W/T"),
     Row("rewrite-map-inherited", "RewriteEngine On\nRewriteOptions Inherit\n"
         "RewriteRule ^ https://other.test/${{upper:x}} [R,L]", "302 https://other.test/X"),
     Row("rewrite-out-of-the-root", "RewriteEngine On\nRewriteRule ^/\\.well-known/acme-challenge/(.*) ../a/acme/$1",
@@ -595,6 +599,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[pathlib.Pat
     for name, text in _HTACCESS.items():
         (directory / name / ".htaccess").write_text(text)
     (directory / "conf").mkdir()
+    (directory / "conf" / "roots.txt").write_text(
+        "# rewrite-map-in-a-file.test b\nrewrite-map-in-a-file.testing b\n#rewrite-map-in-a-file-default.test a\n"
+        "rewrite-map-in-a-file.test\ta # ours\nrewrite-map-in-a-file.test b\n")
     (directory / "conf" / "x.inc").write_text(f"DocumentRoot {directory}/b\n")
     modules = (*DEFAULT_MODULES, "access_compat", "cgid", "status")
     with backends(directory), Apache(directory, _configuration(), modules, ["-DACME"]) as server:

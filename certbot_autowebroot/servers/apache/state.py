@@ -47,6 +47,9 @@ class Files(Protocol):
     def is_dir(self, path: str) -> bool:
         """Whether the path leads to a directory."""
 
+    def read(self, path: str) -> bytes:
+        """The content of a file. Raises OSError."""
+
 
 class HtaccessReader(Protocol):
     """Reads the .htaccess of a directory."""
@@ -207,7 +210,22 @@ class State:
             return key.lower()
         if source == "int:toupper":
             return key.upper()
+        if source.startswith("txt:"):
+            return self._look_up_text(source[4:], key)
         raise Unknowable(f"the map {name} ({source})")
+
+    def _look_up_text(self, path: str, key: str) -> Optional[str]:
+        """"Using RewriteMap", txt: a key, white space, its value; what follows and lines with # count for nothing."""
+        path = self.configuration.path(path)
+        try:
+            text = os.fsdecode(self.files.read(path))
+        except OSError as error:
+            raise Unknowable(f"the map {path} cannot be read: {error.strerror or error}") from error
+        for line in text.split("\n"):
+            words = line.split(None, 2)
+            if len(words) > 1 and words[0] == key and not line.startswith("#"):
+                return words[1]
+        return None
 
     def expanded(self, text: str) -> str:
         """A string with the variables of an expression."""
