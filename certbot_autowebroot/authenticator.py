@@ -99,9 +99,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             responses[achall], validation = achall.response_and_validation()
             self._challenges[achall] = _challenge(achall, validation)
         unanswered = solver.solve([self._challenges[achall] for achall in achalls])
-        said = self.conf("fallback") or (self._ask(unanswered) if unanswered else "")
+        said = self.conf("fallback")
+        if unanswered and not said:
+            said = self._ask([solver.inquiries[challenge.name] for challenge in unanswered])
         if said not in ("", "none"):
-            unanswered = self._fall_back(said, unanswered, responses)
+            unanswered = self._fall_back(solver, said, unanswered, responses)
         failing = [solver.inquiries[challenge.name] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
             raise errors.PluginError(explain.failures(
@@ -154,17 +156,16 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.journal import Journal
         return Journal(self._journal_directory)
 
-    def _ask(self, unanswered: List[Any]) -> str:
+    def _ask(self, failing: List[Any]) -> str:
         """Ask once whether others may answer what we cannot; what is answered is kept with the lineage."""
         from certbot.display import util as display
 
         from certbot_autowebroot import authenticators
         from certbot_autowebroot import explain
-        assert self._solver is not None  # noqa: S101 - for the type checker
         has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
         if self.config.noninteractive_mode or not has_terminal:
             return ""
-        offers = authenticators.offers([self._solver.inquiries[challenge.name] for challenge in unanswered])
+        offers = authenticators.offers(failing)
         if not offers:
             return ""
         agreed = display.yesno(explain.question(offers), default=False, cli_flag="--autowebroot-fallback")
@@ -172,10 +173,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         setattr(self.config, self.dest("fallback"), said)
         return said
 
-    def _fall_back(self, said: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
+    def _fall_back(self, solver: Any, said: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
         """Have other authenticators answer what we cannot; returns what is left unanswered."""
-        solver = self._solver
-        assert solver is not None  # noqa: S101 - for the type checker
         self._fallbacks = self._new_fallbacks(said)
         if not unanswered:
             for name in self._fallbacks.unknown():
@@ -184,18 +183,17 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             return []
         left = {achall: solver.inquiries[challenge.name] for achall, challenge in self._challenges.items()
                 if challenge in unanswered}
-        found = self._fallbacks.answer(left, self._unserved)
+
+        def unserved(achalls: List[Any]) -> List[Any]:
+            missing = solver.unserved([self._challenges[achall] for achall in achalls])
+            return [achall for achall in achalls if self._challenges[achall] in missing]
+        found = self._fallbacks.answer(left, unserved)
         responses.update(found)
         # A server that was reloaded for them may look for our files elsewhere now: it had been edited and not reloaded.
         ours = [challenge for challenge in self._challenges.values() if challenge not in unanswered]
         lost: List[Any] = solver.unserved(ours)
         solver.withdraw(lost)
         return [self._challenges[achall] for achall in left if achall not in found] + list(solver.solve(lost))
-
-    def _unserved(self, achalls: List[Any]) -> List[Any]:
-        assert self._solver is not None  # noqa: S101 - for the type checker
-        missing = self._solver.unserved([self._challenges[achall] for achall in achalls])
-        return [achall for achall in achalls if self._challenges[achall] in missing]
 
     def _new_fallbacks(self, said: str) -> Any:
         from certbot_autowebroot.fallback import Fallbacks
