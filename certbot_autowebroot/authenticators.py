@@ -1,6 +1,4 @@
 """Other authenticators of Certbot's: which are installed, which belong to a web server, which are meant for a name."""
-import functools
-import sys
 from typing import Any
 from typing import Container
 from typing import Dict
@@ -26,11 +24,6 @@ BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "te
 
 def installed() -> Dict[str, Any]:
     """The entry points of Certbot's plugins, by name; of several with one name, the one that Python finds first."""
-    return _installed(tuple(sys.path))
-
-
-@functools.lru_cache(maxsize=1)  # up to 15 ms, for each name that fails
-def _installed(_path: Tuple[str, ...]) -> Dict[str, Any]:
     return {entry_point.name: entry_point for entry_point in reversed(registered("certbot.plugins"))}
 
 
