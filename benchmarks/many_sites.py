@@ -12,7 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 from typing import Dict
+from typing import Iterator
 from typing import List
+from typing import Optional
 from typing import Tuple
 
 from benchmarks import lineages
@@ -105,7 +107,6 @@ def main() -> None:
     options = _options()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
-    results = []
     with _scene() as above, CA(above / "ca") as ca, machines.crowd(options.processes, options.connections):
         if options.free_port:
             with _scene() as directory:
@@ -113,19 +114,27 @@ def main() -> None:
         for server in options.servers:
             for sites in options.sites:
                 with _scene() as directory:
-                    results.append(renewals(directory, ca, server, sites, options))
+                    _keep(options.out, renewals(directory, ca, server, sites, options))
             if options.names:
                 with _scene() as directory:
                     many_names(directory, ca, server, options)
             if options.lineages:
                 with _scene() as directory:
                     many_lineages(directory, ca, server, options)
-    if options.out:
-        Path(options.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _keep(path: Optional[str], result: Dict[str, Any]) -> None:
+    """Add to the results of earlier runs, for the plot; those of the same machine are replaced."""
+    if path is None:
+        return
+    known = json.loads(Path(path).read_text()) if Path(path).exists() else []
+    same = [one for one in known if all(one[key] == result[key] for key in ("server", "sites", "layout"))]
+    known = [one for one in known if one not in same]
+    Path(path).write_text(json.dumps([*known, result], indent=1) + "\n")
 
 
 @contextlib.contextmanager
-def _scene() -> "Any":
+def _scene() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="autowebroot-benchmark-"))
     directory.chmod(0o755)
     try:
@@ -149,7 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lineage-sites", type=int, default=1000, metavar="N")
     parser.add_argument("--processes", type=int, default=0, metavar="N", help="so many other processes")
     parser.add_argument("--connections", type=int, default=0, metavar="N", help="so many open connections")
-    parser.add_argument("--out", metavar="FILE", help="write the figures as JSON, for benchmarks.plot")
+    parser.add_argument("--out", metavar="FILE", help="add the figures to this file, for benchmarks.plot")
     options = parser.parse_args()
     if options.full:
         options.servers, options.sites = ["nginx", "apache"], [1, 100, 1000, 10_000]

@@ -200,3 +200,12 @@ def test_a_worker_with_a_lower_number_than_its_master_is_none_either(
     with program(FORKS, held[0]) as master:
         held.pop().close()
         assert owners_of(inode) == {master.pid}
+
+
+def test_what_systemd_has_started_is_an_owner_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Socket activation: init holds the socket too, is the parent of who answers, and does not answer."""
+    parents = {1: 0, 70: 1, 71: 70, 80: 1}
+    monkeypatch.setattr(processes, "all_pids", lambda: list(parents))
+    monkeypatch.setattr(processes, "parent_of", parents.__getitem__)
+    monkeypatch.setattr(listeners, "_held_by", lambda pid, wanted: set(wanted.values()) if pid != 80 else set())
+    assert listeners.owners({-1}) == {-1: [1, 70]}
