@@ -83,7 +83,10 @@ def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
     if door in inquiry.misses:
         return [[f"let all that answer there by turns serve {CHALLENGE_PATH} of this name from a directory; where that "
                  "is one server alone, it has changed meanwhile: run Certbot again."]]
-    if any(place.key in inquiry.refused for place in inquiry.places):
+    refused = [place for place in inquiry.places if place.key in inquiry.refused]
+    if any(isinstance(place.end, Directory) and place.end.root == standing.DIRECTORY for place in refused):
+        return [[f"mend what was refused: {snippets.making(standing.DIRECTORY)}"]]
+    if refused:
         return [["mend what was refused."]]
     if end is None or isinstance(end, Vacant):
         return [["see who answers there instead: a port forward (nft, iptables) takes connections before any listener "

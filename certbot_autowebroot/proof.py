@@ -29,6 +29,7 @@ from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
@@ -160,10 +161,22 @@ class Inquiry:
 def place_of(route: Route) -> Optional[Place]:
     """The place at the end of a route, where a file or a responder can answer."""
     if isinstance(route.end, Directory):
-        return Place(route.end, route.program)
+        return Place(_above_well_known(route.end), route.program)
     if isinstance(route.end, Vacant):
         return Place(route.end)
     return None
+
+
+def _above_well_known(directory: Directory) -> Directory:
+    """The same place with the document root above ``.well-known``, for an alias that leads below it.
+
+    What is below may be missing, as below any document root: whoever answers there makes it, and takes it away again,
+    as Certbot's webroot does.
+    """
+    above, well_known, name = str(directory).partition(CHALLENGE_PATH)
+    if not above or not well_known or "/" in name or len(above) >= len(directory.root.rstrip("/")):
+        return directory
+    return replace(directory, root=PathInView(above), name=(well_known + name).lstrip("/"))
 
 
 #: Makes the responder for a place; raises PublishError.

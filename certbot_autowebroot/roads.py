@@ -26,6 +26,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers.caddy import sites
 
 #: By the name of the executable, the server that it is.
@@ -77,12 +78,18 @@ Road = Union[Lines, Fallback, GivenPath]
 def open_to(inquiry: Inquiry, door: Endpoint) -> List[Road]:
     """The roads that lead to an answer at a door, for a name that has none there, the most lasting first."""
     routes = inquiry.routes.get(door, [])
-    lines = next(filter(None, map(_lines, routes)), None)
+    lines = None if any(map(_has_lines, routes)) else next(filter(None, map(_lines, routes)), None)
     tried = {reason.partition(":")[0] for reason in inquiry.set_aside}
     found: List[Road] = [lines] if lines else []
     found += [Fallback(name, server_root(name, routes)) for name in authenticators.fitting(inquiry)
               if f"the authenticator {name}" not in tried]
     return [*found, *given_paths(routes, _is_contained)]
+
+
+def _has_lines(route: Route) -> bool:
+    """Whether the lines are in already: then something else is wrong."""
+    return (isinstance(route.end, Directory) and str(route.end).startswith(standing.DIRECTORY + "/")) or (
+        isinstance(route.end, Vacant) and str(route.end.endpoint) == snippets.LISTENER)
 
 
 def server_root(authenticator: str, routes: Sequence[Route]) -> str:

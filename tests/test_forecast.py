@@ -42,6 +42,21 @@ def inquiry(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: boo
     return found
 
 
+@pytest.mark.parametrize(("root", "name", "expected"), [
+    ("/srv/acme/.well-known/acme-challenge/", "t", ("/srv/acme", ".well-known/acme-challenge/t")),
+    ("/srv/acme/.well-known", "acme-challenge/t", ("/srv/acme", ".well-known/acme-challenge/t")),
+    ("/srv/www", ".well-known/acme-challenge/t", ("/srv/www", ".well-known/acme-challenge/t")),
+    ("/srv", "www/.well-known/acme-challenge/t", ("/srv", "www/.well-known/acme-challenge/t")),
+    ("/.well-known/acme-challenge", "t", ("/.well-known/acme-challenge", "t")),
+    ("/srv/acme", "t", ("/srv/acme", "t")),
+    ("/srv/.well-known/acme-challenge/x", "t", ("/srv/.well-known/acme-challenge/x", "t"))])
+def test_an_alias_below_well_known_has_its_document_root_above(root: str, name: str, expected: Sequence[str]) -> None:
+    """Certbot's webroot has taken away what is below it."""
+    found = place_of(Route((), Directory(PathInView(root), name)))
+    assert found is not None and isinstance(found.end, Directory)
+    assert (found.end.root, found.end.name) == tuple(expected)
+
+
 @pytest.mark.parametrize(("found", "outlook"), [
     (inquiry([ROOT], [V4, V6]), Outlook.GOOD),
     (inquiry([ROOT], [V4]), Outlook.FAILS),

@@ -5,6 +5,7 @@ from typing import List
 
 import pytest
 
+from certbot_autowebroot import explain
 from certbot_autowebroot import standing
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.solver import Hint
@@ -63,6 +64,15 @@ def test_a_name_is_served_from_it(place: Path) -> None:
             assert solver.inquiries[NAME].verdict is Verdict.PROVEN
             assert ask() == CONTENT
         assert list(Path(directory).iterdir()) == []
+
+
+def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
+    """What lacks is the directory: how it is made is said."""
+    site = f"server {{ listen 80; server_name {NAME}; root {standing.DIRECTORY}; }}"
+    with Nginx(place / "nginx", site, user="www-data"), solved(place) as solver:
+        said = explain.failure(solver.inquiries[NAME])
+    assert "mend what was refused: install -d -m 755 /var/www/autowebroot" in said
+    assert "put these lines" not in said
 
 
 BALANCED = """upstream both {{ server 127.0.0.1:8001; server 127.0.0.1:8002; }}

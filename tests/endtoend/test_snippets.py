@@ -191,6 +191,24 @@ backend app
         assert renew_all(certbot, {"anything": ""}, capsys) == {}
 
 
+@pytest.mark.parametrize("server", ["apache", "lighttpd"])
+def test_a_directory_of_ones_own_needs_no_option(server: str, certbot: Certbot, place: Path,
+                                                 capsys: "pytest.CaptureFixture[str]") -> None:
+    """These are told the directory of the files, which is made for as long as an order lasts."""
+    own = place / "acme"
+    own.mkdir()
+    cli.main(["snippet", server, "--directory", str(own)])
+    lines = capsys.readouterr().out
+    running = Apache(place / "apache", f"Listen 80\n{lines}") if server == "apache" else \
+        Lighttpd(place, f'server.port = 80\nserver.document-root = "/usr"\n{lines}')
+    with running:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", "www.sample.com")
+    assert done.returncode == 0, done.stdout
+    assert f'[["{own}", ".well-known/acme-challenge"]]' in (
+        certbot.renewal_setting("www.sample.com", "autowebroot_roots") or "")
+    assert list(own.iterdir()) == []
+
+
 #: Directories that Debian's programs write into when they look at a configuration.
 SCRATCH = ("/run", "/var/log", "/var/lib/apache2", "/var/www")
 
