@@ -66,8 +66,8 @@ def run(batch: Batch) -> Result:
 
 
 def batches(targets: Sequence[str], seed: int, inputs: int) -> List[Batch]:
-    """So many inputs, shared among the targets, by turns."""
-    each = max(1, inputs // len(targets))
+    """At least so many inputs, shared among the targets, by turns."""
+    each = max(1, -(-inputs // len(targets)))
     made = []
     for number in range(0, -(-each // BATCH)):
         made += [Batch(target, seed, number, min(BATCH, each - number * BATCH)) for target in targets]
