@@ -422,6 +422,17 @@ def test_a_unit_that_ends_at_its_reload_is_told(
     assert (done.status, f"nobody listens on {PUBLIC_V4}:443 any more" in done.said) == (1, True)
 
 
+def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybody(
+        site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
+    """Debian's unit sends the same signal, and has the same trouble."""
+    with serving(site, https.lighttpd(site)) as server, socket.create_connection((PUBLIC_V4, 443)):
+        time.sleep(0.3)
+        unit(server.pid, "lighttpd.service", main=server.pid, reload=f"kill -USR1 {server.pid}")
+        done = reload(capfd, site)
+        assert (done.status, is_new(site)) == (0, True)
+        assert f"(systemctl reload lighttpd.service, SIGINT to process {server.pid})" in done.said
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["good", "broken on disk"])
 def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], broken: bool) -> None:

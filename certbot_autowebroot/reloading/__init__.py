@@ -162,9 +162,8 @@ def _tell(server: Server, door: Endpoint) -> Told:
                 return Told(named, problem=sentences.broken(complaint))
         elif not program.survives:
             return Told(named, problem=sentences.IN_A_CONTAINER)
-        if unit:
-            return Told(named, systemd.tell(unit, "reload"))
-        return Told(named, program.reload(leader, door))
+        how = systemd.tell(unit, "reload") if unit else program.reload(leader, door)
+        return Told(named, ", ".join(filter(None, (how, program.urge(leader, door)))))
     except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
         return Told(named, problem=str(error))
     except OSError as error:

@@ -66,12 +66,23 @@ class Program(Protocol):
         """
 
 
+    def urge(self, leader: Process, door: Endpoint) -> str:
+        """What is left to do once it has been told, by whomever; says what was done, or nothing."""
+
+
 def program_of(process: Process) -> Optional[Program]:
     """What is known of the program of a process; None for nothing."""
     return next((program for program in _PROGRAMS if program.recognises(process)), None)
 
 
-class _Nginx:
+class _Patient:
+    """What goes on answering while it reads its configuration."""
+
+    def urge(self, leader: Process, door: Endpoint) -> str:
+        return ""
+
+
+class _Nginx(_Patient):
     """nginx(8): ``-t``, and SIGHUP to the master."""
 
     survives = True
@@ -91,7 +102,7 @@ class _Nginx:
         return _signal(leader, signal.SIGHUP)
 
 
-class _Apache:
+class _Apache(_Patient):
     """httpd(8): ``-t``, and SIGUSR1 to the parent ("Stopping and Restarting Apache HTTP Server").
 
     It ends where what is on disk is broken. And ``-t`` does not look into the certificates.
@@ -134,17 +145,19 @@ class _Lighttpd:
         return binary.complaint(leader, ["-tt", "-f", path], leader.environment)
 
     def reload(self, leader: Process, door: Endpoint) -> str:
-        told = _signal(leader, signal.SIGUSR1)
+        return _signal(leader, signal.SIGUSR1)
+
+    def urge(self, leader: Process, door: Endpoint) -> str:
         time.sleep(_TO_NOTICE)
         try:
             probe.certificate_of(door, door.host, _LIGHTTPD_WAITS)
         except socket.timeout:
             # It waits for the clients that it has, and answers nobody meanwhile: one that sent half a request, or
             # none at all, kept 1.4.69 away for minutes. A second signal ends the waiting.
-            return f"{told}, {_signal(leader, signal.SIGINT)}"
+            return _signal(leader, signal.SIGINT)
         except OSError:
             pass
-        return told
+        return ""
 
 
 def complaint_of_lighttpd(command: Sequence[str]) -> str:
@@ -159,7 +172,7 @@ def complaint_of_lighttpd(command: Sequence[str]) -> str:
     return binary.run([command[0], "-tt", "-f", path], os.environ)
 
 
-class _Haproxy:
+class _Haproxy(_Patient):
     """``-c``, and SIGUSR2 to the master of ``-W``, ``-Ws`` or ``master-worker``: Management Guide, sections 3 and 4."""
 
     survives = True
@@ -183,7 +196,7 @@ class _Haproxy:
         return _signal(leader, signal.SIGUSR2)
 
 
-class _Caddy:
+class _Caddy(_Patient):
     """Its admin API loads the running configuration once more, and tests it while it does."""
 
     survives = True
