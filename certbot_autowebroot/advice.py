@@ -122,8 +122,8 @@ def _lines(road: roads.Lines, printed: Set[Tuple[str, ...]]) -> Advice:
     beaten = [f"  {_BEATEN[road.server].format(step=road.beaten_by, path=CHALLENGE_PATH)}."] if road.beaten_by else []
     if road.lines in printed:
         return [f"put the same lines {where}.", *beaten]
-    backend = ["  and these at the end of the file:", *("    " + line for line in snippets.haproxy_backend())] \
-        if road.server == "haproxy" else []
+    backend = ["  and these, once, at the end of the file:", *("    " + line for line in road.at_the_end)] \
+        if road.at_the_end else []
     making = "" if road.server == "haproxy" else f"{snippets.making(standing.DIRECTORY)}, "
     return [f"for good, put these lines {where}:", *("    " + line for line in road.lines), *backend, *beaten,
             f"  then: {making}{_THEN[road.server]}."]

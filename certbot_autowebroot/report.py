@@ -158,7 +158,7 @@ def _road(road: roads.Road) -> Dict[str, Any]:
     if isinstance(road, roads.Lines):
         (block,) = _steps((road.block,))
         return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
-                "lines": list(road.lines)}
+                "lines": list(road.lines), "at_the_end": list(road.at_the_end)}
     if isinstance(road, roads.Fallback):
         return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
     return {"kind": "path"}

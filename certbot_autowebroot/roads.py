@@ -42,6 +42,7 @@ class Lines:
 
     :ivar server: one of :data:`snippets.LINES`.
     :ivar block: the section that they belong into; for lighttpd a line of the file, at whose end they belong.
+    :ivar at_the_end: a section for the end of the file, which the lines name.
     :ivar replaces: a section for the same path, which cannot stay beside them.
     :ivar beaten_by: a line that is taken before them.
     """
@@ -50,6 +51,7 @@ class Lines:
     program: Program
     block: Step
     lines: Tuple[str, ...]
+    at_the_end: Tuple[str, ...] = ()
     replaces: Optional[Step] = None
     beaten_by: Optional[Step] = None
 
@@ -147,8 +149,9 @@ def lines_at(hop: Hop, site: Optional[Step] = None) -> Optional[Lines]:
         lines = snippets.lighttpd(standing.DIRECTORY, said)
     else:
         lines = snippets.LINES[server](standing.DIRECTORY)
-    return Lines(server, hop.program, block, tuple(lines), _first(hop, *_REPLACED.get(server, ())),
-                 _first(hop, *_BEATEN_BY.get(server, ())))
+    return Lines(server, hop.program, block, tuple(lines),
+                 at_the_end=tuple(snippets.haproxy_backend()) if server == "haproxy" else (),
+                 replaces=_first(hop, *_REPLACED.get(server, ())), beaten_by=_first(hop, *_BEATEN_BY.get(server, ())))
 
 
 def _nginx_block(trail: Sequence[Step]) -> Optional[Step]:

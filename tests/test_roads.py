@@ -93,6 +93,15 @@ def test_a_location_for_the_same_path_has_to_go() -> None:
     assert found is not None and found.replaces is None
 
 
+def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
+    """The lines of the frontend name it; for the other servers there is nothing of the kind."""
+    found = roads.lines_at(hop("haproxy", "frontend web", "backend app"))
+    assert found is not None and found.at_the_end[0] == "backend autowebroot"
+    assert "use_backend autowebroot if" in found.lines[1]
+    found = roads.lines_at(hop("nginx", "server www.sample.com"))
+    assert found is not None and found.at_the_end == ()
+
+
 def test_lighttpd_sets_back_what_was_said_of_the_request() -> None:
     """And nothing else: of the settings of modules that are not loaded it warns."""
     found = roads.lines_at(hop("lighttpd", "url.rewrite-once = (...)", "proxy.server = (...)", "alias.url = (...)"))

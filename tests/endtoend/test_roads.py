@@ -64,7 +64,7 @@ def advised(said: str) -> Advised:
     below, _, then = rest.partition("then: ")
     for command in re.findall(r"install -d [^,]+", then.partition("\n")[0]):
         subprocess.run(command.split(), check=True)
-    lines, _, at_the_end = below.partition("and these at the end of the file:\n")
+    lines, _, at_the_end = below.partition("and these, once, at the end of the file:\n")
     instead = re.search(r"in place of its location at \S+:(\d+)", first)
     return Advised(Path(found[1]), int(found[2] or 0), textwrap.dedent(lines.rstrip(" ")).splitlines(),
                    textwrap.dedent(at_the_end.rstrip(" ")).splitlines(), int(instead[1]) if instead else None)
