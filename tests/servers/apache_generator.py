@@ -13,7 +13,7 @@ HOSTS = ("*:80", "*:80", "*:80", f"{net.PUBLIC_V4}:80", f"{net.OTHER_V4}:80", f"
 NAMES_OF_SITES = ("www.{n}.test", "*.{n}.test", "a?.{n}.test", "shared.test", "*.shared.test", "WWW.Shared.test",
                   "*.*.{n}.test", "{n}.*")
 ASKED_NAMES = ("{n}.test", "{n}.test", "www.{n}.test", "x.y.{n}.test", "ab.{n}.test", "shared.test", "{n}.example",
-               "www.shared.test", "nobody.example")
+               "www.shared.test", "nobody.example", "{n}", net.PUBLIC_V4)
 PREFIXES = ("/", "/.well-known", "/.well-known/", "/.well-known/acme-challenge", "/.well-known/acme-challenge/",
             "/.well", "/acme", "/acme/", "/site", "/other/", "/acme-challenge", "//.well-known")
 REGEXES = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)", r"^/(.*)$", r"^/(?!\.well-known/)(.*)",
@@ -58,7 +58,10 @@ CONDITIONS = (r"%{HTTP_HOST} ^(www\.)?{n}\.test$ [NC]", r"%{HTTP_HOST} !^www\.",
               "%{ENV:REDIRECT_STATUS} =200", "%{HTTP_COOKIE} ^$", "{r}/hosts/%{HTTP_HOST} !-d", "%{ENV:FROM} =1",
               "%{REQUEST_URI} ([^/]+)$", "%{DOCUMENT_ROOT}/acme/%1 -f", "%{REQUEST_FILENAME} !-s",
               "%{ENV:MATCH_KIND} acme",
-              "%{QUERY_STRING} x=(.*)", "%{REQUEST_URI}::$1 ^(.*?/)(.*)::\\2$", "%{HTTP_HOST}%{REQUEST_URI} ^www")
+              "%{QUERY_STRING} x=(.*)", "%{REQUEST_URI}::$1 ^(.*?/)(.*)::\\2$", "%{HTTP_HOST}%{REQUEST_URI} ^www",
+              r"%{REMOTE_ADDR} !^203\.", "%{HTTP_USER_AGENT} (bot|curl) [NC]", "%{TIME_HOUR} >06",
+              "%{HTTP:Upgrade} =websocket [NC]", "%{HTTP:X-Forwarded-For} ^$", "%{HTTP_REFERER} ^$",
+              "%{IS_SUBREQ} =false", "%{REQUEST_FILENAME} !-l", "%{HTTP:Accept-Encoding} gzip")
 HANDLERS = ("server-status", "None", "default-handler", "some-handler", "cgi-script")
 FILES = ("<Files t0ken*>", "<Files *>", r'<FilesMatch "^\.">', "<FilesMatch .>", "<Files index.php>", '<Files ~ "^t">')
 DIRECTORIES = ("<Directory {r}/a>", "<Directory {r}/b>", "<Directory {r}/a/.well-known>", "<Directory {r}>",
@@ -241,7 +244,10 @@ class Generator:
                            "<RequireAny>\nRequire all denied\nRequire method GET\n</RequireAny>",
                            "<RequireAll>\nRequire all granted\nRequire not env ACME\n</RequireAll>",
                            "Require expr %{REQUEST_URI} =~ m#^/\\.well-known/#",
-                           "<Limit POST>\nRequire all denied\n</Limit>"))
+                           "<Limit POST>\nRequire all denied\n</Limit>", "Require local",
+                           "Require ip 203.0.113.0/24",
+                           "<RequireAll>\nRequire all granted\nRequire not ip 203.0.113.10\n</RequireAll>",
+                           "<RequireAny>\nRequire ip 10.0.0.0/8\nRequire all granted\n</RequireAny>"))
 
     def _section(self) -> List[str]:
         kind = self._random.random()

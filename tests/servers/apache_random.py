@@ -43,11 +43,10 @@ SITES_PER_BATCH = 50
 
 @dataclass
 class _Case:
-    """One request, and what we say of it, the directories made that we name or not yet."""
+    """One request, and what we say of it."""
 
     number: int
     asked: Asked
-    before: List[str]
     destinations: List[Destination]
 
 
@@ -112,14 +111,14 @@ def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[st
             query = "?x=y&b" if random.random() < 0.1 else ""
             asked = Asked(template.replace("{n}", f"n{number}"), PATH + query, address=_address(text, random),
                           port=8000 if ":8000>" in text or random.random() < 0.05 else 80)
-            before = ours(evaluators.destinations(asked, evaluators.dumped))
-            case = _Case(number, asked, before, _evaluated(evaluators, asked))
+            before = _all_ours(evaluators.destinations(asked, evaluators.dumped))
+            case = _Case(number, asked, _evaluated(evaluators, asked))
             cases.append(case)
             counts["answers"] += 1
             counts[type(case.destinations[0]).__name__] += 1
             counts["alternatives"] += len(case.destinations) > 1
-            if case.before != ours(case.destinations):
-                found.append(_told(server, case, f"before its directories were there it said {case.before}"))
+            if set(before) != set(_all_ours(case.destinations)):
+                found.append(_told(server, case, f"before its directories were there we said {before}"))
             read = evaluators.destinations(asked, evaluators.read)
             if ours(read) != ours(case.destinations):
                 found.append(_told(server, case, f"the files say {ours(read)}"))
@@ -156,12 +155,17 @@ def _empty_handed(server: Apache, case: _Case) -> List[str]:
     answer = _fetched(case.asked)
     for file in set(files):
         file.unlink()
-    said = [word for destination in case.destinations for word in ours([destination])]
+    said = _all_ours(case.destinations)
     said += ["index"] if any(isinstance(end, DeadEnd) and end.reason.endswith("a slash: no file answers")
                              for end in case.destinations) else []
     # Where a condition cannot be known, the dead end that its other answer leads to is not told.
-    said += ["none"] if any("taken as" in step.text for d in case.destinations for step in d.trail) else []
+    said += ["none"] if any(text in step.text for d in case.destinations for step in d.trail
+                            for text in ("taken as", "who asks decides")) else []
     return [] if _agree(answer, said) else [_told(server, case, f"httpd says {answer}")]
+
+
+def _all_ours(destinations: Sequence[Destination]) -> List[str]:
+    return [word for destination in destinations for word in ours([destination])]
 
 
 def _fetched(asked: Asked) -> str:
