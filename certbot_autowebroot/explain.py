@@ -28,6 +28,9 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 
+#: For so many names a question tells where they lead.
+_ASKED = 5
+
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
 NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
 NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
@@ -76,11 +79,19 @@ def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
     """
     roads = {inquiry.name: f"{inquiry.name}: {_road(routes[0], door)}" for inquiries in offers.values()
              for inquiry in inquiries for door, routes in inquiry.routes.items() if routes}
-    what = [f"The authenticator {name} can answer for {' and '.join(inquiry.name for inquiry in inquiries)}: it edits "
-            f"the configuration of the web server and reloads it, and after the validation edits it back and reloads "
-            "it again." for name, inquiries in offers.items()]
-    return "\n\n".join(["No directory was found for:", *roads.values(), *what,
+    shown = list(roads.values())[:_ASKED]
+    if len(roads) > len(shown):
+        shown.append(f"and {len(roads) - len(shown)} more names.")
+    what = [f"The authenticator {name} can answer for {_named(inquiries)}: it edits the configuration of the web "
+            "server and reloads it, and after the validation edits it back and reloads it again."
+            for name, inquiries in offers.items()]
+    return "\n\n".join(["No directory was found for:", *shown, *what,
                         "May it do so, now and at every renewal?"])
+
+
+def _named(inquiries: Sequence[Inquiry]) -> str:
+    names = [inquiry.name for inquiry in inquiries]
+    return " and ".join(names if len(names) <= _ASKED else [*names[:_ASKED], f"{len(names) - _ASKED} more"])
 
 
 def asked_instead(authenticators: Sequence[str]) -> str:

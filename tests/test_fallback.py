@@ -11,6 +11,7 @@ from typing import Tuple
 import pytest
 
 from certbot_autowebroot import authenticators
+from certbot_autowebroot import explain
 from certbot_autowebroot import fallback
 from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.doors import Doors
@@ -206,3 +207,11 @@ def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
     others("silent").answer({Challenge(name): inquiry(Program("python3", 7), name) for name in names}, lambda left: [])
     assert [line for line in told(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
+
+
+def test_a_question_about_many_names_fits_on_a_screen() -> None:
+    """It tells where the first lead, and how many more there are."""
+    many = [inquiry(Program("nginx", 7), f"{number}.sample.com") for number in range(100)]
+    asked = explain.question({"nginx": many})
+    assert "4.sample.com: port 80 at 203.0.113.10 is held by nginx (pid 7)" in asked
+    assert "5.sample.com" not in asked and asked.count("95 more") == 2

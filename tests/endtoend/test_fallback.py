@@ -322,6 +322,19 @@ def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Ng
     assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
 
 
+def test_hooks_of_certbots_manual(certbot: Certbot, nginx: Nginx, application: Path) -> None:
+    """For what only the administrator knows; they are kept too."""
+    file = f"{application}/$CERTBOT_TOKEN"
+    done = certbot.run(*order(fallback="manual"), "--manual-auth-hook", f"printf %s $CERTBOT_VALIDATION > {file}",
+                       "--manual-cleanup-hook", f"rm {file}")
+    assert done.returncode == 0, done.stdout
+    for _ in range(2):
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert by_whom(certbot) == {APP: "manual"}
+    assert os.listdir(application) == []
+
+
 def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, nginx: Nginx) -> None:
     """By certbot reconfigure, which runs nothing but a trial; before 2.3, by the next renewal."""
     assert certbot.run(*order(LINEAGE, "")).returncode == 0
@@ -358,6 +371,8 @@ BAD = {
     "fails in prepare": ("unprepared", "the authenticator unprepared: Could not find the program"),
     "fails in perform": ("refusing", "the authenticator refusing: Could not do it"),
     "has a bug": ("faulty", "the authenticator faulty: ZeroDivisionError"),
+    "Certbot's standalone": ("standalone", "the authenticator standalone: Could not bind TCP port 80"),
+    "Certbot's manual without hooks": ("manual", "the authenticator manual: An authentication script must be provided"),
     "does nothing": ("silent", "the authenticator silent: what it has published did not come back"),
     "several": ("nginy, null", "the authenticator null: this plugin is no authenticator"),
 }
@@ -372,8 +387,9 @@ def test_one_that_is_of_no_use(certbot: Certbot, place: Path, nginx: Nginx, told
     assert done.returncode == 1
     words = " ".join(done.stdout.split())
     assert sentence in words
-    assert "Authenticators that are installed here: dns-other, faulty, files, manual, nginx" in words.replace(
-        "apache, ", "")
+    installed = words.partition("Authenticators that are installed here: ")[2].partition(". ")[0].split(", ")
+    assert {*plugins.PLUGINS, "manual", "nginx", "standalone"} < set(installed)
+    assert not {"autowebroot", "null"} & set(installed)
     assert "Traceback" not in done.stdout
     assert nothing_is_left(place, application)
     asked = told.read_text()
