@@ -21,6 +21,7 @@ import pytest
 
 from certbot_autowebroot import cli
 from certbot_autowebroot import reloading
+from certbot_autowebroot.commands import reload as command
 from certbot_autowebroot.lineages import read_certificate
 from certbot_autowebroot.reloading import systemd
 from certbot_autowebroot.route import Endpoint
@@ -658,3 +659,22 @@ def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], secon
         cli.main(["reload", "--timeout", seconds, NAME])
     assert ended.value.code == 2
     assert "--timeout" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("where, argument, said", [
+    ("usual", "check", "certbot-autowebroot reload"),
+    ("venv", "check", "{place}/venv/certbot-autowebroot reload"),
+    ("", "{place}/some where/certbot-autowebroot", "'{place}/some where/certbot-autowebroot' reload"),
+    ("", "{place}/cli.py", f"{sys.executable} -m certbot_autowebroot.cli reload"),
+], ids=["installed for all", "in a virtual environment of the shell's", "by its path", "as a module"])
+def test_the_hook_that_is_advised_is_found_at_night(
+        place: Path, monkeypatch: pytest.MonkeyPatch, where: str, argument: str, said: str) -> None:
+    """cron's PATH is not the shell's, and Certbot renews nothing with a hook that it does not find."""
+    for name in ("usual", "venv"):
+        (place / name).mkdir()
+        if name == where:
+            (place / name / "certbot-autowebroot").touch(0o755)
+    monkeypatch.setattr(command, "_PATH", str(place / "usual"))
+    monkeypatch.setenv("PATH", f"{place}/venv:{place}/usual")
+    monkeypatch.setattr(sys, "argv", [argument.format(place=place)])
+    assert command.command() == said.format(place=place)

@@ -1,6 +1,7 @@
 """``certbot-autowebroot reload``, a deploy hook: arguments, Certbot's environment, output, exit status."""
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -24,6 +25,9 @@ from certbot_autowebroot.reloading import sentences
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_NAME = "certbot-autowebroot"
+#: cron(8)'s own, and what Certbot adds to any (certbot.plugins.util, path_surgery).
+_PATH = "/usr/bin:/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 _MAX_SECONDS = 3600.0
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_LOOK, Outcome.FAILED: 1}
 
@@ -48,9 +52,15 @@ def add_to(commands: "Commands") -> None:
 
 
 def command() -> str:
-    """How a deploy hook on this machine says it: by name, where Certbot would find the name."""
-    name = "certbot-autowebroot"
-    return f"{name if shutil.which(name) else f'{sys.executable} -m certbot_autowebroot.cli'} reload"
+    """How a deploy hook on this machine says it.
+
+    By name only where Certbot finds the name at night too: a renewal fails whose hook it does not find.
+    """
+    if shutil.which(_NAME, path=_PATH):
+        return f"{_NAME} reload"
+    here = shutil.which(_NAME) or os.path.abspath(sys.argv[0])
+    program = [here] if os.path.basename(here) == _NAME else [sys.executable, "-m", "certbot_autowebroot.cli"]
+    return shlex.join([*program, "reload"])
 
 
 class _CannotLook(Exception):
