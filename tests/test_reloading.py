@@ -34,6 +34,7 @@ from tests.lab import https
 from tests.lab import programs
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
+from tests.lab.haproxy import Haproxy
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
@@ -207,6 +208,18 @@ def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd
         done = reload(capfd, site, "--timeout", "0.3")
     assert done.status == 1
     assert f"see whether its configuration names the files of {site.live}" in done.said
+
+
+def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The server behind it speaks TLS, and is not looked for: the balancer goes on, and the sentence says it."""
+    (site.place / "haproxy").mkdir()
+    passing = Haproxy(site.place / "haproxy", """listen l\nmode tcp\nbind :443\nserver s 127.0.0.1:8443""",
+                      options=("-W",), port=443)
+    with https.nginx(site, "8443"), serving(site, passing):
+        done = reload(capfd, site, "--timeout", "1")
+        assert not is_new(site)
+    assert done.status == 1
+    assert "or passes TLS on to another server" in done.said
 
 
 def test_servers_that_share_the_port_are_all_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
