@@ -17,6 +17,9 @@ _MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 #: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
 _SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 
+#: As numbers: the enum members are made anew at each call of valid_signals(), a tenth of an order of a hundred names.
+_SIGNALS = frozenset(map(int, signal.valid_signals()))
+
 
 def is_ordinary(uid: int) -> bool:
     """Whether a user is a person, or an account that somebody else than root may use: neither root nor a service."""
@@ -40,7 +43,7 @@ def act_as(uid: int, gids: Iterable[int], act: Callable[..., T], *args: Any, **k
     """
     waiting = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if os.getuid() == 0 != os.geteuid():
             os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally, too
         umask = os.umask(0o022)
