@@ -27,6 +27,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.terminal import printable
 
 #: For so many names a question tells where they lead.
 _ASKED = 5
@@ -136,7 +137,7 @@ def str_of(place: Place) -> str:
     """A place as a person would name it."""
     if isinstance(place.end, Directory):
         whose = f" of {place.program}" if place.program else ""
-        return f"{str(place.end).rpartition('/')[0]}{whose}"
+        return f"{printable(str(place.end).rpartition('/')[0])}{whose}"
     return f"a listener of our own at {place.end.endpoint}"
 
 
@@ -151,7 +152,7 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
 
 
 def _came_back(answer: Answer) -> str:
-    return str(answer) + (f", a redirect to {answer.elsewhere}" if answer.elsewhere else "")
+    return printable(str(answer) + (f", a redirect to {answer.elsewhere}" if answer.elsewhere else ""))
 
 
 def _road(route: Route, door: Endpoint) -> str:
@@ -169,7 +170,7 @@ def _road(route: Route, door: Endpoint) -> str:
         stops.append(route.end.reason)
     elif isinstance(route.end, Elsewhere):
         stops.append(f"and that leads away from this machine, to {route.end.target}")
-    return "; ".join(stops) + "."
+    return printable("; ".join(stops) + ".")
 
 
 def _what_was_tried(inquiry: Inquiry, routes: List[Route]) -> List[str]:
@@ -180,7 +181,7 @@ def _what_was_tried(inquiry: Inquiry, routes: List[Route]) -> List[str]:
         if place.program is not None and place.key not in here:
             continue
         refused = inquiry.refused.get(place.key)
-        lines.append(f"  Tried: {str_of(place)}: {refused.rstrip('.')}." if refused else
+        lines.append(f"  Tried: {str_of(place)}: {printable(refused.rstrip('.'))}." if refused else
                      f"  Tried: a test file in {str_of(place)}, which came back, but not each time."
                      if _has_won(inquiry, place) else
                      f"  Tried: a test file in {str_of(place)}, which did not come back.")

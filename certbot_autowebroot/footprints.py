@@ -26,6 +26,7 @@ from certbot_autowebroot.directories import Walk
 from certbot_autowebroot.directories import as_owner
 from certbot_autowebroot.directories import read_file
 from certbot_autowebroot.processes import all_pids
+from certbot_autowebroot.terminal import printable
 from certbot_autowebroot.views import View
 
 #: renameat2(2), include/uapi/linux/fs.h.
@@ -55,7 +56,7 @@ class Footprint:
     made: Optional[Key] = None
 
     def __str__(self) -> str:
-        return os.path.join(self.path, self.name)
+        return printable(os.path.join(self.path, self.name))
 
     @property
     def names(self) -> List[str]:
@@ -143,7 +144,7 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
     """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
 
     :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
-    :returns: the path of what was removed; empty where there was nothing.
+    :returns: the path of what was removed, for a person; empty where there was nothing.
     :raises OSError: it is there and cannot be removed; ENOTEMPTY for a directory that somebody uses.
     """
     def act(name: str) -> bool:
@@ -161,7 +162,7 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
     for name in footprint.names:
         try:
             if as_owner(directory, act, name):
-                return os.path.join(footprint.path, name)
+                return printable(os.path.join(footprint.path, name))
         except FileNotFoundError:
             pass
     return ""

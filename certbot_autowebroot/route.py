@@ -11,6 +11,8 @@ from typing import Optional
 from typing import Tuple
 from typing import Union
 
+from certbot_autowebroot.terminal import printable
+
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
 #: :class:`certbot_autowebroot.views.View` does that.
 PathInView = NewType("PathInView", str)
@@ -207,7 +209,8 @@ class Program:
     start_time: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name} (pid {self.pid})" if self.pid else self.name
+        name = printable(self.name)
+        return f"{name} (pid {self.pid})" if self.pid else name
 
 
 @dataclass(frozen=True)

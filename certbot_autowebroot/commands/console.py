@@ -3,17 +3,14 @@ import os
 import time
 from typing import TextIO
 
+from certbot_autowebroot.terminal import printable as printable
+
 #: Exit status where nothing could be looked at.
 COULD_NOT_LOOK = 2
 
 #: Less than this many is no long work; seconds between two signs of life.
 _MANY = 10
 _PAUSE = 0.1
-
-
-def printable(text: str) -> str:
-    """Configurations are other people's: what is in them must not move the cursor of root's terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
 def is_terminal(stream: TextIO) -> bool:
