@@ -17,9 +17,15 @@ SOURCE = Path(__file__).parents[2]
 _NOT_OURS = shutil.ignore_patterns(".git", ".venv*", ".tox", ".*_cache", "__pycache__", "*.egg-info", "build", "dist")
 
 
-def build(directory: Path, writable: int) -> List[Path]:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source at one moment: somebody may be working in it."""
+    return Path(shutil.copytree(SOURCE, tmp_path_factory.mktemp("source") / "source", ignore=_NOT_OURS))
+
+
+def build(source: Path, directory: Path, writable: int) -> List[Path]:
     """An sdist, and the wheel that is built from it, of a fresh copy of the source elsewhere."""
-    shutil.copytree(SOURCE, directory / "source", ignore=_NOT_OURS)
+    shutil.copytree(source, directory / "source")
     for path in (directory / "source").rglob("*"):
         path.chmod((0o755 if path.stat().st_mode & 0o100 else 0o644) | writable)
         os.utime(path)
@@ -34,9 +40,9 @@ def build(directory: Path, writable: int) -> List[Path]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> List[Path]:
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> List[Path]:
     """The wheel and the sdist, in this order."""
-    wheel, sdist = build(tmp_path_factory.mktemp("built"), 0)
+    wheel, sdist = build(source, tmp_path_factory.mktemp("built"), 0)
     return [wheel, sdist]
 
 
@@ -50,27 +56,26 @@ def unpacked(built: List[Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
     return top
 
 
-def test_two_builds_are_the_same(built: List[Path], tmp_path: Path) -> None:
+def test_two_builds_are_the_same(source: Path, built: List[Path], tmp_path: Path) -> None:
     """With SOURCE_DATE_EPOCH: later, elsewhere, of a checkout that the group may write in."""
-    again = build(tmp_path, 0o020)
+    again = build(source, tmp_path, 0o020)
     assert [path.name for path in again] == [path.name for path in built]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in built]
 
 
-def test_the_wheel_holds_the_package_alone(built: List[Path]) -> None:
+def test_the_wheel_holds_the_package_alone(source: Path, built: List[Path]) -> None:
     """No tests, no set-up, and every module of the package."""
     with zipfile.ZipFile(built[0]) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
-    package = SOURCE / "certbot_autowebroot"
+    package = source / "certbot_autowebroot"
     ours = [*package.rglob("*.py"), package / "py.typed"]
-    assert sorted(names) == sorted(str(path.relative_to(SOURCE)) for path in ours)
+    assert sorted(names) == sorted(str(path.relative_to(source)) for path in ours)
 
 
-def test_the_sdist_holds_all_that_there_is(unpacked: Path) -> None:
+def test_the_sdist_holds_all_that_there_is(source: Path, unpacked: Path) -> None:
     """A distribution builds from it, and has nothing else of us: what MANIFEST.in forgets is gone."""
-    hidden = re.compile(r"(^|/)\.|(^|/)(build|dist|__pycache__|[^/]*\.egg-info)/")
-    there = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if path.is_file()}
-    ours = {name for name in there if not hidden.search(name)}
+    there = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    ours = {name for name in there if not re.search(r"(^|/)\.", name)}
     assert {name for name in ours if not (unpacked / name).is_file()} == set()
     assert {"tests/endtoend/test_story.py", "packaging/debian/control", "tools/release.sh", "LICENSE"} <= ours
 
