@@ -62,7 +62,8 @@ CONDITIONS = (r"%{HTTP_HOST} ^(www\.)?{n}\.test$ [NC]", r"%{HTTP_HOST} !^www\.",
               r"%{REMOTE_ADDR} !^203\.", "%{HTTP_USER_AGENT} (bot|curl) [NC]", "%{TIME_HOUR} >06",
               "%{HTTP:Upgrade} =websocket [NC]", "%{HTTP:X-Forwarded-For} ^$", "%{HTTP_REFERER} ^$",
               "%{IS_SUBREQ} =false", "%{REQUEST_FILENAME} !-l", "%{HTTP:Accept-Encoding} gzip")
-HANDLERS = ("server-status", "None", "default-handler", "some-handler", "cgi-script")
+HANDLERS = ("server-status", "None", "default-handler", "some-handler", "cgi-script",
+            "proxy:http://127.0.0.1:8081", '"proxy:unix:{dir}/backend.sock|http://app"')
 FILES = ("<Files t0ken*>", "<Files *>", r'<FilesMatch "^\.">', "<FilesMatch .>", "<Files index.php>", '<Files ~ "^t">')
 DIRECTORIES = ("<Directory {r}/a>", "<Directory {r}/b>", "<Directory {r}/a/.well-known>", "<Directory {r}>",
                "<Directory {r}/*>", "<Directory {r}/a/>", "<Directory {r}/*/.well-known>", r'<DirectoryMatch "/\.">',
@@ -73,7 +74,12 @@ LOCATIONS = ("<Location />", "<Location /.well-known>", "<Location /.well-known/
              r"<LocationMatch /\.(?!well-known)>", '<Location ~ "acme/">', "<Location /site/>",
              "<Location /.well-known/acme-challenge>", r'<LocationMatch "^/\.well-known/(?<KIND>[^/]+)/">')
 CONDITIONAL = ("<If \"%{HTTP_HOST} == '{n}.test'\">", '<If "%{REQUEST_URI} =~ /well-known/">',
-               '<If "-n %{QUERY_STRING}">', "<If \"%{SERVER_PORT} -eq 80\">", "<If \"! %{HTTPS} == 'on'\">")
+               '<If "-n %{QUERY_STRING}">', "<If \"%{SERVER_PORT} -eq 80\">", "<If \"! %{HTTPS} == 'on'\">",
+               "<If \"%{HTTP_HOST} -in {'{n}.test', 'shared.test'}\">", "<If \"-f '{r}/b' . %{REQUEST_URI}\">",
+               "<If \"%{REQUEST_URI} -strmatch '/.well-known/*'\">", "<If \"-T env('ACME')\">",
+               "<If \"tolower(req('Host')) =~ m#^www#i && -d '{r}/a/acme'\">", "<If \"-n req('User-Agent')\">",
+               "<If \"%{REQUEST_URI} =~ m#/([^/]+)$# && $1 -ne '5'\">", "<If \"-f %{REQUEST_FILENAME}\">",
+               "<If \"%{env:ACME} -eq 1 || %{HTTP_HOST} -strcmatch 'WWW.*'\">")
 ENVIRONMENTS = ("SetEnvIf Host ^www no-proxy", r"SetEnvIf Request_URI ^/\.well-known ACME=1",
                 "SetEnvIfNoCase Host WWW ACME", r"SetEnvIf Request_URI ^/\.well-known/([^/]+)/ FROM=$1 !ACME",
                 "SetEnv ACME 1", "SetEnvIf ACME 1 FROM=1",
@@ -84,7 +90,8 @@ SETTINGS = ("UseCanonicalName On", "UseCanonicalPhysicalPort On", "MergeSlashes 
 REWRITE_OPTIONS = ("Inherit", "InheritBefore", "AllowNoSlash", "MergeBase", "IgnoreContextInfo", "LegacyPrefixDocRoot",
                    "InheritDown", "IgnoreInherit", "InheritDownBefore", "AllowAnyURI")
 BACKENDS = ("http://127.0.0.1:8081", "http://127.0.0.1:8082", "http://127.0.0.1:8081/", "http://127.0.0.1:8081/p/",
-            "http://localhost:8082/q", "unix:{dir}/backend.sock|http://app/", "balancer://group", "balancer://group/")
+            "http://localhost:8082/q", "unix:{dir}/backend.sock|http://app/", "balancer://group", "balancer://group/",
+            "http://127.0.0.1:8081/o/ retry=0 timeout=5", "http://127.0.0.1:8082/n nocanon")
 OVERRIDES = ("AllowOverride None", "AllowOverride All", "AllowOverride All", "AllowOverride FileInfo",
              "AllowOverride AuthConfig Limit", "AllowOverride None\nAllowOverrideList Require Redirect")
 
@@ -245,6 +252,9 @@ class Generator:
                            "<RequireAll>\nRequire all granted\nRequire not env ACME\n</RequireAll>",
                            "Require expr %{REQUEST_URI} =~ m#^/\\.well-known/#",
                            "<Limit POST>\nRequire all denied\n</Limit>", "Require local",
+                           "Order allow,deny\nAllow from all", "Order deny,allow\nDeny from all",
+                           "Order deny,allow\nDeny from env=ACME", "Order allow,deny\nAllow from env=ACME",
+                           "Require all granted\nOrder allow,deny\nSatisfy Any",
                            "Require ip 203.0.113.0/24",
                            "<RequireAll>\nRequire all granted\nRequire not ip 203.0.113.10\n</RequireAll>",
                            "<RequireAny>\nRequire ip 10.0.0.0/8\nRequire all granted\n</RequireAny>"))
@@ -293,6 +303,8 @@ class Generator:
         if kind < 0.9:
             return [self._pick(("Redirect 301 https://%{HTTP_HOST}%{REQUEST_URI}", "Redirect https://other.test/x",
                                 "Redirect gone", "RewriteEngine Off", "Alias {r}/b", "Require env MATCH_KIND",
+                                "Alias {r}/a%{REQUEST_URI}", "Alias {r}/b/%{env:MATCH_KIND}",
+                                "Redirect 301 https://other.test/%{env:MATCH_KIND}",
                                 "AliasPreservePath On\nAlias {r}/c"))]
         if kind < 0.95:
             return self._rewrites(BELOW)

@@ -55,7 +55,7 @@ def hold(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> Lis
     generator = Generator(seed)
     present = Random(f"directories {seed}")  # noqa: S311
     top = directory / f"batch{seed}"
-    server = Apache(top, generator.main(), (*DEFAULT_MODULES, "cgid", "env", "status"), ["-DACME"])
+    server = Apache(top, generator.main(), (*DEFAULT_MODULES, "access_compat", "cgid", "env", "status"), ["-DACME"])
     for name in ("sites", "fragments"):
         (top / name).mkdir()
     (top / "fragments" / "root.inc").write_text(f"DocumentRoot {top}/main\n")

@@ -168,6 +168,8 @@ ROWS = [
     Row("proxy-section-denied", "ProxyPass / http://127.0.0.1:8081/\n<Proxy *>\nRequire all denied\n</Proxy>",
         "none", "Require all denied"),
     Row("handler-proxy", "<FilesMatch .*>\nSetHandler proxy:fcgi://127.0.0.1:9\n</FilesMatch>", "none", "SetHandler"),
+    Row("handler-proxy-by-http", "<Location /.well-known>\nSetHandler proxy:http://127.0.0.1:8081\n</Location>",
+        "upstream 127.0.0.1:8081 127.0.0.1 {dir}/www{W}/{T}"),
     Row("handler-and-proxy", "ProxyPass / http://127.0.0.1:8081/\n<Location />\nSetHandler server-status\n</Location>",
         "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
     # Handlers and access.

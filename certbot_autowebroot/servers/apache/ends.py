@@ -39,7 +39,7 @@ def handle(state: State, mapped: mapping.Mapped, name: str) -> Destination:
     directive = None if state.handler else sections.last(state.scopes, "sethandler")
     handler = state.expanded(directive.words[0]) if directive and directive.words else state.handler
     if handler.lower().startswith("proxy:"):
-        return upstream(state, handler[6:], directive)
+        return upstream(state, handler[6:] + name, directive)  # the file's path is what it asks for
     handler = "" if handler.lower() == "none" else handler
     if any(state.configuration.has_module(module) for module in _HANDLER_MODULES.get(handler.lower(), ())):
         return state.dead(f"the handler {handler} answers, not a file", directive)

@@ -56,7 +56,8 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
     tried = 0
     while pending and tried < MAX_ALTERNATIVES:
         tried += 1
-        run = State(configuration, request, files, htaccess, pending.pop())
+        # Fewest answers changed first: where rules go round, the last ones have no end.
+        run = State(configuration, request, files, htaccess, pending.pop(0))
         destination = _destination(run)
         pending += run.untried
         if not run.is_consistent(destination):
