@@ -65,9 +65,10 @@ def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     # Several addresses that fail in the same way are one thing to say.
     said = {_at_door(inquiry, door): door for door in reversed(doors)}
     lines = [f"{inquiry.name}: {text}" for text in reversed(list(said))]
-    lines += [f"  Tried: {reason}." for reason in inquiry.set_aside]
+    lines += [f"  Tried: {printable(reason)}." for reason in inquiry.set_aside]
     from certbot_autowebroot import advice  # only a failure has to pay for it: 10 ms
-    lines += [f"  {text}" for text in advice.what_to_do(inquiry, doors, set() if printed is None else printed)]
+    what_to_do = advice.what_to_do(inquiry, doors, set() if printed is None else printed)
+    lines += [f"  {printable(text)}" for text in what_to_do]
     if not inquiry.doors.certain and inquiry.doors.note:
         lines.append(f"  Note: {inquiry.doors.note}.")
     return "\n".join(lines)
