@@ -317,6 +317,29 @@ def test_lighttpd_that_has_given_up_roots_rights_is_not_ended(
     assert "Permission denied" in done.said
 
 
+def test_lighttpd_in_a_chroot_is_not_ended(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """It would not find its configuration again."""
+    Path(f"{site.place}{site.place}/lighttpd").mkdir(parents=True)
+    with serving(site, https.lighttpd(site, f'server.chroot = "{site.place}"\n')) as server:
+        done = reload(capfd, site)
+        assert not is_new(site)
+        assert f"lighttpd (pid {server.pid}) was not reloaded: it has gone into a chroot" in done.said
+    assert done.status == 1
+
+
+@pytest.mark.parametrize("name", ["apache2", "haproxy", "lighttpd", "nginx"])
+def test_from_a_service_with_a_tmp_of_its_own_nobody_is_taken_for_a_container(site: https.Site, name: str) -> None:
+    """Certbot's own unit has ``PrivateTmp=``, and so mounts of its own: for it, everybody else's are other ones."""
+    command = ["unshare", "-m", sys.executable, "-m", "certbot_autowebroot.cli", "reload", "--lineage", str(site.live)]
+    with serving(site, https.SERVERS[name](site)):
+        done = subprocess.run([*command, PUBLIC_V4], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, is_new(site)) == (0, True), done
+    with serving(site, https.SERVERS[name](site)) as server:
+        BROKEN[name](server)
+        done = subprocess.run([*command, PUBLIC_V4], capture_output=True, text=True, timeout=60)
+        assert "its own test of the configuration on disk fails" in done.stderr, done
+
+
 def test_a_visitor_who_says_nothing_does_not_keep_lighttpd_from_everybody(
         site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """It waits for its clients before it starts anew, and answers nobody meanwhile."""

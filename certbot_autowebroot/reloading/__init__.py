@@ -154,7 +154,7 @@ def _tell(server: Server, door: Endpoint) -> Told:
     named = str(leader.program)
     try:
         unit = systemd.owner_of(leader)
-        if _is_of_this_machine(leader, unit):
+        if processes.has_our_files(leader):
             complaint = program.complaint(leader)
             if complaint and program.gives_up_root and leader.uid != 0:
                 return _start_anew(named, unit, complaint)
@@ -180,14 +180,6 @@ def _start_anew(named: str, unit: str, complaint: str) -> Told:
         return Told(named, problem=sentences.given_up_root(complaint))
     complaint = programs.complaint_of_lighttpd(command)
     return Told(named, problem=sentences.broken(complaint)) if complaint else Told(named, systemd.tell(unit, "restart"))
-
-
-def _is_of_this_machine(process: Process, unit: str) -> bool:
-    """Whether its program and its files are those of this machine, and not a container's.
-
-    A service may have a /tmp of its own and therefore its own mounts (``PrivateTmp=``): its unit says that it is ours.
-    """
-    return process.view.is_host or (bool(unit) and os.path.samefile(f"/proc/{process.pid}/root", "/"))
 
 
 def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:

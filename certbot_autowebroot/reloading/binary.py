@@ -13,6 +13,7 @@ from typing import Sequence
 from certbot_autowebroot import output
 from certbot_autowebroot import processes
 from certbot_autowebroot.processes import Process
+from certbot_autowebroot.processes import Rights
 
 #: Seconds for a test. nginx with ten thousand sites takes four, and resolves the name of every upstream.
 TIMEOUT = 60.0
@@ -32,19 +33,14 @@ def complaint(process: Process, arguments: Sequence[str], environment: Mapping[s
 
     :raises CannotRun: it is another user's and we are not root, it has ended, or it takes longer than :data:`TIMEOUT`.
     """
-    if os.geteuid() not in (0, process.uid):
-        raise CannotRun(f"{process.program} belongs to another user; root could test its configuration")
     try:
-        fd = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if processes.start_time_of(process.pid) != process.start_time:
-                raise CannotRun(f"{process.program} has ended")
+        with processes.opened_program(process) as (fd, rights):
+            if os.geteuid() not in (0, rights.uid):
+                raise CannotRun(f"{process.program} belongs to another user; root could test its configuration")
             return run([process.name, *arguments], environment, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
-                       cwd=f"/proc/{process.pid}/cwd", **_rights_of(process))
-        finally:
-            os.close(fd)
+                       cwd=f"/proc/{process.pid}/cwd", **_as_popen_takes(rights))
     except OSError as error:
-        raise CannotRun(f"the program of {process.program} cannot be run: {error}") from error
+        raise CannotRun(f"the program of {process.program} cannot be run: {error.strerror or error}") from error
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> str:
@@ -65,17 +61,8 @@ def run(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> 
     return "" if child.returncode == 0 else "\n".join(lines[:_LINES]) or f"status {child.returncode}"
 
 
-def _rights_of(process: Process) -> Dict[str, Any]:
-    """User and groups of a process, as subprocess takes them; nothing where they are our own, which need no right.
-
-    Asked once its program is open: a user's process may be root for a moment, by a set-user-ID program, and turn into
-    a program of his then.
-    """
-    with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
-        status = {name: value.split() for name, _, value in (line.partition(":") for line in file)}
-    if set(status["Uid"]) != {str(process.uid)}:
-        raise CannotRun(f"{process.program} runs with the rights of several users")
-    if process.uid == os.geteuid():
+def _as_popen_takes(rights: Rights) -> Dict[str, Any]:
+    """User and groups; nothing where they are our own, which need no right."""
+    if rights.uid == os.geteuid():
         return {}
-    return {"user": process.uid, "group": int(status["Gid"][1]),
-            "extra_groups": [int(group) for group in status["Groups"]]}
+    return {"user": rights.uid, "group": rights.gid, "extra_groups": rights.groups}

@@ -142,6 +142,9 @@ class _Lighttpd:
         path = lighttpd.config_path(leader.argv)
         if path is None:
             raise Unable("it was started without -f, or reads its configuration from standard input")
+        if not os.path.samefile(f"/proc/{leader.pid}/root", "/"):
+            raise Unable("it has gone into a chroot, where its configuration is not, and a reload would end it: "
+                         "start it anew")
         return binary.complaint(leader, ["-tt", "-f", path], leader.environment)
 
     def reload(self, leader: Process, door: Endpoint) -> str:
