@@ -151,7 +151,7 @@ def program(code: str, *held: socket.socket) -> Iterator["subprocess.Popen[bytes
 
 
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
-FORKS = "import os, sys; child = os.fork(); child and print(child, flush=True); sys.stdin.read()"
+FORKS = "import os, sys; child = os.fork(); child and print(child, flush=True); sys.stdin.read(); child and os.wait()"
 HIDES = f"open('/proc/self/comm', 'w').write('no server'); {WAITS}"
 
 
