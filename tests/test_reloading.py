@@ -2,6 +2,7 @@
 import contextlib
 import io
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import NamedTuple
+from typing import Optional
 
 import pytest
 
@@ -46,6 +48,7 @@ from tests.test_without_root import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
 ME, PARENT = os.getpid(), os.getppid()
+WWW_DATA = str(pwd.getpwnam("www-data").pw_uid)
 
 
 class Done(NamedTuple):
@@ -397,7 +400,7 @@ def unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
     """
     mounted = []
 
-    def make(pid: int, name: str, *, main: int, reload: str = "exit 9", command: str = "") -> Path:
+    def make(pid: int, name: str, *, main: int, reload: str = "exit 9", command: str = "", user: str = "") -> Path:
         told = place / "told"
         cgroup = place / f"cgroup{pid}"
         cgroup.write_text(f"0::/system.slice/{name}\n")
@@ -408,7 +411,7 @@ def unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
         script.write_text(f"""#!/bin/sh
 echo "$@" >> {told}
 case $1 in
-show) echo "MainPID={main}"; echo "ExecStart={{ path=x ; argv[]={command} ; ignore_errors=no }}" ;;
+show) echo "MainPID={main}"; echo "User={user}"; echo "ExecStart={{ path=x ; argv[]={command} ; ignore_errors=no }}" ;;
 *) {reload} ;;
 esac
 """)
@@ -533,6 +536,25 @@ def test_who_speaks_tls_at_a_door(table: Dict[str, Any], found: List[str]) -> No
     """Whoever passes connections on as they are is not the one."""
     servers = reloading.servers_at(NAME, Endpoint("192.0.2.1", 443), Machine(table))  # type: ignore[arg-type]
     assert [server.named for server in servers] == [text.format(me=ME, parent=PARENT) for text in found]
+
+
+@pytest.mark.parametrize("user", [None, "", "www-data"], ids=["no unit", "started as root", "a user's unit"])
+def test_what_is_not_roots_is_never_tested_as_root(
+        site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], user: Optional[str]) -> None:
+    """lighttpd's test runs the commands of its configuration. Only what systemd starts as root is tested as root."""
+    directory = site.place / "lighttpd"
+    directory.mkdir()
+    for name in ("error.log", "users"):
+        (directory / name).touch()
+        (directory / name).chmod(0o666)
+    server = https.lighttpd(site, f'server.username = "www-data"\ninclude_shell "id -u >> {directory}/users"\n')
+    with serving(site, server):
+        if user is not None:
+            unit(server.pid, "lighttpd.service", main=server.pid, user=user, reload="exit 1",
+                 command=f"/usr/sbin/lighttpd -D -f {server.conf}")
+        (directory / "users").write_text("")
+        assert reload(capfd, site).status == 1
+    assert set((directory / "users").read_text().split()) == ({WWW_DATA, "0"} if user == "" else {WWW_DATA})
 
 
 @pytest.mark.parametrize("cgroup, unit", [
