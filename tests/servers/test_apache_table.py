@@ -359,6 +359,8 @@ ROWS = [
         "RewriteRule (.*)one(.*) $1two$2", "302 http://rewrite-redirect-goes-on.test/two/acme-challenge/{T}"),
     Row("rewrite-redirect-undone", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /one/$1 [R]\n"
         "RewriteRule one/acme-challenge/(.*) /acme/$1", "none"),
+    Row("rewrite-redirect-undone-by-passthrough", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /one/$1 [R]\n"
+        "RewriteRule one/acme-challenge/(.*) /acme/$1 [PT]", "none", "without a target"),
     Row("rewrite-back-to-here-is-a-redirect", "RewriteEngine On\n"
         "RewriteRule ^/\\.well-known/(.*) http://rewrite-back-to-here-is-a-redirect.test/$1",
         "302 http://rewrite-back-to-here-is-a-redirect.test/acme-challenge/{T}"),

@@ -53,6 +53,8 @@ def handle(state: State, mapped: mapping.Mapped, name: str) -> Destination:
 
 def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
     token = state.request.token
+    if state.status:
+        return state.dead(f"it answers {state.status} without a target, for a later rule has replaced it")
     if state.path_info not in ("", "/") and state.files.is_file(name):
         return state.dead(f"{name} is a file, and no directory")
     name += state.path_info

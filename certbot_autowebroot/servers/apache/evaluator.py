@@ -121,6 +121,7 @@ def _process(state: State) -> Union[str, Destination]:
     """One round: the destination, or the path of an internal redirect."""
     state.path_info = state.handler = state.document_root = ""
     state.context = ("", "")
+    state.status = 0
     server = sections.server_scopes(state.site)
     environment.set_environment(state, [directive for scope in server for directive in scope.directives])
     state.env.update(sections.location_groups(state.site, state.uri))

@@ -87,6 +87,8 @@ class State:
         #: Where this round's directory is not the DocumentRoot: VirtualDocumentRoot's; prefix and path of an Alias.
         self.document_root = ""
         self.context = ("", "")
+        #: What [R] of a rule has set before another rule has made it a path again, 0 for nothing.
+        self.status = 0
         #: What [H] of a rule has set, which beats SetHandler.
         self.handler = ""
         self.is_redirected = False

@@ -72,14 +72,13 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     if result.passthrough:
         if not result.path.startswith("/"):
             return state.dead("it answers 400, for [PT] hands on what is no path")
-        state.uri = result.path
+        state.uri, state.status = result.path, result.redirect
         return None
     if result.proxied:
         return mapping.Proxied(result.path, result.rules[-1].directive)
     if result.is_url:
         return ends.rewritten(state, result)
-    if result.redirect:
-        return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
+    state.status = result.redirect
     return _rewritten_file(state, result)
 
 
