@@ -39,10 +39,11 @@ def renewals(directory: Path, ca: CA, server: str, sites: int, options: argparse
             "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
         if options.peers and sites <= options.peers_up_to:
             ways[f"Certbot's {server}"] = (Certbot(directory / "peer", ca),
-                                           [*_RENEW, "-a", server, *machines.peer_options(server, directory)])
-        for certbot, _ in ways.values():
-            measure.run(certbot, "certonly", "--webroot", "-w", root, "-d", name)
-        measure.run(*_flat(ways["autowebroot, remembered"]))  # what it remembers from now on
+                                           [*_RENEW, "-a", server, *machines.peer_options(server, directory, sites)])
+        for way, (certbot, _) in ways.items():
+            # A lineage that webroot has made would tell autowebroot its webroot_map.
+            given = ["-a", "autowebroot"] if way.startswith("autowebroot") else ["--webroot", "-w", root]
+            measure.run(certbot, "certonly", *given, "-d", name)
         slow = [way for way in ways if way.startswith("Certbot's") and sites >= 1000]
         found = measure.in_turn(ways, options.rounds, slow)
     crowd = f", {options.processes} other processes, {options.connections} connections" if options.processes else ""
@@ -68,14 +69,15 @@ def many_lineages(directory: Path, ca: CA, server: str, options: argparse.Namesp
                            ("autowebroot, remembered", ["-a", "autowebroot"])):
             certbot = Certbot(directory / f"certbot-{len(ways)}", ca)
             root = str(machines.root_of(directory, 0))
-            measure.run(certbot, "certonly", "--webroot", "-w", root, "-d", machines.name_of(0))
+            how = ["-a", "autowebroot"] if given else ["--webroot", "-w", root]
+            measure.run(certbot, "certonly", *how, "-d", machines.name_of(0))
             parameters = certbot.renewal_conf(machines.name_of(0)).read_text().partition("[renewalparams]\n")[2]
             for site in range(1, options.lineages):
                 own = parameters.replace(machines.name_of(0), machines.name_of(site))
-                own = own.replace(root, str(machines.root_of(directory, site)))
+                own = own.replace(f"{root}\"", f"{machines.root_of(directory, site)}\"")  # of autowebroot_roots
+                own = own.replace(f" = {root}", f" = {machines.root_of(directory, site)}")  # of webroot_map
                 lineages.write(certbot.directory / "config", machines.name_of(site), own)
             ways[way] = (certbot, [*_RENEW, *given])
-        measure.run(*_flat(ways["autowebroot, remembered"]), short_sleeps=True)
         medians = measure.table(f"{server}, {options.lineage_sites} sites: {options.lineages} lineages in one certbot "
                                 "renew, its sleeps taken out", measure.in_turn(ways, options.rounds, short_sleeps=True))
     for way, row in medians.items():
@@ -91,15 +93,11 @@ def many_names(directory: Path, ca: CA, server: str, options: argparse.Namespace
         ways = {"webroot with a map": (Certbot(directory / "webroot", ca), [*_RENEW, *given]),
                 "autowebroot, remembered": (Certbot(directory / "remembered", ca), [*_RENEW, "-a", "autowebroot"]),
                 "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
-        for certbot, _ in ways.values():
-            measure.run(certbot, "certonly", *given)
-        measure.run(*_flat(ways["autowebroot, remembered"]))
+        for way, (certbot, _) in ways.items():
+            how = ["-a", "autowebroot", "-d", ",".join(names)] if way.startswith("autowebroot") else given
+            measure.run(certbot, "certonly", *how)
         measure.table(f"{server}: one order of a hundred names over a hundred roots",
                       measure.in_turn(ways, options.rounds))
-
-
-def _flat(way: Tuple[Certbot, List[str]]) -> Tuple[Any, ...]:
-    return (way[0], *way[1])
 
 
 def main() -> None:
