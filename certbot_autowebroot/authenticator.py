@@ -187,13 +187,16 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         def unserved(achalls: List[Any]) -> List[Any]:
             missing = solver.unserved([self._challenges[achall] for achall in achalls])
             return [achall for achall in achalls if self._challenges[achall] in missing]
+        solver.publish_where_proven(unanswered)
         found = self._fallbacks.answer(left, unserved)
         responses.update(found)
+        failing = [self._challenges[achall] for achall in left if achall not in found]
+        solver.withdraw(failing)
         # A server that was reloaded for them may look for our files elsewhere now: it had been edited and not reloaded.
         ours = [challenge for challenge in self._challenges.values() if challenge not in unanswered]
         lost: List[Any] = solver.unserved(ours)
         solver.withdraw(lost)
-        return [self._challenges[achall] for achall in left if achall not in found] + list(solver.solve(lost))
+        return failing + list(solver.solve(lost))
 
     def _new_fallbacks(self, said: str) -> Any:
         from certbot_autowebroot.fallback import Fallbacks

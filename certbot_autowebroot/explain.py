@@ -113,8 +113,9 @@ def unproven(inquiry: Inquiry) -> str:
 def answered(inquiry: Inquiry) -> str:
     """Where a name's challenge was published, and on what evidence."""
     if inquiry.answered_by:
+        theirs = [str(door) for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is not Verdict.PROVEN]
         return (f"{inquiry.name} was answered by the authenticator {inquiry.answered_by}; what it has published came "
-                f"back through {', '.join(map(str, inquiry.doors.endpoints))}.")
+                f"back through {', '.join(theirs)}.")
     places = " and ".join(str_of(place) for place in inquiry.places_to_answer())
     doors = ", ".join(str(door) for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN)
     evidence = (f"a test file came back from there through {doors}" if inquiry.verdict is Verdict.PROVEN

@@ -188,6 +188,14 @@ class Solver:
         if not self._published:
             self._listeners.stop()
 
+    def publish_where_proven(self, challenges: Sequence[Challenge]) -> None:
+        """Publish behind those front doors that were proven, of names that fail at others: there, another answers."""
+        for challenge in challenges:
+            inquiry = self.inquiries[challenge.name]
+            self._publish_token(inquiry, challenge, [
+                place for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN
+                for place in inquiry.winners[door]])
+
     def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Of these, those that the front doors do not answer now: whoever has published them, ourselves or another."""
         with futures.ThreadPoolExecutor(16) as pool:
@@ -316,17 +324,17 @@ class Solver:
                     inquiry.verdict is Verdict.UNPROVEN and self._settings.refuse_unproven):
                 unanswered.append(challenge)
                 continue
-            if not self._publish_token(inquiry, challenge) or not proof.still_serves(
+            if not self._publish_token(inquiry, challenge, inquiry.places_to_answer()) or not proof.still_serves(
                     inquiry, challenge.token, challenge.content, self._machine):
                 self.withdraw([challenge])
                 unanswered.append(challenge)
         return unanswered
 
-    def _publish_token(self, inquiry: Inquiry, challenge: Challenge) -> bool:
-        """Publish in all places that count; False when nothing could be, :func:`proof.still_serves` judges the rest."""
+    def _publish_token(self, inquiry: Inquiry, challenge: Challenge, places: Sequence[Place]) -> bool:
+        """Publish in these places; False when nothing could be, :func:`proof.still_serves` judges the rest."""
         responders = self._published.setdefault(challenge, [])
         published = False
-        for place in inquiry.places_to_answer():
+        for place in places:
             try:
                 responder = self._responder(place.for_token(inquiry.token, challenge.token))
                 responders.append(responder)
@@ -339,7 +347,7 @@ class Solver:
 
     def _is_answered(self, challenge: Challenge) -> bool:
         inquiry = self.inquiries[challenge.name]
-        if challenge in self._published:
+        if challenge in self._published and inquiry.verdict is not Verdict.DEAD_END:
             return proof.still_serves(inquiry, challenge.token, challenge.content, self._machine)
         served = [proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
                   for door in inquiry.doors.endpoints]

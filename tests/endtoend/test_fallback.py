@@ -22,6 +22,7 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 
@@ -191,6 +192,24 @@ def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, 
         done = certbot.run("renew", "--force-renewal")
         assert done.returncode == 0, done.stdout
     assert nothing_is_left(place, application)
+
+
+def test_each_address_is_answered_in_its_own_way(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
+                                                 application: Path) -> None:
+    """A site that does not listen on IPv6, where a default server answers: its authenticator knows nothing of that."""
+    ca.resolve("half.sample.com", [PUBLIC_V4], [PUBLIC_V6])
+    (place / "default").mkdir()
+    nginx.configure(f"""
+        server {{ listen {PUBLIC_V4}:80; server_name half.sample.com;
+                  location / {{ proxy_pass http://127.0.0.1:3000; }} }}
+        server {{ listen [{PUBLIC_V6}]:80 default_server; root {place}/default; }}""")
+    nginx.reload()
+    before = configuration(nginx.directory)
+    done = certbot.run(*order("half.sample.com"), *options(nginx))
+    assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {"half.sample.com": "nginx"}
+    assert configuration(nginx.directory) == before
+    assert os.listdir(place / "default") == []
 
 
 def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
