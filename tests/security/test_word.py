@@ -15,6 +15,7 @@ import pytest
 from certbot_autowebroot import directories
 from certbot_autowebroot import evidence
 from certbot_autowebroot import explain
+from certbot_autowebroot import processes
 from certbot_autowebroot import solver as solver_module
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
@@ -24,6 +25,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.servers.kept import Noting
+from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.views import View
 from tests.lab import programs
 from tests.lab.nginx import Nginx
@@ -161,6 +163,42 @@ def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) 
     assert of_process.list_dir(site.path("closed")) == []
     assert of_process.glob(site.path("*/file")) == [site.path("groups/file")]
     assert os.geteuid() == 0
+
+
+#: Holds its log, and what it may not open: root's secret and a FIFO. A device may start to work when it is opened.
+HOLDER = """
+import os, sys, time
+log, secret, fifo = sys.argv[1:]
+held = [os.open(log, os.O_WRONLY), os.open(secret, os.O_PATH), os.open(fifo, os.O_PATH)]
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's nginx: its log is read; by an O_PATH descriptor we are not led to open what he could not."""
+    paths = [site.write("log", b"content", OWNER), site.write("secret", b"content", 0), site.path("fifo")]
+    os.mkfifo(paths[-1], 0o600)
+    opened = []
+    real = os.open
+
+    def noted(path: Any, *arguments: Any, **keywords: Any) -> int:
+        fd = real(path, *arguments, **keywords)
+        if str(path).startswith("/proc/"):
+            opened.append(os.readlink(f"/proc/self/fd/{fd}"))
+        return fd
+
+    argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups", "/usr/bin/python3", "-c", HOLDER]
+    with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = processes.process(process.pid)
+        assert found is not None and found.view
+        monkeypatch.setattr(os, "open", noted)
+        assert list(log._ends_of_logs(found)) == [b"content"]
+        process.kill()
+    assert paths[0] in opened
+    assert not {*paths[1:]} & {*opened}
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import stat
 from typing import Iterator
 from typing import List
 
+from certbot_autowebroot.identity import act_as
+from certbot_autowebroot.identity import is_ordinary
 from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -43,13 +45,16 @@ def missed(master: Process, request: Request) -> List[Directory]:
 def _ends_of_logs(master: Process) -> Iterator[bytes]:
     """The ends of the files that the master holds open, which are its logs.
 
-    Only those that nobody else may write to: a user who writes his own log could name any directory there.
+    Only those that nobody else may write to: a user who writes his own log could name any directory there. And a user
+    may hold what he cannot open (``O_PATH``), a device for instance that does something when it is: so his are opened
+    with his rights.
     """
+    rights = (master.view.uid, master.view.gids) if is_ordinary(master.uid) else (0, ())
     directory = f"/proc/{master.pid}/fd"
     seen = set()
     for descriptor in sorted(os.listdir(directory), key=int)[:_MAX_LOGS]:
         try:
-            fd = os.open(f"{directory}/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = act_as(*rights, os.open, f"{directory}/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # a socket
             continue
         try:
