@@ -86,10 +86,10 @@ def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question
     return found
 
 
-def _ask(question: Question) -> Served:
+def _ask(question: Question, key: str = "") -> Served:
     name, door = question
     try:
-        return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT)))
+        return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT, key)))
     except ConnectionRefusedError:
         return Served(name, door, Shown.NOBODY)
     except (OSError, ValueError) as error:
@@ -97,14 +97,17 @@ def _ask(question: Question) -> Served:
 
 
 def _compared(lineage: Lineage, answer: Served) -> Served:
-    current = lineage.certificate
-    if answer.certificate is None or current is None:
+    seen, current = answer.certificate, lineage.certificate
+    if seen is None or current is None:
         return answer
-    if answer.certificate.fingerprint == current.fingerprint:
-        return Served(answer.name, answer.door, Shown.CURRENT, answer.certificate)
-    if _is_renewed_by(answer.certificate, current) or answer.certificate.fingerprint in earlier_certificates(lineage):
-        return Served(answer.name, answer.door, Shown.STALE, answer.certificate)
-    return answer
+    if current.key and seen.key not in ("", current.key):
+        # A server may have two lineages for a name, one for each kind of key.
+        seen = _ask((answer.name, answer.door), current.key).certificate or seen
+    if seen.fingerprint == current.fingerprint:
+        return Served(answer.name, answer.door, Shown.CURRENT, seen)
+    if _is_renewed_by(seen, current) or seen.fingerprint in earlier_certificates(lineage):
+        return Served(answer.name, answer.door, Shown.STALE, seen)
+    return Served(answer.name, answer.door, Shown.OTHER, seen)
 
 
 def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:

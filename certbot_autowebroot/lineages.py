@@ -19,7 +19,10 @@ from typing import Tuple
 
 import configobj  # type: ignore[import-untyped]
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from certbot_autowebroot.views import View
@@ -38,12 +41,14 @@ class Certificate:
 
     :ivar names: DNS names and IP addresses that it is for.
     :ivar fingerprint: SHA-256 of the whole of it, hexadecimal.
+    :ivar key: the kind of its key: ``RSA``, ``ECDSA``, or empty for another.
     """
 
     names: Tuple[str, ...]
     not_before: datetime
     not_after: datetime
     fingerprint: str
+    key: str = ""
 
     def days_left(self, now: datetime) -> int:
         """Whole days until it runs out; negative when it has."""
@@ -175,7 +180,15 @@ def _certificate(found: x509.Certificate) -> Certificate:
         pass  # one that a person has made with openssl: it has a common name
     common = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return Certificate(tuple(names or common), _when(found, "not_valid_before"), _when(found, "not_valid_after"),
-                       found.fingerprint(hashes.SHA256()).hex())
+                       found.fingerprint(hashes.SHA256()).hex(), _kind(found))
+
+
+def _kind(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # one that we do not know
+        return ""
+    return "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA" if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
 def _when(certificate: x509.Certificate, attribute: str) -> datetime:

@@ -106,13 +106,14 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
     return body if status == http.client.OK else None
 
 
-def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT) -> bytes:
+def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT, key: str = "") -> bytes:
     """The certificate (DER) that a server shows to whoever asks for a name (SNI, RFC 6066 section 3).
 
+    :param key: ``RSA`` or ``ECDSA``: the only kind of key that we know. A server may have a certificate for each.
     :raises OSError: there is none: nobody listens, or it is not TLS.
     """
     request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
-    with _connect(request, time.monotonic() + timeout) as stream:
+    with _connect(request, time.monotonic() + timeout, key) as stream:
         assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
         return stream.getpeercert(binary_form=True) or b""
 
@@ -131,7 +132,7 @@ def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
         return response.status, response.read(MAX_BODY), response.getheader("Location", "")
 
 
-def _connect(request: Request, deadline: float) -> socket.socket:
+def _connect(request: Request, deadline: float, key: str = "") -> socket.socket:
     endpoint = request.endpoint
     stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
                            socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
@@ -140,7 +141,7 @@ def _connect(request: Request, deadline: float) -> socket.socket:
         stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
         if request.scheme == "https":
             server_name = None if _is_address(request.host) else request.host
-            stream = _tls().wrap_socket(stream, server_hostname=server_name)
+            stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
     except BaseException:
         stream.close()
         raise
@@ -181,12 +182,17 @@ class _Reader(io.RawIOBase):
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation."""
+def _tls(key: str) -> ssl.SSLContext:
+    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation.
+
+    What names the kind of the key is the cipher suite, up to TLS 1.2: openssl-ciphers(1), ``aRSA``, ``aECDSA``.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.set_ciphers(f"a{key}:@SECLEVEL=0" if key else "DEFAULT:@SECLEVEL=0")
+    if key:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 

@@ -188,6 +188,25 @@ def test_who_shows_a_certificate_of_another_lineage_is_left_alone(
     assert "a certificate that is not of this lineage" in done.said
 
 
+@pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
+def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
+        site: https.Site, capfd: pytest.CaptureFixture[str], kind: str) -> None:
+    """One for each kind of key: a handshake shows the one or the other, by what the visitor knows."""
+    other = site.place / "rsa"
+    certificates.lineage(other, NAME, days=30, key="RSA")
+    server = https.nginx(site)
+    files = f"ssl_certificate {other}/fullchain.pem; ssl_certificate_key {other}/privkey.pem;"
+    server.conf.write_text(server.conf.read_text().replace("return 200;", f"return 200; {files}"))
+    with server:
+        live = site.live if kind == "ECDSA" else other
+        for lineage in (site.live, other):
+            assert reload(capfd, site._replace(live=lineage)).said.endswith("shows the current certificate\n")
+        certificates.lineage(live, NAME, days=0, key=kind)
+        done = reload(capfd, site._replace(live=live))
+        assert done.status == 0
+        assert f"shows the new certificate for {NAME}" in done.said
+
+
 def test_where_nobody_listens_there_is_nothing_to_do(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The port is free."""
     done = reload(capfd, site)

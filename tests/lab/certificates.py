@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def expired(directory: Path, name: str) -> Tuple[Path, Path]:
@@ -17,24 +18,28 @@ def expired(directory: Path, name: str) -> Tuple[Path, Path]:
     return paths
 
 
-def lineage(live: Path, name: str, days: int) -> None:
+def lineage(live: Path, name: str, days: int, key: str = "ECDSA") -> None:
     """A lineage's files as Certbot has them, of a certificate that was issued so many days ago.
 
     :param name: a host name or an IP address.
+    :param key: ``ECDSA`` or ``RSA``.
     """
     live.mkdir(parents=True, exist_ok=True)
     try:
         general: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         general = x509.DNSName(name)
-    _make(live / "cert.pem", live / "privkey.pem", name, x509.SubjectAlternativeName([general]), days)
+    _make(live / "cert.pem", live / "privkey.pem", name, x509.SubjectAlternativeName([general]), days, key)
     (live / "privkey.pem").chmod(0o600)
     (live / "fullchain.pem").write_bytes((live / "cert.pem").read_bytes())
 
 
-def _make(crt: Path, key_file: Path, name: str, names: x509.SubjectAlternativeName, days: int) -> None:
+def _make(crt: Path, key_file: Path, name: str, names: x509.SubjectAlternativeName, days: int,
+          kind: str = "ECDSA") -> None:
     """A certificate for ninety days that was issued so many days ago, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = ec.generate_private_key(ec.SECP256R1())
+    if kind == "RSA":
+        key = rsa.generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     issued = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None) \
         - datetime.timedelta(days=days)
