@@ -56,7 +56,7 @@ ROWS = [
     Row("alias-inherited", "#none", "a/T", host="alias-inherited.test",
         top="Alias /inherited/ {dir}/a/"),
     Row("aliasmatch", "AliasMatch ^/\\.well-known/acme-challenge/(.*)$ {dir}/a/acme/$1", "a/acme/T"),
-    Row("aliasmatch-whole", "AliasMatch ^/\\.well-known {dir}/a", "none", "whatever"),
+    Row("aliasmatch-whole", "AliasMatch ^/\\.well-known {dir}/a", "none", "redirects to it"),
     Row("alias-in-location", "<Location /.well-known>\nAlias {dir}/a\n</Location>", "none"),
     Row("alias-in-location-preserved", "<Location /.well-known>\nAliasPreservePath On\nAlias {dir}/a\n</Location>",
         "a/acme-challenge/T"),
@@ -353,6 +353,8 @@ ROWS = [
         "RewriteRule ^/\\.well-known/acme-challenge/(.*) /site/../acme/$1", "www/acme/T"),
     Row("rewrite-handler-beats-sethandler", "RewriteEngine On\nRewriteRule ^ - [H=default-handler]\n<Location />\n"
         "SetHandler server-status\n</Location>", "www/W/T"),
+    Row("rewrite-handler-does-not-beat-the-proxy", "RewriteEngine On\nRewriteRule ^ - [H=default-handler]\n"
+        "ProxyPass / http://127.0.0.1:8081/", "upstream 127.0.0.1:8081 127.0.0.1 {W}/{T}"),
     Row("rewrite-relative-redirect", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /moved/$1 [R=308]",
         "308 http://rewrite-relative-redirect.test/moved/acme-challenge/{T}"),
     Row("rewrite-redirect-goes-on", "RewriteEngine On\nRewriteRule ^/\\.well-known/(.*) /one/$1 [R]\n"
@@ -461,6 +463,14 @@ ROWS = [
     Row("dir-rewrite-of-a-directory-below-without-directoryslash", "AliasMatch ^/\\.well-known {dir}/a\n"
         "<Directory {dir}>\nDirectorySlash Off\nRewriteEngine On\nRewriteRule ^ http://127.0.0.1:8081/x [P]\n"
         "</Directory>", "upstream 127.0.0.1:8081 127.0.0.1 /x"),
+    Row("dir-rewrite-handler-in-place-of-the-path", "<Directory {dir}/www>\nRewriteEngine On\n"
+        "RewriteRule ^\\.well-known/acme-challenge/(.*) acme/$1 [H=default-handler]\n</Directory>", "none",
+        "the handler"),
+    Row("dir-rewrite-handler-does-not-beat-the-proxy", "<Directory {dir}/www>\nRewriteEngine On\n"
+        "RewriteRule ^ http://127.0.0.1:8081/ [P,H=default-handler]\n</Directory>",
+        "upstream 127.0.0.1:8081 127.0.0.1 /"),
+    Row("handler-proxy-of-a-directory-without-its-slash", "AliasMatch ^/\\.well-known {dir}/a\n<Location />\n"
+        "SetHandler proxy:http://127.0.0.1:8081\n</Location>", "none", "redirects to it"),
     Row("location-rewrite-base", "<Location /.well-known/acme-challenge>\nRewriteEngine On\nRewriteBase /site/\n"
         "RewriteRule !^nothing acme/$1 [R]\n</Location>", "302 http://location-rewrite-base.test/site/acme/"),
     Row("files-rewrite", "<Files *>\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</Files>", "none"),

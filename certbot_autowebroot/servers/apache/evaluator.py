@@ -18,10 +18,10 @@ from typing import Union
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import access
 from certbot_autowebroot.servers.apache import ends
@@ -149,8 +149,8 @@ def _process(state: State) -> Union[str, Destination]:
     if refused:
         return refused
     outcome = fixups.fix_up(state, name)
-    if isinstance(outcome, (str, Upstream)) and _lacks_slash(state, name):
-        return state.dead(f"{name} is a directory, and it redirects to it")
+    if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
+        return state.dead(f"{name} is a directory, and it redirects to it", mapped.directive)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)
@@ -188,7 +188,7 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
 
 
 def _lacks_slash(state: State, name: str) -> bool:
-    """Whether mod_dir redirects to a directory, after the rules that do not redirect themselves (DirectorySlash)."""
+    """Whether mod_dir redirects to a directory: where no rule does, and before any handler (DirectorySlash)."""
     slash = sections.last(state.scopes, "directoryslash")
     return (state.files.is_dir(name) and not state.uri.endswith("/") and state.configuration.has_module("dir")
             and (slash is None or is_on(slash)))

@@ -55,6 +55,8 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
         return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
     if result.path == name:
         return None
+    if state.handler:
+        return state.dead(f"the handler {state.handler} answers")  # and not the one that goes on with the path
     return _as_url(state, result.path, directory, base)
 
 
