@@ -21,7 +21,9 @@ from typing import TypeVar
 from certbot_autowebroot.identity import act_as
 from certbot_autowebroot.identity import is_ordinary
 from certbot_autowebroot.identity import primary_group
+from certbot_autowebroot.views import NotRegular
 from certbot_autowebroot.views import View
+from certbot_autowebroot.views import open_regular
 
 T = TypeVar("T")
 
@@ -275,9 +277,12 @@ def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]
 
     :raises OSError: as open(2).
     """
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory.fd)
     try:
-        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory.fd), name)
+    except NotRegular:
+        return None
+    try:
+        return os.read(fd, limit)
     finally:
         os.close(fd)
 

@@ -13,7 +13,9 @@ from certbot_autowebroot.directories import Walk
 from certbot_autowebroot.directories import check_place
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Hop
+from certbot_autowebroot.views import NotRegular
 from certbot_autowebroot.views import View
+from certbot_autowebroot.views import open_regular
 
 #: What is made to be fetched; nothing else of a directory is asked for.
 _PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".webp", ".json")
@@ -56,11 +58,11 @@ def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
 
 def _content(directory_fd: int, name: str) -> bytes:
     """The beginning of a file that everybody may read; empty for anything else."""
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or not status.st_mode & stat.S_IROTH:
-            return b""
-        return os.read(fd, probe.MAX_BODY)
+        fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory_fd), name)
+    except NotRegular:
+        return b""
+    try:
+        return os.read(fd, probe.MAX_BODY) if os.fstat(fd).st_mode & stat.S_IROTH else b""
     finally:
         os.close(fd)

@@ -12,6 +12,8 @@ import functools
 import os
 import stat
 import sys
+from typing import Any
+from typing import Callable
 from typing import List
 from typing import Optional
 from typing import Sequence
@@ -26,6 +28,7 @@ MAX_FILE_SIZE = 64 * 1024 * 1024
 
 #: Another Unix may have none, nor any view but our own.
 _O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
+_TO_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SYS_OPENAT2 = 437  # the same number on every architecture: Linux, include/uapi/asm-generic/unistd.h
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_IN_ROOT = 0x10
@@ -117,27 +120,27 @@ class View:
 
         :raises OSError: as open(2).
         """
-        if not _is_name(path):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        if is_ordinary(self.uid):
-            return act_as(self.uid, self.gids, self._open, path, flags | os.O_CLOEXEC)
-        return self._open(path, flags | os.O_CLOEXEC)
+        return self._with_rights(self._open, path, flags | os.O_CLOEXEC)
 
     def _open(self, path: str, flags: int) -> int:
+        if not _is_name(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return _open_in_root(self.root_fd, path, flags) if self._confined else os.open(path, flags)
+
+    def _with_rights(self, act: Callable[..., int], *args: Any, **kwargs: Any) -> int:
+        if is_ordinary(self.uid):
+            return act_as(self.uid, self.gids, act, *args, **kwargs)
+        return act(*args, **kwargs)
 
     def read(self, path: str) -> bytes:
         """The content of a regular file.
 
-        A FIFO in place of a configuration would block us for good, so it is opened without waiting and refused.
-
         :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`.
         """
-        fd = self.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = self._with_rights(open_regular, functools.partial(self._open, path), path,
+                               trusted=self.is_host and not is_ordinary(self.uid))
         try:
             status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
             if status.st_size > MAX_FILE_SIZE:
                 raise OSError(errno.EFBIG, "file too large to be a configuration", path)
             # Ten thousand of them: a file object, and a buffer for the largest, would double the time. /proc/kmsg is
@@ -203,6 +206,35 @@ class View:
             else:
                 found = [os.path.join(directory, part) for directory in found]
         return [PathInView(path) for path in found if self.stat(path) is not None]
+
+
+class NotRegular(OSError):
+    """It is a directory, a device, a FIFO, a socket or a link."""
+
+
+def open_regular(opened: Callable[[int], int], path: str, trusted: bool = False) -> int:
+    """A descriptor of a regular file, for reading.
+
+    A FIFO would let us wait for ever. To open a device may start it, watchdog(4), and whoever is root in a container
+    makes devices, or mounts one over a file: so it is only looked at, before it is opened.
+
+    :param opened: opens it with the flags that it is given.
+    :param trusted: whoever names it has no more to gain by a device than he has.
+    :raises NotRegular: it is another thing.
+    :raises OSError: as open(2).
+    """
+    looks = sys.platform.startswith("linux") and not trusted
+    fd = opened(_O_PATH | os.O_CLOEXEC if looks else _TO_READ)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise NotRegular(errno.EINVAL, "not a regular file", path)
+        if not looks:
+            fd, found = -1, fd
+            return found
+        return os.open(f"/proc/self/fd/{fd}", _TO_READ)
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def _uid_map(pid: int) -> UidMap:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -26,6 +27,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.servers.kept import Noting
 from certbot_autowebroot.servers.nginx import log
+from certbot_autowebroot.views import NotRegular
 from certbot_autowebroot.views import View
 from tests.lab import programs
 from tests.lab.nginx import Nginx
@@ -58,7 +60,7 @@ def site() -> Iterator[Site]:
 @contextlib.contextmanager
 def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
     """Ours, as a process of this user's sees it, or a container's with the same files."""
-    found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids)
+    found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
     yield found
     found.close()
 
@@ -165,7 +167,35 @@ def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) 
     assert os.geteuid() == 0
 
 
-#: Holds its log, and what it may not open: root's secret and a FIFO. A device may start to work when it is opened.
+@pytest.fixture
+def bell(site: Site) -> Iterator[Any]:
+    """A FIFO, in place of a device that does something when it is opened: whether anybody has opened it for reading."""
+    path = site.path("bell")
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    rung = threading.Event()
+    thread = threading.Thread(target=lambda: (os.close(os.open(path, os.O_WRONLY)), rung.set()))
+    thread.start()
+    yield lambda: rung.wait(0.1)
+    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    thread.join()
+
+
+def test_no_device_is_opened(site: Site, bell: Any) -> None:
+    """What a container, a user's program or a directory's owner has put in a file's place is looked at, not opened."""
+    directory = directories.Walk(site.view).to(site.top)[-1]
+    with view(0, confined=True) as containers, view(OWNER) as his:
+        for its in (containers, his):
+            with pytest.raises(NotRegular):
+                its.read(site.path("bell"))
+    assert directories.read_file(directory, "bell") is None
+    fd = os.open(site.top, os.O_RDONLY)
+    assert evidence._content(fd, "bell") == b""
+    os.close(fd)
+    assert not bell()
+
+
+#: Holds its log, and what it may not open: root's secret, and a FIFO for a device.
 HOLDER = """
 import os, sys, time
 log, secret, fifo = sys.argv[1:]
@@ -182,9 +212,9 @@ def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pyt
     opened = []
     real = os.open
 
-    def noted(path: Any, *arguments: Any, **keywords: Any) -> int:
-        fd = real(path, *arguments, **keywords)
-        if str(path).startswith("/proc/"):
+    def noted(path: Any, flags: int, **keywords: Any) -> int:
+        fd = real(path, flags, **keywords)
+        if str(path).startswith("/proc/") and not flags & os.O_PATH:
             opened.append(os.readlink(f"/proc/self/fd/{fd}"))
         return fd
 

@@ -3,9 +3,9 @@
 ``open() "/srv/old/.well-known/acme-challenge/..." failed (2: No such file or directory)`` is written at level "error",
 nginx's default (``log_not_found``), and comes from the configuration that runs, whatever the file on disk says now.
 """
+import functools
 import os
 import re
-import stat
 from typing import Iterator
 from typing import List
 
@@ -16,6 +16,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.views import open_regular
 
 #: How much of the end of a log is looked at: the line that we look for was written a moment ago.
 _END = 256 * 1024
@@ -46,21 +47,21 @@ def _ends_of_logs(master: Process) -> Iterator[bytes]:
     """The ends of the files that the master holds open, which are its logs.
 
     Only those that nobody else may write to: a user who writes his own log could name any directory there. And a user
-    may hold what he cannot open (``O_PATH``), a device for instance that does something when it is: so his are opened
-    with his rights.
+    may hold what he cannot open (``O_PATH``): so his are opened with his rights.
     """
     rights = (master.view.uid, master.view.gids) if is_ordinary(master.uid) else (0, ())
     directory = f"/proc/{master.pid}/fd"
     seen = set()
     for descriptor in sorted(os.listdir(directory), key=int)[:_MAX_LOGS]:
+        path = f"{directory}/{descriptor}"
         try:
-            fd = act_as(*rights, os.open, f"{directory}/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:  # a socket
+            fd = act_as(*rights, open_regular, functools.partial(os.open, path), path)
+        except OSError:  # a socket, or another thing that is no log
             continue
         try:
             status = os.fstat(fd)
             key = (status.st_dev, status.st_ino)
-            if stat.S_ISREG(status.st_mode) and status.st_uid in (0, master.uid) and key not in seen:
+            if status.st_uid in (0, master.uid) and key not in seen:
                 seen.add(key)
                 yield os.pread(fd, _END, max(0, status.st_size - _END))
         finally:
