@@ -16,9 +16,8 @@ PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx", "apache2": "a
             "groff": "groff-base"}
 
 #: What decides and does no I/O: these need neither root, servers nor a network, and run where packages are built.
-PURE = {"test_caddy_sites.py", "test_doors.py", "test_extending.py", "test_follow.py", "test_forecast.py",
-        "test_lineages.py", "test_nginx_evaluator.py", "test_nginx_parser.py", "test_regex.py", "test_seams.py",
-        "test_snippet.py"}
+PURE = {"test_doors.py", "test_extending.py", "test_follow.py", "test_forecast.py", "test_lineages.py",
+        "test_nginx_evaluator.py", "test_nginx_parser.py", "test_regex.py", "test_seams.py", "test_snippet.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
