@@ -147,6 +147,9 @@ def lines_at(hop: Hop, site: Optional[Step] = None) -> Optional[Lines]:
     if server == "lighttpd":
         said = [match[0] for match in (re.match(r"[a-z-]+\.[a-z-]+(?= =)", step.text) for step in hop.trail) if match]
         lines = snippets.lighttpd(standing.DIRECTORY, said)
+    elif server == "apache":
+        refuses = any(step.text.lower().startswith(("order ", "deny ", "allow ")) for step in hop.trail)
+        lines = snippets.apache(standing.DIRECTORY, with_order=refuses)
     else:
         lines = snippets.LINES[server](standing.DIRECTORY)
     return Lines(server, hop.program, block, tuple(lines),

@@ -51,18 +51,23 @@ def nginx(directory: str) -> List[str]:
             "}"]
 
 
-def apache(directory: str) -> List[str]:
+def apache(directory: str, with_order: bool = False) -> List[str]:
     """For the beginning of a ``<VirtualHost>``.
 
     mod_rewrite comes before ``Redirect``, ``ProxyPass`` and ``Alias`` in any order, and after its flag ``END`` no
     ``.htaccess`` rewrites. ``<If>`` is merged after all other sections ("Configuration Sections", "How the sections are
     merged").
+
+    :param with_order: the host refuses by ``Order`` and ``Deny`` of Apache 2.2 (mod_access_compat), which count besides
+        ``Require`` but for ``Satisfy Any``.
     """
+    satisfied = ["    <IfModule mod_access_compat.c>", "        Satisfy Any", "    </IfModule>"] if with_order else []
     return ["RewriteEngine On",
             rf'RewriteRule "^/\.well-known/acme-challenge/([\w-]+)$" "{directory}{CHALLENGE_PATH}$1" [END]',
             r'<If "%{REQUEST_URI} =~ m#^/\.well-known/acme-challenge/#">',
             "    Require all granted",
             "    SetHandler None",
+            *satisfied,
             "</If>"]
 
 
@@ -136,7 +141,7 @@ def _nginx_for_every_site(directory: str) -> str:
 
 
 def _apache_for_every_site(directory: str) -> str:
-    engine, rule, *section = apache(directory)
+    engine, rule, *section = apache(directory, with_order=True)
     lines = [f"Alias {CHALLENGE_PATH} {directory}{CHALLENGE_PATH}",
              engine, "RewriteOptions InheritDownBefore", rule, *section,
              "<IfModule mod_proxy.c>",
@@ -147,11 +152,13 @@ def _apache_for_every_site(directory: str) -> str:
     return _text(f"""
         File: /etc/apache2/conf-available/autowebroot.conf
 
-        This holds for all virtual hosts. One that has Redirect, "RewriteEngine Off", "RewriteOptions Inherit", or
-        ProxyPass in a <Location> needs this besides, as its first line and in place of a "RewriteEngine Off":
+        This holds for all virtual hosts. One that has Redirect, "RewriteEngine Off", "RewriteOptions Inherit", an Alias
+        for / or for this path, or ProxyPass in a <Location> needs this besides, as its first line and in place of a
+        "RewriteEngine Off":
             Include conf-available/autowebroot.conf
         (A Redirect to https does not, where the site on https is here too.) RewriteRules that stand outside of virtual
-        hosts hold in all of them from now on. In an <If> of a virtual host, Redirect and Require still win.
+        hosts hold in all of them from now on. What a virtual host says in an <If>, and a Redirect in a <Location>,
+        still wins.
         Then run:
             {making(directory)}
             a2enmod alias rewrite && a2enconf autowebroot && apache2ctl configtest && systemctl restart apache2

@@ -15,6 +15,7 @@ import pytest
 
 from certbot_autowebroot import cli
 from certbot_autowebroot import standing
+from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.ca import CA
 from tests.lab.caddy import Caddy
@@ -91,7 +92,7 @@ def nginx(place: Path, site: str) -> Nginx:
 def apache(place: Path, site: str) -> Apache:
     """``site`` with its section, if any."""
     denied = "<Directory />\nRequire all denied\n</Directory>\n"
-    return Apache(place / "apache", f"Listen 80\n{denied}{site}\n")
+    return Apache(place / "apache", f"Listen 80\n{denied}{site}\n", (*DEFAULT_MODULES, "access_compat"))
 
 
 def host(text: str) -> str:
@@ -130,6 +131,9 @@ OTHERS = {
     "nginx passes it on to another machine": (nginx, "location / { proxy_pass http://192.0.2.9; }", "after"),
     "nginx has a directory that is gone": (nginx, "root /nowhere;", "after"),
     "apache refuses": (apache, host("<Location />\nRequire all denied\n</Location>"), "after"),
+    "apache refuses as 2.2 did": (
+        apache, host('<DirectoryMatch "">\nRequire all granted\n</DirectoryMatch>\nDocumentRoot /usr\n'
+                     "<Location />\nOrder allow,deny\nDeny from all\n</Location>"), "after"),
     "apache rewrites": (
         apache, host(f"RewriteEngine On\nRewriteRule ^/(.*) http://{APPLICATION}/$1 [P]"), "after"),
     "apache redirects away": (apache, host("Redirect permanent / https://other.example/"), "after"),

@@ -15,6 +15,7 @@ import pytest
 
 from certbot_autowebroot import cli
 from tests.lab import certificates
+from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.caddy import Caddy
 from tests.lab.certbot import Certbot
@@ -115,7 +116,9 @@ def test_apache(certbot: Certbot, place: Path, directory: str, capsys: "pytest.C
         "denies-dotfiles": '<FilesMatch "^\\.">\nRequire all denied\n</FilesMatch>\n'
                            '<DirectoryMatch "/\\.">\nRequire all denied\n</DirectoryMatch>',
         "denies-all": "<Location />\nRequire all denied\n</Location>",
+        "denies-by-order": "<Location />\nOrder allow,deny\nDeny from all\n</Location>",
         "redirects": INCLUDE + "Redirect permanent / https://other.example/",
+        "has-an-alias": INCLUDE + "Alias / /nowhere/",
         "proxies-in-location": INCLUDE + f"<Location />\nProxyPass http://{APPLICATION}/\n</Location>",
         "inherits": INCLUDE + "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [F]",
         "moved-to-https": f"Redirect permanent / https://{name_of('moved-to-https')}/",
@@ -131,7 +134,7 @@ def test_apache(certbot: Certbot, place: Path, directory: str, capsys: "pytest.C
         SSLCertificateKeyFile {key}
         ProxyPass / http://{APPLICATION}/
         </VirtualHost>"""
-    apache = Apache(place / "apache", config)
+    apache = Apache(place / "apache", config, (*DEFAULT_MODULES, "access_compat"))
     (apache.directory / "conf-available").mkdir()
     (apache.directory / "conf-available" / "autowebroot.conf").write_text(printed("apache", capsys))
     with apache:
