@@ -244,11 +244,17 @@ def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
         assert by_whom(certbot) == {APP: "nginx"}
 
 
-def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
-    """Where Certbot may not ask, the order ends with the error, and the server is not touched."""
+@pytest.mark.parametrize("may_ask", [False, True], ids=["--non-interactive", "no terminal"])
+def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, application: Path,
+                                  monkeypatch: pytest.MonkeyPatch, may_ask: bool) -> None:
+    """Where nobody can be asked, the order ends with the error, and the server is not touched."""
+    usual = certbot.command
+    monkeypatch.setattr(certbot, "command", lambda *arguments: [
+        word for word in usual(*arguments) if not may_ask or word != "--non-interactive"])
     worker = nginx.workers
     done = certbot.run(*order(fallback=""), *options(nginx))
     assert done.returncode == 1
+    assert "May it do so" not in done.stdout
     assert f"{APP}: " in done.stdout and "no server was touched" in done.stdout
     assert nginx.workers == worker
     assert nothing_is_left(place, application)
