@@ -35,9 +35,15 @@ class Directive(NamedTuple):
     name: str
     shown: str
     text: str
-    source: Source
+    file: str
+    line: int
     children: "Tuple[Directive, ...]" = ()
     is_section: bool = False
+
+    @property
+    def source(self) -> Source:
+        """Where it stands."""
+        return Source(self.file, self.line)
 
     @property
     def words(self) -> List[str]:

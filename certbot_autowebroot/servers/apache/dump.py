@@ -180,7 +180,7 @@ class _Tree:
     def __init__(self) -> None:
         # For each open section: its indentation, itself without children, its children.
         self._open: List[Tuple[int, Directive, List[Directive]]] = [
-            (-1, Directive("", "", "", Source("")), [])]
+            (-1, Directive("", "", "", "", 0), [])]
 
     def add(self, row: str, source: Source) -> None:
         """Take a row in."""
@@ -198,13 +198,13 @@ class _Tree:
             if len(self._open) > MAX_DEPTH:
                 raise ConfigurationError("sections are nested too deep")
             shown = sys.intern(match.group(1))
-            section = Directive(sys.intern(shown.lower()), shown, match.group(2), source, is_section=True)
+            section = Directive(sys.intern(shown.lower()), shown, match.group(2), *source, is_section=True)
             self._open.append((indentation, section, []))
             return
         shown, _, text = row.partition(" ")
         # Few names for 200,000 directives.
         shown = sys.intern(shown)
-        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), source))
+        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), *source))
 
     def _close(self, indentation: int) -> None:
         """Close every section that is indented so far or farther."""

@@ -5,7 +5,6 @@ from typing import Iterator
 from typing import Optional
 from typing import Sequence
 
-from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
@@ -87,7 +86,7 @@ def _conditions(text: str, path: str) -> Iterator[Directive]:
     """``<IfModule>`` and its like, which are worked out where the file is read and so are not in the tree."""
     for match in _CONDITION.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
-        yield Directive(match.group(1).lower(), match.group(1), match.group(2), Source(path, line), is_section=True)
+        yield Directive(match.group(1).lower(), match.group(1), match.group(2), path, line, is_section=True)
 
 
 def _is_allowed(directive: Directive, allowed: "set[str]", listed: "set[str]") -> bool:

@@ -101,11 +101,11 @@ class Parser:
                         for _ in _until(lines, name):
                             pass
                 else:
-                    found.append(Directive(name, shown, arguments, source,
+                    found.append(Directive(name, shown, arguments, *source,
                                            self._block(lines, name, depth, nesting + 1), True))
                 continue
             shown = text.split(None, 1)[0]
-            directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), source)
+            directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), *source)
             found += self._directive(directive, depth, nesting)
         if until:
             self._complain(f"<{until}> is not closed")
@@ -268,8 +268,12 @@ def _compiled(process: Process) -> Tuple[str, str]:
 def _lines(text: str, file: str) -> Iterator[Line]:
     """The lines that are not empty and no comment; a backslash at the end continues a line, even a comment."""
     joined = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        line = line.rstrip("\r")
+    number, end = 0, -1
+    while end < len(text):  # one by one: all lines of a large file at once take ten times its size
+        number, start = number + 1, end + 1
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        line = text[start:end].rstrip("\r")
         if line.endswith("\\"):
             joined += line[:-1]
             continue
