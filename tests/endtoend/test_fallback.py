@@ -15,6 +15,7 @@ from typing import Tuple
 import pytest
 
 from tests.endtoend.test_check import run_json
+from tests.lab import certificates
 from tests.lab import plugins
 from tests.lab.apache import Apache
 from tests.lab.apache import open_the_way
@@ -192,6 +193,21 @@ def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, 
         done = certbot.run("renew", "--force-renewal")
         assert done.returncode == 0, done.stdout
     assert nothing_is_left(place, application)
+
+
+def test_an_application_to_which_all_is_redirected(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """The most usual site of all: port 80 sends everything to https, and there everything goes to the application."""
+    crt, key = certificates.expired(place, APP)
+    nginx.configure(f"""
+        server {{ listen {PUBLIC_V4}:80; server_name {APP}; return 301 https://$host$request_uri; }}
+        server {{ listen 443 ssl; server_name {APP}; ssl_certificate {crt}; ssl_certificate_key {key};
+                  location / {{ proxy_pass http://127.0.0.1:3000; }} }}""")
+    nginx.reload()
+    before = configuration(nginx.directory)
+    done = certbot.run(*order(APP, "auto"), *options(nginx))
+    assert done.returncode == 0, done.stdout
+    assert by_whom(certbot) == {APP: "nginx"}
+    assert configuration(nginx.directory) == before
 
 
 def test_each_address_is_answered_in_its_own_way(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
