@@ -1,4 +1,5 @@
 """HAProxy: the configuration of the running process, read and evaluated."""
+import errno
 import posixpath
 from typing import Dict
 from typing import List
@@ -18,6 +19,9 @@ from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import parse
 from certbot_autowebroot.servers.haproxy.evaluate import destinations
+
+#: Of the list that an ACL or a map reads.
+MAX_LINES = 1_000_000
 
 
 @implementer(IWebServer)
@@ -46,6 +50,8 @@ class HaproxyServer:
             key = process.pid, posixpath.join(directory(process), path)
             if key not in self._lists:
                 content = readable(process, key[1]).read(key[1])
+                if content.count(b"\n") > MAX_LINES:
+                    raise OSError(errno.EFBIG, f"it has more than {MAX_LINES} lines")
                 self._lists[key] = content.decode("utf-8", "surrogateescape").splitlines()
             return self._lists[key]
         return destinations(config, request, lines)
