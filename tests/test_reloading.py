@@ -267,14 +267,18 @@ server.serve_forever()
 """
 
 
-def test_a_program_that_is_not_known_is_named(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """With its process id; nothing is done to it."""
+def test_a_program_that_is_not_known_is_named(
+        site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
+    """With its process id, and its unit where it has one; nothing is done to it."""
     (site.place / "cwd").mkdir()
     command = [sys.executable, "-c", PYTHON, str(site.live)]
     with serving(site, programs.Program(command, site.place / "cwd", port=443)) as server:
         done = reload(capfd, site)
         assert f"(pid {server.pid}) was not reloaded: how this program is reloaded is not known" in done.said
         assert (done.status, server.process.pid) == (1, server.pid)
+        told = unit(server.pid, "site.service", main=server.pid)
+        assert "perhaps by systemctl reload site.service" in reload(capfd, site).said
+    assert told.read_text().splitlines() == ["show --property=MainPID -- site.service"]
 
 
 def test_haproxy_without_a_master_cannot_be_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:

@@ -149,7 +149,7 @@ def _tell(server: Server, door: Endpoint) -> Told:
         return Told(server.named, problem=sentences.NOT_VISIBLE)
     program = programs.program_of(server.process)
     if program is None:
-        return Told(server.named, problem=sentences.NOT_KNOWN)
+        return Told(server.named, problem=sentences.not_known(systemd.owner_of(server.process)))
     leader = program.leader(server.process)
     named = str(leader.program)
     try:

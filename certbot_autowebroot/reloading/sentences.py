@@ -11,7 +11,6 @@ _NAMED = 5
 
 SOMEBODY = "the program that listens there"
 NOT_VISIBLE = "who it is cannot be seen; root could see and reload it"
-NOT_KNOWN = "how this program is reloaded is not known here: reload it in its own way"
 IN_A_CONTAINER = ("it runs in a container, where its configuration cannot be tested from here, and a broken one would "
                   "end it: reload it there")
 NO_LINEAGE = ("which certificate has been renewed? Certbot says so to a deploy hook (RENEWED_LINEAGE); else give "
@@ -34,6 +33,12 @@ def found(answers: Sequence[Served]) -> str:
     if first.shown is Shown.OTHER:
         return f"{where} shows a certificate that is not of this lineage; nothing was reloaded for it"
     return f"{where} shows the current certificate"
+
+
+def not_known(unit: str) -> str:
+    """A program that we know nothing of; its unit may."""
+    return "how this program is reloaded is not known here: reload it in its own way" + (
+        f", perhaps by systemctl reload {unit}" if unit else "")
 
 
 def broken_lineage(reason: str) -> str:
