@@ -10,6 +10,7 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot import explain
+from certbot_autowebroot import explain_lineages
 from certbot_autowebroot import roads
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
@@ -51,11 +52,11 @@ def name_tree(found: NameForecast, proved: bool) -> Iterator[Line]:
 def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
     """What would happen to a lineage, and for the names that would fail their roads."""
     bad = Outlook.FAILS if found.is_bad else found.outlook
-    yield Line(explain.lineage(found, proved), 0, bad)
-    for text in explain.why(found):
+    yield Line(explain_lineages.lineage(found, proved), 0, bad)
+    for text in explain_lineages.why(found):
         yield Line(text, 1)
     for name in found.names:
-        text = explain.why_name(name)
+        text = explain_lineages.why_name(name)
         if text:
             yield Line(text, 1)
         elif name.outlook is not Outlook.GOOD and not found.in_the_way:
@@ -64,9 +65,9 @@ def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
             for line in _roads(name):
                 yield line._replace(depth=line.depth + 1)
     for served in found.served:
-        yield Line(explain.shown(served), 1)
+        yield Line(explain_lineages.shown(served), 1)
     if found.add_hook:
-        yield Line(explain.NO_HOOK, 1)
+        yield Line(explain_lineages.NO_HOOK, 1)
         yield Line(f"add one with: {found.add_hook}", 1)
     if mending:
         yield Line(f"mend it with: {mending}", 1)
@@ -113,7 +114,7 @@ def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tupl
     doubtful += [found.lineage.name for found in forecasts if found.is_stale or found.outlook is Outlook.UNPROVEN]
     hidden = [found.lineage.name for found in forecasts if found.outlook is Outlook.UNKNOWN]
     status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else (3, "UNKNOWN") if hidden else (0, "OK")
-    said = explain.counted(outlooks, "names" if names else "lineages")
+    said = explain_lineages.counted(outlooks, "names" if names else "lineages")
     wrong = bad or doubtful or hidden
     named = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
     counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]

@@ -18,7 +18,7 @@ from typing import Sequence
 import certbot
 from certbot.compat import misc
 
-from certbot_autowebroot import explain
+from certbot_autowebroot import explain_lineages
 from certbot_autowebroot import report
 from certbot_autowebroot import standing
 from certbot_autowebroot.check import Check
@@ -153,11 +153,12 @@ def _may_write(path: str) -> bool:
 def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts: Sequence[Forecast],
            proved: bool) -> int:
     """Print what was found in the way that was asked for; returns the exit status."""
-    mendings = {found.lineage.conf: explain.mending(found, _certbot_version(), _options_of_certbot(options))
+    mendings = {found.lineage.conf: explain_lineages.mending(found, _certbot_version(), _options_of_certbot(options))
                 for found in forecasts if found.can_be_mended}
     for found in forecasts:
         if found.lacks_hook:
-            found.add_hook = explain.adding_hook(found, _certbot_version(), _directories(options), reload.command())
+            found.add_hook = explain_lineages.adding_hook(found, _certbot_version(), _directories(options),
+                                                          reload.command())
     status = report.exit_status(names, forecasts)
     lines: List[str] = []
     if options.format == "json":
@@ -173,9 +174,9 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         lines = [_formatted(line, coloured) for tree in trees for line in tree]
         outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
         if not options.quiet and len(outlooks) > 1:
-            lines.append(explain.counted(outlooks, "names" if names else "lineages"))
+            lines.append(explain_lineages.counted(outlooks, "names" if names else "lineages"))
         elif not options.quiet and not outlooks:
-            lines.append(explain.NO_LINEAGES.format(config_dir=options.config_dir))
+            lines.append(explain_lineages.NO_LINEAGES.format(config_dir=options.config_dir))
     try:
         sys.stdout.write("".join(line + "\n" for line in lines))
         sys.stdout.flush()
