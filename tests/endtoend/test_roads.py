@@ -190,3 +190,31 @@ def test_what_check_says_makes_it_good(make: Callable[[Path, str], Server], site
     apply(capsys.readouterr().out, where)
     with server:
         assert check() == 0, capsys.readouterr().out
+
+
+#: Where a line is taken before all others, and what the advice makes of it.
+TAKEN_FIRST = {
+    "caddy": (caddy, f"http://{NAME} {{\nredir https://other.example{{uri}}\n}}",
+              "redir https://other.example{uri}", "handle {{\n{line}\n}}"),
+    "haproxy": (haproxy, "    redirect scheme https\n    default_backend app",
+                "redirect scheme https", "{line} unless {{ path_beg /.well-known/acme-challenge/ }}"),
+}
+
+
+@pytest.mark.parametrize(("make", "site", "line", "changed"), TAKEN_FIRST.values(), ids=TAKEN_FIRST)
+def test_a_line_that_is_taken_first_is_named(make: Callable[[Path, str], Server], site: str, line: str, changed: str,
+                                             ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """With what to do about it; the lines alone would not do."""
+    def check() -> int:
+        return cli.main(["check", "--work-dir", str(place / "work"), NAME])
+    server = make(place, site)
+    with server:
+        assert check() == 1
+    said = capsys.readouterr().out
+    assert "for it is taken first" in said
+    apply(re.sub(r"\n.*for it is taken first.*", "", said), "after")
+    with server:
+        assert check() == 1
+    server.conf.write_text(server.conf.read_text().replace(line, changed.format(line=line)))
+    with server:
+        assert check() == 0, capsys.readouterr().out
