@@ -1,10 +1,11 @@
-"""How cost grows with the number of sites: ``python -m benchmarks.plot RESULTS.json FILE.svg``.
+"""How cost grows with the number of sites: ``python -m benchmarks.plot RESULTS.json FILE.svg [--cpu]``.
 
-Out of what ``benchmarks.many_sites --out`` has written; both axes are logarithmic.
+Out of what ``benchmarks.many_sites --out`` has written; both axes are logarithmic. With ``--cpu`` it is the CPU time,
+which is nearly the same on a busy machine.
 """
+import argparse
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -24,25 +25,28 @@ _LOOKS = {("autowebroot, remembered", "nginx"): ("#1a7f37", ""),
           ("Certbot's nginx", "nginx"): ("#cf222e", ""), ("Certbot's apache", "apache"): ("#cf222e", "5 4")}
 _SERVERS = {"nginx": "nginx", "apache": "Apache"}
 
+_TITLES = {"added": "Seconds that a renewal takes more than with --webroot",
+           "added_cpu": "Seconds of CPU time that a renewal takes more than with --webroot"}
+
 Line = List[Tuple[int, float]]
 
 
-def lines(results: Iterable[Dict[str, Any]]) -> Dict[Tuple[str, str], Line]:
+def lines(results: Iterable[Dict[str, Any]], measure: str) -> Dict[Tuple[str, str], Line]:
     """By way and server, the seconds added to webroot by number of sites."""
     found: Dict[Tuple[str, str], Line] = {}
     for result in results:
         for way, row in result["ways"].items():
             if (way, result["server"]) in _LOOKS:
-                found.setdefault((way, result["server"]), []).append((result["sites"], row["added"]))
+                found.setdefault((way, result["server"]), []).append((result["sites"], row[measure]))
     return {key: sorted(points) for key, points in found.items()}
 
 
-def svg(found: Dict[Tuple[str, str], Line]) -> str:
+def svg(found: Dict[Tuple[str, str], Line], title: str) -> str:
     """The picture."""
     most = max(sites for points in found.values() for sites, _ in points)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
              'font-family="sans-serif" font-size="13">', f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-             _text(_LEFT, 22, "Seconds that a renewal takes more than with --webroot", "start")]
+             _text(_LEFT, 22, title, "start")]
 
     def x(sites: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * math.log(sites) / math.log(max(10, most))
@@ -84,8 +88,13 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
 
 def main() -> None:
     """Draw it."""
-    results, picture = map(Path, sys.argv[1:])
-    picture.write_text(svg(lines(json.loads(results.read_text()))))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--cpu", dest="measure", action="store_const", const="added_cpu", default="added")
+    options = parser.parse_args()
+    found = lines(json.loads(options.results.read_text()), options.measure)
+    options.picture.write_text(svg(found, _TITLES[options.measure]))
 
 
 if __name__ == "__main__":
