@@ -49,7 +49,7 @@ _SYSTEM_TREES = frozenset((
 #: /usr/share/caddy, /usr/local/www/nginx) or one that tutorials recommend (/var/lib/letsencrypt, /run/acme).
 _SYSTEM_PARENTS = frozenset(("/", "/run", "/usr", "/usr/local", "/usr/share", "/var", "/var/cache", "/var/lib"))
 
-#: Where root keeps what is public: an ordinary user's program may name a directory of root's here, and nowhere else.
+#: Where root keeps what is public: an ordinary user's program may name directories of root's and of services here.
 _WEB_ROOTS = ("/opt", "/srv", "/usr/local/www", "/usr/share/caddy", "/usr/share/nginx", "/var/www")
 
 
@@ -240,15 +240,15 @@ def _may_name(chain: Chain, usual: bool) -> bool:
     """Whether the word of whoever named a directory is enough for root to write there.
 
     Anybody may run a program behind root's proxy, and have it say that it serves any directory there is. An ordinary
-    user is believed about what is below a directory of his, or below one that he may write in; about web roots of
-    root's; and in a container, which root has made and filled, about all that is root's.
+    user is believed about what is below a directory of his, or below one that he may write in; about what is root's or
+    a service's among the web roots; and in a container, which root has made and filled, about all that is.
     """
     here = chain[-1]
     view = here.view
     if not is_ordinary(view.uid) or any(_is_his(held) for held in chain):
         return True
     public = not view.is_host or any((here.path + "/").startswith(top + "/") for top in _WEB_ROOTS)
-    return here.uid == view.root_uid and public and usual
+    return (here.uid == view.root_uid or not is_ordinary(here.uid)) and public and usual
 
 
 def _is_his(directory: Held) -> bool:

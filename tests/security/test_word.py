@@ -107,7 +107,8 @@ def test_what_is_below_a_directory_of_his(site: Site, owner: int) -> None:
 
 
 @pytest.mark.parametrize("owner, name, expected", [
-    (0, USUAL, True), (STRANGER, USUAL, False), (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False),
+    (0, USUAL, True), (SERVICE, USUAL, True), (STRANGER, USUAL, False), (SERVICE, TOKEN, False),
+    (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False),
     (0, USUAL + ".conf", False), (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + USUAL, True)])
 @pytest.mark.parametrize("confined", [False, True], ids=["web root", "container"])
 def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
