@@ -60,6 +60,8 @@ ROWS = [
     Row("alias-in-location", "<Location /.well-known>\nAlias {dir}/a\n</Location>", "none"),
     Row("alias-in-location-preserved", "<Location /.well-known>\nAliasPreservePath On\nAlias {dir}/a\n</Location>",
         "a/acme-challenge/T"),
+    Row("alias-in-location-by-expression", "<Location /.well-known>\nAlias {dir}/a%{{REQUEST_URI}}\n</Location>",
+        "a/W/T"),
     Row("scriptalias", "ScriptAlias /.well-known/ {dir}/a/", "none", "ScriptAlias"),
     Row("scriptaliasmatch", "ScriptAliasMatch ^/\\.well-known/(.*) {dir}/a/$1", "none", "ScriptAliasMatch"),
     # VirtualDocumentRoot.
@@ -240,6 +242,11 @@ ROWS = [
     Row("wildcard-directory", "<Directory {dir}/*/.well-known>\nRequire all denied\n</Directory>", "none"),
     Row("wildcard-directory-is-one-component",
         "<Directory /*/.well-known>\nRequire all denied\n</Directory>", "www/W/T"),
+    Row("wildcard-directory-matches-files-too", "<Directory {dir}/www/*/acme-challenge/?0ken*>\nRequire all denied\n"
+        "</Directory>", "none", "Require all denied"),
+    Row("wildcard-directory-matches-no-files-where-links-are-looked-at", "<Directory {dir}/www>\n"
+        "Options SymLinksIfOwnerMatch\n</Directory>\n<Directory {dir}/www/*/acme-challenge/*>\nRequire all denied\n"
+        "</Directory>", "www/W/T"),
     Row("wildcard-location", "<Location /*/acme-challenge/*>\nRequire all denied\n</Location>", "none"),
     Row("if-denies", "<If \"%{REQUEST_URI} =~ /well-known/\">\nRequire all denied\n</If>", "none"),
     Row("if-else", "<If \"%{HTTP_HOST} == 'other.test'\">\nRequire all denied\n</If>\n<Else>\n"
@@ -420,6 +427,14 @@ ROWS = [
         "www/site/W/T"),
     Row("dir-rewrite-deeper-replaces", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ - [F]\n</Directory>\n"
         "<Directory {dir}/www/.well-known>\nRewriteEngine On\n</Directory>", "www/W/T"),
+    Row("dir-rewrite-handed-down", "<Directory {dir}/www>\nRewriteEngine On\nRewriteOptions InheritDown\n"
+        "RewriteRule ^ - [F]\n</Directory>\n<Directory {dir}/www/.well-known>\nRewriteEngine On\n</Directory>", "none"),
+    Row("dir-rewrite-handed-down-and-ignored", "<Directory {dir}/www>\nRewriteEngine On\nRewriteOptions InheritDown\n"
+        "RewriteRule ^ - [F]\n</Directory>\n<Directory {dir}/www/.well-known>\nRewriteEngine On\n"
+        "RewriteOptions IgnoreInherit\n</Directory>", "www/W/T"),
+    Row("dir-rewrite-handed-down-before", "<Directory {dir}/www>\nRewriteEngine On\nRewriteOptions InheritDownBefore\n"
+        "RewriteRule ^ https://other.test/ [R,L]\n</Directory>\n<Directory {dir}/www/.well-known>\nRewriteEngine On\n"
+        "RewriteRule ^ - [F]\n</Directory>", "302 https://other.test/"),
     Row("dir-rewrite-deeper-inherits", "<Directory {dir}/www>\nRewriteEngine On\nRewriteRule ^ - [F]\n</Directory>\n"
         "<Directory {dir}/www/.well-known>\nRewriteEngine On\nRewriteOptions Inherit\n</Directory>", "none"),
     Row("dir-rewrite-without-followsymlinks", "<Directory {dir}/www>\nOptions None\nRewriteEngine On\n"
@@ -604,7 +619,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[pathlib.Pat
         fill(directory / name)
     (directory / "hosts").mkdir()
     for row in ROWS:
-        if row.name.startswith("missing-"):
+        if "{bare}" in row.lines:
             (directory / "bare" / row.name).mkdir(parents=True)
     for row in ROWS:
         for name in (f"{row.name}.test", row.name, "test", "_", "80", "vdr2.test", "v/d/test"):

@@ -67,8 +67,8 @@ def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
     if token not in posixpath.basename(name):
         return DeadEnd(f"{name} answers, whatever file is asked for", tuple(state.trail))
     root = os.path.normpath(mapped.root or "/").replace("//", "/")
-    if mapped.directive is None or mapped.directive.name not in ("documentroot", "alias", "virtualdocumentroot",
-                                                                 "virtualdocumentrootip", "scriptalias"):
+    if mapped.directive is None or "%{" in mapped.directive.text or mapped.directive.name not in (
+            "documentroot", "alias", "virtualdocumentroot", "virtualdocumentrootip", "scriptalias"):
         root = _directory_of(name, root, state.request.path)
     prefix = root.rstrip("/") + "/"
     if not name.startswith(prefix):

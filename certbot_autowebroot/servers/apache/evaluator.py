@@ -138,7 +138,8 @@ def _process(state: State) -> Union[str, Destination]:
         state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
-        found = sections.directory_scopes(state.site, name + inside, state.read_htaccess)
+        found = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
+                                          lambda path: state.exists(path, "f"))
         found += sections.file_scopes(state.site.sections, name)
         found += sections.file_scopes(_inner(found), name)
     found += sections.location_scopes(state.site, state.uri)

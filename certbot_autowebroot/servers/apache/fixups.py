@@ -1,6 +1,5 @@
 """What a directory changes once the file name is known: its rewrite rules, then its redirects."""
 from typing import List
-from typing import Sequence
 from typing import Tuple
 from typing import Union
 
@@ -15,7 +14,6 @@ from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
-from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import State
 
 
@@ -36,7 +34,7 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
         return None
     if name + "/" == directory and "allownoslash" not in options:
         return None  # left to mod_dir's redirect
-    if not _follows_links(state.scopes):
+    if not sections.link_options(state.scopes):
         return state.dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
     result = translation.apply_rules(state, rules, name, directory)
     if isinstance(result, DeadEnd) or not result.changed:
@@ -79,37 +77,19 @@ def _directory_rules(state: State) -> Tuple[List[Rule], str, str, "set[str]"]:
         if not scope.has(*inheritance.DIRECTIVES):
             continue
         own = [d for d in scope.directives if d.name in inheritance.DIRECTIVES]
-        options = inheritance.options(own) or options
+        above, options = options, inheritance.options(own) or options
+        down = set() if "ignoreinherit" in options else above
         if not scope.directory:
             continue
         directory = scope.directory if scope.directory.endswith("/") else scope.directory + "/"
         new = read_rules(own)
-        if "inheritbefore" in options:
-            rules = rules + new
+        if "inherit" in options or "inheritdown" in down:
+            rules = new + rules
         else:
-            rules = new + rules if "inherit" in options else new
+            rules = rules + new if "inheritbefore" in options or "inheritdownbefore" in down else new
         said = scope.last("rewritebase")
         base = said.words[0] if said and said.words else base if "mergebase" in options else ""
     return rules, directory, base, options
-
-
-def _follows_links(scopes: Sequence[Scope]) -> bool:
-    """Whether Options FollowSymLinks or SymLinksIfOwnerMatch holds; it does where nothing is said."""
-    names = {"followsymlinks", "symlinksifownermatch"}
-    options = {"followsymlinks"}
-    for scope in scopes:
-        for directive in scope.directives:
-            if directive.name != "options":
-                continue
-            words = [word.lower() for word in directive.words]
-            if not any(word[:1] in "+-" for word in words):
-                options = {"followsymlinks"} if "all" in words else set()
-            for word in words:
-                if word.startswith("-"):
-                    options.discard(word[1:])
-                elif word.lstrip("+") in names:
-                    options.add(word.lstrip("+"))
-    return bool(options & names)
 
 
 def _swap_prefix(path: str, prefix: str, other: str) -> str:

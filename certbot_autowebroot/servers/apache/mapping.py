@@ -172,7 +172,8 @@ def location_alias(scopes: Sequence[Scope], uri: str) -> Optional[File]:
             if directive.name in ("alias", "scriptalias") and len(directive.words) == 1 and scope.directory:
                 target = directive.words[0]
                 name = target + uri[len(scope.directory):] if preserve and uri.startswith(scope.directory) else target
-                return File(name, target.rstrip("/") or "/", directive, is_script=directive.name != "alias")
+                root = literal_directory(target, "%") if "%" in target else target.rstrip("/") or "/"
+                return File(name, root, directive, is_script=directive.name != "alias")
     return None
 
 

@@ -93,8 +93,11 @@ def proxy_scopes(site: Site, url: str) -> List[Scope]:
     return found
 
 
-def directory_scopes(site: Site, filename: str, htaccess: Htaccess) -> List[Scope]:
-    """``<Directory>`` from the shortest to the longest with the .htaccess of each, then ``<DirectoryMatch>``."""
+def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Callable[[str], bool]) -> List[Scope]:
+    """``<Directory>`` from the shortest to the longest with the .htaccess of each, then ``<DirectoryMatch>``.
+
+    :param filename: with a slash at the end for a directory.
+    """
     plain = [s for s in site.sections if s.name == "directory" and s.words[:1] != ["~"] and s.words]
     matching = [s for s in site.sections if s.name == "directorymatch" or (s.name == "directory"
                                                                            and s.words[:1] == ["~"])]
@@ -109,10 +112,35 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess) -> List[Scop
         found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
         if found is not None:
             scopes.append(Scope(_flat(found), prefix))
+    for section in plain:
+        # With FollowSymLinks alone httpd spares itself a look, and so a wildcard is also matched with a file's name.
+        if _is_wildcard(_directory(section)) and _directory(section).count("/") == len(parts) + 2 \
+                and _same_path(_directory(section), filename + "/") \
+                and link_options(server_scopes(site) + scopes) == {"followsymlinks"} and is_file(filename):
+            scopes.append(_scope(section, _directory(section)))
     for section in matching:
         if regex.search(_argument(section), filename) is not None:
             scopes.append(_scope(section, _argument(section)))
     return scopes
+
+
+def link_options(scopes: Sequence[Scope]) -> "set[str]":
+    """FollowSymLinks and SymLinksIfOwnerMatch, as far as Options has them; the former where nothing is said."""
+    names = {"followsymlinks", "symlinksifownermatch"}
+    options = {"followsymlinks"}
+    for scope in scopes:
+        for directive in scope.directives:
+            if directive.name != "options":
+                continue
+            words = [word.lower() for word in directive.words]
+            if not any(word[:1] in "+-" for word in words):
+                options = {"followsymlinks"} if "all" in words else set()
+            for word in words:
+                if word.startswith("-"):
+                    options.discard(word[1:])
+                elif word.lstrip("+") in names:
+                    options.add(word.lstrip("+"))
+    return options
 
 
 def file_scopes(sections: Iterable[Directive], filename: str) -> List[Scope]:
@@ -175,8 +203,12 @@ def _directory(section: Directive) -> str:
     return path if path.endswith("/") else path + "/"
 
 
+def _is_wildcard(pattern: str) -> bool:
+    return any(char in pattern for char in "*?[")
+
+
 def _same_path(pattern: str, path: str) -> bool:
-    if not any(char in pattern for char in "*?["):
+    if not _is_wildcard(pattern):
         return pattern == path
     return all(_fnmatch(one, other) for one, other in zip(path.split("/"), pattern.split("/")))
 
@@ -185,7 +217,7 @@ def _is_location(section: Directive, uri: str) -> bool:
     argument = _argument(section)
     if section.name == "locationmatch" or section.words[:1] == ["~"]:
         return regex.search(argument, uri) is not None
-    if any(char in argument for char in "*?["):
+    if _is_wildcard(argument):
         parts, wanted = uri.split("/"), argument.split("/")
         return len(parts) == len(wanted) and all(_fnmatch(one, other) for one, other in zip(parts, wanted))
     return uri.startswith(argument) and (argument.endswith("/") or uri[len(argument):len(argument) + 1] in ("", "/"))
