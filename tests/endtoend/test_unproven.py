@@ -1,0 +1,49 @@
+"""Where this machine is shut out and the CA is not: ``--autowebroot-unproven``."""
+import os
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.nginx import Nginx
+
+NAME = "www.sample.com"
+OPEN = f"server {{ listen 80; server_name {NAME}; root {{dir}}/root; location /.well-known/ {{ }} }}"
+#: An allow-list, as we read it. That the CA is let in while we are not is told by the User-Agent here: both come from
+#: this machine.
+SHUT = OPEN.replace("{ }", "{ allow 203.0.113.0/24; deny all; if ($http_user_agent ~ autowebroot) { return 403; } }")
+
+
+@pytest.fixture
+def nginx(place: Path) -> Iterator[Nginx]:
+    (place / "nginx" / "root").mkdir(parents=True)
+    with Nginx(place / "nginx", SHUT, user="www-data") as running:
+        yield running
+
+
+def test_the_ca_is_asked_with_a_warning(certbot: Certbot, nginx: Nginx) -> None:
+    """By default; a renewal does the same."""
+    for command in (["certonly", "-a", "autowebroot", "-d", NAME], ["renew", "--force-renewal"]):
+        done = certbot.run(*command)
+        assert done.returncode == 0, done.stdout
+        assert f"{NAME}: it could not be proved from here that the CA will be answered" in done.stdout
+        assert str(nginx.directory / "root") in done.stdout
+    assert os.listdir(nginx.directory / "root") == []
+
+
+def test_who_wants_certainty_has_the_renewal_refused(certbot: Certbot, nginx: Nginx, ca: CA) -> None:
+    """Before the CA is asked; it was said once, and is kept with the lineage."""
+    nginx.configure(OPEN)
+    nginx.reload()
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-unproven", "refuse")
+    assert done.returncode == 0, done.stdout
+    nginx.configure(SHUT)
+    nginx.reload()
+    asked = ca.validations()
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 1
+    assert "status 403" in done.stdout and "The CA was not asked" in done.stdout
+    assert ca.validations() == asked
+    assert os.listdir(nginx.directory / "root") == []
