@@ -299,6 +299,18 @@ def test_haproxys_master_is_found_where_only_its_configuration_asks_for_one(
         assert is_new(site)
 
 
+def test_haproxy_as_debian_runs_it(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The worker has given up root's rights and gone into a chroot; the master, who reads the files, has not."""
+    server = https.haproxy(site, "-Ws")
+    (site.place / "empty").mkdir()
+    server.conf.write_text(f"global\n chroot {site.place}/empty\n user www-data\n group www-data\n daemon\n"
+                           + server.conf.read_text())
+    with serving(site, server):
+        done = reload(capfd, site)
+        assert (done.status, is_new(site)) == (0, True)
+        assert f"(SIGUSR2 to process {server.pid})" in done.said
+
+
 def test_caddy_without_an_admin_api_cannot_be_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """``admin off``; Caddy 2.6 knows no signal for it."""
     with serving(site, https.caddy(site, "admin off")):
