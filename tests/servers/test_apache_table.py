@@ -237,6 +237,10 @@ ROWS = [
     Row("order-deny", "<Location />\nOrder allow,deny\nDeny from all\n</Location>", "none", "Deny from all"),
     Row("order-allow", "<Location />\nOrder deny,allow\nDeny from all\n</Location>\n<Location /.well-known>\n"
         "Order allow,deny\nAllow from all\n</Location>", "www/W/T"),
+    Row("order-satisfy-of-an-earlier-section", "<Location /.well-known>\nRequire all granted\nSatisfy Any\n"
+        "</Location>\n<Location />\nOrder allow,deny\nAllow from env=none\n</Location>", "none", "Allow from env=none"),
+    Row("order-replaced-by-satisfy", "<Location />\nOrder allow,deny\nDeny from all\n</Location>\n"
+        "<Location /.well-known>\nSatisfy All\n</Location>", "www/W/T"),
     Row("order-satisfy-any", "<Location />\nOrder deny,allow\nDeny from all\nRequire all granted\nSatisfy any\n"
         "</Location>", "www/W/T"),
     Row("wildcard-directory", "<Directory {dir}/*/.well-known>\nRequire all denied\n</Directory>", "none"),

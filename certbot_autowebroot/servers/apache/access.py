@@ -4,7 +4,6 @@ Three answers: yes, no, and None where it hangs on something that only the momen
 password); the probe finds that out.
 """
 from typing import Callable
-from typing import Iterable
 from typing import List
 from typing import Optional
 from typing import Sequence
@@ -25,8 +24,11 @@ def granted(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
     :param scopes: the directives of each section that applies, the weakest first.
     """
     authorized = _authorized(scopes, judge)
-    allowed = _allowed(scopes, judge)
-    satisfy = _last(scopes, "satisfy")
+    # A section that has any of them replaces the earlier ones entirely.
+    names = ("order", "allow", "deny", "satisfy")
+    scope = next((s for s in reversed(scopes) if any(d.name in names for d in s)), ())
+    allowed = _allowed(scope, judge)
+    satisfy = next((d for d in reversed(scope) if d.name == "satisfy"), None)
     if satisfy and satisfy.words[:1] and satisfy.words[0].lower() == "any" and authorized[1]:
         return _any([authorized, allowed])
     return _all([allowed, authorized])
@@ -92,10 +94,8 @@ def _provider(words: List[str], directive: Directive, judge: Judge) -> Optional[
     return None
 
 
-def _allowed(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
-    """Order, Allow and Deny of httpd 2.2: a section that has any of them replaces the earlier ones entirely."""
-    names = ("order", "allow", "deny")
-    scope = next((s for s in reversed(scopes) if any(d.name in names for d in s)), ())
+def _allowed(scope: Sequence[Directive], judge: Judge) -> Verdict:
+    """Order, Allow and Deny of httpd 2.2."""
     order = "deny,allow"
     by: Optional[Directive] = None
     lists: dict[str, List[Verdict]] = {"allow": [], "deny": []}
@@ -119,15 +119,6 @@ def _from(word: str, judge: Judge) -> Optional[bool]:
         name = word[4:]
         return _not(judge("env", name[1:])) if name.startswith("!") else judge("env", name)
     return None
-
-
-def _last(scopes: Iterable[Sequence[Directive]], name: str) -> Optional[Directive]:
-    found = None
-    for scope in scopes:
-        for directive in scope:
-            if directive.name == name:
-                found = directive
-    return found
 
 
 def _not(value: Optional[bool]) -> Optional[bool]:
