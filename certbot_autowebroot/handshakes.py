@@ -70,6 +70,15 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
         return list(pool.map(look, asked))
 
 
+def is_refused(answer: Served) -> bool:
+    """Whether a server that speaks TLS has said that it has no certificate for a name, by an alert (RFC 8446, 6.2).
+
+    nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` do not recognise the name; Caddy speaks of an
+    internal error.
+    """
+    return answer.shown is Shown.NONE and ("UNRECOGNIZED_NAME" in answer.error or "_ALERT_" in answer.error)
+
+
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
     doors = front_doors(name, machine, CA_PORTS["https"], address)
     if doors.certain:

@@ -213,6 +213,25 @@ def test_where_nobody_listens_there_is_nothing_to_do(site: https.Site, capfd: py
     assert (done.status, f"nobody listens on {PUBLIC_V4}:443" in done.said) == (0, True)
 
 
+REFUSING: Dict[str, Callable[[https.Site], Any]] = {
+    "nginx": lambda site: Nginx(site.place / "nginx", f"""server {{ listen 443 ssl default_server;
+        ssl_reject_handshake on; }} server {{ listen 443 ssl; server_name {NAME}; return 200;
+        ssl_certificate {site.live}/fullchain.pem; ssl_certificate_key {site.live}/privkey.pem; }}"""),
+    "caddy": https.caddy,
+}
+
+
+@pytest.mark.parametrize("name", REFUSING)
+def test_a_name_that_the_server_refuses_is_no_failure_where_it_serves_another(
+        site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """A certificate may have a name that is a mail server's; for that one alone nothing could be seen."""
+    with serving(site, REFUSING[name](site)):
+        done = reload(capfd, site, NAME, "mail.sample.com")
+        assert (done.status, is_new(site)) == (0, True)
+        assert f"no certificate could be had from {PUBLIC_V4}:443 for mail.sample.com" in done.said
+        assert reload(capfd, site, "mail.sample.com").status == 2
+
+
 def test_where_no_tls_is_spoken_it_could_not_be_seen(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """Plain HTTP on 443."""
     with Nginx(site.place / "nginx", "server { listen 443; return 200; }"):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
@@ -96,7 +97,7 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     seen = _by_door(handshakes.seen(lineage, handshakes.questions(names, machine), _TIMES))
     if not seen:
         return [Finding(Outcome.GOOD, sentences.nobody(names))]
-    findings = [Finding(Outcome.UNSEEN if shown is Shown.NONE else Outcome.GOOD, sentences.found(answers))
+    findings = [Finding(_of_one_left_alone(answers, seen), sentences.found(answers))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {door: answers for (door, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = pairs.broken(lineage.certificate_file, _key_of(lineage)) if stale else ""
@@ -118,6 +119,15 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
         findings.append(Finding(Outcome.GOOD, sentences.reloaded(who, answers)) if shown is Shown.CURRENT else
                         Finding(Outcome.FAILED, sentences.in_vain(who, answers, patience, lineage)))
     return findings
+
+
+def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, Shown], Sequence[Served]]) -> Outcome:
+    """Where nothing could be seen for a name, that is no matter if the same server shows ours for another name."""
+    first = answers[0]
+    if first.shown is not Shown.NONE:
+        return Outcome.GOOD
+    ours = (first.door, Shown.CURRENT) in seen or (first.door, Shown.STALE) in seen
+    return Outcome.GOOD if ours and all(map(handshakes.is_refused, answers)) else Outcome.UNSEEN
 
 
 def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
