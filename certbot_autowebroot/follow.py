@@ -3,6 +3,7 @@
 Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who holds an endpoint, and asks that holder
 where the request goes next; tests hand it a table instead.
 """
+import ipaddress
 from dataclasses import replace
 from itertools import islice
 from typing import Iterator
@@ -149,13 +150,26 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
         raise ValueError(f"the redirect to {location} is not a URL: {error}") from None
     if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
         raise ValueError(f"the CA does not follow a redirect to {location}: http and https on ports 80 and 443 only")
+    if _is_loopback(url.hostname) and url.hostname != request.host:
+        # Whoever writes a site's .htaccess must not have us ask what answers this machine alone.
+        raise ValueError(f"the CA does not follow a redirect to {location}: that would be the CA's own machine")
     port = front_port if port == CA_PORTS["http"] else port
     if url.hostname == request.host:
         addresses = [request.endpoint.host]
     else:
-        addresses = [a for a in machine.addresses(url.hostname) if machine.is_here(a)]
+        # A name of ours is often 127.0.1.1 in /etc/hosts: the CA comes to it from outside all the same.
+        addresses = list(dict.fromkeys(request.endpoint.host if _is_loopback(address) else address
+                                       for address in machine.addresses(url.hostname) if machine.is_here(address)))
     return [replace(request, host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
                     endpoint=Endpoint(address, port)) for address in addresses]
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host means the asking machine itself: RFC 6761 section 6.3, and the addresses of RFC 6890."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
