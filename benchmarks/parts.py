@@ -2,10 +2,12 @@
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,8 +31,10 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers import kept
 from certbot_autowebroot.views import View
 from tests.lab import net
+from tests.lab.nginx import Nginx
 
 _TOKEN = "x" * 43
+_IMPORT = re.compile(r"import time: +\d+ \| +(\d+) \| certbot_autowebroot\.authenticator")
 _DOOR = Endpoint(net.PUBLIC_V4, 80)
 
 
@@ -87,6 +91,33 @@ def parts(server: str, sites: int, layout: str) -> None:
         measure("publish and withdraw", lambda: _publish(root, journal))
 
 
+def three_hops() -> None:
+    """Following one name through nginx, nginx and nginx, beyond the reading of configurations."""
+    config = """server { listen 80; location / { proxy_pass http://127.0.0.1:8081; } }
+        server { listen 127.0.0.1:8081; location / { proxy_pass http://127.0.0.1:8082; } }
+        server { listen 127.0.0.1:8082; root /srv; }"""
+    request = Request(machines.name_of(0), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
+    with _directory() as directory, Nginx(directory, config):
+        machine = ThisMachine()
+        follow(request, machine)
+        print("\nThree servers on one road")
+        measure("follow: the next name of an order", lambda: follow(request, machine))
+
+
+def importing() -> None:
+    """What every other Certbot command pays for our being installed."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-X", "importtime", "-c", "import certbot.main, certbot_autowebroot.authenticator"]
+    found = []
+    for _ in range(11):
+        printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+        match = _IMPORT.search(printed)
+        assert match is not None
+        found.append(int(match[1]) / 1000)
+    print("\nAny other command of Certbot")
+    print(f"  {'import of the plugin':58}{min(found):10.2f}{statistics.median(found):10.2f}")
+
+
 def _ask() -> None:
     with socket.create_connection((net.PUBLIC_V4, 80)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -131,6 +162,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
+    importing()
+    three_hops()
     with machines.crowd(options.processes, options.connections):
         for server in options.servers:
             for sites in options.sites:
