@@ -17,6 +17,7 @@ from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import NamedTuple
+from typing import NoReturn
 from typing import Optional
 
 import pytest
@@ -163,6 +164,25 @@ def test_every_address_of_a_name_is_looked_at(
         assert (done.status, is_new(site), shown(PUBLIC_V6, NAME)) == (0, True, current(site))
         assert f"apache2 (pid {apache.pid}) was reloaded" in done.said
     assert f"[{PUBLIC_V6}]:443 shows the new certificate" in done.said
+
+
+def test_behind_a_router_the_machines_own_addresses_are_looked_at(
+        site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
+    """The name leads to the router, whose port forward ends at one of them."""
+    names[NAME] = ["198.51.100.77"]
+    with serving(site, https.nginx(site)):
+        done = reload(capfd, site)
+        assert (done.status, is_new(site)) == (0, True)
+    assert f"{PUBLIC_V4}:443 shows the new certificate" in done.said
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+        site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the status that a shell gives."""
+    def interrupted(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+    monkeypatch.setattr(reloading, "reload", interrupted)
+    assert reload(capfd, site) == Done(130, "")
 
 
 def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
