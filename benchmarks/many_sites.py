@@ -5,6 +5,7 @@ Certbot's own nginx and Apache plugins at 10,000 sites, and takes an hour.
 """
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -28,16 +29,17 @@ FIRST_TIME = ["-a", "autowebroot", "--autowebroot-roots", "{}"]
 _RENEW = ["renew", "--force-renewal"]
 
 
-def renewals(directory: Path, ca: CA, server: str, sites: int, options: argparse.Namespace) -> Dict[str, Any]:
+def renewals(directory: Path, ca: CA, server: str, sites: int, layout: str,
+             options: argparse.Namespace) -> Dict[str, Any]:
     """Renew one name in the middle of all sites in every way, on one machine."""
     name = machines.name_of(sites // 2)
     root = str(machines.root_of(directory, sites // 2))
-    with machines.SERVERS[server](directory, sites, options.layout):
+    with machines.SERVERS[server](directory, sites, layout):
         ways: Dict[str, Tuple[Certbot, List[str]]] = {
             "webroot -w": (Certbot(directory / "webroot", ca), [*_RENEW, "--webroot", "-w", root]),
             "autowebroot, remembered": (Certbot(directory / "remembered", ca), [*_RENEW, "-a", "autowebroot"]),
             "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
-        if options.peers and sites <= options.peers_up_to:
+        if options.peers and sites <= options.peers_up_to and layout == options.layouts[0]:
             ways[f"Certbot's {server}"] = (Certbot(directory / "peer", ca),
                                            [*_RENEW, "-a", server, *machines.peer_options(server, directory, sites)])
         for way, (certbot, _) in ways.items():
@@ -47,9 +49,9 @@ def renewals(directory: Path, ca: CA, server: str, sites: int, options: argparse
         slow = [way for way in ways if way.startswith("Certbot's") and sites >= 1000]
         found = measure.in_turn(ways, options.rounds, slow)
     crowd = f", {options.processes} other processes, {options.connections} connections" if options.processes else ""
-    medians = measure.table(f"{server}, {sites} sites ({'a file each' if options.layout == 'files' else 'one file'})"
+    medians = measure.table(f"{server}, {sites} sites ({'a file each' if layout == 'files' else 'one file'})"
                             f"{crowd}: certbot renew", found)
-    return {"server": server, "sites": sites, "layout": options.layout, "ways": medians}
+    return {"server": server, "sites": sites, "layout": layout, "ways": medians}
 
 
 def free_port(directory: Path, ca: CA, options: argparse.Namespace) -> None:
@@ -64,7 +66,7 @@ def free_port(directory: Path, ca: CA, options: argparse.Namespace) -> None:
 def many_lineages(directory: Path, ca: CA, server: str, options: argparse.Namespace) -> None:
     """Many lineages in one ``certbot renew``."""
     ways: Dict[str, Tuple[Certbot, List[str]]] = {}
-    with machines.SERVERS[server](directory, options.lineage_sites, options.layout):
+    with machines.SERVERS[server](directory, options.lineage_sites, options.layouts[0]):
         for way, given in (("webroot", []), ("autowebroot, first time", FIRST_TIME),
                            ("autowebroot, remembered", ["-a", "autowebroot"])):
             certbot = Certbot(directory / f"certbot-{len(ways)}", ca)
@@ -89,7 +91,7 @@ def many_names(directory: Path, ca: CA, server: str, options: argparse.Namespace
     """One order of a hundred names over a hundred roots."""
     names = {machines.name_of(site): str(machines.root_of(directory, site)) for site in range(100)}
     given = ["--webroot", "--webroot-map", json.dumps(names)]
-    with machines.SERVERS[server](directory, 100, options.layout):
+    with machines.SERVERS[server](directory, 100, options.layouts[0]):
         ways = {"webroot with a map": (Certbot(directory / "webroot", ca), [*_RENEW, *given]),
                 "autowebroot, remembered": (Certbot(directory / "remembered", ca), [*_RENEW, "-a", "autowebroot"]),
                 "autowebroot, first time": (Certbot(directory / "first", ca), [*_RENEW, *FIRST_TIME])}
@@ -110,9 +112,9 @@ def main() -> None:
             with _scene() as directory:
                 free_port(directory, ca, options)
         for server in options.servers:
-            for sites in options.sites:
+            for sites, layout in itertools.product(options.sites, options.layouts):
                 with _scene() as directory:
-                    _keep(options.out, renewals(directory, ca, server, sites, options))
+                    _keep(options.out, renewals(directory, ca, server, sites, layout, options))
             if options.names:
                 with _scene() as directory:
                     many_names(directory, ca, server, options)
@@ -146,9 +148,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="everything, for the plot and the record")
     parser.add_argument("--servers", nargs="+", choices=sorted(machines.SERVERS), default=["nginx"])
     parser.add_argument("--sites", nargs="*", type=int, default=[1, 1000])
-    parser.add_argument("--layout", choices=machines.LAYOUTS, default="files")
+    parser.add_argument("--layouts", nargs="+", choices=machines.LAYOUTS, default=["files"])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", action="store_true", help="Certbot's own plugin for the server too")
+    parser.add_argument("--peers", action="store_true", help="Certbot's own plugin too, in the first layout")
     parser.add_argument("--peers-up-to", type=int, default=10_000, metavar="SITES")
     parser.add_argument("--free-port", action="store_true", help="standalone against autowebroot")
     parser.add_argument("--names", action="store_true", help="a hundred names in one order")
@@ -159,7 +161,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", metavar="FILE", help="add the figures to this file, for benchmarks.plot")
     options = parser.parse_args()
     if options.full:
-        options.servers, options.sites = ["nginx", "apache"], [1, 100, 1000, 10_000]
+        options.servers, options.sites, options.layouts = ["nginx", "apache"], [1, 100, 1000, 10_000], ["files", "one"]
         options.peers = options.free_port = options.names = True
         options.rounds, options.lineages = 5, 200
         options.processes, options.connections = 3000, 20_000

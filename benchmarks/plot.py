@@ -36,7 +36,7 @@ def lines(results: Iterable[Dict[str, Any]], measure: str) -> Dict[Tuple[str, st
     found: Dict[Tuple[str, str], Line] = {}
     for result in results:
         for way, row in result["ways"].items():
-            if (way, result["server"]) in _LOOKS:
+            if (way, result["server"]) in _LOOKS and result["layout"] == "files":
                 found.setdefault((way, result["server"]), []).append((result["sites"], row[measure]))
     return {key: sorted(points) for key, points in found.items()}
 
