@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from certbot_autowebroot import explain
+from certbot_autowebroot import explain_lineages
 from certbot_autowebroot import lineages
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import Outlook
@@ -242,4 +242,4 @@ def test_where_a_hook_is_lacking(shown: Sequence[Shown], lineage: Dict[str, Any]
 def test_what_adds_a_hook(version: Tuple[int, int], said: str) -> None:
     """A command since Certbot 2.3, before that a line of the renewal configuration."""
     found = Forecast(Lineage("one", "/etc/letsencrypt/renewal/one.conf"), Outlook.GOOD)
-    assert explain.adding_hook(found, version, ["--config-dir", "/x"], "reload it") == said
+    assert explain_lineages.adding_hook(found, version, ["--config-dir", "/x"], "reload it") == said
