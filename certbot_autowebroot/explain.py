@@ -1,4 +1,5 @@
 """What was found out, in sentences that a person can act on. Every sentence about a name is made here."""
+from typing import TYPE_CHECKING
 from typing import Iterable
 from typing import List
 from typing import Mapping
@@ -7,8 +8,6 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot.forecast import NameForecast
-from certbot_autowebroot.forecast import Outlook
 from certbot_autowebroot.probe import Answer
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
@@ -24,6 +23,9 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.terminal import printable
+
+if TYPE_CHECKING:  # only ``check`` has to pay for it: a tenth of what a renewal takes
+    from certbot_autowebroot.forecast import NameForecast
 
 #: For so many names a question tells where they lead.
 _ASKED = 5
@@ -188,8 +190,9 @@ def _has_won(inquiry: Inquiry, place: Place) -> bool:
     return any(place in winners for winners in inquiry.winners.values())
 
 
-def headline(found: NameForecast, proved: bool) -> str:
+def headline(found: "NameForecast", proved: bool) -> str:
     """What would happen to one name, in one line."""
+    from certbot_autowebroot.forecast import Outlook
     inquiry = found.inquiry
     if inquiry is None:
         return f"{found.name}: would fail: {found.reason}"
@@ -232,8 +235,10 @@ def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
     return ""
 
 
-def remarks(found: NameForecast, door: Endpoint) -> List[str]:
+def remarks(found: "NameForecast", door: Endpoint) -> List[str]:
     """What else is to be said of one door: directories that were given, what came back, what to do."""
+    from certbot_autowebroot import advice
+    from certbot_autowebroot.forecast import Outlook
     inquiry = found.inquiry
     assert inquiry is not None  # noqa: S101 - for the type checker
     routes = inquiry.routes.get(door, [])
@@ -247,7 +252,6 @@ def remarks(found: NameForecast, door: Endpoint) -> List[str]:
         lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))
     failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
     if found.outlook is Outlook.FAILS and door == failing[-1]:
-        from certbot_autowebroot import advice
         lines += advice.what_to_do(inquiry, failing, set(), "what to do")
     return lines
 
