@@ -111,14 +111,16 @@ def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[st
             query = "?x=y&b" if random.random() < 0.1 else ""
             asked = Asked(template.replace("{n}", f"n{number}"), PATH + query, address=_address(text, random),
                           port=8000 if ":8000>" in text or random.random() < 0.05 else 80)
-            before = _all_ours(evaluators.destinations(asked, evaluators.dumped))
+            first = evaluators.destinations(asked, evaluators.dumped)
+            has_roots = all(os.path.isdir(end.root) for end in first if isinstance(end, Directory))
             case = _Case(number, asked, _evaluated(evaluators, asked))
             cases.append(case)
             counts["answers"] += 1
             counts[type(case.destinations[0]).__name__] += 1
             counts["alternatives"] += len(case.destinations) > 1
-            if set(before) != set(_all_ours(case.destinations)):
-                found.append(_told(server, case, f"before its directories were there we said {before}"))
+            # Directories below a root come with the challenge, and so change nothing; a root that is missing does.
+            if has_roots and set(_all_ours(first)) != set(_all_ours(case.destinations)):
+                found.append(_told(server, case, f"before its directories were there we said {_all_ours(first)}"))
             read = evaluators.destinations(asked, evaluators.read)
             if ours(read) != ours(case.destinations):
                 found.append(_told(server, case, f"the files say {ours(read)}"))

@@ -511,6 +511,8 @@ ROWS = [
         "<Directory {bare}>\nRewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
         "RewriteCond %{REQUEST_FILENAME} !-d\nRewriteRule . /index.php [L]\n</Directory>",
         "{bare}/W/T"),
+    Row("missing-root-of-a-rule", "RewriteEngine On\nRewriteCond {bare}/root -d\nRewriteRule ^(.*)$ {bare}/root$1 [L]",
+        "www/W/T"),
     Row("missing-denied-by-files-until-it-is-there", "DocumentRoot {bare}\n"
         '<FilesMatch "^\\.well">\nRequire all denied\n</FilesMatch>',
         "{bare}/W/T"),

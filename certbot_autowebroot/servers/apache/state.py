@@ -107,10 +107,16 @@ class State:
         return self.answers[question]
 
     def is_consistent(self, destination: Destination) -> bool:
-        """Whether what was taken to exist is just the file that is served, and the directories on the way to it."""
-        served = os.path.normpath(str(destination)) if isinstance(destination, Directory) else ""
+        """Whether what was taken to exist is just the file that is served, and the directories on the way to it.
+
+        They are made below the root only: a root that is missing stays missing.
+        """
+        served, root = "", ""
+        if isinstance(destination, Directory):
+            served, root = os.path.normpath(str(destination)), os.path.normpath(destination.root) + "/"
         return all(self.answers[path] == (path == served) for path in self.assumed_files) and all(
-            self.answers[path] == served.startswith(path) for path in self.assumed_directories)
+            self.answers[path] == (served.startswith(path) and path != root and path.startswith(root))
+            for path in self.assumed_directories)
 
     def is_directory(self, path: str) -> bool:
         """Whether a path is a directory; one that is missing now may come into being with the challenge file."""
