@@ -113,7 +113,7 @@ class State:
         """
         served, root = "", ""
         if isinstance(destination, Directory):
-            served, root = os.path.normpath(str(destination)), os.path.normpath(destination.root) + "/"
+            served, root = os.path.normpath(str(destination)), os.path.join(os.path.normpath(destination.root), "")
         return all(self.answers[path] == (path == served) for path in self.assumed_files) and all(
             self.answers[path] == (served.startswith(path) and path != root and path.startswith(root))
             for path in self.assumed_directories)
