@@ -32,7 +32,8 @@ _WHERE = {"nginx": "into the server block at {source}, as its first lines",
 _IN_MAIN_SERVER = "before {source}, outside of any section"
 _THEN = {"nginx": "nginx -t, and reload nginx",
          "apache": "a2enmod rewrite (or whatever loads mod_rewrite there), and reload Apache",
-         "lighttpd": "lighttpd -tt -f with its configuration, and restart lighttpd", "caddy": "caddy reload",
+         "lighttpd": "lighttpd -tt -f with its configuration (what it warns of may be left out), and restart lighttpd",
+         "caddy": "caddy reload",
          "haproxy": "haproxy -c -f with its configuration, and reload HAProxy"}
 #: What has to be done besides, where a line is taken first.
 _BEATEN = {"caddy": 'and put what says "{step}" into a "handle {{ }}" of its own, for it is taken first',

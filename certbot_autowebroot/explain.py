@@ -230,7 +230,8 @@ def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
         return "; the test file came back"
     if place.key in inquiry.refused:
         return f"; {inquiry.refused[place.key].rstrip('.')}"
-    if place.key in {tried.key for tried in inquiry.places} and door in inquiry.answers:
+    tried = {tried.key if tried.program else str(tried.end) for tried in inquiry.places}
+    if (place.key in tried or str(place.end) in tried) and door in inquiry.answers:
         return "; the test file did not come back"
     return ""
 

@@ -2,7 +2,6 @@
 
 Which roads there are is decided on the routes; what is asked of the machine is whether a server is a container's.
 """
-import re
 from dataclasses import dataclass
 from typing import Callable
 from typing import Iterator
@@ -144,10 +143,7 @@ def lines_at(hop: Hop, site: Optional[Step] = None) -> Optional[Lines]:
     block = site if server == "caddy" else _BLOCKS[server](hop.trail) if server in _BLOCKS else None
     if block is None or block.source is None:
         return None
-    if server == "lighttpd":
-        said = [match[0] for match in (re.match(r"[a-z-]+\.[a-z-]+(?= =)", step.text) for step in hop.trail) if match]
-        lines = snippets.lighttpd(standing.DIRECTORY, said)
-    elif server == "apache":
+    if server == "apache":
         refuses = any(step.text.lower().startswith(("order ", "deny ", "allow ")) for step in hop.trail)
         lines = snippets.apache(standing.DIRECTORY, with_order=refuses)
     else:

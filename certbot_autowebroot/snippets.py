@@ -8,7 +8,6 @@ import textwrap
 from typing import Callable
 from typing import Dict
 from typing import List
-from typing import Sequence
 
 from certbot_autowebroot.route import CHALLENGE_PATH
 
@@ -71,20 +70,24 @@ def apache(directory: str, with_order: bool = False) -> List[str]:
             "</If>"]
 
 
-#: What may be said of all requests and would be taken before a file is looked for, by lighttpd.
-_LIGHTTPD_SETTINGS = ("url.redirect", "url.rewrite-once", "url.access-deny", "auth.require", "proxy.server",
-                      "fastcgi.server")
-
-
-def lighttpd(directory: str, settings: Sequence[str] = _LIGHTTPD_SETTINGS) -> List[str]:
+def lighttpd(directory: str) -> List[str]:
     """For the end of the configuration: of several conditions that are true, the last one's values count.
 
-    :param settings: those that are set back. One of a module that is not loaded is passed over with a warning.
+    What may be said of all requests, and is taken before a file is looked for, is set back. Settings of modules that
+    are not loaded are passed over with a warning.
     """
     return ['server.modules += ( "mod_alias" )',
             r'$HTTP["url"] =~ "^/\.well-known/acme-challenge/" {',
             f'    alias.url = ( "{CHALLENGE_PATH}" => "{directory}{CHALLENGE_PATH}" )',
-            *(f"    {setting} = ()" for setting in settings if setting != "alias.url"),
+            "    url.redirect = ()",
+            "    url.rewrite-once = ()",
+            "    url.rewrite-repeat = ()",
+            "    url.rewrite-if-not-file = ()",
+            "    url.access-deny = ()",
+            "    auth.require = ()",
+            "    proxy.server = ()",
+            "    fastcgi.server = ()",
+            "    cgi.assign = ()",
             "}"]
 
 
@@ -185,8 +188,8 @@ def _caddy_for_every_site(directory: str) -> str:
         Caddy has no handler for all sites at once. Write the line
             import autowebroot
         into every site block. What Caddy does before any handle of a site still wins: redir, rewrite, try_files,
-        basicauth and forward_auth (Caddyfile, "Directive order"). Put these into a "handle {{ }}" of their own. (A
-        redir to https needs no change, where the site on https is here too.)
+        basic_auth (basicauth before 2.8) and forward_auth (Caddyfile, "Directive order"). Put these into a
+        "handle {{ }}" of their own. (A redir to https needs no change, where the site on https is here too.)
         Then run:
             {making(directory)}
             systemctl reload caddy

@@ -295,8 +295,19 @@ class Solver:
             for route in inquiry.routes[door]:
                 logger.debug("%s at %s: %s", inquiry.name, door, route)
                 place = proof.place_of(route)
-                if place and not self._is_bare_guess(route):
+                if place and not self._is_bare_guess(route) and not self._is_hinted_at(place, inquiry):
                     inquiry.add_place(place)
+
+    def _is_hinted_at(self, place: Place, inquiry: Inquiry) -> bool:
+        """Whether a hint is the same file: of two contents, only one can lie there."""
+        if not isinstance(place.end, Directory) or str(place.end) not in {
+                str(known.end) for known in inquiry.places if known.program is None}:
+            return False
+        try:
+            theirs = self._machine.view_of(place.program).stat(place.end.root)
+            return theirs is not None and os.path.samestat(theirs, os.stat(place.end.root))
+        except OSError:
+            return False
 
     def _is_bare_guess(self, route: Route) -> bool:
         """A directory that no configuration names, and that its program was not seen to serve."""

@@ -30,6 +30,7 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.nginx import Nginx
@@ -100,14 +101,6 @@ def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
     assert "use_backend autowebroot if" in found.lines[1]
     found = roads.lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and found.at_the_end == ()
-
-
-def test_lighttpd_sets_back_what_was_said_of_the_request() -> None:
-    """And nothing else: of the settings of modules that are not loaded it warns."""
-    found = roads.lines_at(hop("lighttpd", "url.rewrite-once = (...)", "proxy.server = (...)", "alias.url = (...)"))
-    assert found is not None
-    assert [line.strip() for line in found.lines if line.endswith("= ()")] == ["url.rewrite-once = ()",
-                                                                              "proxy.server = ()"]
 
 
 GUESS = Directory(PathInView("/srv"), "x", guessed=True)
@@ -221,6 +214,15 @@ def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
         assert open_roads(place) == ["Lines", "Fallback"]
     finally:
         nginx.stop()
+
+
+def test_a_caddy_without_a_caddyfile_has_no_lines(place: Path) -> None:
+    """Its configuration came as JSON, from a file or by its API: there is nothing to put lines of a Caddyfile into."""
+    routes = [{"handle": [{"handler": "static_response", "status_code": 404}]}]
+    (place / "caddy.json").write_text(json.dumps({"apps": {"http": {"servers": {"s": {
+        "listen": [":80"], "routes": routes, "automatic_https": {"disable": True}}}}}}))
+    with Caddy(place, None, argv=("caddy", "run", "--config", "caddy.json")):
+        assert open_roads(place) == []
 
 
 INSIDE = f"""daemon off; user root; pid /run/nginx.pid; error_log /var/log/error.log; events {{ }}

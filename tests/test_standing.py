@@ -75,6 +75,18 @@ def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
     assert "put these lines" not in said
 
 
+def test_a_hint_and_the_end_of_a_road_that_are_one_file_are_not_in_each_others_way(place: Path) -> None:
+    """Two test files in one place would be a refusal, and the advice another."""
+    site = f"""server {{ listen 80; server_name {NAME}; root {standing.DIRECTORY};
+                        if (-f $request_filename) {{ return 404; }} }}"""
+    with standing_directory() as directory, Nginx(place / "nginx", site, user="www-data"), \
+            solved(place, hints={NAME: given(directory, "")}) as solver:
+        inquiry = solver.inquiries[NAME]
+        assert inquiry.verdict is Verdict.DEAD_END and not inquiry.refused
+        said = explain.failure(inquiry)
+    assert f"a test file in {directory}/.well-known/acme-challenge, which did not come back" in said
+
+
 BALANCED = """upstream both {{ server 127.0.0.1:8001; server 127.0.0.1:8002; }}
 server {{ listen 80; location / {{ proxy_pass http://both; proxy_set_header Host $host; }} }}
 server {{ listen 127.0.0.1:8001; root {standing}; }}

@@ -139,6 +139,8 @@ OTHERS = {
     "apache redirects away": (apache, host("Redirect permanent / https://other.example/"), "after"),
     "apache without virtual hosts": (apache, f"ProxyPass / http://{APPLICATION}/", "before"),
     "lighttpd redirects away": (lighttpd, 'url.redirect = ( "" => "https://other.example/" )', "at the end"),
+    "lighttpd rewrites": (lighttpd, 'url.rewrite-once = ( "" => "/index.php" )', "at the end"),
+    "lighttpd has a front controller": (lighttpd, 'url.rewrite-if-not-file = ( "" => "/index.php" )', "at the end"),
     "lighttpd refuses": (lighttpd, '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }', "at the end"),
     "caddy with https": (caddy, f"{NAME} {{\nreverse_proxy {APPLICATION}\n}}", "after"),
     "caddy for all hosts": (caddy, ":80 {\nrespond 404\n}", "after"),

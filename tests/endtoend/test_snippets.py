@@ -150,6 +150,8 @@ def test_lighttpd(certbot: Certbot, place: Path, directory: str, capsys: "pytest
         "proxies": 'proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => 8001 )) )',
         "denies-dotfiles": '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }',
         "rewrites": 'url.rewrite-once = ( "" => "/index.php" )',
+        "rewrites-again": 'url.rewrite-repeat = ( "^/\\.well" => "/index.php" )',
+        "has-a-front-controller": 'url.rewrite-if-not-file = ( "" => "/index.php" )',
         "has-aliases": 'alias.url = ( "/" => "/nowhere/" )',
     }
     config = 'server.port = 80\nserver.document-root = "/usr"\n'
