@@ -133,6 +133,17 @@ def by_whom(certbot: Certbot) -> Dict[str, str]:
     return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
 
 
+def renew(certbot: Certbot, *arguments: str) -> Dict[str, str]:
+    """By whom a renewal is answered. One more, where the CA has used an earlier authorization for some of the names."""
+    for _ in range(5):
+        done = certbot.run("renew", "--force-renewal", *arguments)
+        assert done.returncode == 0, done.stdout
+        live = (certbot.directory / "config" / "live").glob("*/cert.pem")
+        if certbot.log.count("http-01 challenge for ") == sum(len(certbot.names(path.parent.name)) for path in live):
+            break
+    return by_whom(certbot)
+
+
 def nothing_is_left(place: Path, answers: Path) -> bool:
     """Neither a file of ours nor of another's."""
     return os.listdir(place / "root") == [] and os.listdir(answers) == []
@@ -150,11 +161,9 @@ def test_nginx_answers_for_an_application_behind_it(certbot: Certbot, place: Pat
     assert by_whom(certbot) == {APP: "nginx"}
     assert configuration(nginx.directory) == before
     for _ in range(2):
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
-        assert by_whom(certbot) == {APP: "nginx"}
+        assert renew(certbot) == {APP: "nginx"}
         assert configuration(nginx.directory) == before
-    assert certbot.certificates(LINEAGE) == 3
+    assert certbot.certificates(LINEAGE) >= 3
     assert nothing_is_left(place, application)
 
 
@@ -168,8 +177,7 @@ def test_apache_answers_for_an_application_behind_it(certbot: Certbot, place: Pa
         assert done.returncode == 0, done.stdout
         assert by_whom(certbot) == {APP: "apache"}
         assert configuration(apache.directory) == before
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
+        assert renew(certbot) == {APP: "apache"}
         assert configuration(apache.directory) == before
     assert nothing_is_left(place, application)
 
@@ -190,8 +198,7 @@ def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, 
         assert done.returncode == 0, done.stdout
         assert by_whom(certbot) == {APP: "nginx", "other.sample.com": "apache"}
         assert configuration(place) == before
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
+        assert renew(certbot) == {APP: "nginx", "other.sample.com": "apache"}
     assert nothing_is_left(place, application)
 
 
@@ -255,9 +262,7 @@ def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
     assert f"live/{APP}/fullchain.pem" in nginx.conf.read_text()
     for _ in range(2):
         assert "acme-challenge" not in nginx.conf.read_text()
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
-        assert by_whom(certbot) == {APP: "nginx"}
+        assert renew(certbot) == {APP: "nginx"}
 
 
 @pytest.mark.parametrize("may_ask", [False, True], ids=["--non-interactive", "no terminal"])
@@ -313,8 +318,7 @@ def test_a_killed_run_leaves_nginx_as_it_was(certbot: Certbot, place: Path, ngin
     assert certbot.run(*order("root.sample.com"), *options(nginx)).returncode == 0
     converse(certbot, b"Press Enter", "", *order(APP), *options(nginx), "--debug-challenges")
     assert configuration(nginx.directory) != before
-    done = certbot.run("renew", "--force-renewal")
-    assert done.returncode == 0, done.stdout
+    assert renew(certbot) == {}
     assert configuration(nginx.directory) == before
     assert nothing_is_left(place, application)
 
@@ -328,9 +332,7 @@ def test_at_a_terminal_it_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
         assert said in words
     assert shown.count("(N)o:") == 1
     assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "nginx"
-    done = certbot.run("renew", "--force-renewal")
-    assert done.returncode == 0, done.stdout
-    assert by_whom(certbot) == {APP: "nginx"}
+    assert renew(certbot) == {APP: "nginx"}
 
 
 def test_no_means_no(certbot: Certbot, nginx: Nginx) -> None:
@@ -356,8 +358,7 @@ def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Ng
     assert done.returncode == 0, done.stdout
     assert by_whom(certbot) == {APP: "files"}
     for number in ("7", "7", "8"):
-        done = certbot.run("renew", "--force-renewal", *(["--files-number", "8"] if number == "8" else []))
-        assert done.returncode == 0, done.stdout
+        assert renew(certbot, *(["--files-number", "8"] if number == "8" else [])) == {APP: "files"}
         kept = certbot.renewal_setting(LINEAGE, "autowebroot_fallback_options") or ""
         assert json.loads(kept.strip("'")) == {"files_directory": str(application), "files_number": int(number)}
     assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
@@ -370,9 +371,7 @@ def test_hooks_of_certbots_manual(certbot: Certbot, nginx: Nginx, application: P
                        "--manual-cleanup-hook", f"rm {file}")
     assert done.returncode == 0, done.stdout
     for _ in range(2):
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
-        assert by_whom(certbot) == {APP: "manual"}
+        assert renew(certbot) == {APP: "manual"}
     assert os.listdir(application) == []
 
 
@@ -387,9 +386,7 @@ def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, 
     done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", "auto", *options(nginx))
     assert done.returncode == 0, done.stdout
     for _ in range(2):
-        done = certbot.run("renew", "--force-renewal")
-        assert done.returncode == 0, done.stdout
-        assert by_whom(certbot) == {LINEAGE: "nginx"}
+        assert renew(certbot) == {LINEAGE: "nginx"}
 
 
 def test_the_first_that_proves_good(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
