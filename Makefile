@@ -16,7 +16,7 @@ test: setup lint
 	@$(TOX) run-parallel -p 2 --quiet -e oldest,debian -- -k "nginx or plugins" \
 	    tests/endtoend/test_story.py tests/endtoend/test_other_commands.py
 
-# Every Certbot that must work, each with the Python that it belongs to: tox.ini. About half an hour.
+# Every Certbot that must work, each with the Python that it belongs to: tox.ini. About an hour.
 matrix: setup
 	@$(TOX) run
 

@@ -16,9 +16,7 @@ from typing import Iterator
 from typing import List
 
 from benchmarks import machines
-from certbot_autowebroot import listeners
 from certbot_autowebroot import probe
-from certbot_autowebroot import processes
 from certbot_autowebroot.follow import follow
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
@@ -29,7 +27,9 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers import kept
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.views import View
 from tests.lab import net
 from tests.lab.nginx import Nginx
 

@@ -7,11 +7,11 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.entry_points import registered
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.system import processes
 
 #: Among the names of authenticators: whichever belongs to the program that holds the port.
 AUTO = "auto"

@@ -26,8 +26,6 @@ from certbot_autowebroot import authenticators
 from certbot_autowebroot import explain
 from certbot_autowebroot import forecast
 from certbot_autowebroot import handshakes
-from certbot_autowebroot import listeners
-from certbot_autowebroot import processes
 from certbot_autowebroot import standing
 from certbot_autowebroot.forecast import Answers
 from certbot_autowebroot.forecast import Forecast
@@ -49,6 +47,8 @@ from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
 from certbot_autowebroot.solver import given
 from certbot_autowebroot.solver import remembered
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import processes
 
 #: By name, the directories that are worth a test file.
 Hints = Mapping[str, Sequence[Hint]]

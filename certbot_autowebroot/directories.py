@@ -18,12 +18,12 @@ from typing import Optional
 from typing import Tuple
 from typing import TypeVar
 
-from certbot_autowebroot.identity import act_as
-from certbot_autowebroot.identity import is_ordinary
-from certbot_autowebroot.identity import primary_group
-from certbot_autowebroot.views import NotRegular
-from certbot_autowebroot.views import View
-from certbot_autowebroot.views import open_regular
+from certbot_autowebroot.system.identity import act_as
+from certbot_autowebroot.system.identity import is_ordinary
+from certbot_autowebroot.system.identity import primary_group
+from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import View
+from certbot_autowebroot.system.views import open_regular
 
 T = TypeVar("T")
 

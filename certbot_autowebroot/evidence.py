@@ -13,9 +13,9 @@ from certbot_autowebroot.directories import Walk
 from certbot_autowebroot.directories import check_place
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Hop
-from certbot_autowebroot.views import NotRegular
-from certbot_autowebroot.views import View
-from certbot_autowebroot.views import open_regular
+from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import View
+from certbot_autowebroot.system.views import open_regular
 
 #: What is made to be fetched; nothing else of a directory is asked for.
 _PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".webp", ".json")

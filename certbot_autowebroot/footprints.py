@@ -25,9 +25,9 @@ from certbot_autowebroot.directories import Refused
 from certbot_autowebroot.directories import Walk
 from certbot_autowebroot.directories import as_owner
 from certbot_autowebroot.directories import read_file
-from certbot_autowebroot.processes import all_pids
+from certbot_autowebroot.system.processes import all_pids
+from certbot_autowebroot.system.views import View
 from certbot_autowebroot.terminal import printable
-from certbot_autowebroot.views import View
 
 #: renameat2(2), include/uapi/linux/fs.h.
 _RENAME_NOREPLACE = 1

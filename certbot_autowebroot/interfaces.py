@@ -17,7 +17,7 @@ class IWebServer(Interface):
     name = Attribute("What a person calls the program, such as ``nginx``.")
 
     def recognises(process):
-        """Whether this process (:class:`~certbot_autowebroot.processes.Process`) is one of this program.
+        """Whether this process (:class:`~certbot_autowebroot.system.processes.Process`) is one of this program.
 
         :rtype: bool
         """
@@ -29,7 +29,7 @@ class IWebServer(Interface):
         system. Nothing is executed that could change the machine, and nothing is raised for a bad configuration:
         what cannot be known is :class:`~certbot_autowebroot.route.Unknown`.
 
-        :param certbot_autowebroot.processes.Process process: one that :meth:`recognises` said yes to.
+        :param certbot_autowebroot.system.processes.Process process: one that :meth:`recognises` said yes to.
         :param certbot_autowebroot.route.Request request: as it reaches the program.
         :returns: a non-empty sequence of :data:`~certbot_autowebroot.route.Destination`: alternatives, the
             likeliest first. A probe decides between them.
@@ -45,7 +45,7 @@ class ILogsMisses(IWebServer):
     def missed(process, request):
         """Where the process looked for the file of a request that has just failed.
 
-        :param certbot_autowebroot.processes.Process process: as for :meth:`IWebServer.ask`.
+        :param certbot_autowebroot.system.processes.Process process: as for :meth:`IWebServer.ask`.
         :param certbot_autowebroot.route.Request request: as it reached the program; its token is in the file's name.
         :rtype: sequence of :class:`~certbot_autowebroot.route.Directory`
         """

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 #: What Certbot refuses to renew a lineage without.
 _REQUIRED = ("cert", "privkey", "chain", "fullchain")

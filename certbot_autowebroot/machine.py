@@ -19,15 +19,8 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot import limits
-from certbot_autowebroot import listeners
-from certbot_autowebroot import namespaces
-from certbot_autowebroot import netlink
-from certbot_autowebroot import processes
-from certbot_autowebroot import resolving
 from certbot_autowebroot.follow import Holder
 from certbot_autowebroot.interfaces import ILogsMisses
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -38,7 +31,14 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import WebServers
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import limits
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import namespaces
+from certbot_autowebroot.system import netlink
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system import resolving
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,8 @@ from typing import Tuple
 from typing import Union
 
 from certbot_autowebroot import authenticators
-from certbot_autowebroot import processes
 from certbot_autowebroot import snippets
 from certbot_autowebroot import standing
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
@@ -27,6 +25,8 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 
 #: By the name of the executable, the server that it is.
 _SERVERS = {"nginx": "nginx", "openresty": "nginx", "angie": "nginx", "tengine": "nginx", "nginx-debug": "nginx",

@@ -14,7 +14,7 @@ from typing import Union
 from certbot_autowebroot.terminal import printable
 
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
-#: :class:`certbot_autowebroot.views.View` does that.
+#: :class:`certbot_autowebroot.system.views.View` does that.
 PathInView = NewType("PathInView", str)
 
 #: Where a CA asks, RFC 8555 section 8.3.

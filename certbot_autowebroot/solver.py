@@ -17,7 +17,6 @@ from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import evidence
-from certbot_autowebroot import mounts
 from certbot_autowebroot import proof
 from certbot_autowebroot import standing
 from certbot_autowebroot.doors import front_doors
@@ -39,7 +38,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import mounts
+from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from typing import List
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 from tests.table import TOKEN
 from tests.table import request
 

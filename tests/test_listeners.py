@@ -11,11 +11,11 @@ from typing import Set
 
 import pytest
 
-from certbot_autowebroot import listeners
-from certbot_autowebroot import netlink
-from certbot_autowebroot import processes
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import netlink
+from certbot_autowebroot.system import processes
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6

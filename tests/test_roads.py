@@ -13,7 +13,6 @@ import pytest
 
 from certbot_autowebroot import cli
 from certbot_autowebroot import explain
-from certbot_autowebroot import processes
 from certbot_autowebroot import roads
 from certbot_autowebroot import standing
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -30,6 +29,7 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container

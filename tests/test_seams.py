@@ -12,12 +12,12 @@ from certbot_autowebroot import machine
 from certbot_autowebroot import servers
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.system.processes import Process
 from tests.table import request
 
 PROCESS = Process(pid=42, parent=1, start_time=7, name="beeweb", argv=("beeweb",), exe=PathInView("/usr/bin/beeweb"),

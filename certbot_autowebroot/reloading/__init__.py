@@ -18,14 +18,12 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot import handshakes
-from certbot_autowebroot import processes
 from certbot_autowebroot.follow import MAX_HOPS
 from certbot_autowebroot.follow import Holder
 from certbot_autowebroot.forecast import Served
 from certbot_autowebroot.forecast import Shown
 from certbot_autowebroot.lineages import Lineage
 from certbot_autowebroot.machine import ThisMachine
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.reloading import pairs
 from certbot_autowebroot.reloading import programs
 from certbot_autowebroot.reloading import sentences
@@ -38,6 +36,8 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.forwarder import Forwarder
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import Dict
 from typing import Mapping
 from typing import Sequence
 
-from certbot_autowebroot import output
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
-from certbot_autowebroot.processes import Rights
+from certbot_autowebroot.system import output
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.processes import Rights
 
 #: Seconds for a test. nginx with ten thousand sites takes four, and resolves the name of every upstream.
 TIMEOUT = 60.0

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 _CERTIFICATE = "sslcertificatefile"
 _KEY = "sslcertificatekeyfile"

@@ -15,8 +15,6 @@ from typing import Protocol
 from typing import Sequence
 
 from certbot_autowebroot import probe
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.reloading import binary
 from certbot_autowebroot.reloading import pairs
 from certbot_autowebroot.route import Endpoint
@@ -26,6 +24,8 @@ from certbot_autowebroot.servers import lighttpd
 from certbot_autowebroot.servers import nginx
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 
 #: Seconds after which a signal has been noticed, and that lighttpd may wait for its clients.
 _TO_NOTICE = 0.2

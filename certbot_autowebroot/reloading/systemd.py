@@ -9,7 +9,7 @@ import subprocess
 from typing import Dict
 from typing import List
 
-from certbot_autowebroot.processes import Process
+from certbot_autowebroot.system.processes import Process
 
 #: Seconds for one systemctl; a reload waits for what ``ExecReload=`` runs.
 _TIMEOUT = 90.0

@@ -24,7 +24,7 @@ from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.journal import JournalError
 from certbot_autowebroot.responders import PublishError
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 

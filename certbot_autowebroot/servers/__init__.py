@@ -9,7 +9,7 @@ from typing import Iterator
 from typing import List
 
 from certbot_autowebroot.entry_points import registered
-from certbot_autowebroot.processes import Process
+from certbot_autowebroot.system.processes import Process
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 import os
 from typing import Iterator
 
-from certbot_autowebroot.processes import Process
-from certbot_autowebroot.processes import process as process_of
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.processes import process as process_of
+from certbot_autowebroot.system.views import View
 
 
 def views(process: Process) -> Iterator[View]:

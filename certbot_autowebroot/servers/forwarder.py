@@ -7,13 +7,13 @@ from typing import Sequence
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.system.processes import Process
 
 #: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
 _SOCAT_TCP = re.compile(r"tcp[46]?(?:-connect)?:(?:\[([^\]]+)\]|([^:,]+)):([0-9]{1,9})(?:,|$)", re.IGNORECASE)

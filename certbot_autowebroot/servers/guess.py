@@ -15,7 +15,6 @@ from typing import Tuple
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -23,6 +22,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.paths import below
+from certbot_autowebroot.system.processes import Process
 
 #: Each costs a probe.
 MAX_GUESSES = 8

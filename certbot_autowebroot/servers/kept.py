@@ -18,7 +18,7 @@ from typing import Optional
 from typing import Tuple
 from typing import TypeVar
 
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 Value = TypeVar("Value")
 #: Device, inode, size, and the times of the last change of content and of anything, in nanoseconds; None for nothing.

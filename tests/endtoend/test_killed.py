@@ -13,7 +13,7 @@ from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx

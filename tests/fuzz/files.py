@@ -15,11 +15,11 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.system.processes import Process
 from tests.table import FRONT
 from tests.table import TOKEN
 
@@ -31,7 +31,7 @@ _DIRECTORIES = ("/", "/etc", "/srv", "/srv/www", "/srv/a", "/srv/b", "/var", "/v
 
 
 class FakeView:
-    """What the parsers ask of a :class:`certbot_autowebroot.views.View`; it refuses what the real one refuses."""
+    """What the parsers ask of a :class:`~certbot_autowebroot.system.views.View`; what that refuses it refuses."""
 
     is_host = False
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Callable
 from typing import Optional
 
-from certbot_autowebroot import limits
+from certbot_autowebroot.system import limits
 from tests.fuzz.targets import Target
 
 #: Seconds of CPU time for one input: all its matches of regular expressions, all ways that are walked, all hops.

@@ -22,10 +22,7 @@ from unittest import mock
 from certbot_autowebroot import authenticator
 from certbot_autowebroot import footprints
 from certbot_autowebroot import journal
-from certbot_autowebroot import mounts
-from certbot_autowebroot import namespaces
 from certbot_autowebroot import probe
-from certbot_autowebroot import processes
 from certbot_autowebroot.directories import Held
 from certbot_autowebroot.directories import Refused
 from certbot_autowebroot.follow import follow
@@ -55,7 +52,10 @@ from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.static import StaticServer
 from certbot_autowebroot.servers.varnish import VarnishServer
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import mounts
+from certbot_autowebroot.system import namespaces
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.views import View
 from tests.fuzz import files
 from tests.table import FRONT
 from tests.table import Holder

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from certbot_autowebroot import limits
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.nginx import NginxServer
+from certbot_autowebroot.system import limits
 from tests.fuzz import __main__ as runner
 from tests.fuzz import files
 from tests.fuzz import grammar

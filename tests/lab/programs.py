@@ -17,13 +17,13 @@ from typing import Optional
 from typing import Sequence
 from typing import Type
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.system import processes
 from tests.lab.ports import wait_for_port
 
 CHALLENGES = ".well-known/acme-challenge"

@@ -14,7 +14,7 @@ from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 #: Users without an entry in passwd, as containers and deleted accounts have.
 OWNER = 61001

@@ -19,7 +19,7 @@ from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 from tests.responders.site import CONTENT
 from tests.responders.site import DIRECTORY
 from tests.responders.site import OWNER
@@ -334,7 +334,7 @@ import os, sys
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 root, journal, uid = sys.argv[1:]
 os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
 responder = WebrootResponder(View.of_host(), Directory(root, ".well-known/acme-challenge/TOKEN"), Journal(journal))

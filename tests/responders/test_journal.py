@@ -29,7 +29,7 @@ import os, signal, sys
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 root, journal, content = sys.argv[1:]
 os.umask(0)
 view = View.of_host()

@@ -7,12 +7,12 @@ from typing import Iterator
 
 import pytest
 
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.servers import nginx
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.caddy import source
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 from tests.lab.nginx import public_directory
 from tests.responders.site import OWNER
 

@@ -16,7 +16,6 @@ import pytest
 from certbot_autowebroot import directories
 from certbot_autowebroot import evidence
 from certbot_autowebroot import explain
-from certbot_autowebroot import processes
 from certbot_autowebroot import solver as solver_module
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
@@ -27,8 +26,9 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.servers.kept import Noting
 from certbot_autowebroot.servers.nginx import log
-from certbot_autowebroot.views import NotRegular
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import View
 from tests.lab import programs
 from tests.lab.nginx import Nginx
 from tests.responders.site import CONTENT

@@ -17,7 +17,6 @@ from typing import Iterator
 from typing import List
 from typing import Sequence
 
-from certbot_autowebroot.processes import process
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -31,6 +30,7 @@ from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
+from certbot_autowebroot.system.processes import process
 from tests.lab.apache import Apache
 from tests.lab.net import PUBLIC_V4
 

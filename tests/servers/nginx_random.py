@@ -22,7 +22,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 from tests.lab import net
 from tests.lab.nginx import Nginx
 from tests.servers.nginx_truth import BACKENDS

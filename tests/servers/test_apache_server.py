@@ -11,8 +11,6 @@ from typing import Optional
 
 import pytest
 
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
@@ -28,7 +26,9 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.dump import parse
 from certbot_autowebroot.servers.apache.parser import Parser
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import MODULES
 from tests.lab.apache import PROGRAM

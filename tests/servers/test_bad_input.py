@@ -20,7 +20,6 @@ from typing import Sequence
 
 import pytest
 
-from certbot_autowebroot.processes import process
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -34,6 +33,7 @@ from certbot_autowebroot.servers.haproxy import HaproxyServer
 from certbot_autowebroot.servers.lighttpd import LighttpdServer
 from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.varnish import VarnishServer
+from certbot_autowebroot.system.processes import process
 from tests.lab.apache import Apache
 from tests.lab.apache import open_the_way
 from tests.lab.caddy import Caddy

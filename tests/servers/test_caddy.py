@@ -493,7 +493,7 @@ def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
         kept = []
         thread = threading.Thread(target=serve)
         thread.start()
-        from certbot_autowebroot.processes import process
+        from certbot_autowebroot.system.processes import process
         [found] = CaddyServer().ask(process(os.getpid()), request_for("a.test"))
         thread.join()
         for connection in kept:

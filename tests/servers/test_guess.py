@@ -6,12 +6,12 @@ import sys
 import pytest
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers import guess
+from certbot_autowebroot.system import processes
 from tests.lab.programs import Program
 from tests.lab.programs import plant
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
@@ -16,6 +15,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.haproxy import HaproxyServer
 from certbot_autowebroot.servers.haproxy import config
 from certbot_autowebroot.servers.haproxy import evaluate
+from certbot_autowebroot.system import processes
 from tests.lab.haproxy import Haproxy
 from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo

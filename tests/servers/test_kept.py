@@ -12,7 +12,6 @@ from typing import Tuple
 
 import pytest
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers import apache as apache_module
@@ -22,7 +21,8 @@ from certbot_autowebroot.servers.apache import ApacheServer
 from certbot_autowebroot.servers.kept import Kept
 from certbot_autowebroot.servers.kept import Noting
 from certbot_autowebroot.servers.nginx import NginxServer
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.views import View
 from tests.lab.apache import Apache
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx

@@ -13,7 +13,6 @@ from typing import Tuple
 
 import pytest
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -26,7 +25,8 @@ from certbot_autowebroot.servers import kept
 from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.views import View
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.servers.nginx_truth import BACKENDS

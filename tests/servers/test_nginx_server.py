@@ -9,9 +9,7 @@ from typing import List
 import pytest
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -19,6 +17,8 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx import options
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.nginx import public_directory

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers import paths
 from certbot_autowebroot.servers import static
+from certbot_autowebroot.system import processes
 from tests.lab.programs import Program
 from tests.lab.programs import assert_true
 from tests.lab.programs import plant

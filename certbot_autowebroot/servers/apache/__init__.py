@@ -9,8 +9,6 @@ from typing import Union
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
-from certbot_autowebroot.processes import process as look_at
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
@@ -24,6 +22,8 @@ from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.kept import Kept
 from certbot_autowebroot.servers.kept import Noting
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.processes import process as look_at
 
 #: The executable's name: Debian's, everybody else's, and a few builds of the latter.
 NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})

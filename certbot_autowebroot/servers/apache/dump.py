@@ -17,14 +17,14 @@ from typing import List
 from typing import Optional
 from typing import Tuple
 
-from certbot_autowebroot import output
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.system import output
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 
 #: Ten thousand virtual hosts take two seconds. httpd waits for ever for a FIFO that it is told to include.
 TIMEOUT = 10.0

@@ -10,7 +10,7 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.parser import Parser
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.views import View
 
 _CLASSES = {
     "authconfig": {"require", "requireall", "requireany", "requirenone", "authtype", "authname", "authuserfile",

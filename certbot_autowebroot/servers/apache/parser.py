@@ -12,7 +12,6 @@ from typing import Optional
 from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
@@ -20,7 +19,8 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 
 #: Lines of all files together; ten thousand virtual hosts are 200,000. Macros that use macros double with each step.
 MAX_LINES = 500_000

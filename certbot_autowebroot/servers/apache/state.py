@@ -39,7 +39,7 @@ _SENT = frozenset({"user-agent", "accept", "accept-encoding", "accept-language",
 
 
 class Files(Protocol):
-    """What the evaluation may ask of the file system; :class:`certbot_autowebroot.views.View` can."""
+    """What the evaluation may ask of the file system; :class:`certbot_autowebroot.system.views.View` can."""
 
     def is_file(self, path: str) -> bool:
         """Whether the path leads to a regular file."""

@@ -6,13 +6,13 @@ from typing import Sequence
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy.routes import destinations
 from certbot_autowebroot.servers.caddy.source import NoConfiguration
 from certbot_autowebroot.servers.caddy.source import configuration
+from certbot_autowebroot.system.processes import Process
 
 
 @implementer(IWebServer)

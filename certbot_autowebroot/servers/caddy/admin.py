@@ -12,9 +12,9 @@ from typing import Any
 from typing import NamedTuple
 from typing import Set
 
-from certbot_autowebroot import listeners
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system.processes import Process
 
 #: Seconds for one answer; :func:`load` waits for all apps of a configuration to start.
 TIME_LIMIT = 3.0

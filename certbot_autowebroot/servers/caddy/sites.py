@@ -8,10 +8,10 @@ from typing import List
 from typing import Optional
 from typing import Tuple
 
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.caddy.source import caddyfile
+from certbot_autowebroot.system.processes import Process
 
 #: Files that are read at most, each once: imports may go round, and a pattern may match anything.
 _MAX_FILES = 1000

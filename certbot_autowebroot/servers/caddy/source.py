@@ -10,11 +10,11 @@ from typing import Dict
 from typing import List
 from typing import Sequence
 
-from certbot_autowebroot import output
-from certbot_autowebroot import processes
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers.caddy import admin
+from certbot_autowebroot.system import output
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
 
 #: Seconds for ``caddy adapt``.
 TIME_LIMIT = 3.0

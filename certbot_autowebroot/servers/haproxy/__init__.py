@@ -10,7 +10,6 @@ from typing import Union
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
@@ -19,6 +18,7 @@ from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import parse
 from certbot_autowebroot.servers.haproxy.evaluate import destinations
+from certbot_autowebroot.system.processes import Process
 
 #: Of the list that an ACL or a map reads.
 MAX_LINES = 1_000_000

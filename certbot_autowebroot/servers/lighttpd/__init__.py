@@ -11,7 +11,6 @@ from typing import Union
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
@@ -20,6 +19,7 @@ from certbot_autowebroot.servers.lighttpd.config import ConfigError
 from certbot_autowebroot.servers.lighttpd.config import Files
 from certbot_autowebroot.servers.lighttpd.config import parse
 from certbot_autowebroot.servers.lighttpd.evaluate import destinations
+from certbot_autowebroot.system.processes import Process
 
 
 @implementer(IWebServer)

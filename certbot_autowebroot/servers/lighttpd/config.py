@@ -79,7 +79,7 @@ class Config:
 
 @dataclass
 class Files:
-    """What the parser needs of the file system; functions as of :class:`certbot_autowebroot.views.View`."""
+    """What the parser needs of the file system; functions as of :class:`certbot_autowebroot.system.views.View`."""
 
     read: Callable[[str], bytes]
     glob: Callable[[str], Sequence[str]]

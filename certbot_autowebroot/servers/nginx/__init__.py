@@ -16,9 +16,7 @@ from typing import Tuple
 
 from zope.interface import implementer
 
-from certbot_autowebroot import processes
 from certbot_autowebroot.interfaces import ILogsMisses
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
@@ -27,7 +25,9 @@ from certbot_autowebroot.servers.kept import Kept
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
-from certbot_autowebroot.views import View
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 
 _NAMES = ("nginx", "openresty", "angie", "tengine", "nginx-debug")
 #: nginx's own title; Angie's begins with its own name.

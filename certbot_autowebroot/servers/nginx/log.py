@@ -9,14 +9,14 @@ import re
 from typing import Iterator
 from typing import List
 
-from certbot_autowebroot.identity import act_as
-from certbot_autowebroot.identity import is_ordinary
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.views import open_regular
+from certbot_autowebroot.system.identity import act_as
+from certbot_autowebroot.system.identity import is_ordinary
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import open_regular
 
 #: How much of the end of a log is looked at: the line that we look for was written a moment ago.
 _END = 256 * 1024

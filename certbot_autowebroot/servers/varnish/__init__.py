@@ -10,7 +10,6 @@ from typing import Union
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.processes import Process
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
@@ -20,6 +19,7 @@ from certbot_autowebroot.servers.varnish.vcl import Backend
 from certbot_autowebroot.servers.varnish.vcl import Vcl
 from certbot_autowebroot.servers.varnish.vcl import VclError
 from certbot_autowebroot.servers.varnish.vcl import parse
+from certbot_autowebroot.system.processes import Process
 
 #: The default of the parameter vcl_path, varnishd(1).
 _SEARCH_PATH = "/etc/varnish:/usr/share/varnish/vcl"

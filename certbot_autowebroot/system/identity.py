@@ -1,0 +1,88 @@
+"""Acting as another user for the time of one call, in the way of OpenSSH's ``temporarily_use_uid``."""
+import functools
+import os
+import pwd
+import signal
+from typing import Any
+from typing import Callable
+from typing import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: For a user who has no entry in passwd: the group that Linux shows for "nobody we know".
+_OVERFLOW_GID = 65534
+#: On macOS root is in more groups than setgroups(2) takes, and needs none of them.
+_MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
+#: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
+_SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
+
+#: As numbers: the enum members are made anew at each call of valid_signals(), a tenth of an order of a hundred names.
+_SIGNALS = frozenset(map(int, signal.valid_signals()))
+
+
+def is_ordinary(uid: int) -> bool:
+    """Whether a user is a person, or an account that somebody else than root may use: neither root nor a service."""
+    return not any(uid in services for services in _SERVICES)
+
+
+def act_as(uid: int, gids: Iterable[int], act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call ``act`` with the rights of a user in these groups, the primary one first, and with umask 022.
+
+    Root takes on effective user and groups for as long as the call takes (as sshd does: the real and saved user stay
+    root, so the user can neither signal nor trace us meanwhile). That is for the whole process: no other thread of ours
+    touches files. Anybody else acts as himself.
+
+    Modes come from the umask and not from a chmod afterwards: between mkdir and chmod a directory can be swapped for
+    one that ought to stay closed.
+
+    It is a call and not a ``with``, and signals wait until it is over: Certbot raises an exception from its signal
+    handlers, and one between the end of the block and the way back would leave us somebody else. With threads, one
+    of them may take the signal, and the exception comes all the same, after any call (Python 3.12): so each step back
+    is in a ``finally`` of its own.
+    """
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        if os.getuid() == 0 != os.geteuid():
+            os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally, too
+        umask = os.umask(0o022)
+        try:
+            if os.geteuid() != 0 or uid == 0:
+                return act(*args, **kwargs)
+            return _as_user(uid, list(gids), act, *args, **kwargs)
+        finally:
+            os.umask(umask)
+    finally:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)  # interrupted before it, perhaps
+            raise
+
+
+def _as_user(uid: int, gids: "list[int]", act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    our_gid = os.getegid()
+    our_groups = os.getgroups()[:_MAX_GROUPS]
+    try:
+        os.setgroups(gids)
+        os.setegid(gids[0])
+        os.seteuid(uid)
+        return act(*args, **kwargs)
+    finally:
+        try:
+            os.seteuid(0)
+        finally:
+            try:
+                os.setegid(our_gid)
+            finally:
+                os.setgroups(our_groups)
+
+
+@functools.cache
+def primary_group(uid: int) -> int:
+    """The group that a user's files have."""
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return _OVERFLOW_GID

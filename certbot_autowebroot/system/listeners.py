@@ -1,0 +1,179 @@
+"""Which sockets take a connection to an endpoint, and which processes hold them."""
+import ipaddress
+import os
+import re
+from typing import Dict
+from typing import Iterable
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Sequence
+from typing import Set
+
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.system import netlink
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.namespaces import Namespace
+
+#: Names (the first 15 characters, proc(5) "comm") of the processes whose descriptors are looked at first: web servers,
+#: then what runs many things that are none. To scan those of 3,000 processes takes 0.3 to 0.9 s.
+LIKELY = ({"nginx", "apache2", "httpd", "lighttpd", "caddy", "haproxy", "varnishd", "cache-main", "docker-proxy",
+           "rootlessport", "envoy", "traefik", "openresty", "litespeed"},
+          {"busybox", "php", "node", "python3"})
+
+#: systemd holds the sockets of what it starts when somebody comes, and is not who answers.
+_INIT = 1
+_UNIX_LINE = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
+                        r"(?P<inode>[0-9]{1,20}) (?P<path>.+)")
+#: __SO_ACCEPTCON, include/uapi/linux/net.h.
+_ACCEPTS = 1 << 16
+
+
+class Listener(NamedTuple):
+    """A socket that listens.
+
+    :ivar endpoint: what it is bound to; the host is ``0.0.0.0`` or ``::`` for all addresses.
+    :ivar v6only: bound to ``::``, and IPv4 does not come in.
+    :ivar inode: names the socket among the descriptors of processes.
+    """
+
+    endpoint: Endpoint
+    v6only: bool
+    inode: int
+
+
+def listeners() -> List[Listener]:
+    """All TCP and unix sockets that listen.
+
+    :raises OSError: this system does not tell (another Unix than Linux).
+    """
+    tcp = [Listener(Endpoint(s.address, s.port), s.v6only, s.inode) for s in netlink.listening_sockets()]
+    return tcp + unix_listeners("self")
+
+
+def listeners_beside(namespace: Namespace) -> List[Listener]:
+    """The same in another network namespace.
+
+    :raises OSError: its last process has ended.
+    """
+    tcp = [Listener(Endpoint(c.address, c.port), False, c.inode) for c in namespace.connections()]
+    return tcp + unix_listeners(str(namespace.pid))
+
+
+def accepting(endpoint: Endpoint, among: Iterable[Listener]) -> List[Listener]:
+    """The listeners that the kernel chooses from for a connection to an endpoint.
+
+    A socket bound to the very address is preferred to one bound to all; for IPv4, one of IPv4 to a dual-stack one of
+    IPv6 (Linux, ``inet_lhashtable.c``, ``compute_score``). Several are left only where they share the port
+    (``SO_REUSEPORT``).
+    """
+    if endpoint.is_unix:
+        return [listener for listener in among if listener.endpoint.host == endpoint.host]
+    here = [listener for listener in among if listener.endpoint.port == endpoint.port and not listener.endpoint.is_unix]
+    hosts = [endpoint.host, "::"]
+    if ipaddress.ip_address(endpoint.host).version == 4:
+        hosts = [endpoint.host, f"::ffff:{ipaddress.ip_address(endpoint.host)}", "0.0.0.0", "::"]  # noqa: S104
+    for host in hosts:
+        chosen = [listener for listener in here if _same_host(listener.endpoint.host, host)]
+        if host == "::" and len(hosts) > 2:
+            chosen = [listener for listener in chosen if not listener.v6only]
+        if chosen:
+            return chosen
+    return []
+
+
+class _Look(NamedTuple):
+    """What a search has found for one socket, and which processes there were."""
+
+    owners: List[int]
+    pids: Set[int]
+
+
+#: By inode, which the kernel does not use twice. One certbot renew may ask for the same sockets 200 times.
+_last_looks: Dict[int, _Look] = {}
+
+
+def owners(inodes: Set[int]) -> Dict[int, List[int]]:
+    """The processes that hold these sockets: inode to pids. A socket without a visible owner is absent.
+
+    Of a process and what it has forked, only the process: they have the sockets from it. Processes are looked at in the
+    order of their likelihood, and the less likely only while a socket is without an owner. Where all owners that an
+    earlier look has found still are, besides them only what has been started since is looked at.
+    """
+    pids = processes.all_pids()
+    looks = [_last_looks[inode] for inode in inodes if inode in _last_looks]
+    found: Dict[int, List[int]] = {}
+    if looks and len(looks) == len(inodes):
+        settled = set.intersection(*(look.pids for look in looks)).difference(*(look.owners for look in looks))
+        found = _search(inodes, [[pid for pid in pids if pid not in settled]])
+    if not found or any(set(_last_looks[inode].owners) - set(found.get(inode, ())) for inode in inodes):
+        found = _search(inodes, _by_likelihood(pids))
+    for inode, holders in found.items():
+        # A child has the lower number where the numbers of processes have begun anew (pid_max) after its parent's.
+        found[inode] = [pid for pid in holders if processes.parent_of(pid) not in {*holders} - {_INIT}]
+        _last_looks[inode] = _Look(found[inode], set(pids))
+    return found
+
+
+def _search(inodes: Set[int], tiers: Iterable[List[int]]) -> Dict[int, List[int]]:
+    found: Dict[int, List[int]] = {}
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    complete: Set[int] = set()
+    for tier in tiers:
+        for pid in tier:
+            # A worker may hold 20,000 connections beside what it has from its master.
+            if complete and processes.parent_of(pid) in complete:
+                continue
+            held = _held_by(pid, wanted)
+            for inode in held:
+                found.setdefault(inode, []).append(pid)
+            if len(held) == len(wanted) and pid != _INIT:
+                complete.add(pid)
+        if len(found) == len(inodes):
+            break
+    return found
+
+
+def _by_likelihood(pids: Sequence[int]) -> Iterator[List[int]]:
+    names = {pid: processes.comm(pid) for pid in pids}
+    for likely in LIKELY:
+        yield [pid for pid in pids if names[pid] in likely]
+    yield [pid for pid in pids if not any(names[pid] in likely for likely in LIKELY)]
+
+
+def _held_by(pid: int, wanted: Dict[str, int]) -> Set[int]:
+    """Which of the sockets a process holds; as soon as it is all, the rest of its descriptors is not looked at."""
+    found: Set[int] = set()
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as descriptors:
+            for descriptor in descriptors:
+                try:
+                    inode = wanted.get(os.readlink(descriptor.path))
+                except OSError:  # it has just been closed
+                    continue
+                if inode is not None:
+                    found.add(inode)
+                    if len(found) == len(wanted):
+                        break
+    except OSError:  # the process has ended, or is another user's and we are not root
+        pass
+    return found
+
+
+def _same_host(one: str, other: str) -> bool:
+    return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+
+
+def unix_listeners(pid: str) -> List[Listener]:
+    """The unix sockets that listen in the network namespace of a process.
+
+    :raises OSError: the process has ended.
+    """
+    found = []
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        for line in file:
+            # Num RefCount Protocol Flags Type St Inode Path. Any user may have a path with line feeds in it.
+            match = _UNIX_LINE.match(line)
+            if match and int(match["flags"], 16) & _ACCEPTS:
+                found.append(Listener(Endpoint("unix:" + match["path"], 0), False, int(match["inode"])))
+    return found

@@ -1,0 +1,52 @@
+"""What a child process prints, bounded: its program may be a stranger's."""
+import os
+import selectors
+import signal
+import subprocess
+import time
+from typing import Generator
+
+
+class TooMuch(Exception):
+    """It printed too much, or took too long; the text is a phrase."""
+
+
+def read(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> bytes:
+    """All that a child prints until its end, in one piece; as :func:`chunks`."""
+    return b"".join(chunks(child, seconds, max_size))
+
+
+def chunks(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> Generator[bytes, None, None]:
+    """What a child prints, as it comes, until its end; then its ``returncode`` is known.
+
+    A program may print without end, or do nothing. It may also end and leave its output open in a child of its own,
+    which no kill of ours need reach: nothing is read to the end without a limit.
+
+    :param child: in a session of its own. Where it has not ended then, or nobody reads on, it is killed with all that
+        are in that.
+    :raises TooMuch: it did not end in so many seconds, or printed more than that.
+    """
+    assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
+    left = max_size
+    deadline = time.monotonic() + seconds
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            while True:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise TooMuch(f"did not end in {seconds:.0f} s")
+                chunk = os.read(child.stdout.fileno(), 1 << 20)
+                if not chunk:
+                    break
+                left -= len(chunk)
+                if left < 0:
+                    raise TooMuch(f"printed more than {max_size} bytes")
+                yield chunk
+        child.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TooMuch(f"did not end in {seconds:.0f} s") from None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        child.stdout.close()

@@ -1,0 +1,188 @@
+"""A running program: what it was started with, and its own view of the file system. Linux, proc(5)."""
+import contextlib
+import errno
+import functools
+import os
+import re
+from dataclasses import dataclass
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.system.views import View
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, as it was when we looked.
+
+    :ivar name: the name of the executable file, such as ``nginx`` or ``python3.11``.
+    :ivar argv: the arguments; for nginx the title that it has overwritten them with.
+    :ivar exe: the executable in the process's view. A binary deleted by an upgrade keeps its name and still runs.
+    :ivar cwd: the working directory in the process's view.
+    :ivar start_time: clock ticks since boot.
+    """
+
+    pid: int
+    parent: int
+    start_time: int
+    name: str
+    argv: Tuple[str, ...]
+    exe: PathInView
+    cwd: PathInView
+    uid: int
+
+    @property
+    def program(self) -> Program:
+        """The process as plain data for a route."""
+        return Program(self.name, self.pid, self.start_time)
+
+    @functools.cached_property
+    def view(self) -> View:
+        """Its view of the file system.
+
+        :raises OSError: the process is gone, or its root is not ours to see.
+        """
+        view = View.of_process(self.pid)
+        if start_time_of(self.pid) != self.start_time:
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        return view
+
+    @functools.cached_property
+    def environment(self) -> Dict[str, str]:
+        """Its environment; empty where we may not see it (nginx overwrites its own)."""
+        try:
+            with open(f"/proc/{self.pid}/environ", "rb") as file:
+                pairs = file.read().split(b"\0")
+        except OSError:
+            return {}
+        decoded = [os.fsdecode(pair).partition("=") for pair in pairs if b"=" in pair]
+        return {name: value for name, _, value in decoded}
+
+
+def has_our_files(process: Process) -> bool:
+    """Whether a configuration that a process names is a file of ours: it is no container's.
+
+    A unit of systemd's with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and HAProxy goes into a
+    chroot once it has started: both have our ``/etc``.
+    """
+    try:
+        if os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+            return True
+        theirs = process.view.stat("/etc")
+        return theirs is not None and os.path.samestat(theirs, os.stat("/etc"))
+    except OSError:  # it has ended, or is not ours to see
+        return False
+
+
+class Rights(NamedTuple):
+    """Whose rights a process has."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+@contextlib.contextmanager
+def opened_program(process: Process) -> Iterator[Tuple[int, Rights]]:
+    """A descriptor of the program that a process runs, and the rights that it runs with: for us to run it as well.
+
+    A user's process may be root for a moment, by a set-user-ID program such as newgrp(1), and go on with a program,
+    arguments and an environment of his. So whose it is, is asked when all that is open, and of all its four users.
+
+    :raises OSError: it has ended, or has the rights of several users.
+    """
+    fd = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace", newline="\n") as file:
+            status = {name: list(map(int, value.split())) for name, _, value in (line.partition(":") for line in file)
+                      if name in ("Uid", "Gid", "Groups")}
+        if len(set(status["Uid"])) > 1:
+            raise PermissionError(errno.EPERM, "it runs with the rights of several users", str(process.program))
+        if start_time_of(process.pid) != process.start_time:
+            raise ProcessLookupError(errno.ESRCH, "it has ended", str(process.program))
+        yield fd, Rights(status["Uid"][0], status["Gid"][1], tuple(status["Groups"]))
+    finally:
+        os.close(fd)
+
+
+def start_time_of(pid: int) -> Optional[int]:
+    """When a process started, in clock ticks since boot; None when there is none."""
+    stat = _stat_fields(pid)
+    return int(stat[19]) if stat else None
+
+
+def process(pid: int) -> Optional[Process]:
+    """Look at a process; None when there is none (any more)."""
+    stat = _stat_fields(pid)
+    if stat is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            argv = tuple(os.fsdecode(a) for a in file.read().rstrip(b"\0").split(b"\0"))
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+    exe = _link(pid, "exe")
+    return Process(pid=pid, parent=int(stat[1]), start_time=int(stat[19]),
+                   name=os.path.basename(exe) or comm(pid), argv=argv, exe=PathInView(exe),
+                   cwd=_working_directory(pid), uid=uid)
+
+
+def all_pids() -> List[int]:
+    """Every process that we can see; none where there is no ``/proc``."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _stat_fields(pid: int) -> Optional[List[str]]:
+    """The fields of proc(5)'s stat after the name in parentheses: [0] is the state, [1] the parent's pid."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def parent_of(pid: int) -> int:
+    """The pid of a process's parent; 0 when there is no such process."""
+    stat = _stat_fields(pid)
+    return int(stat[1]) if stat else 0
+
+
+def comm(pid: int) -> str:
+    """The name of a process, at most 15 characters, proc(5); empty when there is none."""
+    # Asked of every process there is: open() would take twice as long.
+    try:
+        fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, 64).decode(errors="replace").rstrip("\n")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _working_directory(pid: int) -> PathInView:
+    """In the process's view: the kernel tells it below our root, and a chroot (mini_httpd -r) is below that."""
+    root, cwd = _link(pid, "root"), _link(pid, "cwd")
+    if root not in ("", "/") and (cwd + "/").startswith(root + "/"):
+        cwd = cwd[len(root):] or "/"
+    return PathInView(cwd)
+
+
+def _link(pid: int, name: str) -> str:
+    """Where a link of a process leads; empty where we may not see it (another user's process, without root)."""
+    try:
+        return re.sub(r" \(deleted\)$", "", os.readlink(f"/proc/{pid}/{name}"))
+    except OSError:
+        return ""
