@@ -12,7 +12,7 @@ demo:
 	@$(PYTHON_IN_VENV) -m tests.demo
 
 test: setup lint
-	@$(PYTHON_IN_VENV) -m pytest -n 2
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist worksteal
 	@$(TOX) run-parallel -p 2 --quiet -e oldest,debian -- -k "nginx or plugins" \
 	    tests/endtoend/test_story.py tests/endtoend/test_other_commands.py
 
