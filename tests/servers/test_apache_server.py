@@ -136,7 +136,7 @@ def test_dump_creates_nothing_binds_nothing_runs_nothing(roots: pathlib.Path) ->
     configuration = CONFIGURATION + (
         "RewriteMap m prg:{dir}/program\n"
         'CustomLog "|{dir}/program" "%h"\nScoreBoardFile {dir}/run/scoreboard\n')
-    script = ("import sys; from certbot_autowebroot import processes; "
+    script = ("import sys; from certbot_autowebroot.system import processes; "
               "from certbot_autowebroot.servers.apache.dump import dump; "
               "assert dump(processes.process(int(sys.argv[1]))).directives")
     trace = roots / "trace"
