@@ -1,7 +1,7 @@
 """The front doors of a name: the local endpoints that a CA's request may arrive at."""
 import ipaddress
-from dataclasses import dataclass
 from typing import List
+from typing import NamedTuple
 from typing import Tuple
 
 from certbot_autowebroot.follow import Machine
@@ -11,8 +11,7 @@ from certbot_autowebroot.route import Endpoint
 MAX_GUESSED_DOORS = 8
 
 
-@dataclass(frozen=True)
-class Doors:
+class Doors(NamedTuple):
     """Where a name's request arrives.
 
     :ivar certain: the name resolves to these addresses: each of them has to answer, for the CA asks over IPv6 first

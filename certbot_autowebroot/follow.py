@@ -4,7 +4,6 @@ Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who hol
 where the request goes next; tests hand it a table instead.
 """
 import ipaddress
-from dataclasses import replace
 from itertools import islice
 from typing import Iterator
 from typing import List
@@ -77,7 +76,7 @@ def follow(request: Request, machine: Machine) -> List[Route]:
     """
     routes = list(islice(_follow(request, machine, (), ()), MAX_ROUTES + 1))
     if len(routes) > MAX_ROUTES:
-        routes[-1] = replace(routes[-1], end=Unknown(f"the request may end in more than {MAX_ROUTES} ways"))
+        routes[-1] = routes[-1]._replace(end=Unknown(f"the request may end in more than {MAX_ROUTES} ways"))
     return routes
 
 
@@ -160,8 +159,8 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
         # A name of ours is often 127.0.1.1 in /etc/hosts: the CA comes to it from outside all the same.
         addresses = list(dict.fromkeys(request.endpoint.host if _is_loopback(address) else address
                                        for address in machine.addresses(url.hostname) if machine.is_here(address)))
-    return [replace(request, host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
-                    endpoint=Endpoint(address, port)) for address in addresses]
+    return [request._replace(host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
+                             endpoint=Endpoint(address, port)) for address in addresses]
 
 
 def _is_loopback(host: str) -> bool:
@@ -185,5 +184,5 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
             continue
         # A server takes the first address that answers.
         endpoint = next((e for e in reached if machine.holders(e)), reached[0])
-        target = replace(request, host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
+        target = request._replace(host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
         yield from _follow(target, machine, hops, here)

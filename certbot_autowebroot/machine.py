@@ -11,10 +11,10 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from dataclasses import replace
 from typing import Dict
 from typing import Iterable
 from typing import List
+from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
@@ -94,7 +94,7 @@ class ThisMachine:
         if member.namespace:  # a forward into a container: already looked up
             return [member]
         if member.is_unix:
-            return [replace(member, namespace=origin.namespace)]
+            return [member._replace(namespace=origin.namespace)]
         return [Endpoint(address, member.port, namespace) for address in self._addresses(member.host, origin.namespace)
                 for namespace in self._namespaces_of(address, member.port, origin.namespace)]
 
@@ -178,8 +178,7 @@ class ThisMachine:
         return [_Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
 
 
-@dataclass(frozen=True)
-class _Forward:
+class _Forward(NamedTuple):
     """The kernel, that sends connections on to another address or port."""
 
     target: Endpoint
@@ -227,8 +226,7 @@ class _Known:
             self.spent += time.process_time() - started
 
 
-@dataclass(frozen=True)
-class _Stranger:
+class _Stranger(NamedTuple):
     """Somebody listens, and who it is we may not see: without root, on another Unix, a kernel's own listener."""
 
     reason: str

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 from urllib.parse import quote
@@ -37,8 +37,7 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back in the end.
 
     :ivar request: the last request that was made, after redirects.

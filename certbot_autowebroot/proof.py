@@ -14,6 +14,7 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
+from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
@@ -56,8 +57,7 @@ class Verdict(enum.Enum):
     DEAD_END = "dead end"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a challenge can be published.
 
     :ivar program: in whose view a directory's path is meant; None for our own view.
@@ -69,8 +69,8 @@ class Place:
     def for_token(self, old: str, new: str) -> "Place":
         """The same place for another token."""
         if isinstance(self.end, Directory):
-            return replace(self, end=self.end.named(old, new))
-        return replace(self, end=replace(self.end, path=self.end.path.replace(old, new)))
+            return self._replace(end=self.end.named(old, new))
+        return self._replace(end=replace(self.end, path=self.end.path.replace(old, new)))
 
     @property
     def key(self) -> Tuple[object, ...]:

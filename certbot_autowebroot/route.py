@@ -1,6 +1,8 @@
 """What passes between the parts of the house: a request, where it may go, and the routes on which it goes there.
 
-All of it is plain data: it can be logged, printed as JSON, or one day be asked of another node.
+All of it is plain data: it can be logged, printed as JSON, or one day be asked of another node. Every renewal imports
+it, and to make a named tuple takes a sixth of the time of a frozen dataclass; ends are the latter all the same, for
+tuples of two kinds would be equal.
 """
 import ipaddress
 from dataclasses import dataclass
@@ -34,8 +36,7 @@ class Source(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One thing that the configuration says on the way: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``."""
 
     text: str
@@ -49,8 +50,7 @@ class Step:
 Trail = Tuple[Step, ...]
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """What a connection is made to: a host (an address or, in an upstream, a name) and a port.
 
     A unix socket is ``Endpoint("unix:/run/app.sock", 0)``.
@@ -78,8 +78,7 @@ class Endpoint:
         return self.is_unix or ipaddress.ip_address(self.host).is_loopback
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One GET request as it reaches a server.
 
     :ivar host: the Host header without a port, lower case.
@@ -197,8 +196,7 @@ Destination = Union[Directory, Redirect, Upstream, DeadEnd, Unknown]
 End = Union[Directory, Vacant, DeadEnd, Unknown, Elsewhere]
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """Who holds an endpoint, in plain data. ``pid`` 0: the owner is not visible to us.
 
     :ivar start_time: clock ticks since boot, field 22 of proc(5)'s stat: with the pid it names a process for good.
@@ -213,8 +211,7 @@ class Program:
         return f"{name} (pid {self.pid})" if self.pid else name
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(NamedTuple):
     """One stop on the way: who accepted which request where, and what its configuration said."""
 
     program: Program
@@ -222,8 +219,7 @@ class Hop:
     trail: Trail
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One road from the front door to an end.
 
     :ivar branch: which member was taken wherever *all* members count (upstream groups, shared ports). Routes with

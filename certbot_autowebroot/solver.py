@@ -12,6 +12,7 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
+from typing import NamedTuple
 from typing import Sequence
 from typing import Set
 from typing import Tuple
@@ -47,8 +48,7 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Challenge:
+class Challenge(NamedTuple):
     """One http-01 challenge.
 
     :ivar name: the identifier: a DNS name or an IP address.
@@ -61,8 +61,7 @@ class Challenge:
     content: bytes
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(NamedTuple):
     """A directory that is worth a test file before anything is looked at.
 
     :ivar root: the document root.

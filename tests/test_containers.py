@@ -212,5 +212,5 @@ def test_a_route_through_a_container_is_plain_data(place: Path, forwarded: None)
     with Container(place / "box", NGINX, files()):
         ready()
         with solved(place) as solver:
-            routes = [dataclasses.asdict(r) for found in solver.inquiries[NAME].routes.values() for r in found]
-            assert "/srv/inside" in json.dumps(routes)
+            routes = [route for found in solver.inquiries[NAME].routes.values() for route in found]
+            assert "/srv/inside" in json.dumps(routes, default=dataclasses.asdict)

@@ -2,7 +2,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 from typing import List
@@ -169,7 +168,7 @@ def test_where_an_authenticator_has_to_be_told_of_the_configuration(
     """Else it would edit another one, which nobody runs."""
     stop = hop(authenticator)
     trail = tuple(Step("a line", Source(file, 1)) for file in files)
-    assert roads.server_root(authenticator, [Route((replace(stop, trail=trail),), DeadEnd("no"))]) == option
+    assert roads.server_root(authenticator, [Route((stop._replace(trail=trail),), DeadEnd("no"))]) == option
 
 
 def test_lines_are_printed_once(place: Path) -> None:

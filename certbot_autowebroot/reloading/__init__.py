@@ -7,7 +7,6 @@ import enum
 import logging
 import os
 import time
-from dataclasses import replace
 from typing import Dict
 from typing import Iterator
 from typing import List
@@ -137,7 +136,7 @@ def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
     for _ in range(MAX_HOPS):
         request = Request(name, CHALLENGE_PATH, "", door, "https")
         ends = [onward for end in ends for holder in machine.holders(end)
-                for onward in _onward(holder, replace(request, endpoint=end), machine, found)]
+                for onward in _onward(holder, request._replace(endpoint=end), machine, found)]
     return list(found) or [Server(sentences.SOMEBODY)]
 
 

@@ -8,7 +8,6 @@ import os
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import Dict
 from typing import Iterator
 from typing import List
@@ -39,8 +38,7 @@ class Connection(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True)
-class Namespace:
+class Namespace(NamedTuple):
     """A network namespace.
 
     :ivar number: the inode of its ``/proc/PID/ns/net``; 0 stands for our own.
@@ -71,8 +69,7 @@ def others() -> Dict[int, Namespace]:
     return found
 
 
-@dataclass(frozen=True)
-class Acceptor:
+class Acceptor(NamedTuple):
     """Where a connection that we made really ended: the accepting socket's own address."""
 
     address: str

@@ -147,7 +147,7 @@ def agree(end: Destination, seen: Seen, request: Request) -> bool:
     if isinstance(end, Directory):
         return seen == Seen(200, str(end))
     if isinstance(end, Redirect):
-        base = replace(request, host=request.host.lower().rstrip(".")).url
+        base = request._replace(host=request.host.lower().rstrip(".")).url
         url = seen.location if "://" in seen.location else urljoin(base, seen.location)
         return bool(seen.location) and (end.status, end.url) == (seen.status, url)
     if isinstance(end, Upstream):
