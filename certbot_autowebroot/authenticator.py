@@ -141,12 +141,24 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
         memory = self._remembered()
-        settings = Settings(port=self.config.http01_port, address=self.config.http01_address or "",
+        port, address = self._front()
+        settings = Settings(port=port, address=address,
                             hints={name: self._hints(name, memory) for name in names},
                             refuse_unproven=self.conf("unproven") == "refuse")
         self._challenges = {}
         self._solver = Solver(settings, self._new_journal(), Notices().show)
         return self._solver
+
+    def _front(self) -> Tuple[int, str]:
+        """Where the CA comes in, ``--http-01-port`` and ``--http-01-address``: Certbot takes any number, any word."""
+        import ipaddress
+        port, address = self.config.http01_port, self.config.http01_address or ""
+        if not 0 < port < 65536:
+            raise errors.PluginError(f"--http-01-port {port}: there is no such port.")
+        try:
+            return port, str(ipaddress.ip_address(address)) if address else ""
+        except ValueError:
+            raise errors.PluginError(f"--http-01-address {address}: this is no IP address.") from None
 
     @property
     def _journal_directory(self) -> str:

@@ -321,7 +321,8 @@ def _families(port: int, address: str) -> FrozenSet[int]:
                 attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 attempt.bind((address, port))
                 found.add(version)
-                if version == 6 and not address and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                both = version == 6 and address in ("", "::")
+                if both and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
                     found.add(4)
         except OSError:
             continue

@@ -9,6 +9,9 @@ from certbot_autowebroot.route import Endpoint
 
 #: A hosting machine may have hundreds of addresses; behind a port forward we can only guess which one is meant.
 MAX_GUESSED_DOORS = 8
+#: The IP versions that ``--http-01-address`` stands for, where it is no single address. A socket of standalone's takes
+#: IPv4 too where it listens on ``::`` (ipv6(7), IPV6_V6ONLY).
+_ALL_ADDRESSES = {"": {4, 6}, "::": {4, 6}, "0.0.0.0": {4}}  # noqa: S104 - whose addresses are looked at
 
 
 class Doors(NamedTuple):
@@ -30,13 +33,15 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
     """Find the front doors of a name.
 
     :param port: the port that the CA's port 80 leads to.
-    :param address: the only local address that counts (``--http-01-address``); empty for all.
+    :param address: the only local address that counts (``--http-01-address``); empty or a wildcard for all.
     """
     resolved = machine.addresses(name)
-    if address:
+    versions = _ALL_ADDRESSES.get(address)
+    if versions is None:
         return Doors((Endpoint(address, port),), certain=True, resolved=bool(resolved))
     # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
-    public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback]
+    public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback
+              and ipaddress.ip_address(a).version in versions]
     here = [a for a in public if machine.is_here(a)]
     away = [a for a in public if a not in here]
     if here:
@@ -48,7 +53,7 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
         note = f"{name} resolves to {', '.join(away)}, which is not an address of this machine (a port forward?)"
     else:
         note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
-    doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or {4, 6})
+    doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or versions)
     return Doors(doors, certain=False, note=note, resolved=bool(resolved))
 
 

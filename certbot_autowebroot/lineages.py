@@ -3,6 +3,7 @@
 configobj and cryptography are not among our requirements, for they are Certbot's own, in every version: whoever can run
 us has them, and a requirement of ours could only break.
 """
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -216,16 +217,23 @@ def _parsed(name: str, conf: str) -> Dict[str, Any]:
         raise ValueError("is broken: it does not say which authenticator")
     values = {key: "" if value == "None" else value for key, value in parameters.items() if isinstance(value, str)}
     port = values.get("http01_port", "80")
-    if not port.isascii() or not port.isdigit():
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"is broken: http01_port = {port}")
     return {
         "name": name, "conf": conf, "authenticator": values["authenticator"], "port": int(port),
-        "address": values.get("http01_address", ""), "webroots": _webroots(parameters),
+        "address": _address(values.get("http01_address", "")), "webroots": _webroots(parameters),
         "options": {key[len(_PREFIX):]: value for key, value in values.items() if key.startswith(_PREFIX)},
         "pre_hook": values.get("pre_hook", ""),
         "afterwards": tuple(values[key] for key in _AFTERWARDS if values.get(key)),
         "directory_hooks": values.get("directory_hooks") != "False",
         "autorenew": values.get("autorenew") != "False", "certificate_file": parsed["cert"]}
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        raise ValueError(f"is broken: http01_address = {text}") from None
 
 
 def _webroots(parameters: Mapping[str, Any]) -> Dict[str, str]:

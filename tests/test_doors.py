@@ -1,4 +1,8 @@
 """Which local endpoints a CA's request may arrive at."""
+from typing import List
+
+import pytest
+
 from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.route import Endpoint
 from tests.table import FRONT
@@ -57,6 +61,18 @@ def test_http_01_address_is_the_only_door() -> None:
     """As standalone understands it."""
     doors = front_doors(NAME, TableMachine(names={NAME: [FRONT.host]}), 5080, "10.0.0.5")
     assert doors.endpoints == (Endpoint("10.0.0.5", 5080),)
+
+
+@pytest.mark.parametrize(("address", "resolved", "doors"), [
+    ("::", [V6, FRONT.host], [V6, FRONT.host]),
+    ("0.0.0.0", [V6, FRONT.host], [FRONT.host]),
+    ("0.0.0.0", [], [FRONT.host]),
+])
+def test_a_wildcard_as_http_01_address_is_every_address_that_it_takes(
+        address: str, resolved: List[str], doors: List[str]) -> None:
+    """A listener of standalone's on :: takes IPv4 too; no CA comes to 0.0.0.0 itself."""
+    machine = TableMachine(names={NAME: resolved}, local=["127.0.0.1", FRONT.host, V6])
+    assert [door.host for door in front_doors(NAME, machine, 80, address).endpoints] == doors
 
 
 def test_an_ip_identifier_is_its_own_door() -> None:

@@ -104,6 +104,10 @@ def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, fi
     (b"cert = a, b\nprivkey = b\nchain = c\nfullchain = d\n", "does not say cert"),
     (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_port = y\n",
      "http01_port = y"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_port = 99999\n",
+     "http01_port = 99999"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_address = y\n",
+     "http01_address = y"),
     (b"\0" * 4096, "is broken")])
 def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
     """With the name of the file; Certbot would not renew it."""

@@ -92,9 +92,11 @@ class Listeners:
         """Listen for a CA: on every address of a family where that is free, else on those that are known to be.
 
         :param vacant: endpoints of the machine's own addresses, all with one port, where nobody listens.
-        :param address: the only address to listen on (``--http-01-address``); empty for all.
+        :param address: the only address to listen on (``--http-01-address``); empty or a wildcard for all.
         :raises PublishError: one of them is not to be had.
         """
+        if address in _WILDCARDS.values():
+            address = ""
         for endpoint in vacant:
             if self._serves(endpoint):
                 continue

@@ -106,6 +106,7 @@ OLD = f"server {{{{ listen 80; server_name {NAME}; root {{place}}/old; }}}}"
 MOVED = OLD.replace("/old", "/root")
 SCENARIOS = {
     "standalone, the port is free": Scenario(STANDALONE, "", "", "good"),
+    "standalone, told to listen on ::": Scenario([*STANDALONE, "--http-01-address", "::"], "", "", "good"),
     "standalone, nginx holds the port": Scenario(STANDALONE, "", OLD, "fails", "it is held by nginx (pid"),
     "standalone, nginx holds the port on loopback": Scenario(
         STANDALONE, "", "server {{ listen 127.0.0.1:80; root {place}/old; }}", "fails", "at 127.0.0.1:80"),

@@ -2,6 +2,7 @@
 import json
 from pathlib import Path
 from typing import Iterator
+from typing import Tuple
 
 import pytest
 
@@ -177,6 +178,27 @@ def test_http_01_port_is_the_port_that_we_look_at(certbot: Certbot, place: Path,
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-port", "5080", "--dry-run")
     # The CA of this test comes to port 80, where nobody is: what counts is that we looked at 5080 and were content.
     assert "published" in done.stdout and "CA was not asked" not in done.stdout
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_wildcard_as_http_01_address_means_what_it_means_to_standalone(certbot: Certbot, place: Path, root: Path,
+                                                                         address: str) -> None:
+    """All addresses, where a server on one of them is; and where none is."""
+    order = ("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", address)
+    with Nginx(place / "nginx", f"server {{ listen {PUBLIC_V4}:80; root {root}; }}", user="www-data"):
+        done = certbot.run(*order)
+        assert done.returncode == 0, done.stdout
+        assert str(root) in (certbot.renewal_setting(NAME, "autowebroot_roots") or "")
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("said", [("--http-01-address", "localhost:80"), ("--http-01-port", "99999")])
+def test_where_nobody_can_listen_is_a_clear_error(certbot: Certbot, said: Tuple[str, str]) -> None:
+    """Certbot itself takes any word and any number."""
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, *said)
+    assert done.returncode == 1
+    assert f"{' '.join(said)}: " in done.stdout and "unexpected error" not in done.stdout
 
 
 def test_a_name_with_no_directory_stops_the_order_before_the_ca_is_asked(
