@@ -22,6 +22,7 @@ from certbot import errors
 
 from certbot_autowebroot import authenticators
 from certbot_autowebroot.proof import Inquiry
+from certbot_autowebroot.saved import as_setting
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Fallbacks:
                 value = getattr(self._config, option, default)
                 if value != default and isinstance(value, (str, int, float, list, dict)):
                     told[option] = value
-        return json.dumps(told, sort_keys=True) if told else ""
+        return as_setting(told)
 
     def recover(self) -> None:
         """Have those that edit configurations take back what a killed run of theirs has left: to make one does it."""

@@ -80,13 +80,20 @@ class Hint(NamedTuple):
         return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
 
 
+def absolute(path: str) -> str:
+    """``--autowebroot-path`` as it means the same at night: a renewal has another working directory than a shell."""
+    return ":".join(os.path.abspath(os.path.expanduser(root)) if root[0] != "/" else root.rstrip("/") or "/"
+                    for root in path.split(":") if root)
+
+
 def given(path: str, source: str) -> List[Hint]:
     """The directories of ``--autowebroot-path``; the standing one, which is its default, only where it exists.
 
     :param source: who gave them; words for a person.
     """
+    roots = [root for root in absolute(path).split(":") if root]
     return [Hint(root, "the standing directory", is_likely=False) if root == standing.DIRECTORY else Hint(root, source)
-            for root in path.split(":") if root and (root != standing.DIRECTORY or os.path.isdir(root))]
+            for root in roots if root != standing.DIRECTORY or os.path.isdir(root)]
 
 
 def remembered(roots: str) -> Dict[str, List[Hint]]:

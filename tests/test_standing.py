@@ -9,6 +9,7 @@ from certbot_autowebroot import explain
 from certbot_autowebroot import standing
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.solver import Hint
+from certbot_autowebroot.solver import absolute
 from certbot_autowebroot.solver import given
 from tests.lab.nginx import Nginx
 from tests.lab.standing import empty_www
@@ -47,6 +48,16 @@ def test_it_is_tried_only_where_it_exists() -> None:
 def test_what_a_user_names_is_tried_whether_it_exists_or_not() -> None:
     """He hears of his mistake."""
     assert roots(f"/nowhere::{standing.DIRECTORY}:/srv") == ["/nowhere", "/srv"]
+
+
+def test_a_path_means_the_same_at_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal has another working directory than the shell where it was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert absolute("site:./public/:~/site::/srv/a/../b/:/") == (
+        f"{tmp_path}/site:{tmp_path}/public:/home/somebody/site:/srv/a/../b:/")
+    assert roots("site") == [f"{tmp_path}/site"]
+    assert absolute(standing.DIRECTORY) == standing.DIRECTORY
 
 
 def test_a_name_is_served_from_it(place: Path) -> None:
