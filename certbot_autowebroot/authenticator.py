@@ -13,6 +13,7 @@ from typing import Iterable
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 from typing import Type
 
@@ -38,6 +39,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         self._solver: Optional[Any] = None
         self._fallbacks: Optional[Any] = None
         self._challenges: Dict[Any, Any] = {}
+        self._unanswered: List[str] = []
 
     @classmethod
     def add_parser_arguments(cls, add: Callable[..., None]) -> None:
@@ -108,8 +110,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
             raise errors.PluginError(explain.failures(
                 failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
+        self._unanswered = [inquiry.name for inquiry in failing]
+        printed: Set[Tuple[str, ...]] = set()
         for inquiry in failing:
-            logger.warning("%s", explain.failure(inquiry))
+            logger.warning("%s", explain.failure(inquiry, printed))
         for inquiry in self._inquiries(achalls):
             if inquiry in failing:
                 continue
@@ -130,7 +134,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         """What was really done for the names that the CA could not validate, and where to look now."""
         from certbot_autowebroot import explain
         others = self._fallbacks.hints(failed_achalls) if self._fallbacks is not None else []
-        return "\n".join([explain.hint(self._inquiries(failed_achalls), self.config.http01_port), *others])
+        return "\n".join([explain.hint(self._inquiries(failed_achalls), self.config.http01_port, self._unanswered),
+                          *others])
 
     def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
         found = self._solver.inquiries if self._solver is not None else {}
@@ -140,6 +145,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.progress import Notices
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
+        from certbot_autowebroot.solver import absolute
+        if self.conf("path") != absolute(self.conf("path")):
+            setattr(self.config, self.dest("path"), absolute(self.conf("path")))
         memory = self._remembered()
         port, address = self._front()
         settings = Settings(port=port, address=address,
@@ -243,12 +251,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return memory
 
     def _remember(self, proven: Dict[str, List[Tuple[str, str]]]) -> None:
-        import json
+        from certbot_autowebroot.saved import as_setting
         # What was not asked for this time, or answered by ourselves, is as good a hint as before.
         kept = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
-        roots = {**kept, **proven}
-        # One string: a list is corrupted at the second renewal. Sorted, so that the file changes only with its meaning.
-        setattr(self.config, self.dest("roots"), json.dumps(roots, sort_keys=True) if roots else "")
+        setattr(self.config, self.dest("roots"), as_setting({**kept, **proven}))
 
 
 def _name(achall: Any) -> str:

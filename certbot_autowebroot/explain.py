@@ -1,5 +1,6 @@
 """What was found out, in sentences that a person can act on. Every sentence about a name is made here."""
 from typing import TYPE_CHECKING
+from typing import Container
 from typing import Iterable
 from typing import List
 from typing import Mapping
@@ -61,7 +62,7 @@ def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     # Several addresses that fail in the same way are one thing to say.
     said = {_at_door(inquiry, door): door for door in reversed(doors)}
     lines = [f"{inquiry.name}: {text}" for text in reversed(list(said))]
-    lines += [f"  Tried: {printable(reason)}." for reason in inquiry.set_aside]
+    lines += [f"  Tried: {_lines_of(reason)}." for reason in inquiry.set_aside]
     from certbot_autowebroot import advice  # only a failure has to pay for it: 10 ms
     what_to_do = advice.what_to_do(inquiry, doors, set() if printed is None else printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
@@ -119,15 +120,29 @@ def answered(inquiry: Inquiry) -> str:
     return f"{inquiry.name} was answered from {places}; {evidence}."
 
 
-def hint(inquiries: Iterable[Inquiry], port: int) -> str:
-    """What to look at when the CA could not validate what we could."""
-    lines = ["The Certificate Authority failed to fetch what was published for it:"]
+def hint(inquiries: Iterable[Inquiry], port: int, unanswered: Container[str] = ()) -> str:
+    """What to look at when the CA could not validate what we could.
+
+    :param unanswered: the names that nothing was published for: the CA was asked for the sake of others.
+    """
+    published = []
+    lines = []
     for inquiry in inquiries:
+        if inquiry.name in unanswered:
+            lines.append(f"Nothing was published for {inquiry.name}, for what was said above.")
+        else:
+            published.append(inquiry)
+    if published:
+        lines.append("The Certificate Authority failed to fetch what was published for it:")
+    for inquiry in published:
         lines.append("  " + answered(inquiry))
         if inquiry.doors.note:
             lines.append(f"  Note: {inquiry.doors.note}.")
-    lines.append("Seen from this machine it was served. So look at what lies between it and the CA: the names' A and "
-                 f"AAAA records, a firewall, a port forward to port {port}, a balancer or a CDN in front.")
+    if published:
+        seen = all(inquiry.answered_by or inquiry.verdict is Verdict.PROVEN for inquiry in published)
+        lines.append(("Seen from this machine it was served. So look" if seen else "Look") + " at what lies between "
+                     "this machine and the CA: the names' A and AAAA records, a firewall, a port forward to port "
+                     f"{port}, a balancer or a CDN in front.")
     return "\n".join(lines)
 
 
@@ -147,6 +162,11 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     if answer:
         parts.append(f"  Came back: {_came_back(answer)}.")
     return "\n".join(parts)
+
+
+def _lines_of(text: str) -> str:
+    """What another has said in several lines, as nginx's own errors are: they stay lines, further in than ours."""
+    return "\n    ".join(printable(line) for line in text.splitlines() if line.strip())
 
 
 def _came_back(answer: Answer) -> str:

@@ -8,6 +8,7 @@ from typing import Dict
 from typing import List
 from typing import Tuple
 
+import configobj
 import pytest
 
 from certbot_autowebroot import authenticators
@@ -163,6 +164,17 @@ def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
         others("files").restore_options(kept)
 
 
+def test_no_value_means_another_setting_to_certbot(packages: Path, tmp_path: Path) -> None:
+    """Certbot reads %(word)s in a renewal configuration as that setting, and passes over a lineage that has none."""
+    odd = "date +%(x)s; 100%"
+    told = others("files", files_directory=odd).restore_options("")
+    conf = tmp_path / "renewal.conf"
+    written = configobj.ConfigObj(str(conf))
+    written["told"] = told
+    written.write()
+    assert json.loads(configobj.ConfigObj(str(conf))["told"]) == {"files_directory": odd}
+
+
 def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
     chosen = others("reluctant", reluctant_directory=str(packages))
@@ -207,6 +219,25 @@ def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
     others("silent").answer({Challenge(name): inquiry(Program("python3", 7), name) for name in names}, lambda left: [])
     assert [line for line in told(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
+
+
+def test_an_error_of_several_lines_stays_one() -> None:
+    """As nginx's own are; further in than what we say, so that it cannot be taken for that."""
+    failing = inquiry(Program("nginx", 7))
+    failing.set_aside = ["the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"]
+    said = explain.failure(failing).splitlines()
+    start = said.index("  Tried: the authenticator nginx: Error while running nginx -t.")
+    assert said[start + 1:start + 3] == ["    What to do: \\x1b[2J", "    nginx: failed."]
+
+
+def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
+    """With --allow-subset-of-names, the CA is asked for a name that nothing was published for."""
+    dead, alive = inquiry(Program("nginx", 7), "dead.sample.com"), inquiry(Program("nginx", 7), "alive.sample.com")
+    alive.answered_by = "nginx"
+    said = explain.hint([dead, alive], 80, ["dead.sample.com"])
+    assert said.count("dead.sample.com") == 1 and "Nothing was published for dead.sample.com" in said
+    assert "alive.sample.com was answered by the authenticator nginx" in said and "it was served" in said
+    assert explain.hint([dead], 80, ["dead.sample.com"]).count("\n") == 0
 
 
 def test_a_question_about_many_names_fits_on_a_screen() -> None:

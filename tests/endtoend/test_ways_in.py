@@ -180,6 +180,25 @@ def test_http_01_port_is_the_port_that_we_look_at(certbot: Certbot, place: Path,
     assert "published" in done.stdout and "CA was not asked" not in done.stdout
 
 
+def test_a_relative_path_is_kept_as_an_absolute_one(certbot: Certbot, place: Path, root: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """At night, the working directory is another. What is in the renewal configuration is read again, sign by sign."""
+    odd = root / "a b, 100% %(x)s é"
+    odd.mkdir()
+    with Nginx(place / "nginx", f'server {{ listen 80; root "{odd}"; }}', user="www-data"):
+        monkeypatch.chdir(root)
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+        assert done.returncode == 0, done.stdout
+        done = certbot.run("renew", "--force-renewal", "--autowebroot-path", "missing/")
+        assert done.returncode == 0, done.stdout
+        monkeypatch.chdir("/")
+        before = certbot.renewal_setting(NAME, "autowebroot_roots")
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+    assert certbot.renewal_setting(NAME, "autowebroot_path") == f"{root}/missing"
+    assert certbot.renewal_setting(NAME, "autowebroot_roots") == before
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_a_wildcard_as_http_01_address_means_what_it_means_to_standalone(certbot: Certbot, place: Path, root: Path,
                                                                          address: str) -> None:
@@ -236,6 +255,7 @@ def test_allow_subset_of_names_keeps_the_others(certbot: Certbot, place: Path, r
         done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}", "--allow-subset-of-names")
     assert done.returncode == 0, done.stdout
     assert f"{NAME}: port 80" in done.stdout
+    assert f"Nothing was published for {NAME}" in " ".join(done.stdout.split())
     assert certbot.certificates("good.sample.com") == 1
 
 
