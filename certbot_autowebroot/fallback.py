@@ -127,7 +127,8 @@ class Fallbacks:
                 if achall in answered:
                     inquiries[achall].answered_by = name
                 else:
-                    inquiries[achall].set_aside.append(f"the authenticator {name}: {reason}")
+                    inquiries[achall].set_aside.append(
+                        f"the authenticator {name}: {reason}{self._looked_elsewhere(name, inquiries[achall])}")
         for achall in self._perform_again(list(responses), unserved):
             del responses[achall]
             inquiries[achall].set_aside.append(f"the authenticator {inquiries[achall].answered_by}: another that was "
@@ -224,6 +225,16 @@ class Fallbacks:
         except Exception as error:
             logger.error("The authenticator %s could not clean up: %s", name, _said_by(error))
             logger.debug("Traceback:", exc_info=True)
+
+    def _looked_elsewhere(self, name: str, inquiry: Inquiry) -> str:
+        """A line about the option without which an authenticator edits another configuration than the one that runs."""
+        from certbot_autowebroot import roads  # only a failure has to pay for it
+        option = roads.server_root(name, [route for routes in inquiry.routes.values() for route in routes])
+        setting = option.lstrip("-").replace("-", "_")
+        looked_in = getattr(self._config, setting, None)
+        if not option or not looked_in or looked_in != self._options(name).get(setting):
+            return ""
+        return f"\nIt looked in {looked_in}. Where the server's configuration is elsewhere, add {option} DIR"
 
     def _options(self, name: str) -> Dict[str, Any]:
         """The options of an authenticator as Certbot keeps them, with their defaults."""

@@ -2,6 +2,7 @@
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -22,6 +23,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
 from tests.lab import plugins
 
 DOOR = Endpoint("203.0.113.10", 80)
@@ -138,6 +141,23 @@ def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
     found = others("").installed()
     assert set(plugins.PLUGINS) < set(found)
     assert not {"broken", "nothing", "null", "autowebroot"} & set(found)
+
+
+@pytest.mark.parametrize(("file", "root", "expected"), [
+    ("/opt/nginx/nginx.conf", "/etc/nginx", True),
+    ("/opt/nginx/nginx.conf", "/opt/nginx", False),
+    ("/etc/nginx/nginx.conf", "/etc/nginx", False),
+])
+def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
+        packages: Path, monkeypatch: pytest.MonkeyPatch, file: str, root: str, expected: bool) -> None:
+    """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
+    found = inquiry(Program("a program that is not visible to us"))
+    hop = found.routes[DOOR][0].hops[0]
+    found.routes[DOOR] = [Route((replace(hop, trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
+    monkeypatch.setattr(fallback, "PATIENCE", 0)
+    chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
+    chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
+    assert ("--nginx-server-root DIR" in found.set_aside[0]) is expected
 
 
 @pytest.mark.parametrize(("kept", "config", "expected"), [

@@ -21,6 +21,7 @@ class Files(common.Plugin, interfaces.Authenticator):
     def add_parser_arguments(cls, add):
         add("directory", default="/nowhere", help="where the application looks")
         add("number", default=1, type=int, help="a number")
+        add("server-root", default="/etc/nginx", help="as Certbot's nginx plugin has it")
 
     def tell(self, what, achalls=()):
         names = " ".join(achall.response_and_validation()[1] and _name(achall) for achall in achalls)
