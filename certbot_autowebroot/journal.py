@@ -99,13 +99,14 @@ class Journal:
         self._by_key[key] = self._standing[footprint.number]
         self._write({"number": footprint.number, "made": key})
 
-    def share(self, user: object, key: Key) -> None:
-        """One more user of a file, if it is one of this run.
+    def share(self, user: object, key: Key) -> bool:
+        """One more user of a file, if it is one of this run; whether it is.
 
         All members of an upstream group may have the same directory.
         """
         if key in self._by_key:
             self._by_key[key].users.add(user)
+        return key in self._by_key
 
     def release(self, user: object) -> None:
         """Remove what nobody else uses, then every directory of ours that this leaves empty.

@@ -26,6 +26,7 @@ from certbot_autowebroot.follow import Machine
 from certbot_autowebroot.probe import Answer
 from certbot_autowebroot.progress import ASKING
 from certbot_autowebroot.progress import Progress
+from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
@@ -189,13 +190,16 @@ def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeRe
     bodies: Dict[bytes, Place] = {}
     try:
         for inquiry in inquiries:
-            for place in inquiry.places:
+            for place in list(inquiry.places):
                 # As a key authorization looks, RFC 8555 section 8.1: token, dot, 43 characters.
                 body = f"{inquiry.token}.{secrets.token_urlsafe(32)}".encode("ascii")
                 try:
                     responder = make_responder(place)
                     published.append(responder)
                     responder.publish(body)
+                except AnotherRoad:  # a symlink that was proven last time, and what it leads to: nothing is refused
+                    inquiry.places.remove(place)
+                    continue
                 except PublishError as error:
                     inquiry.refused[place.key] = str(error)
                     continue

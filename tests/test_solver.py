@@ -412,6 +412,23 @@ def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
         assert list(place.glob("shared/.well-known/acme-challenge/*"))
 
 
+@pytest.mark.parametrize("known", [["real", "link"], ["link", "real"], ["link"]])
+@pytest.mark.parametrize("served", ["link", "real", ""])
+def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str], served: str) -> None:
+    """A symlink and what it leads to: the second does not meet the file of the first as a stranger's in its way."""
+    make(place, "real")
+    (place / "link").symlink_to(place / "real")
+    refuses = "if ($http_user_agent ~ autowebroot) { return 403; }"
+    config = f"root {place}/{served};" if served else f"root {place}/real; {refuses}"
+    hints = [Hint(f"{place}/{name}", "--autowebroot-path") for name in known]
+    with Nginx(place / "nginx", f"server {{ listen 80; {config} }}"), solved(place, hints={NAME: hints}) as solver:
+        inquiry = solver.inquiries[NAME]
+        assert inquiry.verdict is (Verdict.PROVEN if served else Verdict.DEAD_END)
+        assert not inquiry.refused
+        if not served:
+            assert explain.failure(inquiry).count("Tried: ") == 1
+
+
 @pytest.mark.parametrize("remembered", [True, False])
 @pytest.mark.parametrize("stops", [True, False])
 def test_what_changes_between_proof_and_publishing_is_seen(

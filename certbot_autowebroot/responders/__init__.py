@@ -6,3 +6,10 @@ class PublishError(Exception):
 
     The text is a whole sentence for a person: the path, what is in the way, whose it is.
     """
+
+
+class AnotherRoad(PublishError):
+    """The directory is one that this run has put its file into already, by another path: it need not be tried twice.
+
+    The text is the file's path; nobody has to be told.
+    """

@@ -23,6 +23,7 @@ from certbot_autowebroot.footprints import give_name
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.journal import JournalError
+from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.system.views import View
 
@@ -138,11 +139,13 @@ class WebrootResponder:
     def _use(self, directory: Held, name: str, content: bytes) -> None:
         """Make do with what is there already, if it says the same."""
         status = os.lstat(name, dir_fd=directory.fd)
-        self._journal.share(self, (status.st_dev, status.st_ino))
+        is_ours = self._journal.share(self, (status.st_dev, status.st_ino))
         try:
             there = as_owner(directory, read_file, directory, name) if stat.S_ISREG(status.st_mode) else None
         except PermissionError:
             there = None  # a hard link, perhaps, to what the directory's owner may not read
+        if there != content and is_ours:
+            raise AnotherRoad(directory.child(name))
         if there != content:
             raise Refused(f"{directory.child(name)} exists already: {describe(status)}, and not with the content that "
                           "is needed. Please remove it.")

@@ -17,6 +17,7 @@ from zope.interface.verify import verifyClass
 from certbot_autowebroot import directories
 from certbot_autowebroot import footprints
 from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from tests.responders.site import CONTENT
@@ -143,12 +144,23 @@ def test_the_same_file_with_another_content(site: Site) -> None:
     """Two contents cannot be one file; the first stays whole."""
     first = site.responder()
     first.publish(CONTENT)
-    with pytest.raises(PublishError, match=f"{TOKEN} exists already: a file of uid {OWNER}"):
+    with pytest.raises(AnotherRoad, match=TOKEN):
         site.responder().publish(b"another")
     with open(site.file, "rb") as file:
         assert file.read() == CONTENT
     first.withdraw()
     assert os.listdir(site.root) == []
+
+
+def test_somebody_elses_file_with_another_content(site: Site) -> None:
+    """It is named, with whose it is, and stays."""
+    os.makedirs(os.path.dirname(site.file))
+    site.write(f"www/{DIRECTORY}/{TOKEN}", b"another", OWNER)
+    before = site.tree()
+    with pytest.raises(PublishError, match=f"{TOKEN} exists already: a file of uid {OWNER}") as refused:
+        site.responder().publish(CONTENT)
+    assert not isinstance(refused.value, AnotherRoad)
+    assert site.tree() == before
 
 
 def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
