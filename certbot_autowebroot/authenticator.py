@@ -66,8 +66,13 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         """Remove what a killed run left behind. Decide nothing: pre-hooks, which may stop the server, run after this.
 
         :meth:`perform` may not come: a run that is killed while it waits for the CA leaves a valid authorization, and
-        where the CA uses that again, Certbot has no challenge for us.
+        where the CA uses that again, Certbot has no challenge for us. What it saves has to be right all the same.
         """
+        if self.conf("path") not in ("", standing.DIRECTORY):
+            from certbot_autowebroot.saved import absolute
+            path = absolute(self.conf("path"))
+            if path != self.conf("path"):  # what is set is saved
+                setattr(self.config, self.dest("path"), path)
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
             for sentence in self._new_journal().sweep():
                 logger.info("%s", sentence)
@@ -145,9 +150,6 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.progress import Notices
         from certbot_autowebroot.solver import Settings
         from certbot_autowebroot.solver import Solver
-        from certbot_autowebroot.solver import absolute
-        if self.conf("path") != absolute(self.conf("path")):
-            setattr(self.config, self.dest("path"), absolute(self.conf("path")))
         memory = self._remembered()
         port, address = self._front()
         settings = Settings(port=port, address=address,

@@ -39,6 +39,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.saved import absolute
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system.views import View
 
@@ -78,12 +79,6 @@ class Hint(NamedTuple):
     def place(self, token: str) -> Place:
         """The place of a token."""
         return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
-
-
-def absolute(path: str) -> str:
-    """``--autowebroot-path`` as it means the same at night: a renewal has another working directory than a shell."""
-    return ":".join(os.path.abspath(os.path.expanduser(root)) if root[0] != "/" else root.rstrip("/") or "/"
-                    for root in path.split(":") if root)
 
 
 def given(path: str, source: str) -> List[Hint]:

@@ -8,8 +8,8 @@ import pytest
 from certbot_autowebroot import explain
 from certbot_autowebroot import standing
 from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.saved import absolute
 from certbot_autowebroot.solver import Hint
-from certbot_autowebroot.solver import absolute
 from certbot_autowebroot.solver import given
 from tests.lab.nginx import Nginx
 from tests.lab.standing import empty_www
