@@ -68,16 +68,16 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         :meth:`perform` may not come: a run that is killed while it waits for the CA leaves a valid authorization, and
         where the CA uses that again, Certbot has no challenge for us. What it saves has to be right all the same.
         """
-        if self.conf("path") not in ("", standing.DIRECTORY):
+        if self._said("path") not in ("", standing.DIRECTORY):
             from certbot_autowebroot.saved import absolute
-            path = absolute(self.conf("path"))
-            if path != self.conf("path"):  # what is set is saved
+            path = absolute(self._said("path"))
+            if path != self._said("path"):  # what is set is saved
                 setattr(self.config, self.dest("path"), path)
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
             for sentence in self._new_journal().sweep():
                 logger.info("%s", sentence)
-        if self.conf("fallback") not in ("", "none"):
-            fallbacks = self._new_fallbacks(self.conf("fallback"))
+        if self._said("fallback") not in ("", "none"):
+            fallbacks = self._new_fallbacks(self._said("fallback"))
             # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
             if os.path.isdir(self.config.temp_checkpoint_dir):
                 fallbacks.recover()
@@ -106,7 +106,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             responses[achall], validation = achall.response_and_validation()
             self._challenges[achall] = _challenge(achall, validation)
         unanswered = solver.solve([self._challenges[achall] for achall in achalls])
-        said = self.conf("fallback")
+        said = self._said("fallback")
         if unanswered and not said:
             said = self._ask([solver.inquiries[challenge.name] for challenge in unanswered])
         if said not in ("", "none"):
@@ -142,6 +142,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return "\n".join([explain.hint(self._inquiries(failed_achalls), self.config.http01_port, self._unanswered),
                           *others])
 
+    def _said(self, option: str) -> str:
+        """An option of ours. Certbot takes ``None`` or ``True`` in a renewal configuration for Python's."""
+        value = self.conf(option)
+        return "" if value is None else str(value)
+
     def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
         found = self._solver.inquiries if self._solver is not None else {}
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
@@ -154,7 +159,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         port, address = self._front()
         settings = Settings(port=port, address=address,
                             hints={name: self._hints(name, memory) for name in names},
-                            refuse_unproven=self.conf("unproven") == "refuse")
+                            refuse_unproven=self._said("unproven") == "refuse")
         self._challenges = {}
         self._solver = Solver(settings, self._new_journal(), Notices().show)
         return self._solver
@@ -224,7 +229,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         from certbot_autowebroot.fallback import Fallbacks
         fallbacks = Fallbacks(self.config, said, type(self))
         try:
-            options = fallbacks.restore_options(self.conf("fallback-options"))
+            options = fallbacks.restore_options(self._said("fallback-options"))
         except ValueError as error:
             logger.warning("autowebroot_fallback_options in the renewal configuration is ignored, it cannot be read: "
                            "%s", error)
@@ -235,17 +240,18 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, then last time's."""
         from certbot_autowebroot.solver import given
-        return [*given(self.conf("path"), "--autowebroot-path"), *memory.get(name, [])]
+        return [*given(self._said("path"), "--autowebroot-path"), *memory.get(name, [])]
 
     def _remembered(self) -> Dict[str, List[Any]]:
         """By name, where it was served from last time."""
         from certbot_autowebroot.solver import Hint
         from certbot_autowebroot.solver import remembered
         try:
-            memory = remembered(self.conf("roots"))
+            memory = remembered(self._said("roots"))
         except ValueError as error:
             logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
             memory = {}
+            setattr(self.config, self.dest("roots"), "")  # it is said once
         # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
         for name, root in (getattr(self.config, "webroot_map", None) or {}).items():
             if root not in [hint.root for hint in memory.get(name, [])]:

@@ -28,8 +28,11 @@ def installed() -> Dict[str, Any]:
 
 
 def names(said: str) -> List[str]:
-    """The names in ``--autowebroot-fallback``, in their order."""
-    found = [name.strip() for name in said.split(",")]
+    """The names in ``--autowebroot-fallback``, in their order.
+
+    Written by hand into a renewal configuration, without quotes, they are a list to Certbot, which gives us its text.
+    """
+    found = [name.strip(" []'") for name in said.split(",")]
     return [name for name in dict.fromkeys(found) if name and name != NONE]
 
 

@@ -222,7 +222,8 @@ def _parsed(name: str, conf: str) -> Dict[str, Any]:
     return {
         "name": name, "conf": conf, "authenticator": values["authenticator"], "port": int(port),
         "address": _address(values.get("http01_address", "")), "webroots": _webroots(parameters),
-        "options": {key[len(_PREFIX):]: value for key, value in values.items() if key.startswith(_PREFIX)},
+        "options": {key[len(_PREFIX):]: values.get(key, str(value)) for key, value in parameters.items()
+                    if key.startswith(_PREFIX)},
         "pre_hook": values.get("pre_hook", ""),
         "afterwards": tuple(values[key] for key in _AFTERWARDS if values.get(key)),
         "directory_hooks": values.get("directory_hooks") != "False",

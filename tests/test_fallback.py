@@ -33,6 +33,7 @@ DOOR = Endpoint("203.0.113.10", 80)
 @pytest.mark.parametrize(("said", "fits", "expected"), [
     ("nginx", [], ["nginx"]),
     ("nginx, apache,nginx", [], ["nginx", "apache"]),
+    ("['nginx', 'apache']", [], ["nginx", "apache"]),
     ("auto", ["apache"], ["apache"]),
     ("auto", [], []),
     ("files,auto,nginx", ["nginx", "apache"], ["files", "nginx", "apache"]),

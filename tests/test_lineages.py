@@ -84,6 +84,8 @@ def test_a_lineage_is_read(tmp_path: Path) -> None:
     ("authenticator = webroot\nwebroot_path = /srv/a\n", "webroots", {"": "/srv/a"}),
     ("authenticator = webroot\nwebroot_path = /srv/a, /srv/b\n", "webroots", {"": "/srv/b"}),
     ("authenticator = webroot\n", "webroots", {}),
+    ("authenticator = autowebroot\nautowebroot_fallback = nginx, apache\nautowebroot_path = None\n", "options",
+     {"fallback": "['nginx', 'apache']", "path": ""}),
     ("authenticator = autowebroot\nautowebroot_unproven = refuse\nautowebroot_roots = '{\"a\": [[\"/b\", \"\"]]}'\n",
      "options", {"unproven": "refuse", "roots": '{"a": [["/b", ""]]}'})])
 def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, field: str, value: object) -> None:

@@ -180,6 +180,23 @@ def test_http_01_port_is_the_port_that_we_look_at(certbot: Certbot, place: Path,
     assert "published" in done.stdout and "CA was not asked" not in done.stdout
 
 
+def test_what_a_person_writes_by_hand_stops_no_renewal(certbot: Certbot, nginx: Nginx) -> None:
+    """Certbot takes None and lists for Python's; a fault in what we keep ourselves is said, once, and mended."""
+    assert certbot.run("certonly", "-a", "autowebroot", "-d", NAME).returncode == 0
+    conf = certbot.renewal_conf(NAME)
+    roots = certbot.renewal_setting(NAME, "autowebroot_roots")
+    settings = "autowebroot_path = None\nautowebroot_fallback = None\nautowebroot_unproven = None\n"
+    conf.write_text(conf.read_text().replace(f"autowebroot_roots = {roots}", f"{settings}autowebroot_roots = a, b"))
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("autowebroot_roots in the renewal configuration is ignored") == 1
+    conf.write_text(conf.read_text().replace("autowebroot_fallback = None", "autowebroot_fallback = nginy, apache"))
+    done = certbot.run("renew", "--force-renewal")
+    assert done.returncode == 0, done.stdout
+    assert "--autowebroot-fallback nginy: no plugin" in done.stdout and "fallback apache" not in done.stdout
+    assert certbot.renewal_setting(NAME, "autowebroot_roots") == roots
+
+
 def test_a_relative_path_is_kept_as_an_absolute_one(certbot: Certbot, place: Path, root: Path,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """At night, the working directory is another. What is in the renewal configuration is read again, sign by sign."""
