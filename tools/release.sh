@@ -18,7 +18,7 @@ echo "$version" | grep -Eqx '(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}' || fail "$ve
 grep -Eqx "\[$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}" CHANGELOG.rst || fail "CHANGELOG.rst has no section [$version] - DATE"
 head -n 1 packaging/debian/changelog | grep -Fq "($version-1)" || fail "packaging/debian/changelog does not begin with $version-1"
 grep -Eq "^Version: +$version\$" packaging/python-certbot-autowebroot.spec || fail "the RPM spec is of another version"
-if [ -d .git ]; then
+if [ -e .git ]; then  # a file, in a worktree
     [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
     [ -z "$(git tag --list "v$version")" ] || fail "v$version is tagged already"
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
