@@ -13,7 +13,8 @@ NAME = "www.sample.com"
 OPEN = f"server {{ listen 80; server_name {NAME}; root {{dir}}/root; location /.well-known/ {{ }} }}"
 #: An allow-list, as we read it. That the CA is let in while we are not is told by the User-Agent here: both come from
 #: this machine.
-SHUT = OPEN.replace("{ }", "{ allow 203.0.113.0/24; deny all; if ($http_user_agent ~ autowebroot) { return 403; } }")
+IF = "if ($http_user_agent ~ autowebroot) { return 403; }"
+SHUT = OPEN.replace("{ }", f"{{ allow 203.0.113.0/24; deny all; {IF} }}")
 
 
 @pytest.fixture
@@ -31,6 +32,15 @@ def test_the_ca_is_asked_with_a_warning(certbot: Certbot, nginx: Nginx) -> None:
         assert f"{NAME}: it could not be proved from here that the CA will be answered" in done.stdout
         assert str(nginx.directory / "root") in done.stdout
     assert os.listdir(nginx.directory / "root") == []
+
+
+def test_a_condition_may_be_the_allow_list(certbot: Certbot, nginx: Nginx) -> None:
+    """By country, by address or by program: what an ``if`` asks about the client is no dead end either."""
+    nginx.configure(OPEN.replace("{ }", f"{{ {IF} }}"))
+    nginx.reload()
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
+    assert f"{NAME}: it could not be proved from here that the CA will be answered" in done.stdout
 
 
 def test_who_wants_certainty_has_the_renewal_refused(certbot: Certbot, nginx: Nginx, ca: CA) -> None:

@@ -365,6 +365,9 @@ CASES: List[Case] = [
     ("if-scheme", """
         server { listen 80; root {dir}/a; if ($scheme = http) { return 301 https://$server_name$request_uri; } }
      """, {"a.test": "301 https:///.well-known/acme-challenge/T"}),
+    ("if-without-tls", """
+        server { listen 80; root {dir}/a; if ($ssl_protocol = "") { rewrite ^ https://$host$request_uri? permanent; } }
+     """, {"a.test": "301 https://a.test/.well-known/acme-challenge/T"}),
     ("if-method", """
         server { listen 80; root {dir}/a; if ($request_method !~ ^(GET|HEAD)$ ) { return 405; } }
      """, {"a.test": "a/W/T"}),
@@ -503,6 +506,27 @@ CASES: List[Case] = [
         server { listen 80; root {dir}/a; location / { if ($host = a.test) { proxy_pass http://127.0.0.1:9001; } } }
      """, {"a.test": "-> 127.0.0.1:9001 127.0.0.1 /W/T", "b.test": "a/W/T"}),
     ("fastcgi", "server { listen 80; location / { fastcgi_pass 127.0.0.1:9999; } }", {"a.test": "dead 502"}),
+    ("fastcgi-down-and-an-error-page", """
+        server { listen 80; root {dir}/a; location / { fastcgi_pass 127.0.0.1:9999; error_page 502 504 = @static; }
+                 location @static { try_files $uri =404; } }
+     """, {"a.test": "a/W/T"}),
+    ("memcached-with-a-fallback", """
+        server { listen 80; location / { set $memcached_key $uri; memcached_pass 127.0.0.1:9999;
+                 error_page 404 502 504 = @fallback; } location @fallback { root {dir}/a; } }
+     """, {"a.test": "a/W/T"}),
+    ("proxy-whose-404-is-intercepted", """
+        server { listen 127.0.0.1:9404; return 404; }
+        server { listen 80; location / { proxy_pass http://127.0.0.1:9404; proxy_intercept_errors on;
+                 error_page 404 = @static; } location @static { root {dir}/a; } }
+     """, {"a.test": "a/W/T -> 127.0.0.1:9404 127.0.0.1 /W/T"}),
+    ("proxy-whose-404-is-not-intercepted", """
+        server { listen 80; location / { proxy_pass http://127.0.0.1:9001; error_page 404 = @static; }
+                 location @static { root {dir}/a; } }
+     """, {"a.test": "-> 127.0.0.1:9001 127.0.0.1 /W/T"}),
+    ("proxy-whose-error-pages-are-pages", """
+        server { listen 80; root {dir}/a; error_page 404 /404.html; error_page 500 502 503 504 /50x.html;
+                 location / { proxy_pass http://127.0.0.1:9001; proxy_intercept_errors on; } }
+     """, {"a.test": "-> 127.0.0.1:9001 127.0.0.1 /W/T"}),
     ("lua", "server { listen 80; location / { content_by_lua_block { ngx.say('} {') } } }", {"a.test": "dead 200"}),
     ("lua-before-a-server", """
         init_by_lua_block { local s = "}" -- }

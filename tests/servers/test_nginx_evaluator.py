@@ -253,6 +253,25 @@ def test_perl_syntax_that_python_reads_otherwise_is_unknown(text: str) -> None:
         Regex(text).search("ab")
 
 
+@pytest.mark.parametrize(("condition", "depends"), [
+    ("if ($remote_addr !~ ^10) { return 403; }", True), ("if ($allowed = no) { return 444; }", True),
+    ("if ($http_user_agent ~ bot) { set $bot 1; }", False), ("if (-f /maintenance) { return 503; }", False)])
+def test_a_condition_on_the_client_that_changes_the_end_is_a_doubt(condition: str, depends: bool) -> None:
+    """Our probe may be refused where the CA is not."""
+    (end,) = ask(f"geo $allowed {{ default no; }} server {{ root /x; {condition} }}")
+    assert isinstance(end, Directory)
+    assert end.depends_on_client == depends
+
+
+@pytest.mark.parametrize(("listen", "address", "depends"), [
+    ("80 proxy_protocol", "192.0.2.1", True), ("80 proxy_protocol", "127.0.0.1", False), ("80", "192.0.2.1", False)])
+def test_who_comes_without_a_proxy_line_may_be_shut_out(listen: str, address: str, depends: bool) -> None:
+    """A load balancer on another machine sends it for the CA, and none comes with our probe."""
+    (end,) = ask(f"server {{ listen {listen}; root /x; }}", endpoint=Endpoint(address, 80))
+    assert isinstance(end, Directory)
+    assert end.depends_on_client == depends
+
+
 def test_a_location_that_cannot_be_translated_is_walked_both_ways() -> None:
     """It may match or not; a probe decides."""
     ends = ask(r"server { root /x; location ~ ^/\.(?>well) { root /y; } }")

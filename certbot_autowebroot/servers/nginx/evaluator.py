@@ -5,8 +5,10 @@ a probe decides between their ends.
 """
 from dataclasses import replace
 from typing import Dict
+from typing import FrozenSet
 from typing import List
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
@@ -43,14 +45,18 @@ class Evaluator:
     def destinations(self, request: Request) -> Sequence[Destination]:
         """Where the request goes; alternatives, the likeliest first, never empty."""
         found: Dict[Destination, Tuple[int, Destination]] = {}
+        by_client: Set[FrozenSet[Destination]] = set()
         pending: List[Tuple[bool, ...]] = [()]
         walked = 0
         while pending and walked < MAX_WALKS:
             given = pending.pop(0)
             walked += 1
             guesses = Guesses(given)
-            for end in self._walk(request, guesses):
+            walk = self._walk(request, guesses)
+            for end in walk:
                 found.setdefault(replace(end, trail=()), (_rank(end, guesses), end))
+            if guesses.of_client:
+                by_client.add(frozenset(replace(end, trail=()) for end in walk))
             answers = tuple(guesses.answers)
             # Each question that this walk was the first to ask has another answer too.
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
@@ -58,6 +64,8 @@ class Evaluator:
         ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
         if pending and ranked and ranked[0][0] >= _DEAD:
             return [Unknown("it depends on too many things that only the running server knows", ends[0].trail)]
+        if len(by_client) > 1:
+            ends = [replace(end, depends_on_client=True) if isinstance(end, Directory) else end for end in ends]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
 
     def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:

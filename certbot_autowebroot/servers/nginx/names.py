@@ -95,11 +95,13 @@ class Group:
 
     :ivar default: the one for names that no other has.
     :ivar tls: whether connections here begin with TLS.
+    :ivar proxy_protocol: whether they begin with a PROXY line, as a load balancer sends it.
     """
 
     def __init__(self, first: Server) -> None:
         self.default = first
         self.tls = False
+        self.proxy_protocol = False
         self.dual_stack = False
         self._servers: List[Server] = []
         self._names: Optional[NameTable[Server]] = None
@@ -109,6 +111,7 @@ class Group:
         """Add a server with the parameters of its ``listen``."""
         self._servers.append(server)
         self.tls = self.tls or "ssl" in options or "quic" in options
+        self.proxy_protocol = self.proxy_protocol or "proxy_protocol" in options
         self.dual_stack = self.dual_stack or "ipv6only=off" in options
         if "default_server" in options or "default" in options:
             self.default = server

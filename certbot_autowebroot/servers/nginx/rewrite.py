@@ -117,7 +117,7 @@ def _holds(state: State, directive: Directive) -> bool:
         if len(words) == 3 and words[1] in ("=", "!="):
             return (value == state.value(words[2])) == (words[1] == "=")
     except Unknowable as unknown:
-        return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, of_client=True)
     if len(words) == 3 and words[1] in ("~", "~*", "!~", "!~*"):
         regex = Regex(words[2], ignore_case=words[1].endswith("*"))
         return _matches(state, regex, value, directive) != words[1].startswith("!")
@@ -151,7 +151,7 @@ def _exists(state: State, directive: Directive, operator: str, text: str) -> boo
     try:
         path = state.value(text)
     except Unknowable as unknown:
-        return state.guess(f"{question}, with {unknown}", directive.source, likely=False)
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, of_client=True)
     if path.endswith("/") and operator in ("-f", "-x"):
         return False
     if state.request.token not in path:

@@ -34,6 +34,9 @@ from certbot_autowebroot.servers.nginx.variables import parts
 _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade", "remote_user", "content_type",
                              "content_length"})
 
+#: Empty on a connection without TLS.
+_OF_TLS = frozenset({"ssl_protocol", "ssl_cipher", "ssl_session_id", "ssl_session_reused", "ssl_client_verify"})
+
 #: Ten thousand sites may each have a name that is a regular expression; a file that is made to keep us busy has more.
 MAX_REGEXES = 20_000
 #: CPU time for all that one configuration makes us match.
@@ -72,6 +75,7 @@ class Guesses:
     :ivar answers: all answers, in the order of the questions.
     :ivar present: paths that were taken to exist, those that an answer of ours would be written to among them.
     :ivar absent: paths that were taken not to exist.
+    :ivar of_client: whether a question was about the client: our probe may get another answer than the CA.
     """
 
     def __init__(self, given: Sequence[bool]) -> None:
@@ -80,6 +84,7 @@ class Guesses:
         self.answers: List[bool] = []
         self.present: Set[str] = set()
         self.absent: Set[str] = set()
+        self.of_client = False
 
     def answer(self, question: str, likely: bool) -> bool:
         """The same question gets the same answer each time."""
@@ -216,8 +221,9 @@ class State:
         """Empty ``$1`` and its like."""
         self._captures = None
 
-    def guess(self, question: str, source: Optional[Source], likely: bool) -> bool:
+    def guess(self, question: str, source: Optional[Source], likely: bool, of_client: bool = False) -> bool:
         """Take an answer for granted that we cannot know, and say so in the trail."""
+        self.guesses.of_client = self.guesses.of_client or of_client
         answer = self.guesses.answer(question, likely)
         self.trail.append(Step(f"{question}: cannot be known here, taken as {'true' if answer else 'false'}", source))
         return answer
@@ -288,6 +294,8 @@ class State:
             return self.index.configuration.hostname or None
         if name in ("ssl_server_name", "ssl_preread_server_name"):
             return request.host if request.scheme == "https" else ""
+        if name in _OF_TLS and request.scheme == "http":
+            return ""
         return "" if name in _ABSENT_HEADERS or name.startswith("cookie_") else None
 
     # -- files --

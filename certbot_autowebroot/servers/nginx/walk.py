@@ -36,6 +36,8 @@ MAX_URI_CHANGES = 10
 _CONTENT = frozenset({"stub_status", "empty_gif", "perl", "js_content", "echo"})
 #: Of the echo module, those that only decorate what another directive makes.
 _DECORATION = frozenset({"echo_before_body", "echo_after_body", "echo_status"})
+#: What hands over its 404 to an ``error_page``; the others do where ``*_intercept_errors`` says so.
+_INTERCEPTED = ("memcached", "redis")
 #: What may refuse a request for reasons that no configuration file shows.
 _GUARDS = ("rewrite_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "access_by_lua", "access_by_lua_block",
            "access_by_lua_file", "auth_request", "auth_jwt")
@@ -74,6 +76,9 @@ class Walk(State):
             self.uri = re.sub("//+", "/", self.uri)
         self.server, found_by = group.find(self.host, self.matches)
         self.level = self.server
+        if group.proxy_protocol and not request.endpoint.is_loopback:
+            self.guarded = True
+            self.trail.append(Step(f"{request.endpoint} wants a PROXY line first: not everybody may come in"))
         name = found_by or f"{self.server.first_name or '(without a name)'}, the default for {request.endpoint}"
         self.trail.append(Step(f"server {name}", self.server.directive.source))
         tls = group.tls or self.server.setting("ssl") == "on"
@@ -251,11 +256,8 @@ class Walk(State):
 
     def _answer(self) -> Ends:
         handler = self._handler()
-        if handler is not None and handler.name == "proxy_pass" and handler.args:
-            return [self._pass_on(handler)]
         if handler is not None:
-            raise Answer(DeadEnd(f"{handler.name} makes the content, no file",
-                                 (*self.trail, Step(str(handler), handler.source))))
+            return self._made_by(handler)
         base, path = self.file()
         found = self.directory(base, path)
         if found is None:
@@ -266,6 +268,23 @@ class Walk(State):
                 return [DeadEnd(reason, tuple(self.trail))]
             raise Status(404, reason)
         return [found]
+
+    def _made_by(self, handler: Directive) -> Ends:
+        """What a handler makes; and what an ``error_page`` makes of it where the handler has nothing, or is down."""
+        step = Step(str(handler), handler.source)
+        if handler.name == "proxy_pass" and handler.args:
+            ends: Ends = self._ends_of(lambda: [self._pass_on(handler)])
+        else:
+            ends = [DeadEnd(f"{handler.name} makes the content, no file", (*self.trail, step))]
+        protocol = handler.name.removesuffix("_pass")
+        intercepted = protocol in _INTERCEPTED or self.level.setting(f"{protocol}_intercept_errors") == "on"
+        for status in [404] * intercepted + [502, 504] * (protocol != handler.name):
+            if any(str(status) in page.args for page in self.level.nearest("error_page")):
+                failed = Status(status, f"{handler} answers {status}", handler.source)
+                instead: Ends = [end for end in self._error_page(failed) if not isinstance(end, DeadEnd)]
+                # An application knows no challenge, and answers 404.
+                return instead + ends if status == 404 else ends + instead
+        return ends
 
     def _pass_on(self, directive: Directive) -> Destination:
         text = directive.args[0]
