@@ -95,7 +95,8 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
     for number, holder in enumerate(holders):
         here = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
-            so_far = (*hops, Hop(holder.program, request, destination.trail))
+            shut = isinstance(destination, Upstream) and destination.depends_on_client
+            so_far = (*hops, Hop(holder.program, request, destination.trail, shut))
             if isinstance(destination, Redirect):
                 yield from _redirected(destination, request, machine, so_far, here)
             elif isinstance(destination, Upstream):

@@ -189,7 +189,7 @@ def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Out
         place = place_of(route)
         outlook = Outlook.FAILS
         if place and answers(place):
-            doubtful = isinstance(route.end, Directory) and (route.end.guessed or route.end.depends_on_client)
+            doubtful = route.depends_on_client or (isinstance(route.end, Directory) and route.end.guessed)
             outlook = Outlook.UNPROVEN if doubtful else Outlook.GOOD
         branches.setdefault(route.branch, []).append(outlook)
     return worst([_best(found) for found in branches.values()] or [Outlook.FAILS])

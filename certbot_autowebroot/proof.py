@@ -129,7 +129,7 @@ class Inquiry:
     def _may_be_shut_out(self, door: Endpoint, answer: Answer) -> bool:
         """An allow-list treats us differently from the CA."""
         return (answer.status == 403 or (not answer.status and not answer.refused)) and any(
-            isinstance(route.end, Directory) and route.end.depends_on_client for route in self.routes.get(door, ()))
+            route.depends_on_client for route in self.routes.get(door, ()))
 
     @property
     def verdict(self) -> Verdict:

@@ -144,6 +144,7 @@ class Upstream:
     :ivar host: the Host header that the upstream gets.
     :ivar path: the path that the upstream gets.
     :ivar proxy_protocol: a PROXY line goes first (HAProxy's ``send-proxy``).
+    :ivar depends_on_client: as of :class:`Directory`.
     """
 
     members: Tuple[Endpoint, ...]
@@ -152,6 +153,7 @@ class Upstream:
     scheme: str = "http"
     proxy_protocol: bool = False
     trail: Trail = ()
+    depends_on_client: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,11 +214,15 @@ class Program(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """One stop on the way: who accepted which request where, and what its configuration said."""
+    """One stop on the way: who accepted which request where, and what its configuration said.
+
+    :ivar depends_on_client: as of :class:`Directory`.
+    """
 
     program: Program
     request: Request
     trail: Trail
+    depends_on_client: bool = False
 
 
 class Route(NamedTuple):
@@ -234,3 +240,8 @@ class Route(NamedTuple):
     def program(self) -> Optional[Program]:
         """Who serves the end, in whose view its path is meant."""
         return self.hops[-1].program if self.hops else None
+
+    @property
+    def depends_on_client(self) -> bool:
+        """Whether our probe may be refused on the way where the CA is not."""
+        return any(stop.depends_on_client for stop in (*self.hops, self.end) if isinstance(stop, (Hop, Directory)))

@@ -70,6 +70,14 @@ def test_an_upstream_is_asked_with_its_own_host_and_path() -> None:
     assert (backend.asked[0].host, backend.asked[0].path) == ("backend", "/x/" + TOKEN)
 
 
+@pytest.mark.parametrize("shut", [False, True])
+def test_who_may_not_come_in_at_the_front_is_not_asked_behind_it(shut: bool) -> None:
+    """An allow-list of a proxy is a doubt about everything that it passes requests on to."""
+    upstream = Upstream((BACKEND,), "www.sample.com", PATH, depends_on_client=shut)
+    route, = follow(request(), TableMachine({FRONT: [Holder([upstream])], BACKEND: [Holder([DIRECTORY])]}))
+    assert route.depends_on_client == shut
+
+
 def test_an_upstream_on_another_machine_leads_elsewhere() -> None:
     """It is named, for nothing can be published there from here."""
     far = Endpoint("192.0.2.7", 8080)

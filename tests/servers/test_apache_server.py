@@ -367,10 +367,16 @@ def test_require_ip_is_a_directory_with_a_doubt(roots: pathlib.Path) -> None:
     assert "Require ip 10.0.0.0/8: who asks decides" in trail_of(destination)
 
 
-def test_a_domain_of_mod_md_is_said(roots: pathlib.Path) -> None:
-    """mod_md answers challenges itself; the trail says so before the probe shows it."""
-    configuration = CONFIGURATION + "MDomain b.test manual\nMDCertificateAgreement accepted\nMDRenewMode manual\n"
-    with Apache(roots, configuration, (*DEFAULT_MODULES, "md")) as server:
+@pytest.mark.parametrize("lines, depends", [
+    ("RewriteCond %{REMOTE_ADDR} !^10\\.\nRewriteRule ^ - [F]", True),
+    ("RewriteCond %{HTTP_USER_AGENT} curl\nRewriteRule ^ - [E=curl:1]", False),
+    ("RewriteCond %{DOCUMENT_ROOT}/maintenance.html -f\nRewriteRule ^ - [F]", False),
+    ("RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f\nRewriteCond %{HTTP_USER_AGENT} curl\nRewriteRule ^ - [F]", False),
+    ("RemoteIPProxyProtocol On", True)])
+def test_what_hangs_on_the_client_is_a_directory_with_a_doubt(lines: str, depends: bool, roots: pathlib.Path) -> None:
+    """A rule may shut us out where it lets the CA in, and a load balancer sends the PROXY line that we do not."""
+    configuration = CONFIGURATION.replace("DocumentRoot {dir}/b", f"DocumentRoot {{dir}}/b\nRewriteEngine On\n{lines}")
+    with Apache(roots, configuration, (*DEFAULT_MODULES, "remoteip")) as server:
         (destination,) = ask(server, "b.test")
-    assert not isinstance(destination, DeadEnd)
-    assert "mod_md may answer" in trail_of(destination)
+    assert isinstance(destination, Directory)
+    assert destination.depends_on_client == depends

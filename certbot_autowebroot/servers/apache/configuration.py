@@ -114,6 +114,12 @@ class Configuration:
         self._virtual_hosts = VirtualHosts(self.servers)
         self._sites: Dict[int, Site] = {}
 
+    @functools.cached_property
+    def managed_domains(self) -> List[Directive]:
+        """What is given to mod_md, wherever it stands."""
+        return [directive for server in (self.main, *self.servers) for directive in server.directives
+                if directive.name in ("mdomain", "mdomainset")]
+
     def has_module(self, name: str) -> bool:
         """Whether a module is loaded, such as ``cgi``; taken as yes where that is not known."""
         modules = self.evaluated.modules

@@ -131,7 +131,7 @@ def upstream(state: State, url: str, directive: Optional[Directive]) -> Destinat
     preserve = sections.last(state.scopes, "proxypreservehost")
     path = re.sub(r"^[^:]+://[^/?]*", "", url).partition("?")[0] or "/"
     return Upstream((member,), state.request.host if preserve and is_on(preserve) else host, path, scheme,
-                    trail=tuple(state.trail))
+                    trail=tuple(state.trail), depends_on_client=state.depends_on_client)
 
 
 def _balanced(state: State, name: str, rest: str, directive: Optional[Directive]) -> Destination:

@@ -22,6 +22,7 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import access
 from certbot_autowebroot.servers.apache import ends
@@ -35,6 +36,7 @@ from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.htaccess import Refused
+from certbot_autowebroot.servers.apache.managed import manager_of
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import MAX_ALTERNATIVES
 from certbot_autowebroot.servers.apache.state import Answers
@@ -49,25 +51,38 @@ MAX_INTERNAL_REDIRECTS = 10
 def evaluate(configuration: Configuration, request: Request, files: Files,
              htaccess: HtaccessReader) -> List[Destination]:
     """Where a request goes; alternatives, the likeliest first, at least one."""
-    good: List[Destination] = []
+    good: List[Tuple[State, Destination]] = []
     others: List[Destination] = []
     contradictions: List[Destination] = []
     pending: List[Answers] = [{}]
-    tried = 0
-    while pending and tried < MAX_ALTERNATIVES:
-        tried += 1
+    runs: List[Tuple[State, Destination]] = []
+    while pending and len(runs) < MAX_ALTERNATIVES:
         # Fewest answers changed first: where rules go round, the last ones have no end.
         run = State(configuration, request, files, htaccess, pending.pop(0))
         destination = _destination(run)
         pending += run.untried
+        runs.append((run, destination if run.is_consistent(destination) else _refused(destination)))
         if not run.is_consistent(destination):
             contradictions.append(_refused(destination))
-        elif isinstance(destination, Directory) or (not run.is_certain and not isinstance(destination, DeadEnd)):
-            good.append(destination)
+        elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
+            good.append((run, destination))
         else:
             others.append(destination)
     # A front controller takes over only where there is no file: there will be one.
-    return _distinct(good or others or contradictions[:1])
+    return _distinct([_marked(one, runs) for one in good] or others or contradictions[:1])
+
+
+def _marked(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destination]]) -> Destination:
+    """An end, marked where another run with the same files and another client comes to another end."""
+    run, end = one
+    if not isinstance(end, (Directory, Upstream)):
+        return end
+    for other, other_end in runs:
+        both = run.answers.keys() & other.answers.keys()
+        differing = {question for question in both if run.answers[question] != other.answers[question]}
+        if differing and differing <= run.undecided and replace(end, trail=()) != replace(other_end, trail=()):
+            return replace(end, depends_on_client=True)
+    return end
 
 
 def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
@@ -102,9 +117,16 @@ def _follow(state: State) -> Destination:
     state.trail += [Step(f"not certain: {text}") for text in state.configuration.evaluated.complaints]
     if tls is not None and tls != (request.scheme == "https"):
         return state.dead(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
+    for site in (state.configuration.default_at(request), state.site):
+        wants = site.last("remoteipproxyprotocol")  # a PROXY line, as a load balancer sends it
+        if wants and is_on(wants) and not (request.endpoint.is_loopback or state.depends_on_client):
+            state.depends_on_client = True
+            state.trail.append(Step(f"{wants.step.text}: who asks decides", wants.source))
     if not by_name and state.site.flag("stricthostcheck"):
         return state.dead("StrictHostCheck refuses a host that no virtual host names")
-    _note_md(state)
+    managed = manager_of(state.configuration, request)
+    if managed:
+        return state.dead(f"mod_md answers the challenges of {request.host} itself", managed)
     state.uri = normalize(request.path, state.site.flag("mergeslashes", True))
     for _ in range(MAX_INTERNAL_REDIRECTS):
         outcome = _process(state)
@@ -211,13 +233,6 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
         return state.dead("SSLRequireSSL refuses http")
     return None
-
-
-def _note_md(state: State) -> None:
-    """mod_md answers challenges of its own for the domains that it manages."""
-    for directive in state.configuration.main.directives:
-        if directive.name in ("mdomain", "mdomainset") and state.request.host in directive.words:
-            state.trail.append(Step(f"{directive.step.text}: mod_md may answer the challenge itself", directive.source))
 
 
 def normalize(path: str, merge_slashes: bool) -> str:

@@ -235,8 +235,13 @@ def _part(parts: List[str], which: str, separator: str) -> str:
 
 
 def document_root(site: Site, uri: str) -> File:
-    """core: the document root and the path."""
+    """core: the document root and the path, of which a ServerPath is cut off."""
     root, _ = site.document_root
+    path = site.server.last("serverpath")
+    if path and path.words:
+        prefix = path.words[0]
+        if uri.startswith(prefix) and (prefix.endswith("/") or uri[len(prefix):len(prefix) + 1] in ("", "/")):
+            uri = uri[len(prefix):]
     return File((root.rstrip("/") or "") + "/" + uri.lstrip("/"), root, site.last("documentroot"))
 
 

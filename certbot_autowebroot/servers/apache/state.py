@@ -9,6 +9,7 @@ from typing import List
 from typing import Optional
 from typing import Protocol
 from typing import Sequence
+from typing import Set
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -75,7 +76,8 @@ class State:
         self.assumed_files: List[str] = []
         self.assumed_directories: List[str] = []
         self.untried: List[Answers] = []
-        self.is_certain = True
+        #: Questions that only the running server knows the answer to: about the client, the time, a program.
+        self.undecided: Set[str] = set()
         self.trail: List[Step] = []
         self.depends_on_client = False
         self.env: Dict[str, str] = {}
@@ -152,8 +154,9 @@ class State:
 
     def decide(self, directive: Directive, reason: str) -> bool:
         """Try both answers to a condition that cannot be known."""
-        answer = self.ask(f"{directive.source} {directive.text}")
-        self.is_certain = False
+        question = f"{directive.source} {directive.text}"
+        self.undecided.add(question)
+        answer = self.ask(question)
         self.trail.append(Step(f"{directive.step.text}: taken as {'true' if answer else 'false'}, for {reason}",
                                directive.source))
         return answer

@@ -17,6 +17,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.nginx.index import Index
 from certbot_autowebroot.servers.nginx.parser import Configuration
 from certbot_autowebroot.servers.nginx.state import Guesses
@@ -65,7 +66,8 @@ class Evaluator:
         if pending and ranked and ranked[0][0] >= _DEAD:
             return [Unknown("it depends on too many things that only the running server knows", ends[0].trail)]
         if len(by_client) > 1:
-            ends = [replace(end, depends_on_client=True) if isinstance(end, Directory) else end for end in ends]
+            ends = [replace(end, depends_on_client=True) if isinstance(end, (Directory, Upstream)) else end
+                    for end in ends]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
 
     def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:

@@ -309,7 +309,8 @@ class Walk(State):
         members = upstreams.members(target.host, target.scheme, self.index.groups)
         if not members:
             return DeadEnd(f"the upstream {target.host} has no member that is up", (*self.trail, step))
-        return Upstream(members, host, path.partition("?")[0], target.scheme, trail=(*self.trail, step))
+        return Upstream(members, host, path.partition("?")[0], target.scheme, trail=(*self.trail, step),
+                        depends_on_client=self.guarded)
 
 
 def _is_handler(name: str) -> bool:
