@@ -3,7 +3,6 @@ import enum
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Callable
-from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
@@ -18,6 +17,7 @@ from certbot_autowebroot.proof import place_of
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import alternatives
 
 
 class Outlook(enum.Enum):
@@ -184,12 +184,10 @@ def _best(outlooks: Sequence[Outlook]) -> Outlook:
 
 def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Outlook:
     """Each branch needs an answer; one of its alternatives is enough."""
-    branches: Dict[Tuple[int, ...], List[Outlook]] = {}
-    for route in routes:
+    def of_route(route: Route) -> Outlook:
         place = place_of(route)
-        outlook = Outlook.FAILS
-        if place and answers(place):
-            doubtful = route.depends_on_client or (isinstance(route.end, Directory) and route.end.guessed)
-            outlook = Outlook.UNPROVEN if doubtful else Outlook.GOOD
-        branches.setdefault(route.branch, []).append(outlook)
-    return worst([_best(found) for found in branches.values()] or [Outlook.FAILS])
+        if not place or not answers(place):
+            return Outlook.FAILS
+        doubtful = route.depends_on_client or (isinstance(route.end, Directory) and route.end.guessed)
+        return Outlook.UNPROVEN if doubtful else Outlook.GOOD
+    return worst([_best([of_route(route) for route in branch]) for branch in alternatives(routes)] or [Outlook.FAILS])

@@ -36,6 +36,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.route import alternatives
 
 logger = logging.getLogger(__name__)
 
@@ -148,14 +149,10 @@ class Inquiry:
         chosen = {place.key: place for winners in self.winners.values() for place in winners}
         by_key = {place.key: place for place in self.places if place.key not in self.refused}
         for routes in self.routes.values():
-            branches: Dict[Tuple[int, ...], List[Place]] = {}
-            for route in routes:
-                place = place_of(route)
-                if place and place.key in by_key:
-                    branches.setdefault(route.branch, []).append(place)
-            for alternatives in branches.values():
-                if not any(place.key in chosen for place in alternatives):
-                    chosen[alternatives[0].key] = alternatives[0]
+            for branch in alternatives(routes):
+                places = [place for place in map(place_of, branch) if place and place.key in by_key]
+                if places and not any(place.key in chosen for place in places):
+                    chosen[places[0].key] = places[0]
         return list(chosen.values()) or list(by_key.values())[:1]
 
 

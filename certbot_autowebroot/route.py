@@ -7,6 +7,9 @@ tuples of two kinds would be equal.
 import ipaddress
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import Dict
+from typing import Iterable
+from typing import List
 from typing import NamedTuple
 from typing import NewType
 from typing import Optional
@@ -229,7 +232,8 @@ class Route(NamedTuple):
     """One road from the front door to an end.
 
     :ivar branch: which member was taken wherever *all* members count (upstream groups, shared ports). Routes with
-        the same branch are alternatives: one of them serves. Each distinct branch needs an answer of its own.
+        the same branch are alternatives: one of them serves. Each distinct branch needs an answer of its own, if not
+        of what stands before it (:func:`alternatives`).
     """
 
     hops: Tuple[Hop, ...]
@@ -245,3 +249,16 @@ class Route(NamedTuple):
     def depends_on_client(self) -> bool:
         """Whether our probe may be refused on the way where the CA is not."""
         return any(stop.depends_on_client for stop in (*self.hops, self.end) if isinstance(stop, (Hop, Directory)))
+
+
+def alternatives(routes: Iterable[Route]) -> List[List[Route]]:
+    """The routes that are alternatives, for each branch that needs an answer: the closest to its end first.
+
+    What answers before a request is passed on to all members of a group (``try_files $uri @group``) answers for each.
+    """
+    by_branch: Dict[Tuple[int, ...], List[Route]] = {}
+    for route in routes:
+        by_branch.setdefault(route.branch, []).append(route)
+    inner = {branch[:length] for branch in by_branch for length in range(len(branch))}
+    return [[route for length in range(len(branch), -1, -1) for route in by_branch.get(branch[:length], ())]
+            for branch in by_branch if branch not in inner]

@@ -14,6 +14,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.route import alternatives
 from tests.table import FRONT
 from tests.table import TOKEN
 from tests.table import Holder
@@ -54,6 +55,16 @@ def test_every_member_of_an_upstream_is_a_branch_of_its_own() -> None:
                             one: [Holder([DIRECTORY])]})
     routes = follow(request(), machine)
     assert [(route.end, route.branch) for route in routes] == [(DIRECTORY, (0,)), (Vacant(two, PATH), (1,))]
+
+
+def test_what_answers_before_a_group_answers_for_each_of_its_members() -> None:
+    """``try_files $uri @group``: an application of several processes needs no file of its own."""
+    one, two = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
+    machine = TableMachine({FRONT: [Holder([DIRECTORY, Upstream((one, two), "www.sample.com", PATH)])],
+                            one: [Holder([DeadEnd("an application")])]})
+    branches = alternatives(follow(request(), machine))
+    assert [[route.end for route in branch] for branch in branches] == [
+        [DeadEnd("an application"), DIRECTORY], [Vacant(two, PATH), DIRECTORY]]
 
 
 def test_two_servers_on_one_port_are_branches() -> None:

@@ -57,6 +57,14 @@ def test_an_alias_below_well_known_has_its_document_root_above(root: str, name: 
     assert (found.end.root, found.end.name) == tuple(expected)
 
 
+def test_a_file_before_a_group_of_applications_is_enough() -> None:
+    """``try_files $uri @group``: the file is found before any of them is asked."""
+    found = inquiry([ROOT])
+    for routes in found.routes.values():
+        routes += [Route((), REFUSED, (0,)), Route((), REFUSED, (1,))]
+    assert forecast.by_autowebroot(found, proved=False) is Outlook.GOOD
+
+
 @pytest.mark.parametrize(("found", "outlook"), [
     (inquiry([ROOT], [V4, V6]), Outlook.GOOD),
     (inquiry([ROOT], [V4]), Outlook.FAILS),
