@@ -553,6 +553,8 @@ ROWS = [
         "AllowOverride None\nAllowOverrideList Redirect\n</Directory>", "none", "AllowOverride"),
     Row("htaccess-ignored-where-not-fatal", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\n"
         "AllowOverride FileInfo Nonfatal=Override\n</Directory>", "ht-deny/W/T"),
+    Row("htaccess-with-an-open-end", "DocumentRoot {dir}/ht-open\n<Directory {dir}/ht-open>\nAllowOverride All\n"
+        "</Directory>", "none", "[F]"),
     Row("htaccess-by-list", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride None\n"
         "AllowOverrideList Require\n</Directory>", "none", "Require all denied"),
     Row("htaccess-rewrites", "DocumentRoot {dir}/ht-rewrite\n<Directory {dir}/ht-rewrite>\nAllowOverride FileInfo\n"
@@ -570,14 +572,19 @@ ROWS = [
         "</IfVersion>", "a/W/T"),
     Row("iffile", "<IfFile {dir}/a>\nDocumentRoot {dir}/a\n</IfFile>\n<IfFile {dir}/nothing>\nDocumentRoot {dir}/b\n"
         "</IfFile>", "a/W/T"),
+    Row("comment-behind-a-section", "DocumentRoot {dir}/a\n<Directory {dir}/a> # closed\nRequire all denied\n"
+        "</Directory>", "none", "Require all denied"),
+    Row("comment-behind-a-condition", "<IfModule alias_module> # our own\nAlias /.well-known/ {dir}/a/\n"
+        "</IfModule>", "a/acme-challenge/T"),
     Row("continuation-line", "DocumentRoot \\\n    {dir}/a", "a/W/T"),
     Row("include-in-virtual-host", "Include conf/*.inc", "b/W/T"),
     Row("include-optional-missing", "IncludeOptional nothing/*.conf\nDocumentRoot {dir}/a", "a/W/T"),
 ]
 
 _ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect",
-          "ht-limit")
+          "ht-limit", "ht-open")
 _HTACCESS = {"ht-deny": "Require all denied\n",
+             "ht-open": "<IfModule mod_rewrite.c> # not closed\nRewriteEngine On\nRewriteRule ^ - [F]\n",
              "ht-limit": "<Limit POST>\nRequire all denied\n</Limit>\n",
              "ht-rewrite": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n",
              "ht-redirect": "<IfModule mod_alias.c>\nRedirect 301 / https://other.test/\n</IfModule>\n"}
@@ -596,7 +603,7 @@ Require all granted
 <Directory {dir}/ungranted>
 Require all denied
 </Directory>
-<VirtualHost *:80>
+<VirtualHost *:80> # the first, not the main server
 ServerName first.test
 DocumentRoot {dir}/first
 </VirtualHost>

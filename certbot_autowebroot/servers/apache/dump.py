@@ -33,7 +33,8 @@ MAX_OUTPUT = 256 * 1024 * 1024
 
 _IN_FILE = re.compile(r"\s*# In file: (.*)")
 _LINE = re.compile(r"\s*#\s*([0-9]{1,9}):$")
-_OPEN = re.compile(r"\s*<([A-Za-z][\w]*)\s*(.*?)\s*>$", re.DOTALL)
+#: What follows the last ">" counts for nothing: people write a comment there.
+_OPEN = re.compile(r"\s*<([A-Za-z]\w*)(.*)>[^>]*$", re.DOTALL)
 _MACRO = re.compile(r"macro '.*?' \(defined on line ([0-9]{1,9}) of \"([^\"]*)\"")
 #: Of DUMP_VHOSTS: an address with its only virtual host, or alone above several of them.
 _ADDRESS = re.compile(r"(\S+:(?:[0-9]{1,9}|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):([0-9]{1,9})\))$")
@@ -198,7 +199,7 @@ class _Tree:
             if len(self._open) > MAX_DEPTH:
                 raise ConfigurationError("sections are nested too deep")
             shown = sys.intern(match.group(1))
-            section = Directive(sys.intern(shown.lower()), shown, match.group(2), *source, is_section=True)
+            section = Directive(sys.intern(shown.lower()), shown, match.group(2).strip(), *source, is_section=True)
             self._open.append((indentation, section, []))
             return
         shown, _, text = row.partition(" ")

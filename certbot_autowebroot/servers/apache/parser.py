@@ -34,7 +34,8 @@ MAX_COMPLAINTS = 20
 _BUILT_IN = {"core_module", "so_module", "http_module", "unixd_module", "version_module", "log_config_module",
              "logio_module", "watchdog_module"}
 _CONDITIONS = frozenset({"ifdefine", "ifmodule", "ifversion", "iffile", "ifdirective", "ifsection"})
-_OPEN = re.compile(r"<\s*([A-Za-z]\w*)\s*(.*?)\s*>\s*$", re.DOTALL)
+#: What follows the last ">" counts for nothing: people write a comment there.
+_OPEN = re.compile(r"<\s*([A-Za-z]\w*)(.*)>[^>]*$", re.DOTALL)
 #: What ``httpd -V`` prints stands in the binary as it is printed.
 _COMPILED = re.compile(rb'-D (HTTPD_ROOT|SERVER_CONFIG_FILE)="([^"\0]{1,1000})"')
 
@@ -90,7 +91,7 @@ class Parser:
                 continue
             opening = _OPEN.match(text)
             if opening:
-                shown, arguments = opening.group(1), self._resolve(opening.group(2))
+                shown, arguments = opening.group(1), self._resolve(opening.group(2).strip())
                 name = shown.lower()
                 if name == "macro":
                     self._define_macro(arguments, list(_until(lines, "macro")))
@@ -107,7 +108,7 @@ class Parser:
             shown = text.split(None, 1)[0]
             directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), *source)
             found += self._directive(directive, depth, nesting)
-        if until:
+        if until and until not in _CONDITIONS:  # httpd does not mind a condition that holds to the end of a file
             self._complain(f"<{until}> is not closed")
         return tuple(found)
 
