@@ -40,7 +40,7 @@ backend three
 def place():
     path = Path(tempfile.mkdtemp(prefix="haproxy-lab-"))
     (path / "paths.lst").write_text("# comment\n/x\n/.well-known\n")
-    (path / "hosts.map").write_text("# comment\na two\nb  three\n.users one\n")
+    (path / "hosts.map").write_text("# comment\na two\nb\t three\n\t.users\tone\n")
     (path / "regex.map").write_text("^x\\. three\n^[a-c]$ two\n")
     with Echo("127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003", "[::1]:8004", f"{path}/echo.sock",
               proxy_protocol=["127.0.0.1:8005"]):

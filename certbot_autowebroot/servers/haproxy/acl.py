@@ -137,7 +137,7 @@ class State:
         found: Optional[str] = None
         matched = -1
         for line in self.files(args[0]):
-            key, _, value = line.strip().partition(" ")
+            key, value = (*line.split(None, 1), "", "")[:2]
             better = len(key) > matched if method == "beg" else found is None
             if key and not key.startswith("#") and better and matches(method, text, key, False):
                 found, matched = value.strip(), len(key)
