@@ -5,6 +5,7 @@ where the request goes next; tests hand it a table instead.
 """
 import ipaddress
 from itertools import islice
+from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import Protocol
@@ -183,7 +184,19 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
         if not reached:
             yield Route(hops, Elsewhere(str(member), upstream.trail), here)
             continue
-        # A server takes the first address that answers.
-        endpoint = next((e for e in reached if machine.holders(e)), reached[0])
-        target = request._replace(host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
-        yield from _follow(target, machine, hops, here)
+        endpoints = _answering(reached, machine)
+        for position, endpoint in enumerate(endpoints):
+            target = request._replace(host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
+            yield from _follow(target, machine, hops, (*here, position) if len(endpoints) > 1 else here)
+
+
+def _answering(reached: Sequence[Endpoint], machine: Machine) -> List[Endpoint]:
+    """Of all addresses of a name such as localhost, those where somebody listens, one for each who does; else all.
+
+    nginx takes them by turns, Apache httpd, HAProxy and Caddy begin with IPv6, lighttpd and Varnish with IPv4.
+    """
+    by_holder: Dict[Tuple[Program, ...], Endpoint] = {}
+    for endpoint in reached:
+        by_holder.setdefault(tuple(holder.program for holder in machine.holders(endpoint)), endpoint)
+    by_holder.pop((), None)
+    return list(by_holder.values()) or list(reached)

@@ -1,5 +1,6 @@
 """Following a request through a machine made of tables."""
 from typing import List
+from typing import Tuple
 
 import pytest
 
@@ -11,6 +12,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
@@ -103,6 +105,25 @@ def test_an_upstream_by_name_goes_where_somebody_listens() -> None:
                            names={"localhost": ["::1", "127.0.0.1"]}, local=["::1", "127.0.0.1", FRONT.host])
     route, = follow(request(), machine)
     assert route.end == DIRECTORY
+
+
+def test_an_upstream_by_name_where_nobody_listens_is_vacant_at_each_address() -> None:
+    """Some servers begin with IPv6, some with IPv4, and nginx takes turns."""
+    six = Endpoint("::1", 8402)
+    machine = TableMachine({FRONT: [Holder([Upstream((Endpoint("localhost", 8402),), "www.sample.com", PATH)])]},
+                           names={"localhost": ["::1", "127.0.0.1"]}, local=["::1", "127.0.0.1", FRONT.host])
+    assert [(route.end, route.branch) for route in follow(request(), machine)] == [
+        (Vacant(six, PATH), (0,)), (Vacant(BACKEND, PATH), (1,))]
+
+
+@pytest.mark.parametrize("pid, branches", [(42, [()]), (43, [(0,), (1,)])])
+def test_an_upstream_by_name_that_several_serve_is_one_for_each_of_them(pid: int, branches: List[Tuple[int]]) -> None:
+    """One program that listens on both addresses is one; two may each get the CA."""
+    machine = TableMachine({FRONT: [Holder([Upstream((Endpoint("localhost", 8402),), "www.sample.com", PATH)])],
+                            Endpoint("::1", 8402): [Holder([DIRECTORY])],
+                            BACKEND: [Holder([DIRECTORY], Program("nginx", pid))]},
+                           names={"localhost": ["::1", "127.0.0.1"]}, local=["::1", "127.0.0.1", FRONT.host])
+    assert [route.branch for route in follow(request(), machine)] == branches
 
 
 def test_a_loop_of_proxies_is_named() -> None:
