@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from certbot_autowebroot import roads
 from certbot_autowebroot import snippets
 from certbot_autowebroot import standing
+from certbot_autowebroot.proof import DOWN
+from certbot_autowebroot.proof import PATIENCE
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
@@ -89,6 +91,11 @@ def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
         return [[f"mend what was refused: {snippets.making(standing.DIRECTORY)}"]]
     if refused:
         return [["mend what was refused."]]
+    answer = inquiry.answers.get(door)
+    if isinstance(end, Vacant) and answer and answer.status in DOWN and inquiry.routes[door][0].hops:
+        return [[f"see why {inquiry.routes[door][0].program} does not ask {end.endpoint}, where we listened: it may "
+                 f"take longer than {PATIENCE:.0f} seconds to notice that somebody does (a health check, a failure "
+                 "that it remembers)."]]
     if end is None or isinstance(end, Vacant):
         return [["see who answers there instead: a port forward (nft, iptables) takes connections before any listener "
                  "does."]]

@@ -6,6 +6,7 @@ the body that comes back names the place that the live server serves from.
 import enum
 import logging
 import secrets
+import time
 from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
@@ -47,6 +48,11 @@ MAX_ASKED = 8
 #: What says nothing of where a file is looked for: no answer, a limit of requests (8 at once may be over it), a member
 #: of a group that is down and will be left out.
 _TEMPORARY = (0, 429, 502, 503, 504)
+#: What a proxy says of an upstream that it takes for dead, and the seconds until it is asked again: nginx's
+#: ``fail_timeout`` is 10, HAProxy's ``check`` takes 4, Varnish's ``.probe`` 15.
+DOWN = (502, 503, 504)
+PATIENCE = 16.0
+_PAUSE = 0.25
 _AT_ONCE = 16
 
 
@@ -238,16 +244,19 @@ def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine)
 def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, progress: Progress) \
         -> List[List[Answer]]:
     """Ask many doors at once: one that never answers holds up only itself."""
+    deadline = time.monotonic() + PATIENCE
+
     def ask(question: Tuple[Inquiry, Endpoint]) -> List[Answer]:
         inquiry, door = question
         request = inquiry.request(door, inquiry.token)
         branches = {route.branch for route in inquiry.routes.get(door, ())}
         times = 1 if len(branches) < 2 else MAX_ASKED
-        answers: List[Answer] = []
-        while len(answers) < times:
+        answers = [probe.ask(request, machine)]
+        while answers[0].status in DOWN and _is_behind_a_proxy(inquiry, door) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            answers = [probe.ask(request, machine)]
+        while len(answers) < times and answers[-1].status:
             answers.append(probe.ask(request, machine))
-            if not answers[-1].status:
-                break
         return answers
     if len(questions) == 1:
         return [ask(questions[0])]
@@ -257,3 +266,8 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, pr
             progress(ASKING, len(found), len(questions))
             found.append(answers)
     return found
+
+
+def _is_behind_a_proxy(inquiry: Inquiry, door: Endpoint) -> bool:
+    """Whether we listen where a proxy knows that nobody does: by its health checks, or since it was asked in vain."""
+    return any(route.hops and isinstance(route.end, Vacant) for route in inquiry.routes.get(door, ()))

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -25,8 +26,10 @@ from certbot_autowebroot.solver import Challenge
 from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
+from tests.lab import ports
 from tests.lab.apache import Apache
 from tests.lab.haproxy import Haproxy
+from tests.lab.lighttpd import Lighttpd
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
@@ -109,6 +112,47 @@ def test_a_proxied_port_behind_haproxy_is_answered_after_its_proxy_header(place:
     make(place, "haproxy")
     config = f"frontend f\n bind :80\n default_backend b\nbackend b\n server s 127.0.0.1:8402 {header}\n"
     with Haproxy(place / "haproxy", config), solved(place):
+        assert ask() == CONTENT
+
+
+def test_a_proxy_that_takes_our_port_for_dead_is_given_the_time_to_notice(place: Path) -> None:
+    """HAProxy's health check has found nobody there for weeks; we have just begun to listen."""
+    make(place, "haproxy")
+    config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms\n"
+    with Haproxy(place / "haproxy", config):
+        until_down()
+        with solved(place) as solver:
+            assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+
+
+def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait has an end, and the advice is about that port."""
+    monkeypatch.setattr(proof, "PATIENCE", 0.5)
+    make(place, "haproxy")
+    config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms rise 99\n"
+    with Haproxy(place / "haproxy", config):
+        until_down()
+        with solved(place) as solver:
+            said = explain.failure(solver.inquiries[NAME])
+    assert "does not ask 127.0.0.1:8402, where we listened" in said and "status 503" in said
+
+
+def until_down() -> None:
+    """Wait until HAProxy's health check has failed three times: so long it tries to connect, and says 503 then too."""
+    started = time.monotonic()
+    while time.monotonic() < started + 1.5 or ports.fetch("127.0.0.1", 80, NAME, "/")[0] != 503:
+        time.sleep(0.05)
+
+
+def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has two of them, in Debian's /etc/hosts too; lighttpd takes the second, of IPv4."""
+    monkeypatch.setattr("certbot_autowebroot.machine._resolve", lambda host: ["::1", "127.0.0.1"])
+    make(place, "lighttpd")
+    config = f'proxy.server = ("" => (("host" => "localhost", "port" => 8402)))\nserver.document-root = "{place}"\n'
+    with Lighttpd(place / "lighttpd", config), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
         assert ask() == CONTENT
 
 
