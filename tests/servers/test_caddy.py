@@ -1,4 +1,5 @@
 """Caddy: what we say of a request is what the real one does with it."""
+import http.server
 import json
 import os
 import shutil
@@ -244,6 +245,25 @@ http://c.test {
         file_server
     }
 }""", {"a.test": "one", "b.test": "two", "b.test/x": "dead end"}),
+    "maps": ("""
+:80 {
+    map {host} {site} {kind} {
+        a.test one -
+        ~^(b)\\.test$ hosts/${1}.test x
+        c.test "" {host}
+        default two none
+    }
+    map {site} {again} {
+        one two
+        default one
+    }
+    root * {dir}/{site}
+    handle /.well-known/* {
+        file_server
+    }
+    redir /x https://{kind}/{again}
+}""", {"a.test": "one", "b.test": "hosts/b.test", "d.test": "two", "a.test/x": "302 https://none/two",
+       "b.test/x": "302 https://x/one", "d.test/x": "302 https://none/one"}),
     "automatic https": ("""
 a.test {
     respond hi
@@ -397,6 +417,25 @@ def test_who_the_client_is(place, matcher):
         assert served in map(str, found)
 
 
+@pytest.mark.parametrize("status", [200, 401])
+def test_an_upstream_whose_answer_is_for_caddy(place, status):
+    """forward_auth passes a request on where its upstream says yes; where not, the client gets that answer."""
+    server = http.server.HTTPServer(("127.0.0.1", 8009), type("Says", (http.server.BaseHTTPRequestHandler,), {
+        "do_GET": lambda self: (self.send_response(status), self.end_headers()), "log_message": lambda *args: None}))
+    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    text = ":80 {\n forward_auth 127.0.0.1:8009 {\n uri /verify\n }\n root * {dir}/one\n file_server\n}"
+    try:
+        with Caddy(place, text) as caddy:
+            found = CaddyServer().ask(caddy.process, request_for("a.test"))
+            assert [brief(d, place) for d in found] == ["to 127.0.0.1:8009 a.test /verify", "one"]
+            answer = caddy.get(request_for("a.test"))
+            assert answer.status == status
+            assert (answer.body == str(found[1])) is (status == 200)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def said(routes_of_a_server, host="a.test", **more):
     """What we say of a configuration that no Caddy runs."""
     config = {"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": routes_of_a_server, **more}}}}}
@@ -434,6 +473,12 @@ def test_more_handlers(handlers, expected):
     ([{"handler": "reverse_proxy"}], "upstream"),
     ([{"handler": "rewrite", "path_regexp": [{"find": "(a+)+$", "replace": ""}]}], "takes too long"),
     ([{"handler": "rewrite", "uri": "{http.request.uri}{http.request.uri}"}] * 60, "has no end"),
+    ([*({"handler": "map", "source": f"{{{n}}}{{{n}}}", "destinations": [f"{{{n + 1}}}"]} for n in range(60)),
+      {"handler": "file_server", "root": "{60}"}], "{0}"),
+    ([{"handler": "map", "source": "", "destinations": ["{0}"]},
+      *({"handler": "map", "source": f"{{{n}}}{{{n}}}", "destinations": [f"{{{n + 1}}}"]} for n in range(60)),
+      {"handler": "file_server", "root": "{60}"}], "what comes after"),
+    ([{"handler": "map", "source": "{a}", "destinations": ["{a}"]}, {"handler": "file_server", "root": "{a}"}], "{a}"),
     ([{"handler": "rewrite", "uri_substring": [{"find": "a", "replace": "aa" * 9000}]}], "has no end"),
 ])
 def test_what_cannot_be_known(handlers, reason):
@@ -460,6 +505,10 @@ def test_garbage_is_no_error():
     for garbage in (None, 5, "x", [], {}, [5], {"a": 5}, [[[]]], [{"handle": 5, "match": 5}], [{"match": [5]}],
                     [{"handle": [5]}], [{"match": [{"host": 5, "path": {}, "path_regexp": 5, "vars": [], "file": 5}]}],
                     [{"handle": [{"handler": h} for h in ("rewrite", "vars", "headers", "static_response", "invoke")]}],
+                    [{"handle": [{"handler": "map", "destinations": ["{a}", 5], "mappings": [5, {"outputs": 5}]},
+                                 {"handler": "file_server", "root": "{a}"}]}],
+                    [{"handle": [{"handler": "reverse_proxy", "handle_response": [5, {"match": 5, "routes": 5}],
+                                  "upstreams": [{"dial": "a:1"}]}]}],
                     [{"handle": [{"handler": "static_response", "status_code": [], "headers": {"Location": [5]}}]}],
                     [{"handle": [{"handler": "rewrite", "uri": 5, "uri_substring": [{"limit": "x", "find": 5}]}]}],
                     [{"handle": [{"handler": ["x"]}], "group": []}], deep()):
