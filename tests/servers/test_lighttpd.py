@@ -93,6 +93,8 @@ CASES = {
         # $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
         server.tag = "a \" } # \" b" $HTTP["host"] == "b" { server.document-root = "{dir}/two" } # end
     """, {"a": "main", "b": "two"}),
+    "included as long ago": (ROOT + 'include_shell "cat {dir}/conf.d/10*.conf {dir}/conf.d/20-b.conf"',
+                             {"a": "one", "b": "two", "c": "main"}),
     "include": (ROOT + 'include "conf.d/*.conf"\ninclude "conf.d/none*.conf"', {"a": "one", "b": "two", "c": "main"}),
     "global": ('$HTTP["host"] == "a" { global { server.document-root = "{dir}/one" } }', {"a": "one", "b": "one"}),
     "relative document root": ('server.document-root = "relative"', {"x": "dead end"}),
@@ -224,6 +226,17 @@ def test_the_order_of_the_modules_decides(place, modules, text, expected):
         assert_true(found, server.get(request_for("x")))
 
 
+def test_a_chroot(place):
+    """What it read before it went there is found, and what it serves is meant in its own view."""
+    text = 'server.chroot = "{dir}/chroot"\nserver.document-root = "/main"\n'
+    plant(TOKEN, place / "chroot" / "main")
+    os.makedirs(place / "chroot" / place.relative_to("/"))
+    with Lighttpd(place, text) as server:
+        [found] = LighttpdServer().ask(server.process, request_for("x"))
+        assert found.root == "/main"
+        assert server.process.view.read(str(found)).decode() == server.get(request_for("x")).body
+
+
 def test_who_the_client_is(place):
     """The CA's address is not ours: both ends are named, the one for everybody first, and marked."""
     text = ROOT + '''
@@ -273,7 +286,9 @@ def test_the_trail_names_the_lines():
 
 
 @pytest.mark.parametrize("text, reason", [
-    ('include_shell "cat /etc/x.conf"', "cat /etc/x.conf"),
+    ('include_shell "cat /etc/x.conf"', "/etc/x.conf cannot be read: No such file"),
+    ('include_shell "cat $HOME/x.conf"', 'what include_shell "cat $HOME/x.conf" printed'),
+    ('include_shell "cat /etc/x.conf; date"', "x.conf; date"),
     ('include "gone.conf"', "/etc/lighttpd/gone.conf cannot be read: No such file"),
 ])
 def test_what_was_left_out_is_said_last(text, reason):

@@ -14,6 +14,7 @@ from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.configuration import readable
 from certbot_autowebroot.servers.lighttpd.config import Config
 from certbot_autowebroot.servers.lighttpd.config import ConfigError
 from certbot_autowebroot.servers.lighttpd.config import Files
@@ -54,7 +55,8 @@ def _read(process: Process) -> Union[Config, str]:
         # A daemon has changed into / since; what was meant is lost.
         path = posixpath.join(process.cwd or "/", path)
     try:
-        files = Files(process.view.read, process.view.glob, process.environment)
+        view = readable(process, path)
+        files = Files(view.read, view.glob, process.environment)
         return parse(path, files)
     except OSError as error:
         return f"lighttpd's configuration {path} cannot be read: {error.strerror or error}"

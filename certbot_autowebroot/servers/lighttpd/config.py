@@ -40,6 +40,8 @@ _DEBIAN_SCRIPTS = {
     "/usr/share/lighttpd/use-ipv6.pl": '$SERVER["socket"] == "[::]:{0}" {{ }}',
     "/usr/share/lighttpd/include-conf-enabled.pl": 'include "/etc/lighttpd/conf-enabled/*.conf"',
 }
+#: Nothing that a shell would do more with than expand the patterns.
+_CAT = re.compile(r"(/bin/)?cat( /[\w./*?\[\]-]+)+")
 
 
 class ConfigError(Exception):
@@ -136,7 +138,11 @@ class _Reader:
 
     def shell(self, command: str, context: Context, depth: int, source: Source) -> None:
         script, _, argument = command.partition(" ")
-        if script in _DEBIAN_SCRIPTS:
+        if _CAT.fullmatch(command):
+            # How files were included by a pattern before "include" took one, lighttpd 1.4.45.
+            for pattern in argument.split():
+                self.include(pattern, context, depth, source)
+        elif script in _DEBIAN_SCRIPTS:
             self.text(_DEBIAN_SCRIPTS[script].format(argument.strip()), script, context, depth + 1)
         else:
             self.config.problems.append(f"what include_shell \"{command}\" printed is not known ({source})")
