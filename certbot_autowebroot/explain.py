@@ -28,7 +28,7 @@ from certbot_autowebroot.terminal import printable
 if TYPE_CHECKING:  # only ``check`` has to pay for it: a tenth of what a renewal takes
     from certbot_autowebroot.forecast import NameForecast
 
-#: For so many names a question tells where they lead.
+#: For so many names a question tells where they lead; so many things that are not known are told of one.
 _ASKED = 5
 
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
@@ -158,6 +158,9 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     routes = inquiry.routes.get(door, [])
     parts = [_road(routes[0], door) if routes else f"{door} was asked"]
     parts += _what_was_tried(inquiry, routes)
+    # The first road is told above. What could not be read may be why it is not the true one.
+    unknown = dict.fromkeys(route.end.reason for route in routes[1:] if isinstance(route.end, Unknown))
+    parts += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_ASKED]]
     answer = inquiry.misses.get(door) or inquiry.answers.get(door)
     if answer:
         parts.append(f"  Came back: {_came_back(answer)}.")

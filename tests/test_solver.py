@@ -598,6 +598,17 @@ def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, mo
     assert len(asked) == 1
 
 
+def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
+    """The directory that is found is not the one that is served: a script says another, which we do not run."""
+    make(place, "lighttpd", "one", "two")
+    (place / "more.conf").write_text(f'server.document-root := "{place}/two"\n')
+    config = f'server.document-root = "{place}/one"\ninclude_shell "head {place}/more.conf"\n'
+    with Lighttpd(place / "lighttpd", config), solved(place) as solver:
+        said = explain.failure(solver.inquiries[NAME])
+    assert f"Tried: a test file in {place}/one/" in said
+    assert "Not known: what include_shell" in said
+
+
 def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
     """And no configuration is looked at then."""
     make(place, "root")
