@@ -14,6 +14,7 @@ import pytest
 
 from certbot_autowebroot import explain
 from certbot_autowebroot.proof import Verdict
+from tests.lab import forward
 from tests.lab import ports
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
@@ -114,12 +115,6 @@ def test_the_directory_in_a_container_is_no_hint_for_next_time(place: Path, forw
 
 def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
     """A program of that name and arguments holds the port and passes connections on."""
-    code = ("import socket, sys, threading\n"
-            "def pump(a, b):\n    while (d := a.recv(65536)): b.sendall(d)\n    b.shutdown(1)\n"
-            "s = socket.create_server(('0.0.0.0', 80))\n"
-            "while 1:\n    c = s.accept()[0]\n    o = socket.create_connection((sys.argv[-3], int(sys.argv[-1])))\n"
-            "    for pair in ((c, o), (o, c)):\n        threading.Thread(target=pump, args=pair).start()")
-    (place / "proxy.py").write_text(code)
     with Container(place / "box", NGINX, files()):
         ready()
         # What names the program is its executable: a copy of Python under that name.
@@ -128,7 +123,8 @@ def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
         copy.write_bytes(Path(os.path.realpath(sys.executable)).read_bytes())
         copy.chmod(0o755)
         home = str(Path(os.path.realpath(sys.executable)).parent.parent)
-        with subprocess.Popen([copy, place / "proxy.py", "-container-ip", ADDRESS, "-container-port", "80"],
+        with subprocess.Popen([copy, forward.__file__, "80", f"{ADDRESS}:80", "-container-ip", ADDRESS,
+                               "-container-port", "80"],
                               stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONHOME": home}) as running:
             try:
                 ports.wait_for_port(PUBLIC_V4, 80, running)

@@ -1,4 +1,4 @@
-"""Any other program: an application server whose static files lie somewhere near it.
+"""Any other program: one that passes connections on, or an application server whose static files lie near it.
 
 Rails serves ``public/`` below its working directory, Express whatever ``express.static`` names, a Go binary what a flag
 says. Nothing tells us, so these are guesses: the solver asks for a file that already lies there before it writes.
@@ -9,6 +9,7 @@ from typing import Callable
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
@@ -17,11 +18,15 @@ from zope.interface import implementer
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.paths import below
+from certbot_autowebroot.system.passing import PassedOn
+from certbot_autowebroot.system.passing import passed_on
 from certbot_autowebroot.system.processes import Process
 
 #: Each costs a probe.
@@ -87,12 +92,23 @@ class AnyProgram:
 
     name = "a program that is not known"
 
+    def __init__(self) -> None:
+        self._passed_on: Dict[Tuple[int, Endpoint, str], Optional[PassedOn]] = {}
+
     def recognises(self, process: Process) -> bool:
         """Yes."""
         return True
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Guesses, all marked as such; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """Where it passes connections on to, else guesses, all marked as such.
+
+        See :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`.
+        """
+        found = self._where_it_passes_on(process, request)
+        if found is not None:
+            step = Step(f"{process.name} passes connections on to {found.endpoint}")
+            scheme = "https" if found.in_tls else "http"
+            return [Upstream((found.endpoint,), request.host, request.path, scheme, trail=(step,))]
         try:
             is_dir = process.view.is_dir
         except OSError as error:
@@ -101,3 +117,9 @@ class AnyProgram:
                    for root, why in directories(process.argv, process.cwd, is_dir)]
         return guesses or [Unknown(f"{process.name} is not a web server whose configuration we can read, and nothing "
                                    "among its arguments or below its working directory looks like a web root")]
+
+    def _where_it_passes_on(self, process: Process, request: Request) -> Optional[PassedOn]:
+        key = process.pid, request.endpoint, request.scheme
+        if key not in self._passed_on:
+            self._passed_on[key] = passed_on(process.pid, request.endpoint, request.scheme == "https", request.host)
+        return self._passed_on[key]

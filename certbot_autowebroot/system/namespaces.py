@@ -14,17 +14,18 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
+from typing import Tuple
 
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.system import processes
 
-_ESTABLISHED = 0x01
+ESTABLISHED = 0x01
 _LISTEN = 0x0A
 #: Seconds that a server gets to accept a connection that we want to find again.
 _PATIENCE = 1.0
 #: Half a request, and on the port of https half a ClientHello (RFC 8446, section 5.1): Apache httpd closes a connection
 #: with a request in plain text there before we have found it.
-_HALF = b"GET / HTTP/1.1\r\n"
+HALF = b"GET / HTTP/1.1\r\n"
 _HALF_OF_TLS = b"\x16\x03\x01\x02"
 
 
@@ -33,6 +34,7 @@ class Connection(NamedTuple):
 
     address: str
     port: int
+    peer: str
     peer_port: int
     state: int
     inode: int
@@ -93,11 +95,11 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
     with contextlib.closing(connection):
         our_port = connection.getsockname()[1]
         with contextlib.suppress(OSError):
-            connection.sendall(_HALF_OF_TLS if port == CA_PORTS["https"] else _HALF)
+            connection.sendall(_HALF_OF_TLS if port == CA_PORTS["https"] else HALF)
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             for namespace in [here, *elsewhere.values()]:
-                for found in namespace.connections(_ESTABLISHED):
+                for found in namespace.connections(ESTABLISHED):
                     if found.peer_port == our_port and found.inode:
                         return Acceptor(found.address, found.port, namespace.number)
             time.sleep(0.01)
@@ -124,13 +126,15 @@ def _connections(pid: int, name: str) -> Iterator[Connection]:
     for fields in _lines(pid, name):
         if len(fields) < 10 or ":" not in fields[1]:
             continue
-        address, port = fields[1].split(":")
-        # The kernel prints each 32-bit word of the address in the byte order of the machine.
-        words = struct.pack(f"={len(address) // 8}I", *(int(address[i:i + 8], 16) for i in range(0, len(address), 8)))
-        parsed = ipaddress.ip_address(words)
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        yield Connection(str(mapped or parsed), int(port, 16), int(fields[2].split(":")[1], 16), int(fields[3], 16),
-                         int(fields[9]))
+        yield Connection(*_address(fields[1]), *_address(fields[2]), int(fields[3], 16), int(fields[9]))
+
+
+def _address(text: str) -> Tuple[str, int]:
+    """Address and port; the kernel prints each 32-bit word of the address in the byte order of the machine."""
+    address, port = text.split(":")
+    words = struct.pack(f"={len(address) // 8}I", *(int(address[i:i + 8], 16) for i in range(0, len(address), 8)))
+    parsed = ipaddress.ip_address(words)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed), int(port, 16)
 
 
 def _v4_addresses(pid: int) -> Iterator[str]:

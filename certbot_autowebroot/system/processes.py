@@ -2,6 +2,7 @@
 import contextlib
 import errno
 import functools
+import glob
 import os
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Iterator
 from typing import List
 from typing import NamedTuple
 from typing import Optional
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.route import PathInView
@@ -155,6 +157,31 @@ def parent_of(pid: int) -> int:
     """The pid of a process's parent; 0 when there is no such process."""
     stat = _stat_fields(pid)
     return int(stat[1]) if stat else 0
+
+
+def children_of(pid: int) -> List[int]:
+    """What a process has started; none where the kernel does not tell (CONFIG_PROC_CHILDREN)."""
+    found: List[int] = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            found += map(int, file.read().split())
+    return found
+
+
+def sockets(pid: int) -> Set[int]:
+    """The inodes of the sockets that a process holds.
+
+    :raises OSError: it has ended, or is not ours to see.
+    """
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:  # closed since
+            continue
+        if match:
+            found.add(int(match[1]))
+    return found
 
 
 def comm(pid: int) -> str:

@@ -3,17 +3,16 @@
 "API", https://caddyserver.com/docs/api: ``GET /config/`` and ``POST /load``.
 """
 import json
-import os
 import re
 import socket
 import struct
 import time
 from typing import Any
 from typing import NamedTuple
-from typing import Set
 
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 
 #: Seconds for one answer; :func:`load` waits for all apps of a configuration to start.
@@ -40,7 +39,7 @@ def running(process: Process, but: Endpoint) -> Running:
     :raises AdminError: it is switched off, or not to be reached from here.
     :raises OSError: the process has ended, or is not ours to see.
     """
-    own = [listener.endpoint for listener in listeners.listeners() if listener.inode in _sockets(process.pid)]
+    own = [listener.endpoint for listener in listeners.listeners() if listener.inode in processes.sockets(process.pid)]
     local = sorted((endpoint for endpoint in own if endpoint != but and endpoint.is_loopback),
                    key=lambda endpoint: endpoint.port != 2019)
     for endpoint in local[:3]:
@@ -104,16 +103,3 @@ def _ask(endpoint: Endpoint, pid: int, method: str, path: str, limit: float, bod
     start, _, rest = bytes(answer).partition(b"\r\n\r\n")
     status = re.match(rb"HTTP/1\.[01] (\d{3}) ", start)
     return _Answer(int(status[1]) if status else 0, start.decode("latin-1"), rest)
-
-
-def _sockets(pid: int) -> Set[int]:
-    """The inodes of the sockets that a process holds."""
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
-        except OSError:  # closed since
-            continue
-        if match:
-            found.add(int(match[1]))
-    return found

@@ -1,0 +1,98 @@
+"""Programs that are not known and pass connections on are followed by the connections that they make."""
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from certbot_autowebroot import explain
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.system import passing
+from tests.lab import certificates
+from tests.lab import forward
+from tests.lab.container import ADDRESS
+from tests.lab.container import Container
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
+from tests.lab.programs import Program
+from tests.test_containers import NGINX
+from tests.test_containers import files
+from tests.test_containers import ready
+from tests.test_containers import seen_by_all
+from tests.test_solver import CONTENT
+from tests.test_solver import NAME
+from tests.test_solver import ask
+from tests.test_solver import make
+from tests.test_solver import names
+from tests.test_solver import place
+from tests.test_solver import solved
+
+__all__ = ["names", "place"]  # fixtures
+
+PYTHON = Path(os.path.realpath(sys.executable)).name
+
+
+def forwarder(place: Path, *arguments: object, port: int = 80) -> Program:
+    """One of them, in a directory that holds nothing."""
+    (place / "nothing").mkdir(exist_ok=True)
+    return Program([sys.executable, forward.__file__, str(port), *map(str, arguments)], place / "nothing", port=port)
+
+
+@pytest.mark.parametrize("how", [[], ["fork"]], ids=["threads", "a process for each connection"])
+def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
+    """As rinetd and ssh -L do it, and as sshd and inetd."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            forwarder(place, "127.0.0.1:8080", *how), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+        assert seen_by_all(solver) == [PYTHON, "nginx"]
+
+
+@pytest.mark.parametrize("ends_tls", [True, False], ids=["ended", "passed on"])
+def test_tls_that_a_forwarder_ends_or_passes_on(place: Path, ends_tls: bool) -> None:
+    """As hitch and stunnel in front of a server without TLS, and as rinetd in front of one with it."""
+    make(place, "plain", "secure")
+    crt, key = certificates.expired(place, NAME)
+    how = ["127.0.0.1:8080", "tls", crt, key] if ends_tls else ["127.0.0.1:8443"]
+    with Nginx(place / "nginx", f"""server {{ listen 80; return 301 https://$host$request_uri; }}
+            server {{ listen 127.0.0.1:8080; root {place}/plain; }}
+            server {{ listen 127.0.0.1:8443 ssl; ssl_certificate {crt}; ssl_certificate_key {key};
+                      root {place}/secure; }}"""), forwarder(place, *how, port=443), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+        assert seen_by_all(solver) == ["nginx", PYTHON, "nginx"]
+        (root, _), = solver.proven_directories()[NAME]
+        assert root == f"{place}/{'plain' if ends_tls else 'secure'}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ADDRESS])
+def test_a_forwarder_with_one_foot_in_a_container(place: Path, host: str) -> None:
+    """As pasta and rootlessport do it for podman: the program is here, its connections are made inside."""
+    with Container(place / "box", NGINX, files()) as box:
+        ready()
+        with forwarder(place, f"{host}:80", "in", box.pid), solved(place) as solver:
+            assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+            assert seen_by_all(solver) == [PYTHON, "nginx"]
+
+
+def test_a_connection_that_is_kept_was_not_passed_on(place: Path) -> None:
+    """An application opens one to its database when the first visitor comes."""
+    with socket.create_server(("127.0.0.1", 5432)) as database, \
+            forwarder(place, "127.0.0.1:1", "keep", "127.0.0.1:5432") as application:
+        assert passing.passed_on(application.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+        database.accept()[0].close()
+
+
+def test_who_forwards_to_a_dead_port_answers_itself_for_all_we_know(place: Path) -> None:
+    """There is no connection to be seen."""
+    with forwarder(place, "127.0.0.1:8080") as running:
+        assert passing.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+
+
+def test_where_we_cannot_connect_nothing_is_known() -> None:
+    """A unix socket, another network, a port where nobody is any more."""
+    for endpoint in (Endpoint("unix:/nowhere", 0), Endpoint("127.0.0.1", 80, 5), Endpoint(PUBLIC_V4, 80)):
+        assert passing.passed_on(os.getpid(), endpoint, True, NAME) is None
