@@ -122,9 +122,8 @@ def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
         connection = http.client.HTTPConnection("")
         connection.sock = _Limited(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
-        host = f"[{request.host}]" if ":" in request.host else request.host
         connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": host, **_HEADERS}.items():
+        for name, value in {"Host": request.host_header, **_HEADERS}.items():
             connection.putheader(name, value)
         connection.endheaders()
         response = connection.getresponse()

@@ -5,6 +5,7 @@ it, and to make a named tuple takes a sixth of the time of a frozen dataclass; e
 tuples of two kinds would be equal.
 """
 import ipaddress
+import re
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Dict
@@ -98,10 +99,19 @@ class Request(NamedTuple):
     query: str = ""
 
     @property
+    def host_header(self) -> str:
+        """The Host header: an IPv6 address stands in brackets there (RFC 3986 section 3.2.2)."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def url(self) -> str:
         """The URL as the CA asks it: without a port, for the port that we look at stands for the CA's."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}{self.path}" + (f"?{self.query}" if self.query else "")
+        return f"{self.scheme}://{self.host_header}{self.path}" + (f"?{self.query}" if self.query else "")
+
+
+def host_of(header: str) -> str:
+    """What a Host header names: without a port, and an IPv6 address without its brackets."""
+    return re.sub(r":\d*$", "", header).strip("[]").lower()
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,10 @@ MAX_GUESSES = 8
 #: Java's class paths and the like.
 _MAX_ARGUMENTS = 64
 
-#: Where frameworks keep what they serve as it is: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET.
-_BELOW = ("public", "static", "htdocs", "www", "dist", "html", "build", "wwwroot", "_site", "web")
+#: Where frameworks keep what they serve as it is: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET,
+#: Tomcat.
+_BELOW = ("public", "static", "htdocs", "www", "dist", "html", "build", "wwwroot", "_site", "web",
+          "webapps/ROOT")
 
 #: Nobody serves these themselves; what lies below some of them is served.
 _SYSTEM = re.compile(r"/((home|media|mnt|opt|srv|tmp|var|var/(lib|log|tmp|cache|spool))?)")

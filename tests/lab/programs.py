@@ -120,7 +120,7 @@ def get(address: str, port: int, request: Request) -> Answer:
     connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         target = request.path + (f"?{request.query}" if request.query else "")
-        connection.request("GET", target, headers={"Host": request.host, "Accept-Encoding": "identity"})
+        connection.request("GET", target, headers={"Host": request.host_header, "Accept-Encoding": "identity"})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode(errors="replace"), response.headers.get("Location", ""))
     except http.client.RemoteDisconnected:
@@ -222,7 +222,8 @@ def assert_true(destination: Destination, answer: Answer) -> None:
     elif isinstance(destination, Redirect):
         assert (answer.status, answer.location) == (destination.status, destination.url), (destination, answer)
     elif isinstance(destination, Upstream):
-        said = [f"{member} {destination.host} {destination.path}" for member in destination.members]
+        host = f"[{destination.host}]" if ":" in destination.host else destination.host
+        said = [f"{member} {host} {destination.path}" for member in destination.members]
         assert answer.status == 200, (destination, answer)
         assert answer.body.partition("?")[0] in said, (destination, answer)
     else:

@@ -245,6 +245,17 @@ http://c.test {
         file_server
     }
 }""", {"a.test": "one", "b.test": "two", "b.test/x": "dead end"}),
+    "an address for a name": ("""
+http://[2001:db8::1] {
+    root * {dir}/one
+    file_server
+}
+http://[2001:db8::2] {
+    redir https://{host}{uri}
+}
+http://[2001:db8::3] {
+    reverse_proxy 127.0.0.1:8001
+}""", {"2001:db8::1": "one", "2001:db8::2": f"302 https://[2001:db8::2]{URL}", "2001:db8::3": to(1, "2001:db8::3")}),
     "maps": ("""
 :80 {
     map {host} {site} {kind} {

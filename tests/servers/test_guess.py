@@ -36,10 +36,12 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 80), handler).serve_forever()
     ("sys.argv[1][7:]", ["--root={place}/files"], "elsewhere"),
     ("sys.argv[1] + '/public'", ["../app"], "elsewhere"),
     ("'.'", [], "app"),
-], ids=["public", "static", "dist", "beside the script", "an argument", "an option", "below an argument", "the cwd"])
+    ("sys.argv[1][16:] + '/webapps/ROOT'", ["-Dcatalina.base={place}/app"], "elsewhere"),
+], ids=["public", "static", "dist", "beside the script", "an argument", "an option", "below an argument", "the cwd",
+        "as Tomcat"])
 def test_the_served_directory_is_among_the_guesses(tmp_path, directory, arguments, cwd):
     """What the real program serves is guessed, and marked as a guess."""
-    places = ("app", "app/public", "app/static", "app/dist", "app/www", "files", "elsewhere")
+    places = ("app", "app/public", "app/static", "app/dist", "app/www", "app/webapps/ROOT", "files", "elsewhere")
     plant(TOKEN, *(tmp_path / name for name in places))
     (tmp_path / "app" / "app.py").write_text(APPLICATION.replace("DIRECTORY", directory))
     argv = [sys.executable, f"{tmp_path}/app/app.py", *(a.format(place=tmp_path) for a in arguments)]

@@ -121,6 +121,12 @@ CASES = {
                   {"a": f"301 https://a{URL}", "b": f"302 https://b:443{URL}", "c/x?y=z": "308 https://www.b/x",
                    "d": to(1, "d"), "d/x?y": "302 https://d/x?y", "e": "302 https://y/", "g": to(1, "g"),
                    "f/p": "303 https://x/?q=p", "zz": "302 https://y/"}),
+    "an address for a name": (FRONT + """
+        http-request redirect scheme https if { hdr(host) [2001:db8::1] }
+        use_backend two if { req.hdr(host),host_only -i [2001:DB8::2] }
+        default_backend one""" + BACKENDS,
+                              {"2001:db8::1": f"302 https://[2001:db8::1]{URL}", "2001:db8::2": to(2, "2001:db8::2"),
+                               "192.0.2.1": to(1, "192.0.2.1")}),
     "http-request rules come before redirect rules": (FRONT + """
         redirect location https://late/
         http-request redirect location https://first/ if { hdr(host) a }

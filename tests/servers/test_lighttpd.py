@@ -67,6 +67,12 @@ CASES = {
         $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
     """, {"a": "two"}),
+    "an address for a name": (ROOT + """
+        $HTTP["host"] == "[2001:db8::1]" { server.document-root = "{dir}/one" }
+        $HTTP["host"] == "[2001:db8::2]" { url.redirect = ("" => "https://${url.authority}/") }
+        $HTTP["host"] == "[2001:db8::3]:80" { proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001))) }
+    """, {"2001:db8::1": "one", "2001:db8::2": "301 https://[2001:db8::2]/", "192.0.2.1": "main",
+          "2001:db8::3": f"to 127.0.0.1:8001 2001:db8::3 {URL}"}),
     "else branches": (ROOT + """
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
         else $HTTP["host"] =~ "^[ab]$" { server.document-root = "{dir}/two" }

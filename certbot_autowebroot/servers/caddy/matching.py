@@ -14,6 +14,7 @@ from typing import Mapping
 from typing import Optional
 
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.assumptions import Assumptions
 
@@ -42,7 +43,7 @@ class Matching:
         self.cwd = cwd
         self.environment = environment
         self.assumptions = assumptions
-        self.host = request.host
+        self.host = request.host_header
         self.path = request.path
         self.query = request.query
         self.variables: Dict[str, str] = {}
@@ -75,7 +76,8 @@ class Matching:
         return not self.matches(value)
 
     def _match_host(self, value: Any) -> bool:
-        return any(_host_matches(self.expanded(str(host)).lower(), self.host) for host in as_list(value))
+        own = host_of(self.host)
+        return any(_host_matches(self.expanded(str(host)).lower(), own) for host in as_list(value))
 
     def _match_path(self, value: Any) -> bool:
         path = posixpath.normpath(self.path) + ("/" if self.path.endswith("/") and self.path != "/" else "")

@@ -27,6 +27,7 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.assumptions import Assumptions
 from certbot_autowebroot.servers.assumptions import alternatives
@@ -194,7 +195,7 @@ class _Run(Matching):
         self.variables["upstream"] = members[0].host.partition("unix:")[2] or members[0].host
         host = self.host_header(as_map(handler.get("headers")), self.host)
         step = Step("reverse_proxy " + " ".join(dials))
-        upstream = Upstream(members, host, self.path, "https" if "tls" in transport else "http",
+        upstream = Upstream(members, host_of(host), self.path, "https" if "tls" in transport else "http",
                             bool(transport.get("proxy_protocol")), (*self.steps, step))
         # What the upstream answers may be for Caddy alone: forward_auth goes on where that is yes.
         for response in map(as_map, as_list(handler.get("handle_response"))):
@@ -207,7 +208,7 @@ class _Run(Matching):
     def host_header(self, headers: Dict[str, Any], host: str) -> str:
         for name, values in as_map(as_map(headers.get("request")).get("set")).items():
             if name.lower() == "host" and as_list(values):
-                host = self.expanded(str(as_list(values)[0])).partition(":")[0]
+                host = self.expanded(str(as_list(values)[0])).lower()
         return host
 
     def _handle_file_server(self, handler: Dict[str, Any]) -> Optional[Destination]:

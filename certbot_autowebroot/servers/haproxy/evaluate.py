@@ -20,6 +20,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers.assumptions import Assumptions
 from certbot_autowebroot.servers.assumptions import alternatives
 from certbot_autowebroot.servers.haproxy.acl import Conditions
@@ -59,7 +60,7 @@ class _Run:
                  files: Callable[[str], Sequence[str]]) -> None:
         self.config = config
         self.frontend = frontend
-        self.state = State(request, request.host, request.path, request.query, secure, assumptions, files,
+        self.state = State(request, request.host_header, request.path, request.query, secure, assumptions, files,
                            frontend.name)
         self.steps: List[Step] = []
 
@@ -236,7 +237,7 @@ class _Run:
         endpoints = tuple(_server_endpoint(words[0], state.request.endpoint) for _, words in members)
         secure = all(_has(words, "ssl", "no-ssl") for _, words in members)
         if _is_http(backend) and _is_http(self.frontend):
-            return Upstream(endpoints, state.host, state.path, "https" if secure else "http", proxied, trail)
+            return Upstream(endpoints, host_of(state.host), state.path, "https" if secure else "http", proxied, trail)
         request = state.request
         scheme = "https" if secure else "http" if state.secure else request.scheme
         return Upstream(endpoints, request.host, request.path, scheme, proxied, trail)

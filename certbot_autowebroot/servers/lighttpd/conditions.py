@@ -114,8 +114,8 @@ class Conditions:
         subject = context.subject.upper()
         if subject in ('$HTTP["HOST"]', '$REQUEST_HEADER["HOST"]'):
             # "host:port" in a condition meets a request without a port, configfile-glue.c.
-            with_port = context.operator in ("==", "!=") and ":" in context.operand and ":" not in request.host
-            return f"{request.host}:{request.endpoint.port}" if with_port else request.host
+            with_port = context.operator in ("==", "!=") and ":" in context.operand.rpartition("]")[2]
+            return request.host_header + (f":{request.endpoint.port}" if with_port else "")
         return {'$HTTP["URL"]': self.path, '$SERVER["SOCKET"]': self._socket, '$HTTP["SCHEME"]': request.scheme,
                 '$HTTP["QUERYSTRING"]': self.target.partition("?")[2], '$HTTP["REQUEST-METHOD"]': "GET",
                 '$HTTP["REQUESTMETHOD"]': "GET"}.get(subject)

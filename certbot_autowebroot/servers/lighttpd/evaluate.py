@@ -21,6 +21,7 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.assumptions import Assumptions
 from certbot_autowebroot.servers.assumptions import alternatives
@@ -127,7 +128,7 @@ class _Run(Conditions):
         while context is not None and context.operator != "=~":
             context = context.parent
         outer = self.captures.get(context) if context else None
-        host, _, query = self.request.host, *self.target.partition("?")[1:]
+        host, _, query = self.request.host_header, *self.target.partition("?")[1:]
         known = {"url.scheme": self.request.scheme, "url.authority": host, "url.path": self.path, "url.query": query,
                  "url.port": str(self.request.endpoint.port), "qsa": f"?{query}" if query else ""}
 
@@ -172,10 +173,10 @@ class _Run(Conditions):
             unix = name.startswith("/")
             members.append(Endpoint(f"unix:{name}", 0) if unix else Endpoint(name, port_of(options.get("port", 80))))
         header = dict(self.setting("proxy.header").pairs)
-        host = _mapped(header.get("map-host-request"), self.request.host, lambda old, key: key in ("-", old),
-                       lambda old, key, new: self.request.host if new == "-" else new)
+        host = _mapped(header.get("map-host-request"), self.request.host_header, lambda old, key: key in ("-", old),
+                       lambda old, key, new: self.request.host_header if new == "-" else new)
         path = _mapped(header.get("map-urlpath"), self.path, str.startswith, lambda old, key, new: new + old[len(key):])
-        return Upstream(tuple(members), host, path, trail=self.trail(setting))
+        return Upstream(tuple(members), host_of(host), path, trail=self.trail(setting))
 
     def _mod_fastcgi(self, key: str = "fastcgi.server") -> Optional[Destination]:
         setting = self.setting(key)
@@ -236,7 +237,7 @@ class _Run(Conditions):
         if not setting.value:
             return None
         below = text_of(self.setting("simple-vhost.document-root").value)
-        for host in (self.request.host, text_of(self.setting("simple-vhost.default-host").value)):
+        for host in (self.request.host_header, text_of(self.setting("simple-vhost.default-host").value)):
             root = f"{text_of(setting.value).rstrip('/')}/{host}/{below.lstrip('/')}"
             if host and self.is_dir(root):
                 return root, setting

@@ -14,6 +14,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.assumptions import Assumptions
 from certbot_autowebroot.servers.assumptions import alternatives
@@ -72,9 +73,10 @@ class _Run:
         self.own_headers = {_name(name) for name in vcl.assigned if ".http." in name}
         endpoint = request.endpoint
         self.values: Dict[str, Value] = {
-            "req.url": request.path + (f"?{request.query}" if request.query else ""), "req.http.host": request.host,
-            "req.method": "GET", "req.proto": "HTTP/1.1", "req.restarts": 0, "req.esi_level": 0,
-            "server.ip": endpoint.host, "local.ip": endpoint.host, "true": True, "false": False}
+            "req.url": request.path + (f"?{request.query}" if request.query else ""),
+            "req.http.host": request.host_header, "req.method": "GET", "req.proto": "HTTP/1.1",
+            "req.restarts": 0, "req.esi_level": 0, "server.ip": endpoint.host, "local.ip": endpoint.host,
+            "true": True, "false": False}
         if vcl.backends:
             first = vcl.backends.get("default", next(iter(vcl.backends.values())))
             self.values["req.backend_hint"] = (first,)
@@ -98,7 +100,7 @@ class _Run:
         members = [backend for backend in backends if backend.host] if isinstance(backends, tuple) else []
         if not members:
             return DeadEnd("Varnish has no backend for it: 503", tuple(self.steps))
-        host, url = str(self.values["req.http.host"]).partition(":")[0], str(self.values["req.url"])
+        host, url = host_of(str(self.values["req.http.host"])), str(self.values["req.url"])
         steps = [Step(f"backend {backend.name}", backend.source) for backend in members]
         return Upstream(tuple(map(_endpoint, members)), host, url.partition("?")[0],
                         proxy_protocol=any(backend.proxy_header for backend in members), trail=(*self.steps, *steps))
