@@ -121,6 +121,13 @@ CASES = {
                   {"a": f"301 https://a{URL}", "b": f"302 https://b:443{URL}", "c/x?y=z": "308 https://www.b/x",
                    "d": to(1, "d"), "d/x?y": "302 https://d/x?y", "e": "302 https://y/", "g": to(1, "g"),
                    "f/p": "303 https://x/?q=p", "zz": "302 https://y/"}),
+    "redirects to the URI as it came in": (FRONT + """
+        http-request set-path /changed
+        http-request redirect location https://%[hdr(host)]%[capture.req.uri] if { hdr(host) a }
+        http-request redirect location https://b%HU if { hdr(host) b }
+        http-request redirect location https://c%HP if { capture.req.method GET }""",
+                                           {"a": f"302 https://a{URL}", "a/x?y=z": "302 https://a/x?y=z",
+                                            "b/x?y=z": "302 https://b/x?y=z", "c/x?y=z": "302 https://c/x"}),
     "an address for a name": (FRONT + """
         http-request redirect scheme https if { hdr(host) [2001:db8::1] }
         use_backend two if { req.hdr(host),host_only -i [2001:DB8::2] }

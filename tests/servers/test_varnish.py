@@ -76,6 +76,8 @@ sub vcl_recv {
         set req.http.host = regsub(req.http.host, "^www\\.(.*)$", "\\1.inner");
         set req.url = "/prefix" + req.url;
     }
+    set req.url = std.querysort(req.url);
+    if (req.url == "/sorted?a=1&b=2&b=3") { set req.backend_hint = two; }
     if (req.http.X-Seen == "yes/seen") { set req.backend_hint = two; }
     if (req.method == "PURGE") { return (purge); }
     if (req.restarts > 0 || req.http.host == "synth") { return (synth(404)); }
@@ -102,7 +104,7 @@ sub vcl_synth {
     if (resp.status == 301) { set resp.http.location = "https://" + req.http.host + req.url; }
 }
 """, {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {URL}", "v": f"to unix:/echo.sock v {URL}",
-      "p": to(5, "p"), "2001:db8::1": to(2, "2001:db8::1"),
+      "p": to(5, "p"), "x/sorted?b=3&&a=1&b=2": to(2, "x", "/sorted"), "2001:db8::1": to(2, "2001:db8::1"),
       "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{URL}"), "x/seen": to(2, "x", "/seen"),
       "synth": "dead end", "redirect": f"308 https://new.test{URL}", "plain": f"301 https://plain{URL}",
       "all/a//b": to(1, "all", "/x/a/x/b"), "x/q?a=b": to(1, "qx", "/q"), "late": to(2, "later"),

@@ -41,6 +41,11 @@ _PREDEFINED = {
 }
 
 
+#: Chapter 8.2.6: those of the request line, as it came in.
+_ALIASES = {"HM": "capture.req.method", "HU": "capture.req.uri", "HP": "capture.req.uri,field(1,?)",
+            "HPO": "capture.req.uri,field(1,?)"}
+
+
 class NotKnown(Exception):
     """A sample that we have no value for; the text is its name."""
 
@@ -103,7 +108,9 @@ class State:
         if name in ("str", "int"):
             return int(args) if name == "int" and re.fullmatch("[0-9]{1,9}", args) else args
         endpoint = self.request.endpoint
+        received = self.request.path + (f"?{self.request.query}" if self.request.query else "")
         known: Dict[str, Sample] = {
+            "capture.req.uri": received, "capture.req.method": "GET",
             "path": self.path, "pathq": self.pathq, "url": self.pathq, "base": self.host + self.path,
             "query": self.query, "method": "GET", "req.ver": "1.1", "fc_http_major": 1, "fe_name": self.frontend,
             "ssl_fc": self.secure, "ssl_fc_sni": self.host if self.secure else None,
@@ -155,9 +162,10 @@ class State:
         """
         done, position = "", 0
         for match in _FORMAT.finditer(text):
-            if match["alias"]:
+            alias = match["alias"]
+            if alias and alias not in _ALIASES:
                 raise NotKnown(match[0])
-            sample = "%" if match[0] == "%%" else self.sample(match["expression"])
+            sample = "%" if match[0] == "%%" else self.sample(_ALIASES[alias] if alias else match["expression"])
             value = "" if sample is None else str(int(sample) if isinstance(sample, bool) else sample)
             done = regex.bounded(done + text[position:match.start()] + value)
             position = match.end()

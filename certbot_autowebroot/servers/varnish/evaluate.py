@@ -257,6 +257,9 @@ class _Run:
         if name in ("std.tolower", "std.toupper") and arguments:
             text = _text(self.value(arguments[0]))
             return text.lower() if name == "std.tolower" else text.upper()
+        if name == "std.querysort" and arguments:
+            path, mark, query = _text(self.value(arguments[0])).partition("?")
+            return path + mark + "&".join(sorted(filter(None, query.split("&"))))
         if name == "std.port" and arguments and arguments[0] and arguments[0][0].text in ("server.ip", "local.ip"):
             return self.request.endpoint.port
         if name in ("regsub", "regsuball") and len(arguments) == 3 and arguments[1] and arguments[2]:
