@@ -15,12 +15,14 @@ from typing import Tuple
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers import guess
 from certbot_autowebroot.servers.paths import below
 from certbot_autowebroot.system.processes import Process
 
@@ -37,6 +39,7 @@ class StaticProgram:
     :ivar moves: it changes into its directory, so that its working directory tells more than its arguments.
     :ivar by_host: the option for one directory per host name below the directory.
     :ivar config: the option for a file that can say the same as ``by_host``.
+    :ivar rewrites: the options with which it answers for any name without an extension, as tokens are, by itself.
     :ivar defaults: below the working directory; the first that exists.
     """
 
@@ -48,6 +51,7 @@ class StaticProgram:
     moves: bool = False
     by_host: str = ""
     config: str = ""
+    rewrites: Tuple[str, ...] = ()
     defaults: Tuple[str, ...] = ("",)
 
 
@@ -64,7 +68,8 @@ PROGRAMS = (
     StaticProgram("http-server", positional=True, defaults=("public", ""),
                   valued="-p --port -a -b --base-dir -c -t -e --ext -P --proxy --proxy-config -C --cert -K --key "
                          "-U --username --password --mimetypes"),
-    StaticProgram("serve", positional=True,
+    # serve-handler looks for a file before it rewrites only where the name has an extension.
+    StaticProgram("serve", positional=True, rewrites=("-s", "--single"),
                   valued="-l --listen -p --port -c --config --ssl-cert --ssl-key --ssl-pass"),
     # webfsd(1) and -h. It stays where it was started; -R is a chroot, below which the directory is the root.
     StaticProgram("webfsd", flags=("-r",), by_host="-v",
@@ -155,6 +160,8 @@ def directories(name: str, argv: Sequence[str], cwd: str, host: str,
         return ()
     base = posixpath.normpath(base)
     found = [(base, args is None or (program.script and bool(positional)), f"{called} serves {why}")]
+    if args is None:
+        found += [(near, True, why) for near, why in guess.directories((), cwd, is_dir) if near != base]
     if program.by_host:
         of_host = (posixpath.join(base, host), False, f"{called} serves a directory per host name")
         if program.by_host in (args or ()):
@@ -197,7 +204,10 @@ class StaticServer:
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where it serves from; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
-        called = command(process.name, process.argv)[0]
+        called, args = command(process.name, process.argv)
+        rewriting = [arg for arg in args or () if arg in _BY_COMMAND[called].rewrites]
+        if rewriting:
+            return [DeadEnd(f"{called} {rewriting[0]} answers with one page whatever has no extension")]
         if not process.cwd:
             return [Unknown(f"the working directory of {called} is not visible to us")]
         try:

@@ -10,6 +10,7 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
@@ -43,7 +44,7 @@ def place():
     path = Path(tempfile.mkdtemp(prefix="static-lab-"))
     path.chmod(0o755)
     plant(TOKEN, path / "site", path / "site" / HOST, path / "cwd", path / "cwd" / "public", path / "cwd" / "data",
-          path / "jail", path / "jail" / "data")
+          path / "cwd" / "dist", path / "jail", path / "jail" / "data")
     for name, default, title in (("http-server", "public", ""), ("serve", "", ""),
                                  ("titled", "public", "process.title = 'http-server';")):
         script = path / "node_modules" / name / "bin" / f"{name}.js"
@@ -80,8 +81,8 @@ CASES = {
     "mini_httpd, its configuration's data_dir": ("mini_httpd -D -p 80 -C {place}/data.conf", "cwd/data"),
     "http-server, public": ("node {place}/node_modules/http-server/bin/http-server.js", "cwd/public"),
     "http-server, an argument": ("node {place}/node_modules/.bin/http-server -p 80 ../site", "site"),
-    "serve, the working directory": ("node {place}/node_modules/serve/bin/serve.js -s", "cwd"),
-    "serve, an argument": ("node {place}/node_modules/serve/bin/serve.js -s -p 80 ../site", "site"),
+    "serve, the working directory": ("node {place}/node_modules/serve/bin/serve.js", "cwd"),
+    "serve, an argument": ("node {place}/node_modules/serve/bin/serve.js -p 80 ../site", "site"),
 }
 
 
@@ -139,12 +140,27 @@ def test_a_router_script_is_only_a_guess(place):
 
 
 def test_a_title_over_the_arguments_is_only_a_guess(place):
-    """process.title erases the arguments: what is left is the default directory, as a guess."""
+    """process.title erases the arguments: what is left are guesses, the default directory first."""
     with Program(["node", f"{place}/node_modules/titled/bin/titled.js"], place / "cwd") as server:
         assert server.process.argv == ("http-server",)
+        found = static.StaticServer().ask(server.process, REQUEST)
+        assert [d.root for d in found] == [str(place / name) for name in ("cwd/public", "cwd/dist", "cwd")]
+        assert all(d.guessed for d in found)
+        assert_true(found[0], server.get(REQUEST))
+
+
+def test_a_title_over_an_argument(place):
+    """Where the argument was is lost; the usual places are guessed, the true one among them."""
+    with Program(["node", f"{place}/node_modules/titled/bin/titled.js", "dist"], place / "cwd") as server:
+        found = static.StaticServer().ask(server.process, REQUEST)
+        assert server.get(REQUEST).body in map(str, found)
+
+
+def test_one_page_for_everything(place):
+    """With -s, serve looks for no file that has no extension, and a token has none."""
+    with Program(["node", f"{place}/node_modules/serve/bin/serve.js", "-s"], place / "cwd") as server:
         [found] = static.StaticServer().ask(server.process, REQUEST)
-        assert (found.root, found.guessed) == (str(place / "cwd/public"), True)
-        assert_true(found, server.get(REQUEST))
+        assert isinstance(found, DeadEnd)
 
 
 @pytest.mark.parametrize("name, argv, expected", [
