@@ -26,6 +26,7 @@ from certbot_autowebroot.solver import Challenge
 from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
+from tests.lab import certificates
 from tests.lab import ports
 from tests.lab.apache import Apache
 from tests.lab.haproxy import Haproxy
@@ -428,6 +429,38 @@ def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(plac
         server {{ listen 80; server_name other.sample.com; root {place}/other; }}"""
     with Nginx(place / "nginx", config), solved(place):
         assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("rule", [
+    "use_backend %[req.ssl_sni,lower,map({dir}/sni.map,one)]",
+    9 * "use_backend one if { req_ssl_sni -i other.sample.com }\n" + "use_backend two if { req_ssl_sni -m end .sample.com }",
+], ids=["a map", "many rules"])
+def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Path, rule: str) -> None:
+    """Without ending TLS: the name is in the ClientHello."""
+    make(place, "one", "two", "haproxy")
+    crt, key = certificates.expired(place, NAME)
+    (place / "haproxy/sni.map").write_text(f"{NAME} two\n")
+    tls = "".join(f"""server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {crt}; ssl_certificate_key {key};
+        root {place}/{root}; }}""" for port, root in ((8441, "one"), (8442, "two")))
+    frontends = f"""frontend plain
+        bind :80
+        redirect scheme https
+    frontend secure
+        mode tcp
+        bind :443
+        tcp-request inspect-delay 5s
+        tcp-request content accept if {{ req.ssl_hello_type 1 }}
+        {rule}
+        default_backend one
+    backend one
+        mode tcp
+        server s 127.0.0.1:8441
+    backend two
+        mode tcp
+        server s 127.0.0.1:8442"""
+    with Nginx(place / "nginx", tls), Haproxy(place / "haproxy", frontends), solved(place) as solver:
+        assert ask() == CONTENT
+        assert solver.proven_directories()[NAME] == [(f"{place}/two", ".well-known/acme-challenge")]
 
 
 @pytest.mark.parametrize(("target", "said"), [

@@ -23,9 +23,10 @@ ESTABLISHED = 0x01
 _LISTEN = 0x0A
 #: Seconds that a server gets to accept a connection that we want to find again.
 _PATIENCE = 1.0
-#: Half a request, and on the port of https half a ClientHello (RFC 8446, section 5.1): Apache httpd closes a connection
-#: with a request in plain text there before we have found it.
-HALF = b"GET / HTTP/1.1\r\n"
+#: What may come before a request and is passed over in silence (RFC 9112, section 2.2): half a request would be in the
+#: server's log, or answered at the end of the connection. On the port of https, half a ClientHello (RFC 8446, section
+#: 5.1): Apache httpd closes a connection with anything else before we have found it.
+HALF = b"\r\n"
 _HALF_OF_TLS = b"\x16\x03\x01\x02"
 
 
@@ -82,7 +83,7 @@ class Acceptor(NamedTuple):
 def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Optional[Acceptor]:
     """Find out who really accepts a connection to an address, through a kernel's forward (nft, iptables).
 
-    A connection is opened with half a request, for some servers accept only when data has come, and then looked for by
+    A connection is opened with a little data, for some servers accept only when some has come, and then looked for by
     its port among those that are established, in every namespace.
 
     :returns: None where nobody accepts, or it cannot be found.

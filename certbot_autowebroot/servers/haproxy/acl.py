@@ -95,6 +95,9 @@ class State:
     def fetch(self, name: str, args: str) -> Sample:
         """One fetch, chapter 7.3."""
         name = re.sub(r"^(hdr|cook|fhdr)$", r"req.\1", name)
+        # Of a connection whose TLS HAProxy does not end.
+        name = re.sub(r"^req_ssl_(sni|hello_type)$", r"req.ssl_\1", name)
+        in_tls = self.request.scheme == "https" and not self.secure
         if name in ("req.hdr", "req.fhdr"):
             if args.split(",")[0].strip().lower() == "host":
                 return self.host
@@ -113,6 +116,7 @@ class State:
             "capture.req.uri": received, "capture.req.method": "GET",
             "path": self.path, "pathq": self.pathq, "url": self.pathq, "base": self.host + self.path,
             "query": self.query, "method": "GET", "req.ver": "1.1", "fc_http_major": 1, "fe_name": self.frontend,
+            "req.ssl_sni": self.host if in_tls else None, "req.ssl_hello_type": 1 if in_tls else None,
             "ssl_fc": self.secure, "ssl_fc_sni": self.host if self.secure else None,
             "dst": endpoint.host, "dst_port": endpoint.port, "always_true": True, "always_false": False}
         if name not in known:
