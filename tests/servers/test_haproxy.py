@@ -175,9 +175,25 @@ CASES = {
     "variables": (FRONT + """
         http-request set-var(txn.host) req.hdr(host),lower
         http-request set-var(txn.part) var(txn.host),field(2,.)
+        http-request set-var-fmt(txn.both) %[method]-%[var(txn.host)]
+        use_backend three if { var(txn.both) -m str GET-e }
         use_backend two if { var(txn.part) -m str users }
         use_backend three if { var(txn.host) -m beg c }
-        default_backend one""" + BACKENDS, {"a.users": to(2, "a.users"), "c": to(3, "c"), "d": to(1, "d")}),
+        default_backend one""" + BACKENDS, {"a.users": to(2, "a.users"), "c": to(3, "c"), "d": to(1, "d"),
+                                            "e": to(3, "e")}),
+    "an environment of its own": ("""
+    global
+        setenv HOST 127.0.0.1
+        setenv PORT 8001
+        setenv PORT 8002
+        presetenv PORT 8003
+        presetenv END x
+    listen l
+        bind :80
+        server s "${HOST}:${PORT}"
+        server t 127.0.0.1:8001 backup
+        http-request set-path "%[path]${END}"
+        """, {"a": to(2, "a", URL + "x")}),
     "several servers, all count": (FRONT + """
         default_backend many
     backend many

@@ -99,6 +99,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
     :raises ConfigError: HAProxy would not start with them.
     """
     config = Config()
+    environment = dict(environment)
     defaults: Dict[str, Section] = {}
     if sum(len(content) for _, content in files) > _MAX_SIZE:
         raise ConfigError("there is more than 16 MB of it")
@@ -120,6 +121,9 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
                 section = _section(words, source, defaults, config)
             elif not section.kind:
                 raise ConfigError(f"{words[0]} stands outside of every section ({source})")
+            elif section.kind == "global" and words[0] in ("setenv", "presetenv"):
+                name, value = (*words[1:], "", "")[:2]
+                environment[name] = environment.get(name, value) if words[0] == "presetenv" else value
             else:
                 section.lines.append(Line(words, source))
     return config

@@ -141,6 +141,8 @@ class _Run:
         state = self.state
         if name.startswith("set-var("):
             state.variables[name[len("set-var("):].rstrip(")").split(",")[0]] = state.sample("".join(words))
+        elif name.startswith("set-var-fmt(") and words:
+            state.variables[name[len("set-var-fmt("):].rstrip(")").split(",")[0]] = state.formatted(words[0])
         elif name == "set-path" and words:
             state.path = state.formatted(words[0])
         elif name == "set-query" and words:
@@ -246,7 +248,7 @@ class _Run:
 #: Of those that share a port: the kernel deals the connections out among them.
 _MAX_FRONTENDS = 16
 
-_ACTIONS = frozenset((*_REFUSALS, "redirect", "set-var", "set-path", "set-query", "set-pathq", "set-uri",
+_ACTIONS = frozenset((*_REFUSALS, "redirect", "set-var", "set-var-fmt", "set-path", "set-query", "set-pathq", "set-uri",
                       "replace-path", "replace-pathq", "replace-uri", "set-header", "replace-header", "replace-value"))
 
 
