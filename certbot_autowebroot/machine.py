@@ -58,6 +58,7 @@ class ThisMachine:
         self._lists_addresses = True
         self._names: Dict[Tuple[int, str], List[str]] = {}
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
+        self._forwarded: Dict[Endpoint, bool] = {}
         self._processes: Dict[int, Process] = {}
 
     @functools.cached_property
@@ -168,14 +169,28 @@ class ThisMachine:
                                           else listeners.listeners())
         return self._listeners[namespace]
 
-    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Nobody listens, and yet somebody may accept: the kernel forwards the port (nft, iptables)."""
+    def _behind_a_forward(self, endpoint: Endpoint) -> "Sequence[_Forward]":
+        """Whoever listens, if anybody, another may accept: the kernel forwards the port (nft, iptables)."""
         if endpoint.namespace or endpoint.is_unix:
             return []
         accepting = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
         if accepting is None:
             return []
         return [_Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
+
+
+    def finds_a_forward(self, endpoint: Endpoint) -> bool:
+        """Whether the kernel takes connections away from whoever listens there; then they are followed.
+
+        A rule of nft or iptables comes before any listener: k3s and other users of the CNI forward port 80 so.
+        """
+        if endpoint not in self._forwarded:
+            forward = self._behind_a_forward(endpoint)
+            self._forwarded[endpoint] = any(
+                (f.target.port, f.target.namespace) != (endpoint.port, endpoint.namespace) for f in forward)
+            if self._forwarded[endpoint]:
+                self._holders[endpoint] = forward
+        return self._forwarded[endpoint]
 
 
 class _Forward(NamedTuple):

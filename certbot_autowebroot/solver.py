@@ -263,6 +263,7 @@ class Solver:
             self._follow(self.inquiries[name])
         self._prove(unknown)
         self._prove([name for name in unknown if self._is_told_by_a_log(name)])
+        self._prove([name for name in unknown if self._is_forwarded(name)])
 
     def _prove(self, names: Sequence[str]) -> None:
         proof.prove([self.inquiries[name] for name in names], self._machine, self._responder, self._progress)
@@ -283,6 +284,16 @@ class Solver:
             self.inquiries[name] = inquiry = Inquiry(name, failed.doors, routes=failed.routes)
             inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
         return bool(places)
+
+    def _is_forwarded(self, name: str) -> bool:
+        """Whether the kernel takes the connections of a name that fails away from those who listen at its doors."""
+        failed = self.inquiries[name]
+        held = [door for door, routes in failed.routes.items() if routes[0].hops]
+        if failed.verdict is not Verdict.DEAD_END or not {door for door in held if self._machine.finds_a_forward(door)}:
+            return False
+        self.inquiries[name] = self._inquiry(name)
+        self._follow(self.inquiries[name])
+        return True
 
     def _inquiry(self, name: str) -> Inquiry:
         inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))

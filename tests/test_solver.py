@@ -36,6 +36,7 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.nginx import public_directory
+from tests.lab.programs import Program
 from tests.lab.varnish import Varnish
 
 NAME = "www.sample.com"
@@ -420,6 +421,22 @@ def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
     with nginx, solved(place) as solver:
         assert solver.unanswered == []
         assert ask() == CONTENT
+
+
+def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
+    """The kernel's rule counts (k3s), not the web server that holds the port in vain."""
+    make(place, "listens", "answers")
+    subprocess.run(["nft", "-f", "-"], check=True, text=True, input="table ip forward { chain output {\n"
+                   f"type nat hook output priority -100\nip daddr {PUBLIC_V4} tcp dport 80 redirect to 8080\n}}\n}}\n")
+    try:
+        with Nginx(place / "nginx", f"server {{ listen 80; root {place}/listens; }}"), \
+                Program([sys.executable, "-m", "http.server", "8080"], place / "answers", port=8080), \
+                solved(place) as solver:
+            assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+            assert solver.proven_directories() == {NAME: [(f"{place}/answers", ".well-known/acme-challenge")]}
+    finally:
+        subprocess.run(["nft", "delete", "table", "ip", "forward"], check=True)
 
 
 def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(place: Path) -> None:

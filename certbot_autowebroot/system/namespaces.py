@@ -23,10 +23,10 @@ ESTABLISHED = 0x01
 _LISTEN = 0x0A
 #: Seconds that a server gets to accept a connection that we want to find again.
 _PATIENCE = 1.0
-#: What may come before a request and is passed over in silence (RFC 9112, section 2.2): half a request would be in the
-#: server's log, or answered at the end of the connection. On the port of https, half a ClientHello (RFC 8446, section
+#: The beginning of a request, which every server waits to see the rest of: of a whole line, Python's would take the end
+#: of the connection for the end of the request, and answer. On the port of https, half a ClientHello (RFC 8446, section
 #: 5.1): Apache httpd closes a connection with anything else before we have found it.
-HALF = b"\r\n"
+HALF = b"G"
 _HALF_OF_TLS = b"\x16\x03\x01\x02"
 
 
