@@ -146,7 +146,8 @@ def _arguments() -> Iterable[bytes]:
 def _nginx_log() -> Iterable[bytes]:
     yield (f'2026/01/01 00:00:00 [error] 7#7: *1 open() "/srv/www{_PATH}" failed (2: No such file or directory), client'
            f': 203.0.113.1, server: x, request: "GET {_PATH} HTTP/1.1", host: "x"\n').encode()
-    yield f'open() "/{TOKEN}" failed\nopen() "/x/{TOKEN}.html" failed\nopen() "{_PATH}" failed'.encode()
+    line = '2026/01/01 00:00:00 [error] 7#7: *1 open() "{}" failed (2: No such file or directory)\n'
+    yield "".join(map(line.format, (f"/{TOKEN}", f"/x/{TOKEN}.html", _PATH))).encode()
 
 
 def _journal() -> Iterable[bytes]:

@@ -1,6 +1,7 @@
 """From a running nginx to its answer: the process, its command line, its files, its view of the file system."""
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Callable
 from typing import Dict
@@ -228,3 +229,38 @@ def test_a_process_that_has_ended_is_unknown(tmp_path: Path) -> None:
         gone = process(nginx.pid)
     (end,) = NginxServer().ask(gone, request())
     assert isinstance(end, Unknown)
+
+
+def asked(target: str, referer: str = "-") -> None:
+    """Somebody asks it for something."""
+    with socket.create_connection(("127.0.0.1", 80)) as visitor:
+        visitor.sendall(f"GET {target} HTTP/1.0\r\nHost: a.test\r\nReferer: {referer}\r\n\r\n".encode())
+        while visitor.recv(4096):
+            pass
+
+
+def told(nginx: Nginx) -> List[str]:
+    """Where its log says that it has looked for the file."""
+    return [str(directory) for directory in NginxServer().missed(process(nginx.workers[0]), request())]
+
+
+@pytest.mark.parametrize(("owner", "expected"), [(0, True), (33, True), (61001, False)],
+                         ids=["root", "www-data, as on Debian", "a user"])
+def test_its_log_tells_where_it_looked(owner: int, expected: bool) -> None:
+    """Except for a log that an ordinary user writes himself."""
+    with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }") as nginx:
+        asked(PATH)
+        os.chown(nginx.error_log, owner, owner)
+        assert told(nginx) == ([f"{directory}/a{PATH}"] if expected else [])
+
+
+def test_what_visitors_have_written_in_its_log() -> None:
+    """Whoever knows a test file's name in time has a line about it written, and can name no file but such a one."""
+    with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }") as nginx:
+        asked("/x", f'open() "/b{PATH}" failed (2: ')
+        for path in (f"/c/50-{TOKEN}.rules", f"/c/{TOKEN}", f"/c{PATH}.rules", f"/c{PATH}/x"):
+            asked(f"/x%0A2026/11/26%2000:00:00%20[error]%201%231:%20*1%20open()%20%22{path}%22%20failed%20(2:%20")
+        written = nginx.error_log.read_text()
+        assert f'referrer: "open() "/b{PATH}" failed (2:"' in written
+        assert f'\n2026/11/26 00:00:00 [error] 1#1: *1 open() "/c/{TOKEN}" failed (2: ' in written
+        assert told(nginx) == []

@@ -2,6 +2,10 @@
 
 ``open() "/srv/old/.well-known/acme-challenge/..." failed (2: No such file or directory)`` is written at level "error",
 nginx's default (``log_not_found``), and comes from the configuration that runs, whatever the file on disk says now.
+
+Whoever asks nginx for something can have such a line written, with a line feed in his path or words in his Referer, if
+he sees the name of a test file in time: the owner of a document root does, and a program behind a proxy. So a log
+leads to no place but one where nothing is made that is not called as the CA asks for it.
 """
 import functools
 import os
@@ -9,6 +13,7 @@ import re
 from typing import Iterator
 from typing import List
 
+from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
@@ -22,7 +27,8 @@ from certbot_autowebroot.system.views import open_regular
 _END = 256 * 1024
 _MAX_LOGS = 64
 
-_FAILED = re.compile(rb'open\(\) "(/[^"\n]*)" failed')
+#: Date, level, process and connection stand before what nginx itself says, and nothing else does.
+_FAILED = re.compile(rb'^[0-9/]{10} [0-9:]{8} \[\w+\] [0-9]+#[0-9]+: \*[0-9]+ open\(\) "(/[^"\n]*)" failed \(', re.M)
 
 
 def missed(master: Process, request: Request) -> List[Directory]:
@@ -33,21 +39,18 @@ def missed(master: Process, request: Request) -> List[Directory]:
     found = []
     for end in _ends_of_logs(master):
         for match in _FAILED.finditer(end):
-            path = os.fsdecode(match[1])
-            if request.token not in os.path.basename(path):
-                continue
-            below = request.path.lstrip("/")
-            name = below if path.endswith("/" + below) else os.path.basename(path)
-            step = Step(f'open() "{path}" failed, says the error log of the running nginx')
-            found.append(Directory(PathInView(path[:-len(name) - 1] or "/"), name, (step,)))
+            root, usual, token = os.fsdecode(match[1]).rpartition(CHALLENGE_PATH)
+            if usual and token == request.token:
+                step = Step(f'open() "{root}{usual}{token}" failed, says the error log of the running nginx')
+                found.append(Directory(PathInView(root or "/"), usual.lstrip("/") + token, (step,)))
     return list(dict.fromkeys(found))
 
 
 def _ends_of_logs(master: Process) -> Iterator[bytes]:
     """The ends of the files that the master holds open, which are its logs.
 
-    Only those that nobody else may write to: a user who writes his own log could name any directory there. And a user
-    may hold what he cannot open (``O_PATH``): so his are opened with his rights.
+    Not those of an ordinary user, except where nginx is his too: he would write there what he likes. Debian's are those
+    of www-data. And a user may hold what he cannot open (``O_PATH``): so his are opened with his rights.
     """
     rights = (master.view.uid, master.view.gids) if is_ordinary(master.uid) else (0, ())
     directory = f"/proc/{master.pid}/fd"
@@ -61,7 +64,7 @@ def _ends_of_logs(master: Process) -> Iterator[bytes]:
         try:
             status = os.fstat(fd)
             key = (status.st_dev, status.st_ino)
-            if status.st_uid in (0, master.uid) and key not in seen:
+            if (status.st_uid == master.uid or not is_ordinary(status.st_uid)) and key not in seen:
                 seen.add(key)
                 yield os.pread(fd, _END, max(0, status.st_size - _END))
         finally:
