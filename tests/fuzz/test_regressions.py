@@ -44,6 +44,7 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
     ("varnish", _BACKEND + "sub vcl_recv { if (" + "!" * 9000 + "req.url) { } }"),
     ("varnish", _BACKEND + "sub vcl_recv { return (synth(1)); } sub vcl_synth { return (synth(1)); }"),
     ("varnish", 'include "./\0";'),
+    ("varnish", _BACKEND * 800 + 'include "main";'),
     # A status that only the running Varnish knows.
     ("varnish", _BACKEND + "sub vcl_recv { return (synth(1)); } sub vcl_synth { set resp.status = std.random(1, 2); }"),
     ("nginx", "http { server { set $a xxxxxxxx; " + "set $a $a$a;" * 60 + " root /$a; } }"),

@@ -143,9 +143,13 @@ class _Reader:
         self.search_path = search_path
         self.files = 0
         self.size = 0
+        self.includers: List[str] = []
 
     def file(self, name: str, includer: str) -> None:
-        content = self.content(name, includer)
+        path, content = self.content(name, includer)
+        if path in self.includers:
+            raise VclError(f"{path} includes itself")
+        self.includers.append(path)
         self.files += 1
         self.size += len(content)
         if self.size > _MAX_SIZE:
@@ -153,18 +157,20 @@ class _Reader:
         if self.files > _MAX_FILES:
             raise VclError(f"the includes have no end ({name})")
         try:
-            _Parser(self, _tokenize(content.decode("utf-8", "surrogateescape"), name)).top()
+            _Parser(self, _tokenize(content.decode("utf-8", "surrogateescape"), path)).top()
         except RecursionError:
             raise VclError(f"the nesting has no end ({name})") from None
+        self.includers.pop()
 
-    def content(self, name: str, includer: str) -> bytes:
-        if name.startswith("./"):
-            return self.read(posixpath.join(posixpath.dirname(includer), name))
-        if name.startswith("/"):
-            return self.read(name)
+    def content(self, name: str, includer: str) -> Tuple[str, bytes]:
+        """Where a file is, and what is in it."""
+        if name.startswith(("./", "/")):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(includer), name))
+            return path, self.read(path)
         for directory in self.search_path:
+            path = posixpath.normpath(posixpath.join(directory, name))
             try:
-                return self.read(posixpath.join(directory, name))
+                return path, self.read(path)
             except FileNotFoundError:
                 continue
         raise VclError(f"{name} is not to be found in {':'.join(self.search_path)}")
