@@ -168,9 +168,11 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
 def _is_loopback(host: str) -> bool:
     """Whether a host means the asking machine itself: RFC 6761 section 6.3, and the addresses of RFC 6890."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)  # Python before 3.13 does not look at that by itself
+    return bool((mapped or address).is_loopback)
 
 
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
