@@ -287,24 +287,27 @@ def _open_own_directory(path: str) -> int:
 def _sweep(file: _JournalFile) -> Iterator[str]:
     """Remove what one journal says, and the journal with the last of it."""
     gone = []
-    footprints = file.read()
-    for footprint in footprints:
-        try:
-            removed = remove(footprint, find(footprint), by_content=True)
-            if removed:
-                yield f"Removed {removed}, which an earlier run had left behind."
-        except FileNotFoundError:
-            pass
-        except (OSError, Refused, ValueError) as error:
-            if getattr(error, "errno", None) not in _IN_USE:
-                yield f"{footprint}, which an earlier run left behind, could not be removed: {error}"
-            continue
-        gone.append(footprint.number)
     try:
+        footprints = file.read()
+        for footprint in footprints:
+            try:
+                removed = remove(footprint, find(footprint), by_content=True)
+                if removed:
+                    yield f"Removed {removed}, which an earlier run had left behind."
+            except FileNotFoundError:
+                pass
+            except (OSError, Refused, ValueError) as error:
+                if getattr(error, "errno", None) not in _IN_USE:
+                    yield f"{footprint}, which an earlier run left behind, could not be removed: {error}"
+                continue
+            gone.append(footprint.number)
         if len(gone) == len(footprints):
             file.discard()
         else:
             for number in gone:
                 file.append({"number": number, "gone": True})
+    except OSError as error:
+        # A full disk, mostly, that takes no note of what is gone: the next sweep will look for it, and not find it.
+        logger.debug("a journal cannot be read or written: %s", error)
     finally:
         file.close()

@@ -1,4 +1,5 @@
 """What is written down, and what the next run makes of it."""
+import errno
 import fcntl
 import json
 import os
@@ -225,6 +226,22 @@ def test_torn(site: Site, cut: int) -> None:
     assert os.listdir(site.root) in (["index.html"], ["index.html", ".well-known"], [".well-known", "index.html"])
     if cut < 40:  # only the last line is torn: what the file became. That it was about to be made is written before.
         assert os.listdir(site.root) == ["index.html"]
+
+
+def test_what_was_done_is_said_where_it_cannot_be_written_down(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk that takes no note of what is gone hides neither what was removed nor what could not be."""
+    publish_and_die(site)
+    site.write("www/.well-known/other", b"")
+
+    def full(self: object, line: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("certbot_autowebroot.journal._JournalFile.append", full)
+    assert len(site.journal.sweep()) == 2
+    monkeypatch.undo()
+    os.unlink(site.path("www/.well-known/other"))
+    assert site.journal.sweep() == [f"Removed {site.root}/.well-known, which an earlier run had left behind."]
+    assert site.journals() == []
 
 
 def test_a_line_after_a_torn_one(site: Site) -> None:
