@@ -45,14 +45,19 @@ def mark() -> None:
 def run(act: Callable[[], None], inject: Sequence[str] = (), names: Sequence[str] = ()) -> Traced:
     """Do something in a child, with strace's ``-e inject=`` expressions; trace the calls by these names, or all."""
     read_end, write_end = os.pipe()
+    ready, is_ready = os.pipe()
 
     def wait_and_act() -> None:
         os.close(write_end)
+        os.write(is_ready, b"x")
         os.read(read_end, 1)
         act()
 
     child = children.start(wait_and_act)
     os.close(read_end)
+    os.read(ready, 1)  # else, on a busy machine, what fork(2) itself calls in the child is traced sometimes
+    os.close(ready)
+    os.close(is_ready)
     trace = ",".join((*names, "access", "faccessat", "faccessat2")) if names else "all"
     with tempfile.NamedTemporaryFile("r") as log:
         strace = subprocess.Popen(
