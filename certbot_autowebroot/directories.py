@@ -247,7 +247,7 @@ def _may_name(chain: Chain, usual: bool) -> bool:
     view = here.view
     if not is_ordinary(view.uid) or any(_is_his(held) for held in chain):
         return True
-    public = not view.is_host or any((here.path + "/").startswith(top + "/") for top in _WEB_ROOTS)
+    public = view.is_contained or any((here.path + "/").startswith(top + "/") for top in _WEB_ROOTS)
     return (here.uid == view.root_uid or not is_ordinary(here.uid)) and public and usual
 
 

@@ -143,7 +143,9 @@ def python(code: str = "") -> List[str]:
     (["unshare", "-m", *python()], True),
     (python("os.chroot('/usr')"), True),
     (["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /etc && exec "$@"', "sh", *python()], False),
-], ids=["ours", "PrivateTmp", "chroot", "container"], indirect=["sleeping"])
+    (["unshare", "-m", *python("os.system('mount -t tmpfs none /mnt && mkdir /mnt/etc && mount --bind /etc /mnt/etc'); "
+                               "os.chroot('/mnt')")], False),
+], ids=["ours", "PrivateTmp", "chroot", "another /etc", "another /, our /etc"], indirect=["sleeping"])
 def test_whose_files_a_process_has(sleeping: processes.Process, ours: bool) -> None:
     """Mounts of its own are no container yet: Debian's Apache and Caddy run with PrivateTmp."""
     assert processes.has_our_files(sleeping) is ours

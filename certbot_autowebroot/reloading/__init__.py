@@ -37,6 +37,7 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     findings = [Finding(_of_one_left_alone(answers, seen), sentences.found(answers))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {door: answers for (door, shown), answers in seen.items() if shown is Shown.STALE}
-    wrong = pairs.broken(lineage.certificate_file, _key_of(lineage)) if stale else ""
+    wrong = pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
     if wrong:
         return [*findings, Finding(Outcome.FAILED, sentences.broken_lineage(wrong))]
     told: Dict[Server, Told] = {}

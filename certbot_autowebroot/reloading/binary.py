@@ -12,8 +12,8 @@ from typing import Sequence
 
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
+from certbot_autowebroot.system.identity import Rights
 from certbot_autowebroot.system.processes import Process
-from certbot_autowebroot.system.processes import Rights
 
 #: Seconds for a test. nginx with ten thousand sites takes four, and resolves the name of every upstream.
 TIMEOUT = 60.0
@@ -34,11 +34,11 @@ def complaint(process: Process, arguments: Sequence[str], environment: Mapping[s
     :raises CannotRun: it is another user's and we are not root, it has ended, or it takes longer than :data:`TIMEOUT`.
     """
     try:
-        with processes.opened_program(process) as (fd, rights):
+        with processes.opened_program(process) as (fd, directory, rights):
             if os.geteuid() not in (0, rights.uid):
                 raise CannotRun(f"{process.program} belongs to another user; root could test its configuration")
             return run([process.name, *arguments], environment, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
-                       cwd=f"/proc/{process.pid}/cwd", **_as_popen_takes(rights))
+                       cwd=directory, **_as_popen_takes(rights))
     except OSError as error:
         raise CannotRun(f"the program of {process.program} cannot be run: {error.strerror or error}") from error
 

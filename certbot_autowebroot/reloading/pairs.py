@@ -21,18 +21,20 @@ _CERTIFICATE = "sslcertificatefile"
 _KEY = "sslcertificatekeyfile"
 
 
-def complaint(configuration: Evaluated) -> str:
-    """The first pair that would end httpd; empty where there is none. Paths are this machine's."""
-    found = [broken(certificate, key) for certificate, key in _pairs(configuration)]
+def complaint(configuration: Evaluated, view: View) -> str:
+    """The first pair that would end httpd; empty where there is none.
+
+    :param view: the httpd's. A user's may name files of root's, or a device.
+    """
+    found = [broken(certificate, key, view) for certificate, key in _pairs(configuration)]
     return next(filter(None, found), "")
 
 
-def broken(certificate: str, key: str) -> str:
+def broken(certificate: str, key: str, view: View) -> str:
     """Why a server could not start with a certificate and a key (PEM files); empty where it could.
 
-    A key that is encrypted, of a kind that we do not know, or not ours to read, says nothing.
+    A key that is encrypted, of a kind that we do not know, or not to be read with these rights, says nothing.
     """
-    view = View.of_host()
     path = certificate
     try:
         found = x509.load_pem_x509_certificate(view.read(path)).public_key()

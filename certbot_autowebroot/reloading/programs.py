@@ -117,7 +117,7 @@ class _Apache(_Patient):
 
     def complaint(self, leader: Process) -> str:
         return binary.complaint(leader, [*leader.argv[1:], "-t"], leader.environment) or \
-            pairs.complaint(apache.evaluated(leader))
+            pairs.complaint(apache.evaluated(leader), leader.view)
 
     def reload(self, leader: Process, door: Endpoint) -> str:
         return _signal(leader, signal.SIGUSR1)

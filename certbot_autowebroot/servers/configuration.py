@@ -2,6 +2,7 @@
 import os
 from typing import Iterator
 
+from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as process_of
 from certbot_autowebroot.system.views import View
@@ -10,7 +11,8 @@ from certbot_autowebroot.system.views import View
 def views(process: Process) -> Iterator[View]:
     """The view in which a server read its configuration: its own, or its parent's where it has gone into a chroot.
 
-    HAProxy and lighttpd read their files first and go into the chroot then, where there are none.
+    HAProxy reads its files first and goes into the chroot then, where there are none. An ordinary user's process may
+    have root's for its parent, or init: it is only the place that is the parent's then, the rights stay the user's.
 
     :raises OSError: the process has ended, or is not ours to see.
     """
@@ -21,7 +23,7 @@ def views(process: Process) -> Iterator[View]:
     try:
         same = os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat(f"/proc/{parent.pid}/ns/mnt").st_ino
         if same:
-            yield parent.view
+            yield parent.view.with_rights_of(process.view) if is_ordinary(process.view.uid) else parent.view
     except OSError:
         return
 

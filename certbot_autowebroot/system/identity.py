@@ -1,11 +1,16 @@
 """Acting as another user for the time of one call, in the way of OpenSSH's ``temporarily_use_uid``."""
+import errno
 import functools
 import os
 import pwd
 import signal
+import stat
 from typing import Any
 from typing import Callable
 from typing import Iterable
+from typing import List
+from typing import NamedTuple
+from typing import Tuple
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,9 +26,50 @@ _SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 _SIGNALS = frozenset(map(int, signal.valid_signals()))
 
 
+class Rights(NamedTuple):
+    """A user as a process is one: with a group, the primary one mostly, and all others that he is in."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
 def is_ordinary(uid: int) -> bool:
     """Whether a user is a person, or an account that somebody else than root may use: neither root nor a service."""
     return not any(uid in services for services in _SERVICES)
+
+
+def users_of(pid: int) -> List[Rights]:
+    """The real, effective, saved and file system user of a process, proc(5).
+
+    :raises OSError: it has ended.
+    """
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        status = {name: tuple(map(int, value.split())) for name, _, value in (line.partition(":") for line in file)
+                  if name in ("Uid", "Gid", "Groups")}
+    return [Rights(uid, gid, status["Groups"]) for uid, gid in zip(status["Uid"], status["Gid"])]
+
+
+def whose(pid: int) -> Rights:
+    """Whose word it is that a process gives, by its arguments, its working directory and its files.
+
+    The effective user's. But what a user has started stays his word when it is a set-user-ID program: su(1) that waits
+    for a password is root, and has the arguments that he has chosen, and his listening socket.
+
+    :raises OSError: it has ended, or it is a set-user-ID program that no longer says who has started it, as sudo(8) is.
+    """
+    users = users_of(pid)
+    ordinary = [user for user in users if is_ordinary(user.uid)]
+    if not ordinary and _is_set_user_id(f"/proc/{pid}/exe"):
+        raise PermissionError(errno.EPERM, "it is a set-user-ID program, which anybody may have started", str(pid))
+    return (ordinary or users[1:])[0]
+
+
+def _is_set_user_id(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_ISUID)
+    except OSError:  # a thread of the kernel's; or another user's, and we are not root: then we act as nobody else
+        return False
 
 
 def act_as(uid: int, gids: Iterable[int], act: Callable[..., T], *args: Any, **kwargs: Any) -> T:

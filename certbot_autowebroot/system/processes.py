@@ -16,7 +16,13 @@ from typing import Tuple
 
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.system.identity import Rights
+from certbot_autowebroot.system.identity import users_of
+from certbot_autowebroot.system.identity import whose
 from certbot_autowebroot.system.views import View
+
+#: Bytes of arguments or environment: three quarters of 8 MB, execve(2).
+_MAX_ARGUMENTS = 6 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,7 @@ class Process:
     def environment(self) -> Dict[str, str]:
         """Its environment; empty where we may not see it (nginx overwrites its own)."""
         try:
-            with open(f"/proc/{self.pid}/environ", "rb") as file:
-                pairs = file.read().split(b"\0")
+            pairs = _beginning(f"/proc/{self.pid}/environ").split(b"\0")
         except OSError:
             return {}
         decoded = [os.fsdecode(pair).partition("=") for pair in pairs if b"=" in pair]
@@ -70,47 +75,55 @@ class Process:
 def has_our_files(process: Process) -> bool:
     """Whether a configuration that a process names is a file of ours: it is no container's.
 
-    A unit of systemd's with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and HAProxy goes into a
-    chroot once it has started: both have our ``/etc``.
+    A unit of systemd's with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and our ``/`` and
+    ``/etc``. A container may have been given our ``/etc``, and its programs are its own all the same.
     """
     try:
         if os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
             return True
-        theirs = process.view.stat("/etc")
-        return theirs is not None and os.path.samestat(theirs, os.stat("/etc"))
+        return all(_is_same(process.view.stat(path), os.stat(path)) for path in ("/", "/etc"))
     except OSError:  # it has ended, or is not ours to see
         return False
 
 
-class Rights(NamedTuple):
-    """Whose rights a process has."""
+def _is_same(one: Optional[os.stat_result], other: os.stat_result) -> bool:
+    return one is not None and os.path.samestat(one, other)
 
-    uid: int
-    gid: int
-    groups: Tuple[int, ...]
+
+class Opened(NamedTuple):
+    """What it takes to run the program of a process once more.
+
+    :ivar program: a descriptor of the file that it runs.
+    :ivar directory: a path of its working directory, for as long as this is open: it stays that one whatever has its
+        name by then, and whoever has its pid.
+    :ivar rights: what it runs with.
+    """
+
+    program: int
+    directory: str
+    rights: Rights
 
 
 @contextlib.contextmanager
-def opened_program(process: Process) -> Iterator[Tuple[int, Rights]]:
-    """A descriptor of the program that a process runs, and the rights that it runs with: for us to run it as well.
+def opened_program(process: Process) -> Iterator[Opened]:
+    """The program that a process runs, for us to run it as well.
 
     A user's process may be root for a moment, by a set-user-ID program such as newgrp(1), and go on with a program,
     arguments and an environment of his. So whose it is, is asked when all that is open, and of all its four users.
 
     :raises OSError: it has ended, or has the rights of several users.
     """
-    fd = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace", newline="\n") as file:
-            status = {name: list(map(int, value.split())) for name, _, value in (line.partition(":") for line in file)
-                      if name in ("Uid", "Gid", "Groups")}
-        if len(set(status["Uid"])) > 1:
+    with contextlib.ExitStack() as stack:
+        program = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, program)
+        directory = os.open(f"/proc/{process.pid}/cwd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, directory)
+        users = users_of(process.pid)
+        if len({user.uid for user in users}) > 1:
             raise PermissionError(errno.EPERM, "it runs with the rights of several users", str(process.program))
         if start_time_of(process.pid) != process.start_time:
             raise ProcessLookupError(errno.ESRCH, "it has ended", str(process.program))
-        yield fd, Rights(status["Uid"][0], status["Gid"][1], tuple(status["Groups"]))
-    finally:
-        os.close(fd)
+        yield Opened(program, f"/proc/self/fd/{directory}", users[1])
 
 
 def start_time_of(pid: int) -> Optional[int]:
@@ -120,20 +133,25 @@ def start_time_of(pid: int) -> Optional[int]:
 
 
 def process(pid: int) -> Optional[Process]:
-    """Look at a process; None when there is none (any more)."""
+    """Look at a process; None when there is none (any more), or nobody knows whose word it gives."""
     stat = _stat_fields(pid)
     if stat is None:
         return None
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            argv = tuple(os.fsdecode(a) for a in file.read().rstrip(b"\0").split(b"\0"))
-        uid = os.stat(f"/proc/{pid}").st_uid
+        argv = tuple(os.fsdecode(a) for a in _beginning(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0"))
+        uid = whose(pid).uid
     except OSError:
         return None
     exe = _link(pid, "exe")
     return Process(pid=pid, parent=int(stat[1]), start_time=int(stat[19]),
                    name=os.path.basename(exe) or comm(pid), argv=argv, exe=PathInView(exe),
                    cwd=_working_directory(pid), uid=uid)
+
+
+def _beginning(path: str) -> bytes:
+    """As much as any program can be started with: afterwards it may say, prctl(2), that it has gigabytes of it."""
+    with open(path, "rb") as file:
+        return file.read(_MAX_ARGUMENTS)
 
 
 def all_pids() -> List[int]:

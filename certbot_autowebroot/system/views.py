@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fnmatch
 import functools
+import itertools
 import os
 import stat
 import sys
@@ -22,9 +23,16 @@ from typing import Tuple
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system.identity import act_as
 from certbot_autowebroot.system.identity import is_ordinary
+from certbot_autowebroot.system.identity import whose
 
 #: No configuration file that a person or a tool writes is larger; ten thousand sites in one file are 3 MB.
 MAX_FILE_SIZE = 64 * 1024 * 1024
+#: Nor are all files of one configuration; a hundred links to a file as large as that are soon made.
+MAX_READ = 2 * MAX_FILE_SIZE
+#: Paths that a pattern finds: ``*/../*/../*`` finds as many as there is memory for.
+MAX_FOUND = 100_000
+#: Attempts at a path with ``..`` in it. Whoever renames something in a loop can keep the kernel from being sure of it.
+_MAX_ATTEMPTS = 1000
 
 #: Another Unix may have none, nor any view but our own.
 _O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
@@ -49,11 +57,13 @@ class View:
     """The file system below one root directory, for reading.
 
     What an ordinary user's process names is read with that user's rights: he could have us find out what is in a file
-    of root's, by a configuration that includes it and makes a path, or a choice, of what it says.
+    of root's, by a configuration that includes it and makes a path, or a choice, of what it says. And not through
+    ``/proc/self/cwd`` or ``/proc/self/fd``: that would be our working directory, and directories that we hold.
 
     :ivar root_fd: an open descriptor of the root directory.
     :ivar uid: whose process sees it so, as we count; 0 for our own view.
     :ivar gids: the groups of that process, the primary one first; empty for a process of root's.
+    :ivar is_contained: that process has another root directory or other mounts than we have.
     """
 
     def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _OUR_USERS, uid: int = 0,
@@ -61,8 +71,10 @@ class View:
         self.root_fd = root_fd
         self.uid = uid
         self.gids = gids
+        self.is_contained = confined
         self._confined = confined
         self._uid_map = uid_map
+        self._left = MAX_READ
 
     @classmethod
     def of_host(cls) -> "View":
@@ -80,16 +92,22 @@ class View:
             same_mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
             same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
             uid_map = _uid_map(pid)
-            uid = os.stat(f"/proc/{pid}").st_uid
-            gids = _gids(pid) if uid else ()
+            uid, gid, groups = whose(pid)
         except OSError:
             os.close(root_fd)
             raise
-        return cls(root_fd, not (same_mounts and same_root), uid_map, uid, gids)
+        return cls(root_fd, not (same_mounts and same_root), uid_map, uid, [gid, *groups] if uid else ())
+
+    def with_rights_of(self, other: "View") -> "View":
+        """The same, as the process sees it whose view the other is."""
+        return View(os.dup(self.root_fd), self._confined, self._uid_map, other.uid, other.gids)
 
     def on_host(self) -> "View":
-        """Our own view, in which the users that this one does not know stay unknown."""
-        return View(os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), confined=False, uid_map=self._uid_map)
+        """Our own view, for what a process in this one has named: whom it does not know stays unknown."""
+        root_fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        view = View(root_fd, False, self._uid_map, self.uid, self.gids)
+        view.is_contained = self.is_contained
+        return view
 
     @property
     def is_host(self) -> bool:
@@ -125,7 +143,9 @@ class View:
     def _open(self, path: str, flags: int) -> int:
         if not _is_name(path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return _open_in_root(self.root_fd, path, flags) if self._confined else os.open(path, flags)
+        if self._confined or is_ordinary(self.uid):
+            return _open_in_root(self.root_fd, path, flags)
+        return os.open(path, flags)
 
     def _with_rights(self, act: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         if is_ordinary(self.uid):
@@ -135,13 +155,14 @@ class View:
     def read(self, path: str) -> bytes:
         """The content of a regular file.
 
-        :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`.
+        :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`; or twice
+            that has been read.
         """
         fd = self._with_rights(open_regular, functools.partial(self._open, path), path,
                                trusted=self.is_host and not is_ordinary(self.uid))
         try:
             status = os.fstat(fd)
-            if status.st_size > MAX_FILE_SIZE:
+            if status.st_size > min(MAX_FILE_SIZE, self._left):
                 raise OSError(errno.EFBIG, "file too large to be a configuration", path)
             # Ten thousand of them: a file object, and a buffer for the largest, would double the time. /proc/kmsg is
             # regular by its type, and where nothing is there without waiting this raises EAGAIN.
@@ -153,6 +174,7 @@ class View:
                 content += more
         finally:
             os.close(fd)
+        self._left -= len(content)
         return content
 
     def stat(self, path: str) -> Optional[os.stat_result]:
@@ -195,14 +217,19 @@ class View:
         """The paths that match an absolute glob(7) pattern, in the order that glob(3) and so nginx and Apache take.
 
         A pattern without wildcards gives its path where that exists.
+
+        :raises OSError: more match than any configuration has files.
         """
         found = ["/"]
         for part in pattern.split("/"):
             if not part:
                 continue
             if any(c in part for c in "*?["):
-                found = [os.path.join(directory, name) for directory in found for name in self.list_dir(directory)
-                         if fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))]
+                matches = (os.path.join(directory, name) for directory in found for name in self.list_dir(directory)
+                           if fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")))
+                found = list(itertools.islice(matches, MAX_FOUND + 1))
+                if len(found) > MAX_FOUND:
+                    raise OSError(errno.E2BIG, f"more than {MAX_FOUND} paths match", pattern)
             else:
                 found = [os.path.join(directory, part) for directory in found]
         return [PathInView(path) for path in found if self.stat(path) is not None]
@@ -249,13 +276,6 @@ def _uid_map(pid: int) -> UidMap:
     return tuple((theirs, ours_first, count) for theirs, ours_first, count in lines)
 
 
-def _gids(pid: int) -> Sequence[int]:
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        fields = dict(line.split(":", 1) for line in file if line.startswith(("Gid:", "Groups:")))
-    # proc(5): the real, effective, saved and file system group; then all the others.
-    return [int(gid) for gid in (fields["Gid"].split()[3], *fields["Groups"].split())]
-
-
 def _is_name(path: str) -> bool:
     """Whether a file can have such a name. Python would raise a ValueError, and ctypes end the name at the NUL."""
     try:
@@ -274,11 +294,12 @@ def _open_in_root(root_fd: int, path: str, flags: int) -> int:
         raise OSError(errno.ENOSYS, "another process's view of the file system is Linux only", path)
     libc = _libc()
     how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    while True:
+    for _ in range(_MAX_ATTEMPTS):
         fd: int = libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
         if fd >= 0:
             return fd
         code = ctypes.get_errno()
         # EAGAIN: something was renamed while the kernel resolved a "..", openat2(2); it is safe to ask again.
         if code not in (errno.EAGAIN, errno.EINTR):
-            raise OSError(code, os.strerror(code), path)
+            break
+    raise OSError(code, os.strerror(code), path)

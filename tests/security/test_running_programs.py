@@ -92,10 +92,23 @@ def test_a_process_that_is_root_for_a_moment() -> None:
         while processes.comm(running.pid) != "sleep":
             assert running.poll() is None
         found = processes.process(running.pid)
-        assert found is not None and found.uid == 0
+        assert found is not None and found.uid == OWNER
         with pytest.raises(PermissionError, match="with the rights of several users"), \
                 processes.opened_program(found):
             pass
+        running.kill()
+
+
+def test_its_working_directory_is_not_found_by_name(place: Path) -> None:
+    """A link in its place would let a user's program begin where he cannot go."""
+    (place / "here").mkdir()
+    with subprocess.Popen(["sleep", "60"], cwd=place / "here") as running:
+        found = processes.process(running.pid)
+        assert found is not None
+        (place / "here").rename(place / "moved")
+        (place / "here").symlink_to("/root")
+        with processes.opened_program(found) as opened:
+            assert (place / "moved").samefile(opened.directory)
         running.kill()
 
 

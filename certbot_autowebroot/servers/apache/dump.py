@@ -88,12 +88,12 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
     """
     environment = process.environment or None
     try:
-        with processes.opened_program(process) as (fd, rights):
+        with processes.opened_program(process) as (fd, directory, rights):
             if rights.uid != os.geteuid():
                 raise PermissionError(f"process {process.pid} has become another user's")
             child = subprocess.Popen(arguments, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
-                                     cwd=f"/proc/{process.pid}/cwd", env=environment, stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+                                     cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
     nothing_said: Optional[ConfigurationError] = None

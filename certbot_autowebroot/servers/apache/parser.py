@@ -137,7 +137,11 @@ class Parser:
             raise ConfigurationError(f"{directive.source}: files include each other without end")
         pattern = os.path.join(self.server_root, path)
         found: List[Directive] = []
-        matches = self.view.glob(pattern)
+        try:
+            matches = self.view.glob(pattern)
+        except OSError as error:
+            self._complain(f"{directive.source}: {path}: {error.strerror}")
+            return ()
         if not matches and not optional and not any(char in path for char in "*?["):
             self._complain(f"{directive.source}: {path} does not exist")
         for match in matches:

@@ -101,10 +101,10 @@ def caddyfile(process: Process) -> str:
 def _adapted(process: Process, path: str, adapter: str) -> bytes:
     """``caddy adapt`` with the binary, the environment and the rights of the running process: it may be its owner's."""
     environment = process.environment
-    with processes.opened_program(process) as (fd, rights):
+    with processes.opened_program(process) as (fd, directory, rights):
         adapt = subprocess.Popen(
             ["caddy", "adapt", "--config", path, "--adapter", adapter], executable=f"/proc/self/fd/{fd}",
-            pass_fds=(fd,), cwd=process.cwd, env=environment, user=rights.uid, group=rights.gid,
+            pass_fds=(fd,), cwd=directory, env=environment, user=rights.uid, group=rights.gid,
             extra_groups=rights.groups, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
     try:

@@ -140,7 +140,7 @@ def _built(master: Process, view: View, given: Dict[str, str]) -> Built:
 
 def _configure_arguments(master: Process) -> List[str]:
     """What ``nginx -V`` says of the running binary, even one that an upgrade has deleted. It touches nothing."""
-    with processes.opened_program(master) as (fd, rights):
+    with processes.opened_program(master) as (fd, _, rights):
         if rights.uid not in (0, os.geteuid()):
             raise PermissionError(f"process {master.pid} has become another user's")
         result = subprocess.run([f"/proc/self/fd/{fd}", "-V"], stdin=subprocess.DEVNULL, capture_output=True,

@@ -1,0 +1,249 @@
+"""What strangers' programs name is read with their rights, wherever it lies, and does not fill our memory."""
+import ctypes
+import errno
+import os
+import shutil
+import subprocess
+from typing import Any
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot.reloading import pairs
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.servers import configuration
+from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.system import identity
+from certbot_autowebroot.system import processes
+from certbot_autowebroot.system import views
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import View
+from tests.responders.site import CONTENT
+from tests.responders.site import OWNER
+from tests.responders.site import STRANGER
+from tests.responders.site import Site
+from tests.responders.site import new_site
+from tests.security.test_word import GROUP
+from tests.security.test_word import USUAL
+from tests.security.test_word import bell
+from tests.security.test_word import view
+
+__all__ = ["bell"]  # a fixture
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with new_site() as site:
+        yield site
+
+
+@pytest.fixture
+def closed(site: Site) -> str:
+    """A file that everybody may read, in a directory that only root may pass through."""
+    site.make("closed", 0, 0o700)
+    site.make("closed/sub", 0)
+    path = site.write("closed/sub/file", b"www.sample.com hunter2", 0)
+    os.chmod(path, 0o644)
+    return path
+
+
+@pytest.fixture
+def running(request: Any) -> Iterator[Process]:
+    """A program that sleeps, under setpriv(1) with these options."""
+    with subprocess.Popen(["setpriv", *request.param, "sleep", "60"]) as process:
+        while processes.comm(process.pid) != "sleep":
+            assert process.poll() is None
+        found = processes.process(process.pid)
+        assert found is not None
+        yield found
+        process.kill()
+
+
+AS_OWNER = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"]
+
+
+@pytest.mark.parametrize(("running", "uid", "gids"), [
+    (["--clear-groups"], 0, []),
+    (AS_OWNER, OWNER, [OWNER]),
+    ([f"--ruid={OWNER}", f"--rgid={OWNER}", "--clear-groups"], OWNER, [OWNER]),
+    ([f"--reuid={OWNER}", f"--rgid={OWNER}", f"--groups={GROUP}"], OWNER, [OWNER, GROUP]),
+    (["--ruid=33", "--clear-groups"], 0, []),
+], ids=["root's", "a user's", "set-user-ID", "set-group-ID", "a service's set-user-ID"], indirect=["running"])
+def test_whose_word_a_process_gives(running: Process, uid: int, gids: List[int]) -> None:
+    """A user's, also while he is root by a set-user-ID program, such as su(1) that waits for a password."""
+    view = running.view
+    assert (running.uid, view.uid, list(view.gids)) == (uid, uid, gids)
+
+
+def test_a_set_user_id_program_that_does_not_say_who_has_started_it(site: Site) -> None:
+    """sudo(8) is root in every respect while it waits, with a user's arguments: nobody believes them."""
+    program = shutil.copy("/usr/bin/sleep", site.path("sudo"))
+    os.chmod(program, 0o4755)
+    with subprocess.Popen([program, "60"]) as process:
+        while processes.comm(process.pid) != "sudo":
+            assert process.poll() is None
+        assert processes.process(process.pid) is None
+        with pytest.raises(PermissionError, match="it is a set-user-ID program"):
+            View.of_process(process.pid)
+        process.kill()
+
+
+@pytest.mark.parametrize("path", ["/proc/self/cwd/file", "/proc/{pid}/cwd/file", "/proc/self/fd/{fd}/file",
+                                  "/dev/fd/{fd}/file", "/proc/self/root{closed}"])
+def test_no_way_through_what_we_have_open(site: Site, closed: str, path: str) -> None:
+    """``/proc/self`` is ours when we read: our working directory, and the directories that we hold."""
+    here = os.getcwd()
+    os.chdir(os.path.dirname(closed))
+    fd = os.open(".", os.O_RDONLY)
+    path = path.format(pid=os.getpid(), fd=fd, closed=closed)
+    try:
+        with view(OWNER) as his, view(0) as roots:
+            assert roots.read(path)
+            assert his.stat(path) is None
+            with pytest.raises(OSError):
+                his.read(path)
+    finally:
+        os.chdir(here)
+        os.close(fd)
+
+
+@pytest.mark.parametrize("running", [AS_OWNER], indirect=True)
+def test_the_view_of_a_parent_is_seen_with_the_childs_rights(running: Process, closed: str) -> None:
+    """Of a user's HAProxy, root's process that has started it, or init, does not read what he may not."""
+    assert [found.uid for found in configuration.views(running)] == [OWNER, OWNER]
+    with pytest.raises(PermissionError):
+        configuration.readable(running, closed).read(closed)
+
+
+@pytest.mark.parametrize("uid, expected", [(OWNER, ""), (0, "a file is there")])
+def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, uid: int, expected: str) -> None:
+    """Whether a file of root's is there, and what is in it, is not for his configuration to ask."""
+    with view(uid) as its:
+        said = pairs.complaint(Evaluated((
+            Directive("sslengine", "SSLEngine", "on", "x", 1),
+            Directive("sslcertificatefile", "SSLCertificateFile", closed, "x", 2))), its)
+    assert said == (f"there is no certificate in {closed}" if expected else "")
+
+
+def test_no_device_is_opened_for_a_certificate(site: Site, bell: Any) -> None:
+    """A user's httpd may name a watchdog."""
+    with view(OWNER) as his:
+        assert "cannot be read: not a regular file" in pairs.broken(site.path("bell"), "", his)
+    assert not bell()
+
+
+@pytest.mark.parametrize("owner, uid, expected", [
+    (0, OWNER, True), (OWNER, OWNER, True), (STRANGER, OWNER, False), (STRANGER, 0, True), (STRANGER, 33, True)])
+def test_a_read_only_volume_is_named_by_the_same_user_as_before(
+        site: Site, owner: int, uid: int, expected: bool) -> None:
+    """Where it is written on the host instead, it is still the word of a user's program in a container."""
+    os.chown(site.root, owner, owner)
+    with view(uid, confined=True) as its:
+        on_host = its.on_host()
+        responder = WebrootResponder(on_host, Directory(PathInView(site.root), USUAL), site.journal)
+        if expected:
+            responder.publish(CONTENT)
+        else:
+            with pytest.raises(PublishError, match=f"is named by a program of uid {OWNER}"):
+                responder.publish(CONTENT)
+        responder.withdraw()
+        on_host.close()
+
+
+def test_whoever_renames_in_a_loop_does_not_hold_us_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel says EAGAIN where something was renamed while it went through a path with dots; not for ever."""
+    class Unsure:
+        def syscall(self, *args: object) -> int:
+            ctypes.set_errno(errno.EAGAIN)
+            return -1
+
+    monkeypatch.setattr(views, "_libc", Unsure)
+    with view(OWNER, confined=True) as its, pytest.raises(BlockingIOError):
+        its.read("/a/../b")
+
+
+def test_all_files_together_have_a_limit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred links to a file of 64 MB are soon made."""
+    path = site.write("file", b"x" * 1000)
+    monkeypatch.setattr(views, "MAX_READ", 2500)
+    with view(0) as its:
+        assert its.read(path) == its.read(path)
+        with pytest.raises(OSError, match="too large to be a configuration"):
+            its.read(path)
+
+
+def test_a_pattern_that_matches_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``*/../*/..`` finds ten times as many with each star."""
+    for number in range(10):
+        site.make(str(number))
+    monkeypatch.setattr(views, "MAX_FOUND", 100)
+    with view(0) as its:
+        assert len(its.glob(site.path("[0-9]/../[0-9]"))) == 100
+        with pytest.raises(OSError, match="more than 100 paths match"):
+            its.glob(site.path("[0-9]/../[0-9]/../[0-9]"))
+
+
+#: Says that its arguments and its environment are so many MB long, prctl(2).
+ENDLESS = r"""
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    unsigned long size = 300ul << 20, field[60];
+    char stat[4096], *word, *memory = mmap(0, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    FILE *file = fopen("/proc/self/stat", "r");
+    int n = 3;
+    fgets(stat, sizeof stat, file);
+    for (word = strtok(strrchr(stat, ')') + 2, " "); word; word = strtok(0, " "))
+        field[n++] = strtoul(word, 0, 10);
+    struct prctl_mm_map map = {
+        .start_code = field[26], .end_code = field[27], .start_stack = field[28], .start_data = field[45],
+        .end_data = field[46], .start_brk = field[47], .brk = (unsigned long)sbrk(0), .exe_fd = -1,
+        .arg_start = (unsigned long)memory, .arg_end = (unsigned long)memory + size,
+        .env_start = (unsigned long)memory, .env_end = (unsigned long)memory + size,
+    };
+    puts(prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) ? "refused" : "done");
+    fflush(stdout);
+    pause();
+}
+"""
+
+
+def test_arguments_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may say afterwards that it was started with gigabytes; no more is read than it can have been."""
+    program = site.path("program")
+    subprocess.run(["gcc", "-w", "-x", "c", "-o", program, "-"], input=ENDLESS, text=True, check=True)
+    read: List[int] = []
+    beginning = processes._beginning
+
+    def noted(path: str) -> bytes:
+        content = beginning(path)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(processes, "_beginning", noted)
+    with subprocess.Popen(["setpriv", *AS_OWNER, program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"done\n"
+        found = processes.process(process.pid)
+        assert found is not None and found.environment == {}
+        process.kill()
+    assert read == [processes._MAX_ARGUMENTS] * 2
+
+
+def test_users_of_ourselves() -> None:
+    """The four users of a process, and its groups, as the kernel says them."""
+    assert {user.uid for user in identity.users_of(os.getpid())} == {0}
+    assert identity.whose(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
+    with pytest.raises(NotRegular):
+        View.of_host().read("/")
