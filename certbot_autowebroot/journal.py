@@ -35,6 +35,7 @@ from certbot_autowebroot.footprints import Footprint
 from certbot_autowebroot.footprints import find
 from certbot_autowebroot.footprints import parse
 from certbot_autowebroot.footprints import remove
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -298,7 +299,8 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                 pass
             except (OSError, Refused, ValueError) as error:
                 if getattr(error, "errno", None) not in _IN_USE:
-                    yield f"{footprint}, which an earlier run left behind, could not be removed: {error}"
+                    yield (f"{footprint}, which an earlier run left behind, could not be removed: "
+                           f"{printable(str(error))}")
                 continue
             gone.append(footprint.number)
         if len(gone) == len(footprints):

@@ -39,6 +39,7 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import resolving
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -273,7 +274,7 @@ def _resolve(host: str) -> List[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        logger.debug("%s does not resolve here: %s", host, error)
+        logger.debug("%s does not resolve here: %s", printable(host), error)
         return []
     return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
 

@@ -42,6 +42,7 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.saved import absolute
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system.views import View
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -365,7 +366,7 @@ class Solver:
                 published = True
             except PublishError as error:
                 inquiry.refused[place.key] = str(error)
-                logger.debug("%s", error)
+                logger.debug("%s", printable(str(error)))
         return published
 
     def _is_answered(self, challenge: Challenge) -> bool:

@@ -11,6 +11,7 @@ from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Set
+from typing import Tuple
 
 from acme import standalone
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from zope.interface import implementer
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,14 @@ _PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - every address is where a CA may come
 
 
+class _Handler(standalone.HTTP01RequestHandler):
+    """Visitors' words go to the log, and with ``certbot -vv`` to the terminal."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """As ``acme.standalone``, escaped."""
+        super().log_message("%s", printable(format % args))
+
+
 class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
     """A thread for each connection.
 
@@ -36,6 +46,10 @@ class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
     """
 
     daemon_threads = True
+
+    def __init__(self, address: Tuple[str, int], resources: "_Resources", ipv6: bool) -> None:
+        super().__init__(address, resources, ipv6=ipv6)
+        self.RequestHandlerClass = _Handler.partial_init(resources, _CLIENT_TIMEOUT)
 
     def server_bind(self) -> None:
         if self.ipv6:
@@ -137,8 +151,7 @@ class Listeners:
         return endpoint in self._servers or wildcard in self._servers
 
     def _start(self, endpoint: Endpoint) -> None:
-        server = _Server((endpoint.host, endpoint.port), self.resources, ipv6=":" in endpoint.host,
-                         timeout=_CLIENT_TIMEOUT)
+        server = _Server((endpoint.host, endpoint.port), self.resources, ":" in endpoint.host)
         # Polled that often only to notice stop(); a connection wakes it at once.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True,
                                   name=f"autowebroot {endpoint}")

@@ -26,6 +26,7 @@ from certbot_autowebroot.journal import JournalError
 from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.system.views import View
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class WebrootResponder:
         if there != content:
             raise Refused(f"{directory.child(name)} exists already: {describe(status)}, and not with the content that "
                           "is needed. Please remove it.")
-        logger.debug("%s is there already, with the right content", directory.child(name))
+        logger.debug("%s is there already, with the right content", printable(directory.child(name)))
 
     def _announce(self, directory: Held, name: str, content: Optional[bytes] = None) -> Footprint:
         owner = directory.uid if os.geteuid() == 0 else os.geteuid()

@@ -14,6 +14,7 @@ from typing import List
 
 from certbot_autowebroot.system.namespaces import Namespace
 from certbot_autowebroot.system.views import View
+from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ def addresses_in(namespace: Namespace, host: str) -> List[str]:
         logger.debug("%s cannot be resolved as a container does: %s", host, error)
         return []
     if found.stderr:
-        logger.debug("%s as a container resolves it: %s", host, found.stderr.decode(errors="replace").strip())
+        complaint = printable(found.stderr.decode(errors="replace").strip())
+        logger.debug("%s as a container resolves it: %s", host, complaint)
     lines = found.stdout.decode("ascii", "replace").splitlines()
     return list(dict.fromkeys(line.split()[0].partition("%")[0] for line in lines if line.strip()))
 

@@ -1,6 +1,8 @@
 """What strangers write is shown to root without what moves a terminal's cursor, or looks like a line of ours."""
+import logging
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Callable
 from typing import ContextManager
@@ -8,9 +10,12 @@ from typing import ContextManager
 import pytest
 
 from certbot_autowebroot import explain
+from certbot_autowebroot import machine
 from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.standalone import Listeners
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
@@ -60,6 +65,44 @@ def test_an_error_is_printable(place: Path, make: Callable[[Path], ContextManage
     assert not [line for line in said.split("\n") if line.startswith("Nothing failed")]
 
 
+def unresolved(place: Path) -> ContextManager[object]:
+    """A name."""
+    return Nginx(place / "nginx", f'server {{ listen 80; location / {{ set $to "{EVIL}"; proxy_pass http://$to; }} }}')
+
+
+@pytest.mark.parametrize("make", [program, root, unresolved])
+def test_the_log_is_printable(
+        place: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], ContextManager[object]]) -> None:
+    """``certbot -vv`` shows it."""
+    caplog.set_level(logging.DEBUG)
+    with make(place), solved(place):
+        pass
+    assert "[2J" in caplog.text
+    assert [record.getMessage() for record in caplog.records if not record.getMessage().isprintable()] == []
+
+
+def test_what_visitors_of_ours_ask_is_printable(caplog: pytest.LogCaptureFixture) -> None:
+    """A listener of our own logs what it is asked."""
+    caplog.set_level(logging.DEBUG)
+    listeners = Listeners()
+    listeners.listen_at(Endpoint("127.0.0.1", 8402))
+    with socket.create_connection(("127.0.0.1", 8402)) as visitor:
+        visitor.sendall(b"GET /.well-known/acme-challenge/\033[2J HTTP/1.0\r\n\r\n")
+        while visitor.recv(4096):
+            pass
+    listeners.stop()
+    assert "\\x1b[2J" in caplog.text
+    assert [record.getMessage() for record in caplog.records if not record.getMessage().isprintable()] == []
+
+
+@pytest.mark.parametrize("name", ["\udcff", "x\033[2J", "x" * 300])
+def test_a_name_that_does_not_resolve_is_printable(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Bytes that are no UTF-8, too, which the log's file would not take."""
+    caplog.set_level(logging.DEBUG)
+    assert machine._resolve(name) == []
+    assert caplog.messages[0].isprintable()
+
+
 def test_what_is_removed_is_printable() -> None:
     """The sweep's sentences, in which a path is."""
     with new_site() as site:
@@ -72,3 +115,20 @@ def test_what_is_removed_is_printable() -> None:
         said = Journal(site.journal_directory).sweep()
     assert len(said) == 2
     assert all(sentence.isprintable() for sentence in said)
+
+
+def test_what_cannot_be_removed_is_printable() -> None:
+    """Where a link is in the way by now, it is named with its target."""
+    with new_site() as site:
+        root = site.make("www/x")
+
+        def act(site: Site = site) -> None:
+            WebrootResponder(site.view, Directory(PathInView(root), "d/token"), site.journal).publish(CONTENT)
+
+        assert os.waitpid(children.start(act), 0)[1] == 0
+        os.rename(root, site.path("away"))
+        site.make(EVIL, 0)
+        site.link("www/x", site.path(EVIL), 61001)
+        said = Journal(site.journal_directory).sweep()
+    assert len(said) == 2
+    assert all("[2J" in sentence and sentence.isprintable() for sentence in said)
