@@ -370,6 +370,12 @@ def test_the_environment_of_haproxy():
     assert [str(member) for member in found.members] == ["10.0.0.1:1", "${HOST}:1"]
 
 
+def test_an_environment_without_end():
+    """A user's HAProxy may have a variable of 100 kB, and a line that it stands in 40,000 times."""
+    with pytest.raises(config.ConfigError, match="more than 16 MB"):
+        said('listen f\n bind "' + "${LONG}" * 200 + '"\n', environment={"LONG": "x" * 100_000})
+
+
 @pytest.mark.parametrize("rule, reason", [
     ("http-request lua.decide", "lua.decide"),
     ("http-request set-path %[rand(9)]", "rand(9)"),

@@ -99,7 +99,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
     :raises ConfigError: HAProxy would not start with them.
     """
     config = Config()
-    environment = dict(environment)
+    variables = _Variables(environment)
     defaults: Dict[str, Section] = {}
     if sum(len(content) for _, content in files) > _MAX_SIZE:
         raise ConfigError("there is more than 16 MB of it")
@@ -107,7 +107,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
         section, skipping = Section("", "", Source(path)), 0
         for number, text in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
             source = Source(path, number)
-            words = _words(text, environment, source)
+            words = _words(text, variables, source)
             if not words:
                 continue
             if words[0] in (".if", ".endif"):
@@ -123,7 +123,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
                 raise ConfigError(f"{words[0]} stands outside of every section ({source})")
             elif section.kind == "global" and words[0] in ("setenv", "presetenv"):
                 name, value = (*words[1:], "", "")[:2]
-                environment[name] = environment.get(name, value) if words[0] == "presetenv" else value
+                variables.set(name, value, even_if_set=words[0] == "setenv")
             else:
                 section.lines.append(Line(words, source))
     return config
@@ -154,7 +154,30 @@ def _inherit(section: Section, defaults: Section, config: Config) -> None:
         raise ConfigError(f"the sections inherit more than {_MAX_INHERITED} lines ({section.source})")
 
 
-def _words(text: str, environment: Mapping[str, str], source: Source) -> Tuple[str, ...]:
+class _Variables:
+    """Those of the environment, which may be a stranger's: one of 100 kB can stand in a line of his 40,000 times."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._left = _MAX_SIZE
+
+    def set(self, name: str, value: str, even_if_set: bool) -> None:
+        """Set one for the lines that follow, ``setenv`` and ``presetenv``."""
+        if even_if_set or name not in self._environment:
+            self._environment[name] = value
+
+    def value(self, match: "re.Match[str]") -> str:
+        """What stands for a match of :data:`_VARIABLE`."""
+        if match["escaped"] is not None:
+            return _ESCAPES.get(match["escaped"], match[0])
+        value = self._environment.get(match["braced"] or match["bare"], match["default"] or "")
+        self._left -= len(value)
+        if self._left < 0:
+            raise ConfigError("the values of environment variables make more than 16 MB of it")
+        return value
+
+
+def _words(text: str, variables: _Variables, source: Source) -> Tuple[str, ...]:
     words: List[str] = []
     position = 0
     while position < len(text):
@@ -163,27 +186,21 @@ def _words(text: str, environment: Mapping[str, str], source: Source) -> Tuple[s
         elif text[position] == "#":
             break
         else:
-            word, position = _word(text, position, environment, source)
+            word, position = _word(text, position, variables, source)
             words.append(word)
     return tuple(words)
 
 
-def _word(text: str, position: int, environment: Mapping[str, str], source: Source) -> Tuple[str, int]:
+def _word(text: str, position: int, variables: _Variables, source: Source) -> Tuple[str, int]:
     word = []
     while position < len(text) and not text[position].isspace() and text[position] != "#":
         match = _WORD_PART.match(text, position)
         if match is None:
             raise ConfigError(f"a quote has no end ({source})")
         if match["weak"] is not None:
-            word.append(_VARIABLE.sub(lambda m: _value(m, environment), match["weak"]))
+            word.append(_VARIABLE.sub(variables.value, match["weak"]))
         else:
             escaped = match["escaped"]
             word.append((_ESCAPES.get(escaped, "\\" + escaped)) if escaped else match["strong"] or match["plain"] or "")
         position = match.end()
     return "".join(word), position
-
-
-def _value(match: "re.Match[str]", environment: Mapping[str, str]) -> str:
-    if match["escaped"] is not None:
-        return _ESCAPES.get(match["escaped"], match[0])
-    return environment.get(match["braced"] or match["bare"], match["default"] or "")
