@@ -1,5 +1,6 @@
 """The command ``certbot-autowebroot``."""
 import argparse
+import os
 import sys
 from typing import Optional
 from typing import Sequence
@@ -16,8 +17,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     :param arguments: those of the command line.
     """
     options = parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed by whoever has started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
+        elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     return int(options.run(options))
 

@@ -336,6 +336,21 @@ def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> 
     assert process.returncode == 0
 
 
+def test_what_cannot_be_written_is_said(place: Path, root: Path) -> None:
+    """``check … > file`` on a full disk: the findings are lost, and the exit status says so."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command(place, PUBLIC_V4), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.stderr == "certbot-autowebroot: what was found cannot be written: No space left on device\n"
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", ">&- 2>&-"])
+def test_without_an_output(place: Path, root: Path, redirected: str) -> None:
+    """Whoever has closed it wants the exit status alone."""
+    done = subprocess.run(["sh", "-c", f'"$@" {redirected}', "sh", *command(place, PUBLIC_V4)], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 class Slow:
     """A server that accepts and never answers, so that test files lie there for as long as the probe waits."""
 

@@ -180,8 +180,10 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
     try:
         sys.stdout.write("".join(line + "\n" for line in lines))
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has seen enough; Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at exit
+        if not isinstance(error, BrokenPipeError):  # else whoever read has seen enough
+            return _could_not_look(options, f"what was found cannot be written: {error.strerror}")
     return status
 
 
