@@ -117,6 +117,33 @@ def test_a_unix_socket_is_a_listener_too(held: List[socket.socket], tmp_path: Pa
     assert [listener.inode for listener in found] == [os.fstat(new.fileno()).st_ino]
 
 
+#: Binds a socket below a directory that it has mounted something of its own over.
+ELSEWHERE = """
+import socket, subprocess, sys, time
+subprocess.run(["mount", "-t", "tmpfs", "none", sys.argv[1]], check=True)
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1] + "/app.sock")
+listening.listen()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_socket_of_the_same_name_in_another_file_system_is_another(
+        held: List[socket.socket], tmp_path: Path) -> None:
+    """Anybody may bind one by the name of root's in a mount namespace of his own."""
+    ours = socket.socket(socket.AF_UNIX)
+    held.append(ours)
+    ours.bind(f"{tmp_path}/app.sock")
+    ours.listen()
+    with subprocess.Popen(["unshare", "--mount", sys.executable, "-c", ELSEWHERE, tmp_path],
+                          stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"ready\n"
+        found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app.sock", 0), listeners.listeners())
+        other.kill()
+    assert [listener.inode for listener in found] == [os.fstat(ours.fileno()).st_ino]
+
+
 def test_the_machines_addresses_are_all_there() -> None:
     """As ip addr lists them."""
     assert {"127.0.0.1", "::1", PUBLIC_V4, OTHER_V4, PUBLIC_V6} <= set(netlink.local_addresses())

@@ -68,7 +68,7 @@ def accepting(endpoint: Endpoint, among: Iterable[Listener]) -> List[Listener]:
     (``SO_REUSEPORT``).
     """
     if endpoint.is_unix:
-        return [listener for listener in among if listener.endpoint.host == endpoint.host]
+        return _bound_here([listener for listener in among if listener.endpoint.host == endpoint.host])
     here = [listener for listener in among if listener.endpoint.port == endpoint.port and not listener.endpoint.is_unix]
     hosts = [endpoint.host, "::"]
     if ipaddress.ip_address(endpoint.host).version == 4:
@@ -80,6 +80,22 @@ def accepting(endpoint: Endpoint, among: Iterable[Listener]) -> List[Listener]:
         if chosen:
             return chosen
     return []
+
+
+def _bound_here(sharing: List[Listener]) -> List[Listener]:
+    """Of several unix sockets by one name, those that our file of that name is; all where that cannot be told.
+
+    The kernel tells the name that each was bound by, and anybody may mount an empty /run in a namespace of his own.
+    """
+    if len(sharing) < 2:
+        return sharing
+    try:
+        status = os.stat(sharing[0].endpoint.host[len("unix:"):])
+        files = netlink.unix_files()
+    except (OSError, ValueError):
+        return sharing
+    ours = status.st_dev, status.st_ino & 0xFFFFFFFF
+    return [listener for listener in sharing if files.get(listener.inode) == ours] or sharing
 
 
 class _Look(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import NamedTuple
+from typing import Tuple
 
 _NETLINK_ROUTE = 0
 _NETLINK_SOCK_DIAG = 4
@@ -25,6 +26,8 @@ _IFA_F_DADFAILED_OR_TENTATIVE = 0x08 | 0x40
 _SOCK_DIAG_BY_FAMILY = 20
 _TCP_LISTEN = 10
 _INET_DIAG_SKV6ONLY = 11
+_UDIAG_SHOW_VFS = 2
+_UNIX_DIAG_VFS = 1
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
 
@@ -49,6 +52,23 @@ def listening_sockets() -> List[Socket]:
             # struct inet_diag_req_v2 with an empty inet_diag_sockid
             for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY,
                                  struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 1 << _TCP_LISTEN) + bytes(48))]
+
+
+def unix_files() -> Dict[int, Tuple[int, int]]:
+    """The device and inode (its lower half) of the file that each listening unix socket was bound to, by its own inode.
+
+    :raises OSError: there is no netlink here, or it knows nothing of unix sockets.
+    """
+    found = {}
+    # struct unix_diag_req
+    for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY,
+                         struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 1 << _TCP_LISTEN, 0, _UDIAG_SHOW_VFS)):
+        inode, = struct.unpack_from("=I", message, 4)  # struct unix_diag_msg
+        file = _attributes(message[16:]).get(_UNIX_DIAG_VFS)
+        if file:
+            file_inode, device = struct.unpack("=II", file)
+            found[inode] = os.makedev(device >> 20, device & 0xFFFFF), file_inode  # include/linux/kdev_t.h
+    return found
 
 
 def local_addresses() -> List[str]:
