@@ -43,8 +43,9 @@ logger = logging.getLogger(__name__)
 
 #: Places that are tried for one name at most.
 MAX_PLACES = 12
-#: How often a door is asked at most when several servers share it: each of two is missed with odds of 1 in 128.
-MAX_ASKED = 8
+#: How often a door is asked at most when several servers share it: of two, one is missed with odds of 1 in 32,768. Of
+#: eight times it was 1 in 128, and a renewal in some hundred failed for it.
+MAX_ASKED = 16
 #: What says nothing of where a file is looked for: no answer, a limit of requests (8 at once may be over it), a member
 #: of a group that is down and will be left out.
 _TEMPORARY = (0, 429, 502, 503, 504)

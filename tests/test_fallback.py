@@ -2,7 +2,6 @@
 import argparse
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -154,7 +153,7 @@ def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
     """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
     found = inquiry(Program("a program that is not visible to us"))
     hop = found.routes[DOOR][0].hops[0]
-    found.routes[DOOR] = [Route((replace(hop, trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
+    found.routes[DOOR] = [Route((hop._replace(trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
     monkeypatch.setattr(fallback, "PATIENCE", 0)
     chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
     chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
