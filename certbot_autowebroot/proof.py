@@ -135,8 +135,8 @@ class Inquiry:
         return Verdict.DEAD_END
 
     def _may_be_shut_out(self, door: Endpoint, answer: Answer) -> bool:
-        """An allow-list treats us differently from the CA."""
-        return (answer.status == 403 or (not answer.status and not answer.refused)) and any(
+        """An allow-list treats us differently from the CA; 400 is nginx's answer to who has no certificate."""
+        return (answer.status in (400, 403) or (not answer.status and not answer.refused)) and any(
             route.depends_on_client for route in self.routes.get(door, ()))
 
     @property

@@ -384,6 +384,11 @@ CASES: List[Case] = [
     ("if-root", """
         server { listen 80; root {dir}/a; location / { set $x 1; if ($x) { root {dir}/b; } } }
      """, {"a.test": "b/W/T"}),
+    ("if-names-a-variable-that-begins-with-a-digit", """
+        server { listen 80; root {dir}/a; set $7g_reason ""; set $7g_drop 0; if ($7g_drop) { return 403; }
+                 if ($7g_reason = "") { set $7g_drop "${7g_reason}1"; }
+                 if ($7g_drop = 1) { return 301 https://$host/; } }
+     """, {"a.test": "301 https://a.test/"}),
     ("last-if-wins", """
         server { listen 80; location / { if ($host) { root {dir}/a; } if ($uri) { root {dir}/b; } } }
      """, {"a.test": "b/W/T"}),
@@ -543,6 +548,18 @@ CASES: List[Case] = [
         server { listen 443 ssl; server_name b.test; root {dir}/b$https; }
      """, {"a.test": "301 https://a.test/.well-known/acme-challenge/T", "https://a.test": "a/W/T",
            "https://b.test": "bon/W/T"}),
+    ("tls-without-a-certificate", """
+        ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+        server { listen 443 ssl default_server; ssl_reject_handshake on; root {dir}/a; }
+        server { listen 443 ssl; server_name a.test; root {dir}/a; }
+        server { listen 443 ssl; server_name b.test; ssl_reject_handshake on; root {dir}/a; }
+     """, {"https://a.test": "a/W/T", "https://b.test": "dead 0", "https://c.test": "dead 0"}),
+    ("tls-for-clients-with-a-certificate", """
+        ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem; ssl_client_certificate {dir}/cert.pem;
+        server { listen 443 ssl; server_name a.test; root {dir}/a; ssl_verify_client on; error_page 496 = @other;
+                 location @other { root {dir}/b; } }
+        server { listen 443 ssl; server_name b.test; root {dir}/a; ssl_verify_client optional; }
+     """, {"https://a.test": "b/W/T a/W/T", "https://b.test": "a/W/T"}),
 ]
 
 

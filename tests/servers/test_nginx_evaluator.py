@@ -263,6 +263,20 @@ def test_a_condition_on_the_client_that_changes_the_end_is_a_doubt(condition: st
     assert end.depends_on_client == depends
 
 
+def test_a_client_certificate_is_a_doubt() -> None:
+    """A content delivery network shows one; a CA that comes straight has none, as our probe."""
+    (end,) = ask("ssl_verify_client on; server { listen 443 ssl; root /x; }", endpoint=Endpoint("192.0.2.1", 443),
+                 scheme="https")
+    assert isinstance(end, Directory)
+    assert end.depends_on_client
+
+
+def test_a_list_of_many_bad_robots_does_not_hide_a_dead_end() -> None:
+    """Each of its conditions may hold or not; none leads to a file."""
+    robots = "".join(f"if ($http_user_agent ~* robot{number}) {{ return 403; }}" for number in range(40))
+    assert set(kinds(ask(f"server {{ root /x; {robots} location / {{ return 404; }} }}"))) == {"DeadEnd"}
+
+
 @pytest.mark.parametrize(("listen", "address", "depends"), [
     ("80 proxy_protocol", "192.0.2.1", True), ("80 proxy_protocol", "127.0.0.1", False), ("80", "192.0.2.1", False)])
 def test_who_comes_without_a_proxy_line_may_be_shut_out(listen: str, address: str, depends: bool) -> None:

@@ -24,8 +24,8 @@ from certbot_autowebroot.servers.nginx.state import Guesses
 from certbot_autowebroot.servers.nginx.stream import StreamWalk
 from certbot_autowebroot.servers.nginx.walk import Walk
 
-#: How many ways are walked where several things cannot be known.
-MAX_WALKS = 16
+#: How many ways are walked where several things cannot be known. Lists of bad robots ask for dozens of them.
+MAX_WALKS = 64
 
 
 class Evaluator:

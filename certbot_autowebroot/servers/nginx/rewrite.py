@@ -111,7 +111,8 @@ def _holds(state: State, directive: Directive) -> bool:
     if len(words) == 2 and words[0].lstrip("!") in ("-f", "-d", "-e", "-x"):
         return _exists(state, directive, words[0].lstrip("!"), words[1]) != words[0].startswith("!")
     try:
-        value = state.value(words[0]) if words else ""
+        # A name, not a text: "$7g_bad_bot" is no capture here.
+        value = state.variable(words[0].lstrip("$").lower()) if words else ""
         if len(words) == 1:
             return value not in ("", "0")
         if len(words) == 3 and words[1] in ("=", "!="):

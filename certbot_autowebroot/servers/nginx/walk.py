@@ -87,7 +87,21 @@ class Walk(State):
             raise Status(497, f"{request.endpoint} speaks TLS only")
         if not tls and request.scheme == "https":
             return [DeadEnd(f"{request.endpoint} does not speak TLS", tuple(self.trail))]
+        if tls:
+            self._shake_hands()
         return self._from_server()
+
+    def _shake_hands(self) -> None:
+        """What comes before the request itself: a certificate, of the server or of the client."""
+        for directive in self.server.nearest("ssl_reject_handshake")[-1:]:
+            if directive.args[:1] == ["on"]:
+                step = Step(str(directive), directive.source)
+                raise Answer(DeadEnd(f"{directive}: there is no certificate", (*self.trail, step)))
+        for directive in self.server.nearest("ssl_verify_client")[-1:]:
+            # The CA has none; a content delivery network that it comes through has.
+            if directive.args[:1] == ["on"] and not self.guess(str(directive), directive.source, likely=False,
+                                                               of_client=True):
+                raise Status(496, str(directive), directive.source)
 
     def _from_server(self) -> Ends:
         """From the server's own rewrites on; an internal redirect comes here again."""
