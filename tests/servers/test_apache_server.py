@@ -187,6 +187,13 @@ def test_without_mod_info_the_files_are_read(roots: pathlib.Path) -> None:
     assert str(destination) == f"{roots}/b/{NAMES[0]}"
 
 
+def test_mod_info_is_found_beside_any_module(roots: pathlib.Path) -> None:
+    """One that was built by its owner lies alone, and what was loaded last comes first in the process's maps."""
+    shutil.copy(f"{MODULES}/mod_status.so", roots)
+    with Apache(roots, f"LoadModule status_module {{dir}}/mod_status.so\n{CONFIGURATION}") as server:
+        assert dump(looked_at(server.pid)).directives
+
+
 def test_mod_info_that_is_loaded_already_is_not_loaded_again(roots: pathlib.Path) -> None:
     """The module loaded by the configuration serves as well."""
     with Apache(roots, CONFIGURATION, (*DEFAULT_MODULES, "info")) as server:

@@ -65,7 +65,7 @@ def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Eval
 
 def _mod_info(pid: int) -> str:
     """Where mod_info lies, beside the modules that the process has mapped; empty when it is mapped itself."""
-    directory = ""
+    directories: List[str] = []  # one that was built elsewhere, such as pip's mod_wsgi, lies alone
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             for line in file:
@@ -73,12 +73,12 @@ def _mod_info(pid: int) -> str:
                 name = os.path.basename(path.replace(" (deleted)", ""))
                 if name == "mod_info.so":
                     return ""
-                if name.startswith("mod_") and name.endswith(".so") and not directory:
-                    directory = os.path.dirname(path)
+                if name.startswith("mod_") and name.endswith(".so") and os.path.dirname(path) not in directories:
+                    directories.append(os.path.dirname(path))
     except OSError as error:
         raise ConfigurationError(f"the modules of process {pid} are not ours to see: {error.strerror}") from error
-    path = os.path.join(directory, "mod_info.so")
-    return path if directory and os.path.isfile(path) and '"' not in path else ""
+    paths = [os.path.join(directory, "mod_info.so") for directory in directories]
+    return next((path for path in paths if os.path.isfile(path) and '"' not in path), "")
 
 
 def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> Evaluated:

@@ -151,6 +151,9 @@ def _process(state: State) -> Union[str, Destination]:
     mapped = translation.translate(state)
     if not isinstance(mapped, (mapping.File, mapping.Proxied)):
         return mapped
+    servlets = mapping.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
+    if servlets and "no-jk" not in state.env:
+        return state.dead("a servlet container answers", servlets)
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
     if isinstance(mapped, mapping.Proxied):
         found = sections.proxy_scopes(state.site, mapped.url)

@@ -2,6 +2,7 @@
 
 Each function is one rule of one module and gives None where the module declines.
 """
+import fnmatch
 import re
 from dataclasses import dataclass
 from typing import Iterable
@@ -17,6 +18,7 @@ from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.sections import Scope
+from certbot_autowebroot.servers.apache.virtualhosts import Server
 from certbot_autowebroot.servers.numbers import number
 
 #: What httpd leaves as it is when it writes a path into a Location header.
@@ -293,6 +295,25 @@ def _pass(path: str, target: str, uri: str, is_regex: bool) -> Optional[str]:
     if not length:
         return None
     return "" if target == "!" else target + uri[length:]
+
+
+def servlet_mount(site: Site, uri: str) -> Optional[Directive]:
+    """``JkMount``: mod_jk takes a path from every module that makes a file name of it; ``JkUnMount`` gives it back.
+
+    Those of the main server hold where ``JkMountCopy`` says so.
+    """
+    def matching(server: Server, name: str) -> List[Directive]:
+        return [d for d in server.directives if d.name == name and len(d.words) > 1 and any(
+            fnmatch.fnmatchcase(uri, pattern.replace("[", "[[]"))
+            for pattern in (d.words[0].replace("|", ""), d.words[0].partition("|")[0]))]
+    copies = site.server.last("jkmountcopy"), site.main.last("jkmountcopy")
+    copied = any(said and said.words[:1] == [word] for said, word in zip(copies, ("On", "All")))
+    for server in site.chain if copied else site.chain[:1]:
+        freed = {word for d in matching(server, "jkunmount") for word in d.words[1:]}
+        for mount in matching(server, "jkmount"):
+            if not {mount.words[1], "*"} & freed:
+                return mount
+    return None
 
 
 def balancer_members(site: Site, name: str) -> List[str]:
