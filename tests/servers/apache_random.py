@@ -162,8 +162,9 @@ def _empty_handed(server: Apache, case: _Case) -> List[str]:
     said = _all_ours(case.destinations)
     said += ["index"] if any(isinstance(end, DeadEnd) and end.reason.endswith("a slash: no file answers")
                              for end in case.destinations) else []
-    # Where a condition cannot be known, the dead end that its other answer leads to is not told.
-    said += ["none"] if any(text in step.text for d in case.destinations for step in d.trail
+    # Where a condition cannot be known, the dead end that its other answer leads to is not told; a redirect that needs
+    # our file to be there is one as well.
+    said += ["none", "elsewhere"] if any(text in step.text for d in case.destinations for step in d.trail
                             for text in ("taken as", "who asks decides")) else []
     return [] if _agree(answer, said) else [_told(server, case, f"httpd says {answer}")]
 
@@ -184,7 +185,8 @@ def _agree(answer: str, said: Sequence[str]) -> bool:
     # mod_dir's redirect to a directory: no file of ours either way.
     nothing = answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
     # A directory's index may be passed on or redirected, which has lost the token.
-    nothing = nothing or (answer.startswith(("upstream ", "30")) and TOKEN not in answer and "index" in said)
+    nothing = nothing or (answer.startswith(("upstream ", "30")) and TOKEN not in answer
+                          and bool({"index", "elsewhere"} & set(said)))
     return answer in said or (nothing and "none" in said)
 
 

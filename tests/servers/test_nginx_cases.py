@@ -455,6 +455,10 @@ CASES: List[Case] = [
         map $uri $once { default b; ~well a; } map $uri $anew { volatile; default b; ~well a; }
         server { listen 80; set $first $once$anew; rewrite ^/\\.well-known(.*)$ /x$1; root {dir}/$once/$anew; }
      """, {"a.test": "a/b/x/acme-challenge/T"}),
+    ("root-that-is-made-of-the-path-that-was-tried", """
+        map $uri $dir { volatile; default a; ~moved b; }
+        server { listen 80; root {dir}/$dir; location / { try_files /moved$uri $uri =404; } }
+     """, {"a.test": "a/W/T"}),
     ("alias-after-a-break-and-an-internal-redirect", """
         server { listen 80; location /.well-known/ { rewrite ^/\\.well-known(.*)$ /x$1 break; root {dir}/a;
                  try_files /no/such /y$uri; } location /y/x/ { alias {dir}/b/; } }

@@ -229,20 +229,32 @@ class Walk(State):
 
     def _candidate(self, text: str) -> Ends:
         base = self.root()[0]
-        found = self.directory(base, base + self._tried(text))
+        value = self._tried(text)
+        found = self.directory(base, base + value)
         if found is None:
             return []
         # What comes later comes into play only where this file is not.
         self.guesses.absent.add(str(found))
-        return [found]
+        former = self.uri
+        try:
+            self.uri = self._after_trying(value)
+            # By now the root may be another, where it is made of the path.
+            return [found] if self.root()[0] == base else []
+        finally:
+            self.uri = former
 
     def _is_found(self, text: str, directive: Directive) -> bool:
-        base, _, location = self.root()
+        base = self.root()[0]
         value = self._tried(text)
         if self.request.token not in value.rpartition("/")[2] or not self.assume_file(base + value, directive.source):
             return False
-        self.uri = (self.uri[:len(location.name)] if location and not location.regex else "") + value
+        self.uri = self._after_trying(value)
         return True
+
+    def _after_trying(self, value: str) -> str:
+        """The path once a file is found; below an ``alias``, with the location's prefix again."""
+        location = self.root()[2]
+        return (self.uri[:len(location.name)] if location and not location.regex else "") + value
 
     def _tried(self, text: str) -> str:
         """The value of a parameter; below an ``alias``, the location's prefix is cut off, of the last one too."""
