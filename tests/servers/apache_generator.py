@@ -164,12 +164,10 @@ class Generator:
             return ""
         for _ in range(self._random.randint(1, 2)):
             kind = self._random.random()
-            if kind < 0.5:
-                lines += self._rewrites(BELOW)
-            elif kind < 0.7:
-                lines += self._redirect()
-            else:
-                lines += [self._access()]
+            part = self._rewrites(BELOW) if kind < 0.5 else self._redirect() if kind < 0.7 else [self._access()]
+            opening = self._pick((*FILES, *CONDITIONAL))
+            closing = f"</{re.split(r'[ >]', opening[1:])[0]}>"
+            lines += [opening, *part, closing] if self._maybe(0.3) else part
         return _placed("\n".join(lines) + "\n", number)
 
     def _wrapped(self, lines: List[str]) -> List[str]:

@@ -555,6 +555,12 @@ ROWS = [
         "AllowOverride FileInfo Nonfatal=Override\n</Directory>", "ht-deny/W/T"),
     Row("htaccess-with-an-open-end", "DocumentRoot {dir}/ht-open\n<Directory {dir}/ht-open>\nAllowOverride All\n"
         "</Directory>", "none", "[F]"),
+    Row("htaccess-files", "DocumentRoot {dir}/ht-files\n<Directory {dir}/ht-files>\nAllowOverride All\n</Directory>",
+        "none", "Require all denied"),
+    Row("htaccess-if", "DocumentRoot {dir}/ht-if\n<Directory {dir}/ht-if>\nAllowOverride All\n</Directory>",
+        "301 https://other.test{W}/{T}"),
+    Row("htaccess-else", "DocumentRoot {dir}/ht-if\n<Directory {dir}/ht-if>\nAllowOverride All\n</Directory>",
+        "none", "Require all denied"),
     Row("htaccess-by-list", "DocumentRoot {dir}/ht-deny\n<Directory {dir}/ht-deny>\nAllowOverride None\n"
         "AllowOverrideList Require\n</Directory>", "none", "Require all denied"),
     Row("htaccess-rewrites", "DocumentRoot {dir}/ht-rewrite\n<Directory {dir}/ht-rewrite>\nAllowOverride FileInfo\n"
@@ -582,9 +588,12 @@ ROWS = [
 ]
 
 _ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect",
-          "ht-limit", "ht-open")
+          "ht-limit", "ht-open", "ht-files", "ht-if")
 _HTACCESS = {"ht-deny": "Require all denied\n",
              "ht-open": "<IfModule mod_rewrite.c> # not closed\nRewriteEngine On\nRewriteRule ^ - [F]\n",
+             "ht-files": "<Files t0ken*>\nRequire all denied\n</Files>\n",
+             "ht-if": "<If \"%{HTTP_HOST} == 'htaccess-if.test'\">\nRedirect 301 / https://other.test/\n</If>\n"
+                      "<Else>\nRequire all denied\n</Else>\n",
              "ht-limit": "<Limit POST>\nRequire all denied\n</Limit>\n",
              "ht-rewrite": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n",
              "ht-redirect": "<IfModule mod_alias.c>\nRedirect 301 / https://other.test/\n</IfModule>\n"}

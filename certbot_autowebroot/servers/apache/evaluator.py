@@ -199,7 +199,7 @@ def _walk(state: State, name: str) -> Tuple[str, str]:
 
 
 def _inner(scopes: Sequence[Scope]) -> List[Directive]:
-    return sections.inner_sections([scope.opening for scope in scopes if scope.opening])
+    return [section for scope in scopes for section in scope.inner]
 
 
 def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:

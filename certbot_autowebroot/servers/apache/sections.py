@@ -31,11 +31,13 @@ class Scope:
     """The directives of one section that applies.
 
     :ivar directory: what mod_rewrite strips from a path there; empty on the level of the server.
+    :ivar inner: the sections that stand directly inside it.
     """
 
     directives: Tuple[Directive, ...]
     directory: str
     opening: Optional[Directive] = None
+    inner: Tuple[Directive, ...] = ()
 
     def last(self, name: str) -> Optional[Directive]:
         """The last directive of this name."""
@@ -111,7 +113,7 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Cal
                 scopes.append(_scope(section, path))
         found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
         if found is not None:
-            scopes.append(Scope(_flat(found), prefix))
+            scopes.append(Scope(_flat(found), prefix, inner=inner_sections(found)))
     for section in plain:
         # With FollowSymLinks alone httpd spares itself a look, and so a wildcard is also matched with a file's name.
         if _is_wildcard(_directory(section)) and _directory(section).count("/") == len(parts) + 2 \
@@ -172,18 +174,17 @@ def if_scopes(sections: Sequence[Directive], holds: Condition) -> List[Scope]:
         if not taken and (section.name == "else" or holds(section)):
             taken = True
             found.append(_scope(section, "*If"))
-            found += if_scopes(inner_sections([section]), holds)
+            found += if_scopes(inner_sections(section.children), holds)
     return found
 
 
-def inner_sections(sections: Iterable[Directive]) -> List[Directive]:
-    """The sections that stand directly inside these."""
-    return [child for section in sections for child in section.children if child.is_section
-            and child.name in SECTIONS]
+def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
+    """The sections among the directives of a section or a .htaccess."""
+    return tuple(child for child in directives if child.is_section and child.name in SECTIONS)
 
 
 def _scope(section: Directive, directory: str) -> Scope:
-    return Scope(_flat(section.children), directory, section)
+    return Scope(_flat(section.children), directory, section, inner_sections(section.children))
 
 
 def _flat(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
