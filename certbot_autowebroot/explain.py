@@ -159,7 +159,8 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     parts = [_road(routes[0], door) if routes else f"{door} was asked"]
     parts += _what_was_tried(inquiry, routes)
     # The first road is told above. What could not be read may be why it is not the true one.
-    unknown = dict.fromkeys(route.end.reason for route in routes[1:] if isinstance(route.end, Unknown))
+    unknown = dict.fromkeys(route.end.reason for route in routes[1:]
+                            if isinstance(route.end, Unknown) and route.end != routes[0].end)
     parts += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_ASKED]]
     answer = inquiry.misses.get(door) or inquiry.answers.get(door)
     if answer:

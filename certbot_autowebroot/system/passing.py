@@ -20,6 +20,8 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.namespaces import HALF
 from certbot_autowebroot.system.namespaces import Namespace
 
+#: It starts whoever a socket is for, and all that happens on the machine happens below it.
+_INIT = 1
 #: Seconds that a program gets to pass a connection on, and to close the other when ours is closed.
 _PATIENCE = 0.15
 _PAUSE = 0.01
@@ -41,7 +43,7 @@ def passed_on(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional
     :param secure: it is asked in TLS. Who forwards connections does so at once, who ends TLS after the handshake.
     :param name: which server is asked for in TLS.
     """
-    if endpoint.is_unix or endpoint.namespace:
+    if endpoint.is_unix or endpoint.namespace or pid == _INIT:
         return None
     for handshake in (False, True)[:1 + secure]:
         found = _attempt(pid, endpoint, secure, name if handshake else None)
@@ -102,9 +104,14 @@ def _namespaces() -> Iterable[Namespace]:
 
 
 def _sockets(pid: int) -> Set[int]:
-    """What a program and what it has started hold: some start a process for each connection, some workers."""
+    """What a program and what it has started hold: some start a process for each connection, some workers.
+
+    Each worker may have a listener of its own (``SO_REUSEPORT``), and another than this one accept the connection.
+    """
+    parent = processes.parent_of(pid)
+    first = parent if processes.comm(parent) == processes.comm(pid) and parent != os.getpid() else pid
     found: Set[int] = set()
-    for each in (pid, *processes.children_of(pid)):
+    for each in (first, *processes.children_of(first), *processes.children_of(pid)):
         with contextlib.suppress(OSError):  # it has ended
             found |= processes.sockets(each)
     return found

@@ -1,8 +1,10 @@
 """A program that nobody knows, which passes connections on as rinetd, stunnel, sshd and pasta do.
 
-``python forward.py PORT HOST:PORT [fork] [tls CRT KEY] [in PID] [keep HOST:PORT]``: a process for each connection;
-ends TLS; connects from within the network of another process; keeps a connection of its own for each, and answers 404.
+``python forward.py PORT HOST:PORT [fork] [workers] [tls CRT KEY] [in PID] [keep HOST:PORT]``: a process for each
+connection; four of them that share the port, below one that does not; ends TLS; connects from within the network of
+another process; keeps a connection of its own for each, and answers 404.
 """
+import ctypes
 import os
 import signal
 import socket
@@ -11,6 +13,7 @@ import sys
 import threading
 
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 
 
 def word_after(word):
@@ -31,7 +34,6 @@ def connect(where):
     host, _, port = where.rpartition(":")
     if word_after("in"):
         # Sockets belong to the network that their thread was in when it made them.
-        import ctypes
         with open(f"/proc/{word_after('in')}/ns/net", encoding="ascii") as network:
             assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
     return socket.create_connection((host, int(port)))
@@ -58,7 +60,11 @@ def serve(connection):
 
 def main():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    listener = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+    if "workers" in sys.argv and all(os.fork() for _ in range(4)):
+        signal.pause()
+    if "workers" in sys.argv:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    listener = socket.create_server(("0.0.0.0", int(sys.argv[1])), reuse_port="workers" in sys.argv)
     while True:
         connection = listener.accept()[0]
         if "fork" not in sys.argv:
