@@ -365,6 +365,14 @@ def test_where_the_configuration_is_found(fresh, options, environment):
         assert_true(found, server.get(request_for("a.test")))
 
 
+def test_only_the_caddyfile_in_a_unit_with_mounts_of_its_own(fresh):
+    """Debian's unit has a /tmp of its own, and our /etc."""
+    with Caddy(fresh, FILES, options="admin off", environment=NOWHERE,
+               argv=["unshare", "--mount", "caddy", "run"]) as server:
+        [found] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(found, server.get(request_for("a.test")))
+
+
 def test_the_running_configuration_counts(fresh):
     """A Caddyfile that was edited and not reloaded says nothing."""
     with Caddy(fresh, FILES) as server:

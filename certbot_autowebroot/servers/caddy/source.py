@@ -84,7 +84,7 @@ def _from_file(process: Process, request: Request) -> Any:
         return json.loads(process.view.read(path))
     if not process.view.is_file(path):
         raise NoConfiguration(f"{path} is not a file")
-    if not process.view.is_host:
+    if not processes.has_our_files(process):
         # Never run as ourselves what somebody else's file system holds.
         raise NoConfiguration(f"{path} is in another file system and not JSON")
     return json.loads(_adapted(process, path, options.get("--adapter", ["caddyfile"])[-1]))
