@@ -75,14 +75,15 @@ def follow(request: Request, machine: Machine) -> List[Route]:
     :param request: as the CA makes it, at the front door.
     :returns: the routes, the likeliest first; at least one.
     """
-    routes = list(islice(_follow(request, machine, (), ()), MAX_ROUTES + 1))
+    routes = list(islice(_follow(request, machine, (), (), request), MAX_ROUTES + 1))
     if len(routes) > MAX_ROUTES:
         routes[-1] = routes[-1]._replace(end=Unknown(f"the request may end in more than {MAX_ROUTES} ways"))
     return routes
 
 
-def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
-            branch: Tuple[int, ...]) -> Iterator[Route]:
+def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: Tuple[int, ...],
+            asked: Request) -> Iterator[Route]:
+    """:param asked: what the CA itself has asked last; a proxy may have made another request of it."""
     if any(hop.request == request for hop in hops):
         yield Route(hops, DeadEnd("the request goes round in a loop: "
                                   + ", ".join(str(hop.program) for hop in hops)), branch)
@@ -99,9 +100,9 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...],
             shut = isinstance(destination, Upstream) and destination.depends_on_client
             so_far = (*hops, Hop(holder.program, request, destination.trail, shut))
             if isinstance(destination, Redirect):
-                yield from _redirected(destination, request, machine, so_far, here)
+                yield from _redirected(destination, asked, machine, so_far, here)
             elif isinstance(destination, Upstream):
-                yield from _passed_on(destination, request, machine, so_far, here)
+                yield from _passed_on(destination, request, machine, so_far, here, asked)
             else:
                 yield Route(so_far, destination, here)
 
@@ -118,10 +119,10 @@ def _without_holder(request: Request) -> End:
     return Vacant(endpoint, request.path)
 
 
-def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tuple[Hop, ...],
+def _redirected(redirect: Redirect, asked: Request, machine: Machine, hops: Tuple[Hop, ...],
                 branch: Tuple[int, ...]) -> Iterator[Route]:
     try:
-        targets = after_redirect(redirect.url, request, hops[0].request.endpoint.port, machine)
+        targets = after_redirect(redirect.url, asked, hops[0].request.endpoint.port, machine)
     except ValueError as error:
         yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
         return
@@ -129,7 +130,7 @@ def _redirected(redirect: Redirect, request: Request, machine: Machine, hops: Tu
         yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
     for number, target in enumerate(targets):
         here = (*branch, number) if len(targets) > 1 else branch
-        yield from _follow(target, machine, hops, here)
+        yield from _follow(target, machine, hops, here, target)
 
 
 def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
@@ -138,7 +139,7 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
     "Redirects are only followed to http and https, and only to ports 80 and 443" (Let's Encrypt, "Challenge Types").
 
     :param location: the Location header.
-    :param request: the request that was answered with it.
+    :param request: the CA's request that was answered with it.
     :param front_port: the port of ours that the CA's port 80 leads to.
     :returns: empty when the redirect leads to another machine.
     :raises ValueError: the CA would not follow it; the text says why.
@@ -176,7 +177,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
-               branch: Tuple[int, ...]) -> Iterator[Route]:
+               branch: Tuple[int, ...], asked: Request) -> Iterator[Route]:
     for number, member in enumerate(upstream.members):
         here = (*branch, number) if len(upstream.members) > 1 else branch
         if not member.is_unix and not 0 < member.port < 65536:
@@ -189,7 +190,7 @@ def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tup
         endpoints = _answering(reached, machine)
         for position, endpoint in enumerate(endpoints):
             target = request._replace(host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
-            yield from _follow(target, machine, hops, (*here, position) if len(endpoints) > 1 else here)
+            yield from _follow(target, machine, hops, (*here, position) if len(endpoints) > 1 else here, asked)
 
 
 def _answering(reached: Sequence[Endpoint], machine: Machine) -> List[Endpoint]:

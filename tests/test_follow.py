@@ -153,6 +153,17 @@ def test_a_redirect_to_https_is_followed_at_the_same_address() -> None:
     assert tls.asked[0].scheme == "https"
 
 
+def test_a_redirect_from_behind_a_proxy_leads_to_the_front_door() -> None:
+    """The CA asks anew, at the address where it came in, whatever the proxy has made of its request."""
+    tls = Holder([DIRECTORY])
+    machine = TableMachine({FRONT: [Holder([Upstream((BACKEND,), "backend", "/x")])],
+                            BACKEND: [Holder([Redirect(f"https://www.sample.com{PATH}", 301)])],
+                            Endpoint(FRONT.host, 443): [tls]}, names={"www.sample.com": ["127.0.1.1"]})
+    route, = follow(request(), machine)
+    assert route.end == DIRECTORY
+    assert (tls.asked[0].host, tls.asked[0].path, tls.asked[0].endpoint.host) == ("www.sample.com", PATH, FRONT.host)
+
+
 def test_a_redirect_to_https_that_nobody_serves_is_a_dead_end() -> None:
     """We have no certificate to answer there with."""
     route, = follow(request(), TableMachine({FRONT: [Holder([Redirect(f"https://www.sample.com{PATH}", 301)])]}))
