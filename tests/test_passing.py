@@ -1,6 +1,7 @@
 """Programs that are not known and pass connections on are followed by the connections that they make."""
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_a_connection_that_is_kept_was_not_passed_on(place: Path) -> None:
             forwarder(place, "127.0.0.1:1", "keep", "127.0.0.1:5432") as application:
         assert passing.passed_on(application.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
         database.accept()[0].close()
+
+
+def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> None:
+    """Our own connections are no sign, whoever is the parent of both: a shell, or a test of a program like us."""
+    code = ("import sys; sys.path[:] = sys.argv[1:]; from certbot_autowebroot.system import passing;"
+            "from certbot_autowebroot.route import Endpoint;"
+            f"print(passing.passed_on({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
+    with Program([sys.executable, "-m", "http.server", "80"], place) as server:
+        said = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
+                              capture_output=True).stdout
+    assert said == "None\n"
 
 
 def test_who_forwards_to_a_dead_port_answers_itself_for_all_we_know(place: Path) -> None:

@@ -86,11 +86,11 @@ def _wait(condition: Callable[[], bool]) -> bool:
 
 
 def _targets(inodes: Set[int], own_port: int) -> Set[Endpoint]:
-    """The other ends of connections, but of that from our own port. A forwarder may open them in a container."""
+    """The other ends of connections, but of that of our own port. A forwarder may open them in a container."""
     found: Set[Endpoint] = set()
     for namespace in _namespaces():
         for connection in namespace.connections(namespaces.ESTABLISHED):
-            if connection.inode in inodes and connection.peer_port != own_port:
+            if connection.inode in inodes and own_port not in (connection.port, connection.peer_port):
                 inside = namespace.number if connection.peer in namespace.addresses else 0
                 found.add(Endpoint(connection.peer, connection.peer_port, inside))
         if found:
@@ -108,10 +108,10 @@ def _sockets(pid: int) -> Set[int]:
 
     Each worker may have a listener of its own (``SO_REUSEPORT``), and another than this one accept the connection.
     """
-    parent = processes.parent_of(pid)
-    first = parent if processes.comm(parent) == processes.comm(pid) and parent != os.getpid() else pid
+    name = processes.comm(pid)
+    siblings = [each for each in processes.children_of(processes.parent_of(pid)) if processes.comm(each) == name]
     found: Set[int] = set()
-    for each in (first, *processes.children_of(first), *processes.children_of(pid)):
+    for each in {pid, *siblings, *processes.children_of(pid)} - {os.getpid()}:
         with contextlib.suppress(OSError):  # it has ended
             found |= processes.sockets(each)
     return found
