@@ -4,6 +4,7 @@
 (RFC 8555 section 8.3 and Let's Encrypt, "Challenge Types"), and an end to it: time and size are limited, for the other
 side may accept and never answer, send one byte a second, or never stop.
 """
+import contextlib
 import functools
 import http.client
 import io
@@ -11,9 +12,11 @@ import ipaddress
 import socket
 import ssl
 import time
+from typing import Callable
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
+from typing import TypeVar
 from urllib.parse import quote
 
 from certbot_autowebroot import __version__
@@ -35,6 +38,9 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
+
+
+Found = TypeVar("Found")
 
 
 class Answer(NamedTuple):
@@ -72,7 +78,7 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
     redirects: Tuple[str, ...] = ()
     while True:
         try:
-            status, body, location = _get(request, deadline)
+            status, body, location = _get_through(request, deadline)
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Answer(request, error=_reason(error), refused=isinstance(error, ConnectionRefusedError),
                           redirects=redirects)
@@ -112,13 +118,41 @@ def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT, key:
     :raises OSError: there is none: nobody listens, or it is not TLS.
     """
     request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
-    with _connect(request, time.monotonic() + timeout, key) as stream:
-        assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
-        return stream.getpeercert(binary_form=True) or b""
+    deadline = time.monotonic() + timeout
+
+    def attempt(has_proxy_line: bool) -> bytes:
+        with _connect(request, deadline, key, has_proxy_line) as stream:
+            assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
+            return stream.getpeercert(binary_form=True) or b""
+    return _either_way(attempt)
 
 
-def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
-    with _connect(request, deadline) as stream:
+def _get_through(request: Request, deadline: float) -> "tuple[int, bytes, str]":
+    def attempt(has_proxy_line: bool) -> "tuple[int, bytes, str]":
+        found = _get(request, deadline, has_proxy_line)
+        if has_proxy_line and found[0] == http.client.BAD_REQUEST:
+            raise http.client.BadStatusLine(str(found[0]))
+        return found
+    return _either_way(attempt)
+
+
+def _either_way(attempt: Callable[[bool], Found]) -> Found:
+    """What a server says, also one behind a balancer that begins each connection with a PROXY line.
+
+    Such a server closes any other connection. Others close one for reasons of their own, and do not take the line.
+
+    :param attempt: told whether to begin with one.
+    """
+    try:
+        return attempt(False)
+    except (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            return attempt(True)
+        raise
+
+
+def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
+    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream:
         connection = http.client.HTTPConnection("")
         connection.sock = _Limited(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
@@ -130,13 +164,15 @@ def _get(request: Request, deadline: float) -> "tuple[int, bytes, str]":
         return response.status, response.read(MAX_BODY), response.getheader("Location", "")
 
 
-def _connect(request: Request, deadline: float, key: str = "") -> socket.socket:
+def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
     endpoint = request.endpoint
     stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
                            socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
     try:
         stream.settimeout(max(0.01, deadline - time.monotonic()))
         stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
+        if has_proxy_line:
+            stream.sendall(_proxy_line(stream))
         if request.scheme == "https":
             server_name = None if _is_address(request.host) else request.host
             stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
@@ -144,6 +180,15 @@ def _connect(request: Request, deadline: float, key: str = "") -> socket.socket:
         stream.close()
         raise
     return stream
+
+
+def _proxy_line(stream: socket.socket) -> bytes:
+    """As a balancer says who comes: haproxy.org, "The PROXY protocol", section 2.1."""
+    if stream.family == socket.AF_UNIX:
+        return b"PROXY UNKNOWN\r\n"
+    (source, from_port), (target, to_port) = stream.getsockname()[:2], stream.getpeername()[:2]
+    family = "TCP6" if stream.family == socket.AF_INET6 else "TCP4"
+    return f"PROXY {family} {source} {target} {from_port} {to_port}\r\n".encode("ascii")
 
 
 class _Limited:

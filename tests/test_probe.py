@@ -14,6 +14,7 @@ from certbot_autowebroot import probe
 from certbot_autowebroot.route import Endpoint
 from tests.lab import certificates
 from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
 from tests.table import TableMachine
 from tests.table import request
 
@@ -198,3 +199,20 @@ def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, 
         listener.close()
     assert (got.status, got.body) == (200, b"tls")
     assert asked == ["www.sample.com"]
+
+
+def test_whoever_closes_the_connection_and_takes_no_proxy_line_has_closed_it(serve: Callable[..., Server]) -> None:
+    """nginx's 444: that it answers 400 to such a line is not what a CA would see."""
+    server = serve(lambda connection: None, answer("400 Bad Request"))
+    found = probe.ask(request(), MACHINE)
+    assert (found.status, "closed" in found.error) == (0, True)
+    assert server.requests[1].startswith(b"PROXY TCP4 203.0.113.10 203.0.113.10 ")
+
+
+def test_a_certificate_is_shown_behind_a_proxy_line_too(tmp_path: Path) -> None:
+    """Else nobody would be seen to serve it."""
+    crt, key = certificates.expired(tmp_path, "www.sample.com")
+    config = f"server {{ listen 443 ssl proxy_protocol; ssl_certificate {crt}; ssl_certificate_key {key}; }}"
+    with Nginx(tmp_path / "nginx", config):
+        shown = probe.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com")
+    assert shown == ssl.PEM_cert_to_DER_cert(Path(crt).read_text())

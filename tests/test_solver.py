@@ -158,6 +158,38 @@ def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked
         assert ask() == CONTENT
 
 
+@contextlib.contextmanager
+def behind_a_balancer(kind: str, place: Path) -> "Iterator[None]":
+    """Servers that want a PROXY line first, as those behind a cloud's balancer do."""
+    crt, key = certificates.expired(place, NAME)
+    tls = f"ssl_certificate {crt}; ssl_certificate_key {key};"
+    if kind == "nginx":
+        config = f"server {{ listen 80 proxy_protocol; listen [::]:80 proxy_protocol; root {place}/root; }}"
+    elif kind == "nginx with https":
+        config = f"""server {{ listen 80 proxy_protocol; return 301 https://$host$request_uri; }}
+            server {{ listen 443 ssl proxy_protocol; {tls} root {place}/root; }}"""
+    elif kind == "https alone":
+        config = f"""server {{ listen 80; return 301 https://$host$request_uri; }}
+            server {{ listen 443 ssl proxy_protocol; {tls} root {place}/root; }}"""
+    else:
+        config = f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"
+    with Nginx(place / "nginx", config), contextlib.ExitStack() as more:
+        if kind == "haproxy":
+            front = "listen l\n bind :80 accept-proxy\n server s 127.0.0.1:8080\n"
+            more.enter_context(Haproxy(place / "haproxy", front))
+        yield
+
+
+@pytest.mark.parametrize("kind", ["nginx", "nginx with https", "https alone", "haproxy"])
+def test_a_server_that_wants_a_proxy_line_gets_one(place: Path, names: Dict[str, List[str]], kind: str) -> None:
+    """The CA comes through the balancer, which begins each connection with it; we come directly."""
+    make(place, "root", "haproxy")
+    names[NAME] = ["198.51.100.77"]
+    with behind_a_balancer(kind, place), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+
+
 def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: Path) -> None:
     """Nginx in front of Apache: the file belongs into Apache's document root."""
     make(place, "root")
