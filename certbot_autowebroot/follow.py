@@ -158,12 +158,23 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
     port = front_port if port == CA_PORTS["http"] else port
     if url.hostname == request.host:
         addresses = [request.endpoint.host]
+        if url.scheme != request.scheme and _is_behind_another(url.hostname, Endpoint(addresses[0], port), machine):
+            return []
     else:
         # A name of ours is often 127.0.1.1 in /etc/hosts: the CA comes to it from outside all the same.
         addresses = list(dict.fromkeys(request.endpoint.host if _is_loopback(address) else address
                                        for address in machine.addresses(url.hostname) if machine.is_here(address)))
     return [request._replace(host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
                              endpoint=Endpoint(address, port)) for address in addresses]
+
+
+def _is_behind_another(host: str, endpoint: Endpoint, machine: Machine) -> bool:
+    """Whether a name leads to another machine, a balancer or a router, that serves this port itself.
+
+    A balancer that ends TLS sends what comes to both of its ports to our port 80, and says in a header which it was.
+    """
+    addresses = machine.addresses(host)
+    return bool(addresses) and not any(map(machine.is_here, addresses)) and not machine.holders(endpoint)
 
 
 def _is_loopback(host: str) -> bool:

@@ -170,6 +170,18 @@ def test_a_redirect_to_https_that_nobody_serves_is_a_dead_end() -> None:
     assert isinstance(route.end, DeadEnd) and "203.0.113.10:443" in route.end.reason
 
 
+@pytest.mark.parametrize("addresses, is_served, is_here", [
+    (["192.0.2.7"], False, False), (["192.0.2.7"], True, True), ([FRONT.host], False, True),
+    ([FRONT.host, "2001:db8::7"], False, True), ([], False, True)])
+def test_a_redirect_to_https_of_a_balancer_in_front(addresses: List[str], is_served: bool, is_here: bool) -> None:
+    """The name is the balancer's, which ends TLS: that nobody listens on port 443 here says nothing."""
+    tls = {Endpoint(FRONT.host, 443): [Holder([DIRECTORY])]} if is_served else {}
+    url = f"https://www.sample.com{PATH}"
+    machine = TableMachine({FRONT: [Holder([Redirect(url, 301)])], **tls}, names={"www.sample.com": addresses})
+    route, = follow(request(), machine)
+    assert (route.end != Elsewhere(url)) is is_here
+
+
 def test_a_redirect_to_another_machine_leads_elsewhere() -> None:
     """The CA goes there; we cannot."""
     machine = TableMachine({FRONT: [Holder([Redirect(f"http://far.sample.com{PATH}", 302)])]},

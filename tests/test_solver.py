@@ -455,6 +455,18 @@ def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
         assert ask() == CONTENT
 
 
+def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, List[str]]) -> None:
+    """It tells by a header how a visitor came; without it we are sent to its port 443, which we do not have."""
+    make(place, "root")
+    names[NAME] = ["198.51.100.77"]
+    config = f"""server {{ listen 80; root {place}/root;
+        if ($http_x_forwarded_proto != https) {{ return 301 https://$host$request_uri; }} }}"""
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert [str(found.end) for found in solver.inquiries[NAME].places_to_answer()] \
+            == [f"{place}/root/.well-known/acme-challenge/{solver.inquiries[NAME].token}"]
+
+
 def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
     """The kernel's rule counts (k3s), not the web server that holds the port in vain."""
     make(place, "listens", "answers")
