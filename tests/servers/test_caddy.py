@@ -1,4 +1,5 @@
 """Caddy: what we say of a request is what the real one does with it."""
+import dataclasses
 import http.server
 import json
 import os
@@ -18,6 +19,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
 from certbot_autowebroot.servers.caddy import routes
+from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo
@@ -371,6 +373,12 @@ def test_only_the_caddyfile_in_a_unit_with_mounts_of_its_own(fresh):
                argv=["unshare", "--mount", "caddy", "run"]) as server:
         [found] = CaddyServer().ask(server.process, request_for("a.test"))
         assert_true(found, server.get(request_for("a.test")))
+
+
+def test_frankenphp_is_caddy():
+    """With PHP in it, and the same admin API."""
+    process = dataclasses.replace(processes.process(os.getpid()), name="frankenphp")
+    assert CaddyServer().recognises(process)
 
 
 def test_the_running_configuration_counts(fresh):

@@ -181,6 +181,15 @@ CASES = {
         use_backend three if { var(txn.host) -m beg c }
         default_backend one""" + BACKENDS, {"a.users": to(2, "a.users"), "c": to(3, "c"), "d": to(1, "d"),
                                             "e": to(3, "e")}),
+    "converters": (FRONT + """
+        use_backend two if { path,url_dec -m beg /.well-known/acme } { hdr(host) a }
+        use_backend three if { path,word(2,/) acme-challenge } { hdr(host),length 2 }
+        use_backend three if { path,word(-1,/) x } { hdr(host) c }
+        use_backend %[path,field(4,/),map({dir}/hosts.map,two)] if { hdr(host) d }
+        use_backend %[path,word(3,/),map({dir}/hosts.map,two)] if { hdr(host) e }
+        default_backend one""" + BACKENDS, {"a": to(2, "a"), "bb": to(3, "bb"), "c/a/x": to(3, "c", "/a/x"),
+                                            "c/a/b": to(1, "c", "/a/b"), "d/a": to(1, "d", "/a"),
+                                            "d/a/a/b": to(3, "d", "/a/a/b"), "e/a": to(2, "e", "/a")}),
     "an environment of its own": ("""
     global
         setenv HOST 127.0.0.1

@@ -25,8 +25,8 @@ class CaddyServer:
         self._configs: Dict[int, Any] = {}
 
     def recognises(self, process: Process) -> bool:
-        """Whether the executable is caddy."""
-        return process.name == "caddy"
+        """Whether the executable is caddy, or FrankenPHP, which is one with PHP in it."""
+        return process.name in ("caddy", "frankenphp")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""

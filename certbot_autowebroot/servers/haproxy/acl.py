@@ -14,6 +14,7 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 from typing import Union
+from urllib.parse import unquote
 
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers import regex
@@ -132,9 +133,16 @@ class State:
             return text.lower() if name == "lower" else text.upper()
         if name == "host_only":
             return text
-        if name == "field" and len(args) == 2 and args[1] and re.fullmatch(r"-?[0-9]{1,4}", args[0]):
+        if name == "url_dec":
+            return unquote(text)
+        if name == "length":
+            return len(text)
+        if name in ("field", "word") and len(args) == 2 and args[1] and re.fullmatch(r"-?[0-9]{1,4}", args[0]):
             parts, number = re.split(f"[{re.escape(args[1])}]", text), int(args[0])
-            return (parts[number - 1] if number > 0 else parts[number]) if 0 < abs(number) <= len(parts) else None
+            parts = parts if name == "field" else list(filter(None, parts))
+            if not 0 < abs(number) <= len(parts):
+                return None if name == "field" else ""
+            return parts[number - 1] if number > 0 else parts[number]
         if name == "regsub" and len(args) >= 2:
             return self.substituted(args[0], args[1], text, "".join(args[2:]))
         if name.startswith("map") and args:
