@@ -51,6 +51,16 @@ def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
         assert set(seen_by_all(solver)) == {PYTHON, "nginx"}
 
 
+def test_forwarders_one_behind_the_other(place: Path) -> None:
+    """Each is followed on its own, though they are programs of one name with one parent."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            forwarder(place, "127.0.0.1:8080", port=8081), forwarder(place, "127.0.0.1:8081", port=8082), \
+            forwarder(place, "127.0.0.1:8082"), solved(place) as solver:
+        assert solver.unanswered == [], explain.failure(solver.inquiries[NAME])
+        assert seen_by_all(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
+
+
 @pytest.mark.parametrize("ends_tls", [True, False], ids=["ended", "passed on"])
 def test_tls_that_a_forwarder_ends_or_passes_on(place: Path, ends_tls: bool) -> None:
     """As hitch and stunnel in front of a server without TLS, and as rinetd in front of one with it."""

@@ -108,10 +108,12 @@ def _sockets(pid: int) -> Set[int]:
 
     Each worker may have a listener of its own (``SO_REUSEPORT``), and another than this one accept the connection.
     """
-    name = processes.comm(pid)
-    siblings = [each for each in processes.children_of(processes.parent_of(pid)) if processes.comm(each) == name]
+    name, parent = processes.comm(pid), processes.parent_of(pid)
+    family = {pid, *processes.children_of(pid)}
+    if parent != os.getpid() and processes.comm(parent) == name:
+        family.update(each for each in processes.children_of(parent) if processes.comm(each) == name)
     found: Set[int] = set()
-    for each in {pid, *siblings, *processes.children_of(pid)} - {os.getpid()}:
+    for each in family - {os.getpid()}:
         with contextlib.suppress(OSError):  # it has ended
             found |= processes.sockets(each)
     return found
