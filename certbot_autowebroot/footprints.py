@@ -145,7 +145,8 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
 
     :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
     :returns: the path of what was removed, for a person; empty where there was nothing.
-    :raises OSError: it is there and cannot be removed; ENOTEMPTY for a directory that somebody uses.
+    :raises OSError: it is there and cannot be removed, its path is the error's ``filename``; ENOTEMPTY for a directory
+        that somebody uses.
     """
     def act(name: str) -> bool:
         status = os.lstat(name, dir_fd=directory.fd)
@@ -165,6 +166,9 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
                 return printable(os.path.join(footprint.path, name))
         except FileNotFoundError:
             pass
+        except OSError as error:
+            error.filename = printable(os.path.join(footprint.path, name))
+            raise
     return ""
 
 

@@ -172,7 +172,8 @@ class Journal:
             remove(footprint, standing.directory, by_content=footprint.made is None)
         except OSError as error:
             if error.errno not in _IN_USE:
-                logger.warning("%s could not be removed: %s. The next run will try again.", footprint, error.strerror)
+                logger.warning("%s could not be removed: %s. The next run will try again.", error.filename or footprint,
+                               error.strerror)
         else:
             self.forget(footprint)
 
@@ -299,8 +300,8 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                 pass
             except (OSError, Refused, ValueError) as error:
                 if getattr(error, "errno", None) not in _IN_USE:
-                    yield (f"{footprint}, which an earlier run left behind, could not be removed: "
-                           f"{printable(str(error))}")
+                    reason = getattr(error, "strerror", None) or str(error)
+                    yield f"{footprint}, which an earlier run left behind, could not be removed: {printable(reason)}"
                 continue
             gone.append(footprint.number)
         if len(gone) == len(footprints):

@@ -4,7 +4,10 @@ import logging
 import os
 import re
 import stat
+from typing import Any
+from typing import Callable
 from typing import Optional
+from typing import TypeVar
 
 from zope.interface import implementer
 
@@ -29,6 +32,8 @@ from certbot_autowebroot.system.views import View
 from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Another client may make, or take away, the same directories in the same moment.
 _ATTEMPTS = 10
@@ -103,7 +108,7 @@ class WebrootResponder:
             pass
         self._step = f"The directory {here.child(name)} cannot be made"
         footprint = self._announce(here, name)
-        as_owner(here, os.mkdir, footprint.draft, 0o755, dir_fd=here.fd)
+        self._made(footprint, here, os.mkdir, footprint.draft, 0o755)
         draft = _enter_made(walk, chain, footprint.draft)
         if draft.uid not in (footprint.uid, here.uid):  # the latter where the mount says whose everything is (vfat)
             raise Refused(f"{draft.path} was replaced while it was made, by a directory of {user(draft.uid)}.")
@@ -122,11 +127,9 @@ class WebrootResponder:
         self._step = f"The file {directory.child(name)} cannot be written"
         footprint = self._announce(directory, name, content)
         try:
-            fd = as_owner(directory, os.open, name,
-                          os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
-                          dir_fd=directory.fd)
+            fd = self._made(footprint, directory, os.open, name,
+                            os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         except FileExistsError:
-            self._journal.forget(footprint)
             self._use(directory, name, content)
             return
         try:
@@ -136,6 +139,14 @@ class WebrootResponder:
             as_owner(directory, _write, fd, content)
         finally:
             os.close(fd)
+
+    def _made(self, footprint: Footprint, directory: Held, make: Callable[..., T], *args: Any) -> T:
+        """Make it, as the directory's owner. What he may not make is not there to be removed, or to be looked for."""
+        try:
+            return as_owner(directory, make, *args, dir_fd=directory.fd)
+        except (PermissionError, FileExistsError):
+            self._journal.forget(footprint)
+            raise
 
     def _use(self, directory: Held, name: str, content: bytes) -> None:
         """Make do with what is there already, if it says the same."""

@@ -19,6 +19,7 @@ from certbot_autowebroot import footprints
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from tests.responders.site import CONTENT
 from tests.responders.site import DIRECTORY
@@ -280,6 +281,37 @@ def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFix
     os.chmod(os.path.dirname(site.file), 0o755)
     second.withdraw()
     assert os.listdir(site.root) == []
+
+
+def test_what_is_left_is_called_what_it_is_called(
+        site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that could not be given the name that it is made for, nor be removed: append-only, chattr(1)."""
+    def closed(footprint: footprints.Footprint, directory: directories.Held) -> None:
+        os.chmod(site.root, 0o555)
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(webroot, "give_name", closed)
+    with pytest.raises(PublishError, match="well-known cannot be made: Operation not permitted"):
+        site.responder().publish(CONTENT)
+    (left,) = os.listdir(site.root)
+    assert f"{site.root}/{left} could not be removed: Permission denied" in caplog.text
+    os.chmod(site.root, 0o755)
+    site.journal.release_all()
+    assert os.listdir(site.root) == []
+
+
+@pytest.mark.parametrize("name", ["www", f"www/{DIRECTORY}"])
+def test_what_could_not_be_made_is_not_to_be_removed(site: Site, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Its owner has closed the directory: nothing is left, and no word is said of it but why it was not made."""
+    site.make("www/.well-known")
+    site.make(f"www/{DIRECTORY}")
+    if name == "www":
+        os.rename(f"{site.root}/.well-known", site.path("away"))
+    os.chmod(site.path(name), 0)
+    with pytest.raises(PublishError, match=r"(made|written): Permission denied"):
+        site.responder().publish(CONTENT)
+    assert caplog.text == ""
+    assert site.journals() == []
 
 
 @pytest.mark.parametrize("root, text", [
