@@ -4,6 +4,7 @@ Asked with a file that already lies there, so that nothing is written on a guess
 """
 import os
 import stat
+import time
 from typing import List
 from typing import Tuple
 
@@ -22,14 +23,17 @@ _PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".web
 _MAX_FILES = 3
 
 
-def is_served(directory: Directory, hop: Hop, view: View, attempts: int) -> bool:
+def is_served(directory: Directory, hop: Hop, view: View, attempts: int, seconds: float) -> bool:
     """Whether the program at the last hop answers with a file of this directory.
 
     :param view: the program's view of the file system.
     :param attempts: how often it is asked for a file; more than once where others answer at its endpoint by turns.
+    :param seconds: after which it is asked no more.
     :raises socket.timeout: it does not answer at all.
     """
-    return any(probe.get_directly(hop.request.endpoint, hop.request.host, "/" + name) == content
+    deadline = time.monotonic() + seconds
+    return any(time.monotonic() < deadline
+               and probe.get_directly(hop.request.endpoint, hop.request.host, "/" + name) == content
                for name, content in _samples(directory, view) for _ in range(attempts))
 
 

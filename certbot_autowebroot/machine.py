@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 _INIT = 1
 #: Seconds of CPU time for all that one server is asked, reading its configuration included; 10,000 sites take three.
 MAX_CPU_TIME = 30.0
+#: Seconds after which names that configurations pass requests on to are not looked up any more. A user's may have a
+#: thousand whose name server never answers.
+MAX_RESOLVING = 20.0
 #: Seconds that a connection to an address of our own may take, where nothing else tells whether somebody listens.
 _PATIENCE = 2.0
 
@@ -61,6 +64,7 @@ class ThisMachine:
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
         self._forwarded: Dict[Endpoint, bool] = {}
         self._processes: Dict[int, Process] = {}
+        self._resolving = 0.0
 
     @functools.cached_property
     def _web_servers(self) -> WebServers:
@@ -97,6 +101,16 @@ class ThisMachine:
             return [member]
         if member.is_unix:
             return [member._replace(namespace=origin.namespace)]
+        if self._resolving > MAX_RESOLVING:
+            logger.debug("%s is not looked up: other names have taken too long", printable(member.host))
+            return []
+        started = time.monotonic()
+        try:
+            return self._reach(member, origin)
+        finally:
+            self._resolving += time.monotonic() - started
+
+    def _reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
         return [Endpoint(address, member.port, namespace) for address in self._addresses(member.host, origin.namespace)
                 for namespace in self._namespaces_of(address, member.port, origin.namespace)]
 

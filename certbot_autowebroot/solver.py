@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+import time
 from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
@@ -48,6 +49,9 @@ logger = logging.getLogger(__name__)
 
 #: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
 ATTEMPTS = 3
+#: Seconds in which programs have to show that they serve the directories which are only guessed. A user's may listen on
+#: a thousand ports, and answer on each a moment before it would be given up.
+MAX_GUESSING = 30.0
 
 
 class Challenge(NamedTuple):
@@ -137,6 +141,7 @@ class Solver:
         self._machine = ThisMachine()
         self._published: Dict[Challenge, List[Any]] = {}
         self._silent: Set[Endpoint] = set()
+        self._guessing = 0.0
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Find out where each name's challenge is served from, and publish it there where that is proven.
@@ -258,6 +263,7 @@ class Solver:
             self._prove([name for name in names if any(hint.is_likely for hint in self._settings.hints.get(name, ()))])
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
         self._silent.clear()
+        self._guessing = 0.0
         for number, name in enumerate(unknown):
             self._progress(FOLLOWING, number, len(unknown))
             self.inquiries[name] = self._inquiry(name)
@@ -327,17 +333,20 @@ class Solver:
         if not isinstance(route.end, Directory) or not route.end.guessed:
             return False
         endpoint = route.hops[-1].request.endpoint
-        if endpoint in self._silent:
+        if endpoint in self._silent or self._guessing > MAX_GUESSING:
             return True
+        started = time.monotonic()
         try:
             return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program),
-                                          proof.MAX_ASKED if route.branch else 1)
+                                          proof.MAX_ASKED if route.branch else 1, MAX_GUESSING - self._guessing)
         except socket.timeout:
             # Each further file, of each directory and name, would be waited for as long: minutes for a few names.
             self._silent.add(endpoint)
             return True
         except OSError:  # the program has ended
             return True
+        finally:
+            self._guessing += time.monotonic() - started
 
     def _publish(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Publish the tokens of all names that can be answered; returns those that are not answered."""

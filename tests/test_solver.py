@@ -16,8 +16,10 @@ from typing import Optional
 import pytest
 
 from certbot_autowebroot import explain
+from certbot_autowebroot import machine
 from certbot_autowebroot import probe
 from certbot_autowebroot import proof
+from certbot_autowebroot import solver as solver_module
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.proof import Verdict
@@ -701,6 +703,48 @@ def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
         said = explain.failure(solver.inquiries[NAME])
     assert f"Tried: a test file in {place}/one/" in said
     assert "Not known: what include_shell" in said
+
+
+def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may have a thousand ports, each of which holds a name up for a while."""
+    make(place, "public")
+    (place / "public/robots.txt").write_text("here")
+    monkeypatch.setattr(solver_module, "MAX_GUESSING", 1.0)
+    asked: List[Endpoint] = []
+
+    def late(endpoint: Endpoint, host: str, path: str) -> None:
+        asked.append(endpoint)
+        time.sleep(0.2)
+    monkeypatch.setattr(probe, "get_directly", late)
+    code = ("import socket, time; s = [socket.create_server(('127.0.0.1', port)) for port in range(8100, 8130)]; "
+            "print('up', flush=True); time.sleep(60)")
+    members = "".join(f"server 127.0.0.1:{port};" for port in range(8100, 8130))
+    config = f"upstream u {{ {members} }} server {{ listen 80; location / {{ proxy_pass http://u; }} }}"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as program, \
+            Nginx(place / "nginx", config):
+        try:
+            assert program.stdout is not None and program.stdout.readline()
+            monkeypatch.setattr(probe.ask, "__defaults__", (0.2,))
+            Solver(Settings(80), Journal(str(place / "journal"))).find_out([NAME])
+        finally:
+            program.kill()
+    assert 1 < len(asked) < 8
+
+
+def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's upstream may have a thousand names, whose name server never answers."""
+    monkeypatch.setattr(machine, "MAX_RESOLVING", 1.0)
+    asked: List[str] = []
+
+    def late(host: str) -> List[str]:
+        asked.append(host)
+        time.sleep(0.2)
+        return []
+    monkeypatch.setattr(machine, "_resolve", late)
+    here = ThisMachine()
+    for number in range(30):
+        assert here.reach(Endpoint(f"{number}.sample.org", 80), Endpoint(PUBLIC_V4, 80)) == []
+    assert 1 < len(asked) < 8
 
 
 def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
