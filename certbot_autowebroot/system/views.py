@@ -158,8 +158,7 @@ class View:
         :raises OSError: it cannot be opened, is not a regular file, or is larger than :data:`MAX_FILE_SIZE`; or twice
             that has been read.
         """
-        fd = self._with_rights(open_regular, functools.partial(self._open, path), path,
-                               trusted=self.is_host and not is_ordinary(self.uid))
+        fd = self._with_rights(open_regular, functools.partial(self._open, path), path)
         try:
             status = os.fstat(fd)
             if status.st_size > min(MAX_FILE_SIZE, self._left):
@@ -239,18 +238,18 @@ class NotRegular(OSError):
     """It is a directory, a device, a FIFO, a socket or a link."""
 
 
-def open_regular(opened: Callable[[int], int], path: str, trusted: bool = False) -> int:
+def open_regular(opened: Callable[[int], int], path: str) -> int:
     """A descriptor of a regular file, for reading.
 
-    A FIFO would let us wait for ever. To open a device may start it, watchdog(4), and whoever is root in a container
-    makes devices, or mounts one over a file: so it is only looked at, before it is opened.
+    A FIFO would let us wait for ever. To open a device may start it, watchdog(4). Whoever is root in a container makes
+    devices, or mounts one over a file, and any user can make his ``.htaccess``, which root's httpd reads, a link to
+    one: so it is only looked at, before it is opened.
 
     :param opened: opens it with the flags that it is given.
-    :param trusted: whoever names it has no more to gain by a device than he has.
     :raises NotRegular: it is another thing.
     :raises OSError: as open(2).
     """
-    looks = sys.platform.startswith("linux") and not trusted
+    looks = sys.platform.startswith("linux")
     fd = opened(_O_PATH | os.O_CLOEXEC if looks else _TO_READ)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
