@@ -9,10 +9,13 @@ import functools
 import http.client
 import io
 import ipaddress
+import os
 import socket
 import ssl
+import threading
 import time
 from typing import Callable
+from typing import Iterator
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
@@ -152,7 +155,8 @@ def _either_way(attempt: Callable[[bool], Found]) -> Found:
 
 
 def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
-    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream:
+    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream, \
+            _until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
         connection.sock = _Limited(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
@@ -175,7 +179,8 @@ def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: b
             stream.sendall(_proxy_line(stream))
         if request.scheme == "https":
             server_name = None if _is_address(request.host) else request.host
-            stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
+            with _until(deadline, stream):
+                stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
     except BaseException:
         stream.close()
         raise
@@ -189,6 +194,33 @@ def _proxy_line(stream: socket.socket) -> bytes:
     (source, from_port), (target, to_port) = stream.getsockname()[:2], stream.getpeername()[:2]
     family = "TCP6" if stream.family == socket.AF_INET6 else "TCP4"
     return f"PROXY {family} {source} {target} {from_port} {to_port}\r\n".encode("ascii")
+
+
+@contextlib.contextmanager
+def _until(deadline: float, stream: socket.socket) -> Iterator[None]:
+    """Hang up where it does not come to an end.
+
+    OpenSSL goes on reading for as long as it gets what is no answer (session tickets, hello requests), and looks at no
+    timeout meanwhile.
+
+    :raises socket.timeout: it was hung up.
+    """
+    with socket.socket(fileno=os.dup(stream.fileno())) as same:  # to wrap a socket closes the one that is wrapped
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except OSError as error:
+            if time.monotonic() < deadline:
+                raise
+            raise socket.timeout("timed out") from error
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 class _Limited:

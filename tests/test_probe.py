@@ -1,8 +1,10 @@
 """The probe against real sockets that behave and misbehave."""
+import contextlib
 import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 from typing import Iterator
@@ -166,6 +168,46 @@ def test_garbage_is_an_answer_without_a_traceback(serve: Callable[..., Server], 
     """What comes back is an Answer, whatever the other side sends."""
     serve(lambda connection: connection.sendall(garbage))
     assert isinstance(probe.ask(request(), MACHINE), probe.Answer)
+
+
+def greet_without_end(connection: socket.socket) -> None:
+    """HelloRequests (RFC 5246, section 7.4.1.1): a client that shakes hands already passes over them."""
+    while True:
+        connection.sendall(b"\x16\x03\x03\x3e\x80" + bytes(16000))
+
+
+def test_a_handshake_has_an_end(serve: Callable[..., Server]) -> None:
+    """Whatever passes for a part of it, OpenSSL goes on for as long as more comes."""
+    serve(greet_without_end, port=443)
+    ended: List[str] = []
+
+    def ask() -> None:
+        ended.append(probe.ask(replace(request(endpoint=Endpoint(PUBLIC_V4, 443)), scheme="https"), MACHINE, 0.5).error)
+        with pytest.raises(socket.timeout):
+            probe.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 0.5)
+        ended.append("too")
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(15)
+    assert ended == ["no complete answer within the time limit", "too"]
+
+
+def test_what_takes_no_notice_of_a_timeout_is_hung_up() -> None:
+    """As OpenSSL does not, while it reads session tickets."""
+    ours, theirs = socket.socketpair()
+
+    def write() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                theirs.sendall(bytes(65536))
+    thread = threading.Thread(target=write)
+    thread.start()
+    with ours, theirs, pytest.raises(socket.timeout), probe._until(time.monotonic() + 0.2, ours):
+        while ours.recv(65536):
+            pass
+        raise ssl.SSLEOFError
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_refused_connection_is_said() -> None:
