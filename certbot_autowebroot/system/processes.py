@@ -21,8 +21,8 @@ from certbot_autowebroot.system.identity import users_of
 from certbot_autowebroot.system.identity import whose
 from certbot_autowebroot.system.views import View
 
-#: Bytes of arguments or environment: three quarters of 8 MB, execve(2).
-_MAX_ARGUMENTS = 6 * 1024 * 1024
+#: Bytes of arguments or environment: a quarter of the usual stack of 8 MB, execve(2).
+_MAX_ARGUMENTS = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """What strangers' programs name is read with their rights, wherever it lies, and does not fill our memory."""
+import base64
 import ctypes
 import errno
 import os
 import shutil
 import subprocess
+import time
+from pathlib import Path
 from typing import Any
 from typing import Iterator
 from typing import List
@@ -24,6 +27,7 @@ from certbot_autowebroot.system import views
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import NotRegular
 from certbot_autowebroot.system.views import View
+from tests.lab import certificates
 from tests.responders.site import CONTENT
 from tests.responders.site import OWNER
 from tests.responders.site import STRANGER
@@ -129,6 +133,28 @@ def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, u
             Directive("sslengine", "SSLEngine", "on", "x", 1),
             Directive("sslcertificatefile", "SSLCertificateFile", closed, "x", 2))), its)
     assert said == (f"there is no certificate in {closed}" if expected else "")
+
+
+def test_a_key_is_not_proved(site: Site) -> None:
+    """That its primes are primes takes hours for a key of 40,000 bits, and no signal comes through meanwhile."""
+    certificates.lineage(Path(site.top), "www.sample.com", 1)
+    p, q = 2 ** 19937 - 1, 2 ** 21701 - 1  # Mersenne's
+    d = pow(19, -1, (p - 1) * (q - 1))
+    numbers = [0, p * q, 19, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]
+    inside = b"".join(tagged(2, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in numbers)
+    key = site.write("key", b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(tagged(0x30, inside))
+                     + b"-----END RSA PRIVATE KEY-----\n", 0)
+    started = time.process_time()
+    with view(0) as its:
+        said = pairs.broken(site.path("cert.pem"), key, its)
+    assert said in ("", f"there is no key in {key}",
+                    f"the key {key} does not belong to the certificate {site.path('cert.pem')}")
+    assert time.process_time() - started < 5
+
+
+def tagged(tag: int, content: bytes) -> bytes:
+    """ASN.1 in DER."""
+    return bytes([tag, 0x83]) + len(content).to_bytes(3, "big") + content
 
 
 def test_no_device_is_opened_for_a_certificate(site: Site, bell: Any) -> None:
