@@ -4,7 +4,6 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 from typing import Iterator
@@ -182,7 +181,7 @@ def test_a_handshake_has_an_end(serve: Callable[..., Server]) -> None:
     ended: List[str] = []
 
     def ask() -> None:
-        ended.append(probe.ask(replace(request(endpoint=Endpoint(PUBLIC_V4, 443)), scheme="https"), MACHINE, 0.5).error)
+        ended.append(probe.ask(request(endpoint=Endpoint(PUBLIC_V4, 443))._replace(scheme="https"), MACHINE, 0.5).error)
         with pytest.raises(socket.timeout):
             probe.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 0.5)
         ended.append("too")
