@@ -27,6 +27,14 @@ def installed() -> Dict[str, Any]:
     return {entry_point.name: entry_point for entry_point in reversed(registered("certbot.plugins"))}
 
 
+def is_installed(name: str) -> bool:
+    """Whether a renewal finds the authenticator that its configuration names.
+
+    Before Certbot 2.0 it may name the package too: ``package:name``.
+    """
+    return name.rpartition(":")[2] in installed()
+
+
 def names(said: str) -> List[str]:
     """The names in ``--autowebroot-fallback``, in their order.
 

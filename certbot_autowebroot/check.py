@@ -24,6 +24,7 @@ from certbot import util
 
 from certbot_autowebroot import authenticators
 from certbot_autowebroot import explain
+from certbot_autowebroot import explain_lineages
 from certbot_autowebroot import forecast
 from certbot_autowebroot import handshakes
 from certbot_autowebroot import standing
@@ -105,6 +106,8 @@ class Check:
         fronts: Dict[Tuple[int, str], List[Lineage]] = {}
         forecasts: Dict[str, Forecast] = {}
         for lineage in map(self._as_told, lineages):
+            if lineage.autorenew and not lineage.problem and not authenticators.is_installed(lineage.authenticator):
+                lineage = replace(lineage, problem=explain_lineages.not_installed(lineage.authenticator))
             if lineage.problem:
                 outlook = Outlook.UNKNOWN if lineage.hidden else Outlook.FAILS
                 forecasts[lineage.conf] = Forecast(lineage, outlook)
@@ -224,6 +227,8 @@ class Check:
         if plain is None or found is Outlook.GOOD:
             return NameForecast(name, found, attempt, reason)
         found = forecast.by_places(plain[name], answers, self._options.write)
+        if found is Outlook.FAILS and not attempt:
+            reason = explain.webroot_elsewhere(root)
         if found is Outlook.FAILS and attempt and attempt.refused and \
                 forecast.by_places(plain[name], answers, proved=False) is not Outlook.FAILS:
             found = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might

@@ -14,6 +14,7 @@ from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.proof import place_of
+from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
@@ -28,8 +29,9 @@ from certbot_autowebroot.terminal import printable
 if TYPE_CHECKING:  # only ``check`` has to pay for it: a tenth of what a renewal takes
     from certbot_autowebroot.forecast import NameForecast
 
-#: For so many names a question tells where they lead; so many things that are not known are told of one.
-_ASKED = 5
+#: So many names stand in one sentence, for so many a question tells where they lead, and so many things that are not
+#: known are told of one.
+_NAMED = 5
 
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
 NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
@@ -78,19 +80,20 @@ def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
     """
     roads = {inquiry.name: f"{inquiry.name}: {_road(routes[0], door)}" for inquiries in offers.values()
              for inquiry in inquiries for door, routes in inquiry.routes.items() if routes}
-    shown = list(roads.values())[:_ASKED]
+    shown = list(roads.values())[:_NAMED]
     if len(roads) > len(shown):
         shown.append(f"and {len(roads) - len(shown)} more names.")
-    what = [f"The authenticator {name} can answer for {_named(inquiries)}: it edits the configuration of the web "
+    what = [f"The authenticator {name} can answer for {named([inquiry.name for inquiry in inquiries], ' and ')}: it edits the configuration of the web "
             "server and reloads it, and after the validation edits it back and reloads it again."
             for name, inquiries in offers.items()]
     return "\n\n".join(["No directory was found for:", *shown, *what,
                         "May it do so, now and at every renewal?"])
 
 
-def _named(inquiries: Sequence[Inquiry]) -> str:
-    names = [inquiry.name for inquiry in inquiries]
-    return " and ".join(names if len(names) <= _ASKED else [*names[:_ASKED], f"{len(names) - _ASKED} more"])
+def named(names: Sequence[str], between: str = ", ") -> str:
+    """The names of several; of many, the first."""
+    more = len(names) - _NAMED
+    return between.join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def asked_instead(authenticators: Sequence[str]) -> str:
@@ -154,6 +157,11 @@ def str_of(place: Place) -> str:
     return f"a listener of our own at {place.end.endpoint}"
 
 
+def test_file(place: Place) -> str:
+    """A test file, by the place where it was published."""
+    return f"a test file {'in' if isinstance(place.end, Directory) else 'from'} {str_of(place)}"
+
+
 def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     routes = inquiry.routes.get(door, [])
     parts = [_road(routes[0], door) if routes else f"{door} was asked"]
@@ -161,9 +169,9 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
     # The first road is told above. What could not be read may be why it is not the true one.
     unknown = dict.fromkeys(route.end.reason for route in routes[1:]
                             if isinstance(route.end, Unknown) and route.end != routes[0].end)
-    parts += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_ASKED]]
+    parts += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_NAMED]]
     answer = inquiry.misses.get(door) or inquiry.answers.get(door)
-    if answer:
+    if answer and _says_more(answer, routes):
         parts.append(f"  Came back: {_came_back(answer)}.")
     return "\n".join(parts)
 
@@ -171,6 +179,11 @@ def _at_door(inquiry: Inquiry, door: Endpoint) -> str:
 def _lines_of(text: str) -> str:
     """What another has said in several lines, as nginx's own errors are: they stay lines, further in than ours."""
     return "\n    ".join(printable(line) for line in text.splitlines() if line.strip())
+
+
+def _says_more(answer: Answer, routes: Sequence[Route]) -> bool:
+    """Whether an answer is another thing than what the road has said already."""
+    return not any(isinstance(route.end, DeadEnd) and route.end.reason == answer.error for route in routes)
 
 
 def _came_back(answer: Answer) -> str:
@@ -204,9 +217,9 @@ def _what_was_tried(inquiry: Inquiry, routes: List[Route]) -> List[str]:
             continue
         refused = inquiry.refused.get(place.key)
         lines.append(f"  Tried: {str_of(place)}: {printable(refused.rstrip('.'))}." if refused else
-                     f"  Tried: a test file in {str_of(place)}, which came back, but not each time."
+                     f"  Tried: {test_file(place)}, which came back, but not each time."
                      if _has_won(inquiry, place) else
-                     f"  Tried: a test file in {str_of(place)}, which did not come back.")
+                     f"  Tried: {test_file(place)}, which did not come back.")
     return lines
 
 
@@ -252,32 +265,42 @@ def end(route: Route, inquiry: Inquiry, door: Endpoint) -> str:
 def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
     if str(place.end) in {str(winner.end) for winner in inquiry.winners.get(door, ())}:
         return "; the test file came back"
-    if place.key in inquiry.refused:
-        return f"; {inquiry.refused[place.key].rstrip('.')}"
-    tried = {tried.key if tried.program else str(tried.end) for tried in inquiry.places}
-    if (place.key in tried or str(place.end) in tried) and door in inquiry.answers:
-        return "; the test file did not come back"
-    return ""
+    tried = [one for one in inquiry.places if one.key == place.key or not one.program and str(one.end) == str(place.end)]
+    refused = [inquiry.refused[one.key] for one in tried if one.key in inquiry.refused]
+    if refused:
+        return _refused(refused[0])
+    return "; the test file did not come back" if tried and door in inquiry.answers else ""
 
 
-def remarks(found: "NameForecast", door: Endpoint) -> List[str]:
-    """What else is to be said of one door: directories that were given, what came back, what to do."""
+def _refused(reason: str) -> str:
+    return f"; refused: {reason.rstrip('.')}"
+
+
+def remarks(found: "NameForecast", door: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
+    """What else is to be said of one door: directories that were given, what came back, what to do.
+
+    :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
+    """
     from certbot_autowebroot import advice
     from certbot_autowebroot.forecast import Outlook
     inquiry = found.inquiry
     assert inquiry is not None  # noqa: S101 - for the type checker
     routes = inquiry.routes.get(door, [])
     on_the_road = {str(route.end) for route in routes}
-    lines = [f"a test file in {str_of(place)} came back" for place in inquiry.winners.get(door, ())
+    lines = [f"{test_file(place)} came back" for place in inquiry.winners.get(door, ())
              if str(place.end) not in on_the_road]
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
         return lines
     if door in inquiry.answers:
+        lines += [f"tried {str_of(place)}{_refused(inquiry.refused[place.key])}" if place.key in inquiry.refused else
+                  f"{test_file(place)} did not come back" for place in inquiry.places
+                  if not place.program and str(place.end) not in on_the_road and not _has_won(inquiry, place)]
         answer = inquiry.misses.get(door, inquiry.answers[door])
-        lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))
+        if _says_more(answer, routes):
+            lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))
     failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
-    if found.outlook is Outlook.FAILS and door == failing[-1]:
-        lines += advice.what_to_do(inquiry, failing, set(), "what to do")
+    if found.outlook is Outlook.FAILS and door == failing[-1] and printed is not None:
+        lines += advice.what_to_do(inquiry, failing, printed, "what to do")
     return lines
 
 
@@ -298,5 +321,10 @@ def webroot_tried(root: str, inquiry: Inquiry) -> str:
             refused = inquiry.refused.get(place.key)
             served = _has_won(inquiry, place)
             return refused.rstrip(".") if refused else \
-                f"a test file in {str_of(place)} {'came back' if served else 'did not come back'}"
+                f"{test_file(place)} {'came back' if served else 'did not come back'}"
     return ""
+
+
+def webroot_elsewhere(root: str) -> str:
+    """What the configurations say of a mapped directory, where no test file was put into it."""
+    return f"webroot would put the file into {root}{CHALLENGE_PATH[:-1]}, and the request does not end there"

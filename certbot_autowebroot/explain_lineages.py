@@ -14,6 +14,11 @@ NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors woul
 NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
+def not_installed(authenticator: str) -> str:
+    """Certbot does not know it."""
+    return f"the authenticator {authenticator} is not installed where this Certbot is (certbot plugins lists those that are)"
+
+
 def lineage(found: Forecast, proved: bool) -> str:
     """What would happen to a lineage, in one line."""
     said = {Outlook.GOOD: "would be renewed" if proved else "should be renewed (nothing is proved)",
@@ -43,14 +48,11 @@ def why(found: Forecast) -> List[str]:
 
 def why_name(name: NameForecast) -> str:
     """Why one name of a lineage would fail, or where it was proven; empty where the tree says it."""
-    if name.reason:
-        return f"{name.name}: {name.reason}"
     inquiry = name.inquiry
-    if name.outlook is not Outlook.GOOD or inquiry is None or not inquiry.winners:
-        return ""
-    places = list({explain.str_of(place): None for winners in inquiry.winners.values() for place in winners})
-    doors = ", ".join(str(door) for door in inquiry.winners)
-    return f"{name.name}: a test file in {' and '.join(places)} came back through {doors}"
+    if name.reason or name.outlook is not Outlook.GOOD or inquiry is None or not inquiry.winners:
+        return name.reason
+    files = list({explain.test_file(place): None for winners in inquiry.winners.values() for place in winners})
+    return f"{' and '.join(files)} came back through {', '.join(map(str, inquiry.winners))}"
 
 
 def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> str:
@@ -78,9 +80,10 @@ def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str],
     return f"renew_hook = {command} (in {found.lineage.conf}, below [renewalparams])"
 
 
-def shown(served: Served) -> str:
-    """What a server on 443 shows for a name."""
-    where = f"{served.door} for {served.name}"
+def shown(alike: Sequence[Served]) -> str:
+    """What a server on 443 shows for names; the same for all of them."""
+    served = alike[0]
+    where = f"{served.door} for {explain.named([one.name for one in alike])}"
     if served.shown is Shown.NOBODY:
         return f"nobody listens on {where}"
     if served.shown is Shown.NONE or served.certificate is None:

@@ -16,6 +16,7 @@ from typing import Dict
 from typing import List
 from typing import Mapping
 from typing import Optional
+from typing import Sequence
 from typing import Tuple
 
 import configobj  # type: ignore[import-untyped]
@@ -114,12 +115,24 @@ def lineage(conf: str) -> Lineage:
         found = _parsed(name, conf)
     except (OSError, ValueError) as error:
         return Lineage(name, conf, problem=f"{conf} {_cannot(error)}", hidden=isinstance(error, PermissionError))
+    files = found.pop("files")
     try:
         certificate = read_certificate(found["certificate_file"])
     except (OSError, ValueError) as error:
-        return Lineage(**found, problem=f"its certificate {found['certificate_file']} {_cannot(error)}",
+        reason = _cannot(error) if isinstance(error, OSError) else "is broken: there is no certificate in it"
+        return Lineage(**found, problem=f"its certificate {found['certificate_file']} {reason}",
                        hidden=isinstance(error, PermissionError))
-    return Lineage(**found, certificate=certificate)
+    return Lineage(**found, certificate=certificate, problem=_problem_of(files))
+
+
+def _problem_of(files: Sequence[str]) -> str:
+    """Why Certbot would not take these files for a lineage's: each has to be a link to one that is there."""
+    for path in files:
+        if not os.path.exists(path):
+            return f"its file {path} is missing"
+        if not os.path.islink(path):
+            return f"its file {path} is not a symbolic link into archive/, as Certbot wants it (were the files copied?)"
+    return ""
 
 
 def earlier_certificates(lineage: Lineage) -> List[str]:
@@ -199,7 +212,7 @@ def _when(certificate: x509.Certificate, attribute: str) -> datetime:
 
 
 def _parsed(name: str, conf: str) -> Dict[str, Any]:
-    """The fields of a lineage that its renewal configuration has.
+    """The fields of a lineage that its renewal configuration has, and the paths of its files.
 
     :raises OSError: it cannot be read.
     :raises ValueError: Certbot could not make sense of it.
@@ -213,9 +226,10 @@ def _parsed(name: str, conf: str) -> Dict[str, Any]:
     parameters = parsed.get("renewalparams")
     if missing:
         raise ValueError(f"is broken: it does not say {', '.join(missing)}")
-    if not isinstance(parameters, dict) or not isinstance(parameters.get("authenticator"), str):
-        raise ValueError("is broken: it does not say which authenticator")
+    parameters = parameters if isinstance(parameters, dict) else {}
     values = {key: "" if value == "None" else value for key, value in parameters.items() if isinstance(value, str)}
+    if not values.get("authenticator"):
+        raise ValueError("is broken: it does not say which authenticator")
     port = values.get("http01_port", "80")
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"is broken: http01_port = {port}")
@@ -227,7 +241,8 @@ def _parsed(name: str, conf: str) -> Dict[str, Any]:
         "pre_hook": values.get("pre_hook", ""),
         "afterwards": tuple(values[key] for key in _AFTERWARDS if values.get(key)),
         "directory_hooks": values.get("directory_hooks") != "False",
-        "autorenew": values.get("autorenew") != "False", "certificate_file": parsed["cert"]}
+        "autorenew": values.get("autorenew") != "False", "certificate_file": parsed["cert"],
+        "files": [parsed[key] for key in _REQUIRED]}
 
 
 def _address(text: str) -> str:

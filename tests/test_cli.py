@@ -18,10 +18,12 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot import authenticators
 from certbot_autowebroot import cli
 from certbot_autowebroot.journal import Journal
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
+from tests.test_lineages import KINDS
 from tests.test_lineages import certificate
 from tests.test_lineages import make
 from tests.test_solver import names
@@ -221,24 +223,35 @@ def make_in(config: Path, name: str, parameters: str, pem: bytes) -> None:
                 (config / part / path.name).write_text(text)
             else:
                 path.rename(config / part / path.name)
-    link = config / "live" / name / "cert.pem"
-    link.unlink()
-    link.symlink_to(config / "archive" / name / "cert1.pem")
+    for kind in KINDS:
+        link = config / "live" / name / f"{kind}.pem"
+        link.unlink()
+        link.symlink_to(config / "archive" / name / f"{kind}1.pem")
 
 
 @pytest.mark.parametrize("authenticator", ["nginx", "apache", "dns-rfc2136", "manual", "somebody:elses"])
 def test_other_authenticators_are_not_ours_to_judge(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str], authenticator: str) -> None:
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+        authenticator: str) -> None:
     """Listed, with the days left; no failure."""
+    monkeypatch.setattr(authenticators, "installed", lambda: {authenticator.rpartition(":")[2]: None})
     make_in(config, NAME, f"authenticator = {authenticator}\n", certificate())
     assert check(place) == 0
     assert f"{NAME}: not ours to judge ({authenticator}); " in capsys.readouterr().out
 
 
+def test_an_authenticator_that_is_not_installed_fails(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An upgrade of the system has left its package behind."""
+    make_in(config, NAME, "authenticator = dns-gone\n", certificate())
+    assert check(place) == 1
+    assert "the authenticator dns-gone is not installed" in capsys.readouterr().out
+
+
 def test_a_certificate_that_has_run_out_is_a_failure(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever renews it, nobody did."""
-    make_in(config, NAME, "authenticator = dns-x\n", certificate(days=-10000, issued=-10090))
+    make_in(config, NAME, "authenticator = manual\n", certificate(days=-10000, issued=-10090))
     assert check(place, "--quiet") == 1
     assert "it ran out" in capsys.readouterr().out
     assert check(place, "--format", "nagios") == 2

@@ -27,6 +27,7 @@ from certbot_autowebroot.route import Endpoint
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 NAME = "www.sample.com"
 USUAL = "authenticator = standalone\n"
+KINDS = ("cert", "privkey", "chain", "fullchain")
 
 
 def certificate(names: Sequence[str] = (NAME,), days: float = 30, issued: float = -60,
@@ -48,9 +49,10 @@ def make(config: Path, parameters: str = USUAL, name: str = NAME, pem: Optional[
     archive, live, renewal = (config / part for part in (f"archive/{name}", f"live/{name}", "renewal"))
     for directory in (archive, live, renewal):
         directory.mkdir(parents=True)
-    (archive / "cert1.pem").write_bytes(certificate([name]) if pem is None else pem)
-    (live / "cert.pem").symlink_to(archive / "cert1.pem")
-    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in ("cert", "privkey", "chain", "fullchain"))
+    for kind in KINDS:
+        (archive / f"{kind}1.pem").write_bytes(certificate([name]) if pem is None else pem)
+        (live / f"{kind}.pem").symlink_to(archive / f"{kind}1.pem")
+    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in KINDS)
     conf = renewal / f"{name}.conf"
     conf.write_text(f"version = 2.1.0\narchive_dir = {archive}\n{files}[renewalparams]\naccount = x\n{parameters}")
     return conf
@@ -103,6 +105,8 @@ def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, fi
     (b"\xff\xfe\x00", "is not UTF-8"),
     (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n", "which authenticator"),
     (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\nrenewalparams = x\n", "which authenticator"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = None\n",
+     "which authenticator"),
     (b"cert = a, b\nprivkey = b\nchain = c\nfullchain = d\n", "does not say cert"),
     (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_port = y\n",
      "http01_port = y"),
@@ -132,6 +136,20 @@ def test_a_lineage_without_a_certificate_is_a_clear_line(tmp_path: Path) -> None
     make(tmp_path)
     (tmp_path / "archive" / NAME / "cert1.pem").unlink()
     assert f"live/{NAME}/cert.pem is missing" in read(tmp_path).problem
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: str) -> None:
+    """A key that was tidied up; a copy to another machine that made files of the links (rsync -L, scp)."""
+    make(tmp_path)
+    live = tmp_path / "live" / NAME / f"{kind}.pem"
+    content = live.read_bytes()
+    live.unlink()
+    assert f"{live} is missing" in read(tmp_path).problem
+    live.write_bytes(content)
+    found = read(tmp_path)
+    assert f"{live} is not a symbolic link" in found.problem
+    assert found.certificate is not None and not found.hidden
 
 
 def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path) -> None:
