@@ -87,10 +87,15 @@ def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
         return [[f"let all that answer there by turns serve {CHALLENGE_PATH} of this name from a directory; where that "
                  "is one server alone, it has changed meanwhile: run Certbot again."]]
     refused = [place for place in inquiry.places if place.key in inquiry.refused]
+    mending: List[Advice] = [["mend what was refused."]] if refused else []
     if any(isinstance(place.end, Directory) and place.end.root == standing.DIRECTORY for place in refused):
-        return [[f"mend what was refused: {snippets.making(standing.DIRECTORY)}"]]
+        mending = [[f"mend what was refused: {snippets.making(standing.DIRECTORY)}"]]
+    if isinstance(end, Directory) and not end.guessed and str(end) not in {str(place.end) for place in refused}:
+        return [*mending, [f"see whether {inquiry.routes[door][0].program} runs with the configuration that is on disk "
+                           "(reload it), and whether something in it (a rewrite, an access rule, a .htaccess file) "
+                           f"refuses {CHALLENGE_PATH}."]]
     if refused:
-        return [["mend what was refused."]]
+        return mending
     answer = inquiry.answers.get(door)
     if isinstance(end, Vacant) and answer and answer.status in DOWN and inquiry.routes[door][0].hops:
         return [[f"see why {inquiry.routes[door][0].program} does not ask {end.endpoint}, where we listened: it may "
@@ -99,20 +104,18 @@ def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
     if end is None or isinstance(end, Vacant):
         return [["see who answers there instead: a port forward (nft, iptables) takes connections before any listener "
                  "does."]]
-    if isinstance(end, Directory) and not end.guessed:
-        return [[f"see whether {inquiry.routes[door][0].program} runs with the configuration that is on disk (reload "
-                 "it), and whether something in it (a rewrite, an access rule, a .htaccess file) refuses "
-                 f"{CHALLENGE_PATH}."]]
     return [["run Certbot as root, which sees more."]] if isinstance(end, Unknown) and os.geteuid() != 0 else []
 
 
 def _along(road: roads.Road, name: str, printed: Set[Tuple[str, ...]]) -> Advice:
     if isinstance(road, roads.Fallback):
         options = " ".join(filter(None, [road.authenticator, road.server_root and f"{road.server_root} DIR"]))
-        return [f"--autowebroot-fallback {options}: the authenticator {road.authenticator} answers for this name, now "
-                "and at every renewal. It edits the server's configuration, reloads it, and edits it back."]
+        return [f"give Certbot the option --autowebroot-fallback {options}: the authenticator {road.authenticator} "
+                "answers for this name, now and at every renewal. It edits the server's configuration, reloads it, and "
+                "edits it back."]
     if isinstance(road, roads.GivenPath):
-        return [f"--autowebroot-path DIR, where {road.program} serves {name} from a directory DIR."]
+        return [f"give Certbot the option --autowebroot-path DIR, where {road.program} serves {name} from a directory "
+                "DIR."]
     return _lines(road, printed)
 
 

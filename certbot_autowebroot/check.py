@@ -95,8 +95,8 @@ class Check:
                 wrong[name] = str(error)
         inquiries = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
                                    {name: self._given() for name in proper.values()})
-        return [NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
-                else self._by_autowebroot(proper[name], inquiries) for name in dict.fromkeys(names)]
+        return _as_we_are([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
+                           else self._by_autowebroot(proper[name], inquiries) for name in dict.fromkeys(names)])
 
     def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
         """What would happen to each of these lineages with its own authenticator.
@@ -117,7 +117,11 @@ class Check:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # to hold its place; judged below
                 fronts.setdefault((lineage.port, lineage.address), []).append(lineage)
         for (port, address), group in fronts.items():
-            forecasts.update({found.lineage.conf: found for found in self._judge(port, address, group)})
+            for found in self._judge(port, address, group):
+                forecasts[found.lineage.conf] = found
+                if not found.in_the_way:
+                    found.names = _as_we_are(found.names)
+                    found.outlook = forecast.worst([name.outlook for name in found.names])
         served = handshakes.served([found.lineage for found in forecasts.values()], self._progress)
         now = datetime.now(timezone.utc)
         for found in forecasts.values():
@@ -288,6 +292,10 @@ def _by_fallback(found: NameForecast, said: str) -> NameForecast:
     return replace(found, outlook=Outlook.UNPROVEN, reason=explain.asked_instead(asked)) if asked else found
 
 
+def _as_we_are(names: List[NameForecast]) -> List[NameForecast]:
+    return names if os.geteuid() == 0 else [forecast.without_root(name) for name in names]
+
+
 def _wildcard(name: str) -> NameForecast:
     return NameForecast(name, Outlook.FAILS, reason=explain.WILDCARD)
 
@@ -329,6 +337,8 @@ def _families(port: int, address: str) -> FrozenSet[int]:
                 both = version == 6 and address in ("", "::")
                 if both and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
                     found.add(4)
+        except PermissionError:  # an ordinary user is not told; a renewal is root's
+            found.add(version)
         except OSError:
             continue
     return frozenset(found)

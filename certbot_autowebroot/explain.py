@@ -83,9 +83,9 @@ def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
     shown = list(roads.values())[:_NAMED]
     if len(roads) > len(shown):
         shown.append(f"and {len(roads) - len(shown)} more names.")
-    what = [f"The authenticator {name} can answer for {named([inquiry.name for inquiry in inquiries], ' and ')}: it edits the configuration of the web "
-            "server and reloads it, and after the validation edits it back and reloads it again."
-            for name, inquiries in offers.items()]
+    names = {name: named([inquiry.name for inquiry in inquiries], " and ") for name, inquiries in offers.items()}
+    what = [f"The authenticator {name} can answer for {those}: it edits the configuration of the web server and "
+            "reloads it, and after the validation edits it back and reloads it again." for name, those in names.items()]
     return "\n\n".join(["No directory was found for:", *shown, *what,
                         "May it do so, now and at every renewal?"])
 
@@ -227,18 +227,15 @@ def _has_won(inquiry: Inquiry, place: Place) -> bool:
     return any(place in winners for winners in inquiry.winners.values())
 
 
-def headline(found: "NameForecast", proved: bool) -> str:
-    """What would happen to one name, in one line."""
+def outlook(found: "NameForecast", proved: bool) -> str:
+    """What would happen to one name."""
     from certbot_autowebroot.forecast import Outlook
-    inquiry = found.inquiry
-    if inquiry is None:
-        return f"{found.name}: would fail: {found.reason}"
-    if found.outlook is Outlook.GOOD:
-        return f"{found.name}: good, a test file came back" if proved else \
-            f"{found.name}: should be good (nothing was written, so nothing is proved)"
-    if found.outlook is Outlook.UNPROVEN:
-        return f"{found.name}: could not be proved from here"
-    return f"{found.name}: would fail"
+    if found.inquiry is None:
+        return f"would fail: {found.reason}"
+    return {Outlook.GOOD: "good, a test file came back" if proved else
+            "should be good (nothing was written, so nothing is proved)",
+            Outlook.UNPROVEN: "could not be proved from here",
+            Outlook.UNKNOWN: "could not be looked at (root could look)"}.get(found.outlook, "would fail")
 
 
 def stop(hop: Hop, is_first: bool) -> str:
@@ -265,7 +262,8 @@ def end(route: Route, inquiry: Inquiry, door: Endpoint) -> str:
 def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
     if str(place.end) in {str(winner.end) for winner in inquiry.winners.get(door, ())}:
         return "; the test file came back"
-    tried = [one for one in inquiry.places if one.key == place.key or not one.program and str(one.end) == str(place.end)]
+    tried = [one for one in inquiry.places
+             if one.key == place.key or (not one.program and str(one.end) == str(place.end))]
     refused = [inquiry.refused[one.key] for one in tried if one.key in inquiry.refused]
     if refused:
         return _refused(refused[0])
@@ -287,6 +285,7 @@ def remarks(found: "NameForecast", door: Endpoint, printed: Optional[Set[Tuple[s
     assert inquiry is not None  # noqa: S101 - for the type checker
     routes = inquiry.routes.get(door, [])
     on_the_road = {str(route.end) for route in routes}
+    on_a_road = {str(route.end) for of_door in inquiry.routes.values() for route in of_door}
     lines = [f"{test_file(place)} came back" for place in inquiry.winners.get(door, ())
              if str(place.end) not in on_the_road]
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
@@ -294,7 +293,7 @@ def remarks(found: "NameForecast", door: Endpoint, printed: Optional[Set[Tuple[s
     if door in inquiry.answers:
         lines += [f"tried {str_of(place)}{_refused(inquiry.refused[place.key])}" if place.key in inquiry.refused else
                   f"{test_file(place)} did not come back" for place in inquiry.places
-                  if not place.program and str(place.end) not in on_the_road and not _has_won(inquiry, place)]
+                  if str(place.end) not in on_a_road and not _has_won(inquiry, place)]
         answer = inquiry.misses.get(door, inquiry.answers[door])
         if _says_more(answer, routes):
             lines.append(f"came back: {_came_back(answer)}".replace(inquiry.token, "TOKEN"))

@@ -1,4 +1,5 @@
 """What would happen to lineages, and which certificates are shown: what ``check`` says beside the roads of names."""
+import os
 import shlex
 from typing import List
 from typing import Sequence
@@ -11,12 +12,13 @@ from certbot_autowebroot.forecast import Served
 from certbot_autowebroot.forecast import Shown
 
 NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
+NEITHER = "autowebroot would fail too:"
 NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
 def not_installed(authenticator: str) -> str:
     """Certbot does not know it."""
-    return f"the authenticator {authenticator} is not installed where this Certbot is (certbot plugins lists those that are)"
+    return f"the authenticator {authenticator} is not installed with this Certbot (certbot plugins lists what is)"
 
 
 def lineage(found: Forecast, proved: bool) -> str:
@@ -80,6 +82,14 @@ def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str],
     return f"renew_hook = {command} (in {found.lineage.conf}, below [renewalparams])"
 
 
+def reloading(found: Forecast, command: str) -> str:
+    """The one thing that has visitors see the current certificate.
+
+    :param command: what reloads servers.
+    """
+    return f"{command} --lineage {shlex.quote(os.path.dirname(found.lineage.certificate_file))}"
+
+
 def shown(alike: Sequence[Served]) -> str:
     """What a server on 443 shows for names; the same for all of them."""
     served = alike[0]
@@ -94,9 +104,22 @@ def shown(alike: Sequence[Served]) -> str:
             }.get(served.shown, f"{where} shows a certificate that is not of this lineage, until {until}")
 
 
-def counted(outlooks: Sequence[Outlook], what: str) -> str:
-    """A summary of many."""
+def summary(names: Sequence[NameForecast], forecasts: Sequence[Forecast], with_names: bool = False) -> str:
+    """Many in one line.
+
+    :param with_names: name those that are not good, too.
+    """
+    what = "name" if names else "lineage"
+    found = [(name.name, name.outlook) for name in names] + [(one.lineage.name, one.outlook) for one in forecasts]
     said = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "not ours to judge",
             Outlook.UNKNOWN: "not looked at", Outlook.FAILS: "would fail"}
-    parts = [f"{outlooks.count(outlook)} {text}" for outlook, text in said.items() if outlook in outlooks]
-    return f"{len(outlooks)} {what if len(outlooks) != 1 else what.rstrip('s')}: {', '.join(parts)}"
+    parts = []
+    for outlook, text in said.items():
+        those = [name for name, its in found if its is outlook]
+        wrong = with_names and outlook not in (Outlook.GOOD, Outlook.UNJUDGED)
+        parts += [f"{len(those)} {text}{f' ({explain.named(those)})' if wrong else ''}"] if those else []
+    counted = ": ".join(filter(None, [f"{len(found)} {what}{'s' if len(found) != 1 else ''}", ", ".join(parts)]))
+    besides = {"run out": [one.lineage.name for one in forecasts if one.is_expired],
+               "an older certificate is shown": [one.lineage.name for one in forecasts if one.is_stale]}
+    return "; ".join([counted, *(f"{text}: {explain.named(those) if with_names else len(those)}"
+                                 for text, those in besides.items() if those)])

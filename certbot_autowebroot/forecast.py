@@ -2,6 +2,7 @@
 import enum
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import Callable
 from typing import List
 from typing import Optional
@@ -17,6 +18,7 @@ from certbot_autowebroot.proof import place_of
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import alternatives
 
 
@@ -72,6 +74,7 @@ class Served:
 
     :ivar certificate: the one that it shows, if any.
     :ivar error: why there is none; a phrase.
+    :ivar refused: a server that speaks TLS has said that it has none for this name.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Served:
     shown: Shown
     certificate: Optional[Certificate] = None
     error: str = ""
+    refused: bool = False
 
 
 @dataclass
@@ -90,6 +94,7 @@ class Forecast:
     :ivar in_the_way: who holds the port that ``standalone`` would listen on, by family (4, 6); phrases.
     :ivar hooks: pre-hooks, which run before a renewal and not before a look.
     :ivar add_hook: the command that would add a deploy hook, where one :attr:`is lacking <lacks_hook>`.
+    :ivar reload: the command that would have the current certificate shown, where an older one :attr:`is <is_stale>`.
     """
 
     lineage: Lineage
@@ -101,6 +106,7 @@ class Forecast:
     served: List[Served] = field(default_factory=list)
     days_left: Optional[int] = None
     add_hook: str = ""
+    reload: str = ""
 
     @property
     def can_be_mended(self) -> bool:
@@ -131,6 +137,15 @@ class Forecast:
     def is_bad(self) -> bool:
         """Whether somebody should do something today."""
         return self.outlook is Outlook.FAILS or self.is_stale or self.is_expired
+
+
+def without_root(found: NameForecast) -> NameForecast:
+    """What an ordinary user's look says of a renewal, which is root's: nothing, where root would see or do more."""
+    inquiry = found.inquiry
+    if found.outlook is not Outlook.FAILS or inquiry is None:
+        return found
+    blind = any(isinstance(route.end, Unknown) for routes in inquiry.routes.values() for route in routes)
+    return replace(found, outlook=Outlook.UNKNOWN) if blind or inquiry.refused else found
 
 
 #: Whether an authenticator answers in a place, for requests that arrive at a door.

@@ -2,6 +2,7 @@
 
 A renewed certificate that nobody has reloaded the server for is the second half of the same outage.
 """
+import socket
 from concurrent import futures
 from typing import Dict
 from typing import List
@@ -26,6 +27,11 @@ from certbot_autowebroot.route import Endpoint
 
 _TIMEOUT = 5.0
 _AT_ONCE = 16
+#: What OpenSSL says of a server that answers in plain text, by its version.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
+#: And of an alert (RFC 8446, 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` do not recognise
+#: a name; Caddy speaks of an internal error.
+_REFUSALS = ("UNRECOGNIZED_NAME", "_ALERT_")
 #: What is asked of whom.
 Question = Tuple[str, Endpoint]
 
@@ -70,15 +76,6 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
         return list(pool.map(look, asked))
 
 
-def is_refused(answer: Served) -> bool:
-    """Whether a server that speaks TLS has said that it has no certificate for a name, by an alert (RFC 8446, 6.2).
-
-    nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` do not recognise the name; Caddy speaks of an
-    internal error.
-    """
-    return answer.shown is Shown.NONE and ("UNRECOGNIZED_NAME" in answer.error or "_ALERT_" in answer.error)
-
-
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
     doors = front_doors(name, machine, CA_PORTS["https"], address)
     if doors.certain:
@@ -102,7 +99,17 @@ def _ask(question: Question, key: str = "") -> Served:
     except ConnectionRefusedError:
         return Served(name, door, Shown.NOBODY)
     except (OSError, ValueError) as error:
-        return Served(name, door, Shown.NONE, error=getattr(error, "reason", None) or str(error))
+        reason = getattr(error, "reason", None) or str(error)
+        refused = any(word in reason for word in _REFUSALS)
+        return Served(name, door, Shown.NONE, error=_in_words(error, reason, refused), refused=refused)
+
+
+def _in_words(error: Exception, reason: str, refused: bool) -> str:
+    if isinstance(error, socket.timeout):
+        return f"it did not answer in {_TIMEOUT:.0f} s"
+    if reason in _NO_TLS:
+        return "it does not speak TLS"
+    return f"it has none for this name ({reason})" if refused else reason
 
 
 def _compared(lineage: Lineage, answer: Served) -> Served:

@@ -7,6 +7,7 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import explain
@@ -16,7 +17,6 @@ from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
 from certbot_autowebroot.forecast import Served
-from certbot_autowebroot.forecast import worst
 from certbot_autowebroot.lineages import Certificate
 from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
@@ -31,8 +31,8 @@ from certbot_autowebroot.route import Unknown
 
 #: Of the JSON: changed when something is no longer where it was. More may come at any time.
 SCHEMA = 1
-#: A line for monitoring is shown in one: so many are named.
-_NAMED = 5
+#: Advice that need not be printed again.
+Printed = Set[Tuple[str, ...]]
 
 
 class Line(NamedTuple):
@@ -43,29 +43,31 @@ class Line(NamedTuple):
     outlook: Optional[Outlook] = None
 
 
-def name_tree(found: NameForecast, proved: bool) -> Iterator[Line]:
+def name_tree(found: NameForecast, proved: bool, printed: Printed) -> Iterator[Line]:
     """The roads of a name, hop by hop: each stop below the one before."""
-    yield Line(explain.headline(found, proved), 0, found.outlook)
-    yield from _roads(found)
+    yield Line(f"{found.name}: {explain.outlook(found, proved)}", 0, found.outlook)
+    yield from _roads(found, printed)
 
 
-def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
+def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) -> Iterator[Line]:
     """What would happen to a lineage, and for the names that would fail their roads."""
     bad = Outlook.FAILS if found.is_bad else found.outlook
     yield Line(explain_lineages.lineage(found, proved), 0, bad)
     for text in explain_lineages.why(found):
         yield Line(text, 1)
-    for name in found.names:
-        text = explain_lineages.why_name(name)
-        if text:
-            yield Line(text, 1)
-        elif name.outlook is not Outlook.GOOD and not found.in_the_way:
-            yield Line(explain.headline(name, proved), 1)
-        if name.outlook is not Outlook.GOOD and not found.in_the_way:
-            for line in _roads(name):
-                yield line._replace(depth=line.depth + 1)
+    if not found.in_the_way:
+        yield from _names(found.names, proved, None if mending else printed)
+    elif found.outlook is Outlook.FAILS and found.remedy and not mending:
+        yield Line(explain_lineages.NEITHER, 1)
+        yield from _names(found.remedy, proved, printed)
+    alike: Dict[Tuple[object, ...], List[Served]] = {}
     for served in found.served:
-        yield Line(explain_lineages.shown(served), 1)
+        until = served.certificate and served.certificate.not_after
+        alike.setdefault((served.door, served.shown, until, served.error), []).append(served)
+    for answers in alike.values():
+        yield Line(explain_lineages.shown(answers), 1)
+    if found.reload:
+        yield Line(f"reload it with: {found.reload}", 1)
     if found.add_hook:
         yield Line(explain_lineages.NO_HOOK, 1)
         yield Line(f"add one with: {found.add_hook}", 1)
@@ -73,7 +75,29 @@ def lineage_tree(found: Forecast, proved: bool, mending: str) -> Iterator[Line]:
         yield Line(f"mend it with: {mending}", 1)
 
 
-def _roads(found: NameForecast) -> Iterator[Line]:
+def _names(names: Sequence[NameForecast], proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
+    """The names of a lineage: those that fare alike together, with the road of the first."""
+    alike: Dict[Tuple[object, ...], List[NameForecast]] = {}
+    for name in names:
+        fate = [line._replace(text=line.text.replace(name.name, "")) for line in _fate(name, proved, None)]
+        alike.setdefault(tuple(fate), []).append(name)
+    for several in alike.values():
+        (text, *_), *rest = _fate(several[0], proved, printed)
+        who = [name.name for name in several]
+        # Which names fail is told in full.
+        yield Line(f"{explain.named(who) if several[0].outlook is Outlook.GOOD else ', '.join(who)}: {text}", 1)
+        yield from (line._replace(depth=line.depth + 1) for line in rest)
+
+
+def _fate(name: NameForecast, proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
+    yield Line(explain_lineages.why_name(name) or explain.outlook(name, proved))
+    if name.outlook is not Outlook.GOOD:
+        yield from _roads(name, printed)
+    elif name.inquiry is not None and explain.note(name.inquiry):
+        yield Line(explain.note(name.inquiry), 1)
+
+
+def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
     inquiry = found.inquiry
     if inquiry is None:
         return
@@ -88,7 +112,7 @@ def _roads(found: NameForecast) -> Iterator[Line]:
                         yield Line(str(step), depth + 2)
             seen = route.hops
             yield Line(explain.end(route, inquiry, door), len(route.hops) + 1)
-        for text in explain.remarks(found, door):
+        for text in explain.remarks(found, door, printed):
             yield Line(text if inquiry.routes.get(door) else f"{door}: {text}", 2 if inquiry.routes.get(door) else 1)
     if explain.note(inquiry):
         yield Line(explain.note(inquiry), 1)
@@ -108,27 +132,24 @@ def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved
 def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tuple[int, str]:
     """The exit status and the line of a plugin (Monitoring Plugins Development Guidelines, "Plugin Output")."""
     outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
-    bad = [name.name for name in names if name.outlook is Outlook.FAILS]
-    bad += [found.lineage.name for found in forecasts if found.outlook is Outlook.FAILS or found.is_expired]
-    doubtful = [name.name for name in names if name.outlook is Outlook.UNPROVEN]
-    doubtful += [found.lineage.name for found in forecasts if found.is_stale or found.outlook is Outlook.UNPROVEN]
-    hidden = [found.lineage.name for found in forecasts if found.outlook is Outlook.UNKNOWN]
-    status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else (3, "UNKNOWN") if hidden else (0, "OK")
-    said = explain_lineages.counted(outlooks, "names" if names else "lineages")
-    wrong = bad or doubtful or hidden
-    named = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
+    bad = Outlook.FAILS in outlooks or any(found.is_expired for found in forecasts)
+    doubtful = Outlook.UNPROVEN in outlooks or any(found.is_stale for found in forecasts)
+    status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else \
+        (3, "UNKNOWN") if Outlook.UNKNOWN in outlooks else (0, "OK")
     counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]
     days = [found.days_left for found in forecasts if found.days_left is not None]
     if not names:
         counts += [f"stale={sum(found.is_stale for found in forecasts)}", *([f"days_left={min(days)}"] if days else [])]
-    return status, f"AUTOWEBROOT {word} - {said}{f' ({named})' if named else ''} | {' '.join(counts)}"
+    said = explain_lineages.summary(names, forecasts, with_names=True)
+    return status, f"AUTOWEBROOT {word} - {said} | {' '.join(counts)}"
 
 
 def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> int:
     """0 all good, 1 something would fail or has to be done, 2 something could not be looked at."""
     if any(name.outlook is Outlook.FAILS for name in names) or any(found.is_bad for found in forecasts):
         return 1
-    return 2 if worst([found.outlook for found in forecasts]) is Outlook.UNKNOWN else 0
+    outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
+    return 2 if Outlook.UNKNOWN in outlooks else 0
 
 
 def _name(found: NameForecast) -> Dict[str, Any]:
@@ -207,7 +228,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
         "certificate": None if lineage.certificate is None else {
             **_certificate(lineage.certificate), "days_left": found.days_left},
         "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
-        "add_hook": found.add_hook or None,
+        "add_hook": found.add_hook or None, "reload": found.reload or None,
     }
 
 

@@ -286,9 +286,12 @@ class Solver:
             return False
         last_hops = {route.hops[-1] for routes in failed.routes.values() for route in routes if route.hops}
         found = [Place(directory, hop.program) for hop in last_hops for directory in self._machine.missed(hop)]
-        places = [place for place in found if place.key not in {known.key for known in failed.places}]
+        places = [place for place in found if place.key not in {known.key for known in failed.places}
+                  and not self._is_hinted_at(place, failed)]
         if places:
-            self.inquiries[name] = inquiry = Inquiry(name, failed.doors, routes=failed.routes)
+            self.inquiries[name] = inquiry = Inquiry(name, failed.doors)
+            inquiry.routes = {door: follow(inquiry.request(door, inquiry.token), self._machine)
+                              for door in failed.doors.endpoints}
             inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
         return bool(places)
 

@@ -6,6 +6,7 @@ import pytest
 
 from certbot_autowebroot import forecast
 from certbot_autowebroot.doors import Doors
+from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
 from certbot_autowebroot.probe import Answer
 from certbot_autowebroot.proof import Inquiry
@@ -16,6 +17,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 
 V4 = Endpoint("203.0.113.10", 80)
@@ -129,6 +131,15 @@ def test_what_counts_for_an_authenticator_that_answers_in_one_place(
     def answers(_door: Endpoint, place: Place) -> bool:
         return isinstance(place.end, Directory) and place.end.root == "/srv"
     assert forecast.by_places(found, answers, proved) is outlook
+
+
+def test_what_an_ordinary_user_cannot_see_or_do_is_not_known() -> None:
+    """A renewal is root's, who sees who holds the port and may write; what both would meet is a failure."""
+    def seen(found: Inquiry) -> Outlook:
+        return forecast.without_root(NameForecast("www.sample.com", Outlook.FAILS, found)).outlook
+    hidden, shut, dead = inquiry([Unknown("not visible")]), inquiry([ROOT]), inquiry([REFUSED])
+    shut.refused[shut.places[0].key] = "Permission denied"
+    assert [seen(found) for found in (hidden, shut, dead)] == [Outlook.UNKNOWN, Outlook.UNKNOWN, Outlook.FAILS]
 
 
 def test_the_worst_of_several_decides() -> None:

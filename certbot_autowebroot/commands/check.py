@@ -14,6 +14,8 @@ from typing import Iterator
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Set
+from typing import Tuple
 
 import certbot
 from certbot.compat import misc
@@ -40,6 +42,8 @@ _NAGIOS_UNKNOWN = 3
 
 _COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
             Outlook.UNJUDGED: "2"}
+#: What ``--quiet`` prints.
+_WRONG = (Outlook.FAILS, Outlook.UNKNOWN)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -159,6 +163,8 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         if found.lacks_hook:
             found.add_hook = explain_lineages.adding_hook(found, _certbot_version(), _directories(options),
                                                           reload.command())
+        if found.is_stale:
+            found.reload = explain_lineages.reloading(found, reload.command())
     status = report.exit_status(names, forecasts)
     lines: List[str] = []
     if options.format == "json":
@@ -167,15 +173,16 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         status, line = report.nagios(names, forecasts)
         lines = [console.printable(line)]
     else:
-        trees = [report.name_tree(name, proved) for name in names if not options.quiet or name.outlook is Outlook.FAILS]
-        trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, "")) for found in forecasts
-                  if not options.quiet or found.is_bad or found.outlook is Outlook.UNKNOWN]
+        printed: Set[Tuple[str, ...]] = set()
+        trees = [report.name_tree(name, proved, printed) for name in names
+                 if not options.quiet or name.outlook in _WRONG]
+        trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)
+                  for found in forecasts if not options.quiet or found.is_bad or found.outlook in _WRONG]
         coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
         lines = [_formatted(line, coloured) for tree in trees for line in tree]
-        outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
-        if not options.quiet and len(outlooks) > 1:
-            lines.append(explain_lineages.counted(outlooks, "names" if names else "lineages"))
-        elif not options.quiet and not outlooks:
+        if not options.quiet and len(names) + len(forecasts) > 1:
+            lines.append(explain_lineages.summary(names, forecasts))
+        elif not options.quiet and not names and not forecasts:
             lines.append(explain_lineages.NO_LINEAGES.format(config_dir=options.config_dir))
     try:
         sys.stdout.write("".join(line + "\n" for line in lines))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _NAME = "certbot-autowebroot"
-#: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone: one of
-#: a lineage that is not found is a warning, which --quiet hides, and a status of 0 (measured with 5.8).
+#: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone. A
+#: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
 _PATH = "/usr/bin:/bin"
 _MAX_SECONDS = 3600.0
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_LOOK, Outcome.FAILED: 1}

@@ -127,7 +127,7 @@ def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, 
     if first.shown is not Shown.NONE:
         return Outcome.GOOD
     ours = (first.door, Shown.CURRENT) in seen or (first.door, Shown.STALE) in seen
-    return Outcome.GOOD if ours and all(map(handshakes.is_refused, answers)) else Outcome.UNSEEN
+    return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
 
 
 def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:

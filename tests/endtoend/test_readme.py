@@ -8,15 +8,20 @@ from typing import Iterator
 
 import pytest
 
+from certbot_autowebroot.lineages import read_certificate
+from tests.lab import certificates
+from tests.lab import https
 from tests.lab import readme
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.standing import empty_www
+from tests.lab.visitors import shown
 
 NAME = "www.sample.com"
 #: Where a reader has these; here they are empty and ours alone.
-_PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/etc/nginx", "/srv")
+_PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/etc/nginx", "/etc/haproxy", "/srv")
 
 
 class Reader:
@@ -104,6 +109,53 @@ def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> No
     if certbot.version >= (2, 3):  # the command that the README has for newer ones
         reader.types(hook)
         assert reader.setting("renew_hook") in hook
+
+
+def test_cron_finds_the_hook(reader: Reader, certbot: Certbot, place: Path) -> None:
+    """By the lines for cron(8), which knows no PATH but theirs; the hook is where the section on pip has put it."""
+    if certbot.version < (2, 3):  # it has no command that keeps a hook
+        return
+    hook, = (block for block in readme.blocks()["At night"] if "--deploy-hook" in block)
+    lines, = (block for block in readme.blocks()["At night"] if " * * * " in block)
+    *settings, line = lines.splitlines()
+    usual = {name: value for name, value in certbot.environment().items()
+             if name in ("REQUESTS_CA_BUNDLE", "NO_PROXY", "PYTHONPATH")}
+    for name, command in (("certbot", certbot.program),
+                          ("certbot-autowebroot", f"{sys.executable} -m certbot_autowebroot.cli")):
+        exports = "".join(f"export {variable}='{value}'\n" for variable, value in usual.items())
+        (place / name).write_text(f'#!/bin/sh\n{exports}exec {command} "$@"\n')
+        (place / name).chmod(0o755)
+    reader.types(f"certbot certonly -a autowebroot -d {NAME}")
+    reader.types(hook)
+    conf, live = Path(f"/etc/letsencrypt/renewal/{NAME}.conf"), Path(f"/etc/letsencrypt/live/{NAME}")
+    conf.write_text("renew_before_expiry = 9999 days\n" + conf.read_text())  # it is due
+    with https.nginx(https.Site(NAME, live, place)):
+        before = shown(PUBLIC_V4, NAME)
+        done = subprocess.run(["sh", "-c", line.partition(" root ")[2].replace("/opt/certbot/bin", str(place))],
+                              env={"PATH": "/usr/bin:/bin", **dict(
+                                  setting.replace("/usr/local/bin", str(place)).split("=") for setting in settings)},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert before != shown(PUBLIC_V4, NAME) == read_certificate(str(live / "cert.pem")).fingerprint
+
+
+def test_haproxy_gets_a_file_of_each_lineage(reader: Reader) -> None:
+    """A hook of all lineages: what one has renewed does not become another's."""
+    script, = (block for block in readme.blocks()["At night"] if "haproxy" in block)
+    hook = Path("/etc/letsencrypt/renewal-hooks/deploy/haproxy")
+    hook.parent.mkdir(parents=True)
+    hook.write_text(script + "\n")
+    hook.chmod(0o755)
+    Path("/etc/haproxy/certs").mkdir()
+    for name in (NAME, "mail.sample.com"):
+        certificates.lineage(Path("/etc/letsencrypt/live") / name, name, days=0)
+        reader.types(f"RENEWED_LINEAGE=/etc/letsencrypt/live/{name} {hook}")
+    made = Path("/etc/haproxy/certs") / f"{NAME}.pem"
+    live = Path("/etc/letsencrypt/live") / NAME
+    assert made.read_bytes() == (live / "fullchain.pem").read_bytes() + (live / "privkey.pem").read_bytes()
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(made.parent)) == ["mail.sample.com.pem", f"{NAME}.pem"]
 
 
 def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:

@@ -79,7 +79,7 @@ def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], secon
 ], ids=["installed for all", "in a virtual environment of the shell's", "by its path", "as a module"])
 def test_the_hook_that_is_advised_is_found_at_night(
         place: Path, monkeypatch: pytest.MonkeyPatch, where: str, argument: str, said: str) -> None:
-    """cron's PATH is not the shell's, and Certbot says nothing with --quiet of a lineage's hook that it does not find."""
+    """cron's PATH is not the shell's, and with --quiet Certbot does not say that a lineage's hook was not found."""
     for name in ("usual", "venv"):
         (place / name).mkdir()
         if name == where:
