@@ -7,6 +7,7 @@ from typing import Sequence
 
 from certbot_autowebroot import __version__
 from certbot_autowebroot.commands import check
+from certbot_autowebroot.commands import console
 from certbot_autowebroot.commands import reload
 from certbot_autowebroot.commands import snippet
 
@@ -16,14 +17,20 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
     :param arguments: those of the command line.
     """
-    options = parser().parse_args(arguments)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # it was closed by whoever has started us
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    return int(options.run(options))
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except OSError as error:
+        if error.filename != console.OUTPUT:
+            raise
+        console.say(f"certbot-autowebroot: {error.filename}: {error.strerror}\n", sys.stderr)
+        return console.COULD_NOT_LOOK
 
 
 def parser() -> argparse.ArgumentParser:

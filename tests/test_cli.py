@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 from certbot_autowebroot import authenticators
 from certbot_autowebroot import cli
 from certbot_autowebroot.journal import Journal
+from tests.lab import certificates
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.test_lineages import KINDS
@@ -349,19 +351,20 @@ def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> 
     assert process.returncode == 0
 
 
-def test_what_cannot_be_written_is_said(place: Path, root: Path) -> None:
-    """``check … > file`` on a full disk: the findings are lost, and the exit status says so."""
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(command(place, PUBLIC_V4), stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.stderr == "certbot-autowebroot: what was found cannot be written: No space left on device\n"
-    assert done.returncode == 2
-
-
-@pytest.mark.parametrize("redirected", [">&-", "2>&-", ">&- 2>&-"])
-def test_without_an_output(place: Path, root: Path, redirected: str) -> None:
-    """Whoever has closed it wants the exit status alone."""
-    done = subprocess.run(["sh", "-c", f'"$@" {redirected}', "sh", *command(place, PUBLIC_V4)], capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
+@pytest.mark.parametrize("arguments", [["check", PUBLIC_V4], ["check", "--json", PUBLIC_V4], ["snippet", "nginx"],
+                                       ["reload", "--lineage", "{live}"]], ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize(("output", "status", "said"), [
+    (">&-", 0, ""), ("2>&- >/dev/null", 0, ""), ("| true", 0, ""),
+    (">/dev/full", 2, "certbot-autowebroot: standard output: No space left on device\n")],
+    ids=["closed", "errors closed", "read no further", "full"])
+def test_an_output_that_takes_nothing_is_no_traceback(
+        place: Path, config: Path, arguments: List[str], output: str, status: int, said: str) -> None:
+    """A cron job's or a wrapper's; what the command does it does all the same."""
+    certificates.lineage(config / "live" / PUBLIC_V4, PUBLIC_V4, days=0)
+    words = [word.format(live=config / "live" / PUBLIC_V4) for word in arguments]
+    line = shlex.join([sys.executable, "-m", "certbot_autowebroot.cli", *words])
+    done = subprocess.run(["sh", "-c", f"{line} {output}"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (status, said)
 
 
 class Slow:

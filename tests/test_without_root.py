@@ -2,6 +2,7 @@
 import os
 import pickle
 import pwd
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ USER = pwd.getpwnam("nobody")
 
 def as_nobody(act: Callable[[], Any]) -> Any:
     """The result of a call in a process of an ordinary user."""
+    # A thread that has ended for Python may still hold a lock of OpenSSL's: in a fork, it would hold it for good.
+    for _ in range(100):
+        if len(os.listdir("/proc/self/task")) == 1:
+            break
+        time.sleep(0.01)
     reader, writer = os.pipe()
     child = os.fork()
     if not child:

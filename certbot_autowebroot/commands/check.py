@@ -81,6 +81,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _check(options)
     except OSError as error:
+        if error.filename == console.OUTPUT:
+            raise
         return _could_not_look(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
 
 
@@ -184,13 +186,7 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
             lines.append(explain_lineages.summary(names, forecasts))
         elif not options.quiet and not names and not forecasts:
             lines.append(explain_lineages.NO_LINEAGES.format(config_dir=options.config_dir))
-    try:
-        sys.stdout.write("".join(line + "\n" for line in lines))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at exit
-        if not isinstance(error, BrokenPipeError):  # else whoever read has seen enough
-            return _could_not_look(options, f"what was found cannot be written: {error.strerror}")
+    console.say("".join(line + "\n" for line in lines), sys.stdout)
     return status
 
 
@@ -201,9 +197,9 @@ def _formatted(line: report.Line, coloured: bool) -> str:
 
 def _could_not_look(options: argparse.Namespace, reason: str) -> int:
     if options.format == "nagios":
-        print(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}")
+        console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
         return _NAGIOS_UNKNOWN
-    print(f"certbot-autowebroot: {console.printable(reason)}", file=sys.stderr)
+    console.say(f"certbot-autowebroot: {console.printable(reason)}\n", sys.stderr)
     return console.COULD_NOT_LOOK
 
 

@@ -8,6 +8,9 @@ from certbot_autowebroot.terminal import printable as printable
 #: Exit status where nothing could be looked at.
 COULD_NOT_LOOK = 2
 
+#: What the output is called in an error.
+OUTPUT = "standard output"
+
 #: Less than this many is no long work; seconds between two signs of life.
 _MANY = 10
 _PAUSE = 0.1
@@ -16,6 +19,20 @@ _PAUSE = 0.1
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person reads along, on something that moves a cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str, stream: TextIO) -> None:
+    """Print; whoever has read enough and gone is not waited for.
+
+    :raises OSError: there is no room for it; with :data:`OUTPUT` as the name of the file.
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:  # Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
 class Progress:

@@ -91,7 +91,7 @@ def _reload(options: argparse.Namespace) -> int:
         for finding in reloading.reload(lineage, names, options.timeout):
             # Certbot shows what a hook says on standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
-                print(_printable(finding.text), flush=True)
+                console.say(_printable(finding.text) + "\n", sys.stdout)
             else:
                 _say(finding.text)
             status = _EXIT_STATUS[finding.outcome]
@@ -148,7 +148,7 @@ def _identifier(name: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"certbot-autowebroot: {_printable(text)}", file=sys.stderr, flush=True)
+    console.say(f"certbot-autowebroot: {_printable(text)}\n", sys.stderr)
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from certbot_autowebroot import snippets
 from certbot_autowebroot import standing
+from certbot_autowebroot.commands import console
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if options.server == "haproxy" and options.directory:
         print("HAProxy serves no files, so there is no --directory for it.", file=sys.stderr)
         return 2
-    print(snippets.for_every_site(options.server, options.directory or standing.DIRECTORY), end="")
+    console.say(snippets.for_every_site(options.server, options.directory or standing.DIRECTORY), sys.stdout)
     return 0
 
 
