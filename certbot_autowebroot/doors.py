@@ -5,6 +5,7 @@ from typing import NamedTuple
 from typing import Tuple
 
 from certbot_autowebroot.follow import Machine
+from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 
 #: A hosting machine may have hundreds of addresses; behind a port forward we can only guess which one is meant.
@@ -36,12 +37,13 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
     :param address: the only local address that counts (``--http-01-address``); empty or a wildcard for all.
     """
     resolved = machine.addresses(name)
+    # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
+    public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback]
     versions = _ALL_ADDRESSES.get(address)
     if versions is None:
-        return Doors((Endpoint(address, port),), certain=True, resolved=bool(resolved))
-    # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
-    public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback
-              and ipaddress.ip_address(a).version in versions]
+        note = _leads_elsewhere(name, [a for a in public if machine.is_here(a)], address, port)
+        return Doors((Endpoint(address, port),), certain=True, note=note, resolved=bool(resolved))
+    public = [a for a in public if ipaddress.ip_address(a).version in versions]
     here = [a for a in public if machine.is_here(a)]
     away = [a for a in public if a not in here]
     if here:
@@ -55,6 +57,17 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
         note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
     doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or versions)
     return Doors(doors, certain=False, note=note, resolved=bool(resolved))
+
+
+def _leads_elsewhere(name: str, here: List[str], address: str, port: int) -> str:
+    """That a name leads to other addresses of this machine than ``--http-01-address``; empty where that may be meant.
+
+    On another port or the loopback, something here passes the CA's requests on.
+    """
+    meant = port != CA_PORTS["http"] or ipaddress.ip_address(address).is_loopback
+    if not here or address in here or meant:
+        return ""
+    return f"{name} resolves to {', '.join(here)} of this machine, and not to {address}"
 
 
 def _guessed(machine: Machine, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:

@@ -61,6 +61,16 @@ def test_http_01_address_is_the_only_door() -> None:
     """As standalone understands it."""
     doors = front_doors(NAME, TableMachine(names={NAME: [FRONT.host]}), 5080, "10.0.0.5")
     assert doors.endpoints == (Endpoint("10.0.0.5", 5080),)
+    assert doors.note == ""
+
+
+def test_an_http_01_address_that_the_name_does_not_lead_to_is_said() -> None:
+    """The CA would come to another address of this machine; where it comes to the router's, that is not known."""
+    def note(*addresses: str, asked: str = "10.0.0.5") -> str:
+        return front_doors(NAME, TableMachine(names={NAME: addresses}, local=[FRONT.host, "10.0.0.5"]), 80, asked).note
+    assert note(FRONT.host) == f"{NAME} resolves to {FRONT.host} of this machine, and not to 10.0.0.5"
+    assert [note(FRONT.host, "10.0.0.5"), note("198.51.100.1"), note(FRONT.host, asked="0.0.0.0"),
+            note(FRONT.host, asked="127.0.0.1")] == [""] * 4
 
 
 @pytest.mark.parametrize(("address", "resolved", "doors"), [
