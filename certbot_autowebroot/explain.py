@@ -193,7 +193,7 @@ def _came_back(answer: Answer) -> str:
 def _road(route: Route, door: Endpoint) -> str:
     """Who holds the port, hop by hop, with the lines of configuration that decide."""
     if not route.hops:
-        return f"nobody listens on {door}, so we did ourselves."
+        return f"nobody listens on {door}, so we tried to listen there ourselves."
     stops = []
     for number, hop in enumerate(route.hops):
         at = f"port {hop.request.endpoint.port} at {hop.request.endpoint.host}" if not hop.request.endpoint.is_unix \
