@@ -50,7 +50,9 @@ def failures(inquiries: Sequence[Inquiry], installed: Sequence[str] = ()) -> str
         after = "Nothing was left behind."
     else:
         after = "Nothing was left behind and no server was touched."
-    return "The CA was not asked, for it would have failed:\n\n" + "\n\n".join([*reasons, after])
+    start = "The CA was not asked, for it could not be proved that it would be answered:" \
+        if all(map(_is_refused, inquiries)) else "The CA was not asked, for it would have failed:"
+    return "\n\n".join([start, *reasons, after])
 
 
 def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) -> str:
@@ -68,9 +70,16 @@ def failure(inquiry: Inquiry, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     from certbot_autowebroot import advice  # only a failure has to pay for it: 10 ms
     what_to_do = advice.what_to_do(inquiry, doors, set() if printed is None else printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
+    if _is_refused(inquiry):
+        lines.append("  The CA may be answered all the same: --autowebroot-unproven try asks it, with a warning.")
     if not inquiry.doors.certain and inquiry.doors.note:
         lines.append(f"  Note: {inquiry.doors.note}.")
     return "\n".join(lines)
+
+
+def _is_refused(inquiry: Inquiry) -> bool:
+    """Nothing speaks against it but ``--autowebroot-unproven refuse``."""
+    return inquiry.verdict is Verdict.UNPROVEN and bool(inquiry.places_to_answer())
 
 
 def question(offers: Mapping[str, Sequence[Inquiry]]) -> str:
