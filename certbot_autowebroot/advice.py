@@ -142,5 +142,9 @@ def _lines(road: roads.Lines, printed: Set[Tuple[str, ...]]) -> Advice:
 
 def _otherwise(inquiry: Inquiry, door: Endpoint) -> str:
     """Where no road is open here."""
-    program = inquiry.routes[door][0].program or "the web server"
-    return f"let {program} serve {CHALLENGE_PATH} of this name from a directory, or use another authenticator for it."
+    route = inquiry.routes[door][0]
+    # Nobody of us can listen in a container's own network.
+    outside = not any(hop.request.endpoint.namespace for hop in route.hops)
+    listener = f", or pass it on to a port where nobody listens ({snippets.LISTENER}): there we do" if outside else ""
+    return (f"let {route.program or 'the web server'} serve {CHALLENGE_PATH} of this name from a directory{listener}; "
+            "or use another authenticator for it.")
