@@ -1,5 +1,6 @@
 """The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,7 @@ from tests.lab.programs import Program
 from tests.lab.varnish import Varnish
 
 NAME = "www.sample.com"
+MESSAGES = Path(__file__).parent.parent / "docs/messages.rst"
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 CONTENT = TOKEN.encode() + b".nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
 GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
@@ -614,6 +616,17 @@ def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> N
             # A token of its own for each order; this one was asked for, and is remembered.
             subprocess.run(["varnishadm", "-n", place / "varnish/work", "ban", "req.url", "~", "."], check=True,
                            capture_output=True)
+
+
+def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) -> None:
+    """The advice names a port, and the lines that the catalogue of messages has for it do."""
+    make(place, "varnish")
+    backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
+    with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
+        assert "pass it on to a port where nobody listens (127.0.0.1:488)" in explain.failure(solver.inquiries[NAME])
+    ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
+    with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
+        assert ask() == CONTENT
 
 
 @pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
