@@ -139,8 +139,8 @@ def test_a_key_is_not_proved(site: Site) -> None:
     """That its primes are primes takes hours for a key of 40,000 bits, and no signal comes through meanwhile."""
     certificates.lineage(Path(site.top), "www.sample.com", 1)
     p, q = 2 ** 19937 - 1, 2 ** 21701 - 1  # Mersenne's
-    d = pow(19, -1, (p - 1) * (q - 1))
-    numbers = [0, p * q, 19, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]
+    d = pow(65539, -1, (p - 1) * (q - 1))
+    numbers = [0, p * q, 65539, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]
     inside = b"".join(tagged(2, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in numbers)
     key = site.write("key", b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(tagged(0x30, inside))
                      + b"-----END RSA PRIVATE KEY-----\n", 0)
@@ -154,7 +154,8 @@ def test_a_key_is_not_proved(site: Site) -> None:
 
 def tagged(tag: int, content: bytes) -> bytes:
     """ASN.1 in DER."""
-    return bytes([tag, 0x83]) + len(content).to_bytes(3, "big") + content
+    size = len(content).to_bytes(3, "big").lstrip(b"\0")
+    return bytes([tag]) + (size if len(content) < 0x80 else bytes([0x80 | len(size)]) + size) + content
 
 
 def test_no_device_is_opened_for_a_certificate(site: Site, bell: Any) -> None:
