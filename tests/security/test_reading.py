@@ -117,6 +117,21 @@ def test_no_way_through_what_we_have_open(site: Site, closed: str, path: str) ->
         os.close(fd)
 
 
+def test_an_older_kernel_reads_what_a_user_names(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without openat2(2), which is of Linux 5.6, with his rights; but nothing in a container."""
+    class Older:
+        def syscall(self, *args: object) -> int:
+            ctypes.set_errno(errno.ENOSYS)
+            return -1
+
+    monkeypatch.setattr(views, "_libc", Older)
+    os.chmod(site.write("file", b"content"), 0o644)
+    with view(OWNER) as his, view(OWNER, confined=True) as contained:
+        assert his.read(site.path("file")) == b"content"
+        with pytest.raises(OSError, match="Function not implemented"):
+            contained.read(site.path("file"))
+
+
 @pytest.mark.parametrize("running", [AS_OWNER], indirect=True)
 def test_the_view_of_a_parent_is_seen_with_the_childs_rights(running: Process, closed: str) -> None:
     """Of a user's HAProxy, root's process that has started it, or init, does not read what he may not."""
