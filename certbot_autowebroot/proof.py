@@ -15,6 +15,7 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
@@ -53,7 +54,11 @@ _TEMPORARY = (0, 429, 502, 503, 504)
 #: ``fail_timeout`` is 10, HAProxy's ``check`` takes 4, Varnish's ``.probe`` 15.
 DOWN = (502, 503, 504)
 PATIENCE = 16.0
-_PAUSE = 0.25
+#: What a server says that limits the number of requests, and the seconds for which it is asked again.
+_LIMITED = (429, 503)
+_LIMIT_PATIENCE = 4.0
+#: Seconds before it is asked again; longer each time.
+_PAUSE = 0.3
 _AT_ONCE = 16
 
 
@@ -235,11 +240,25 @@ def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine)
     """
     for door in inquiry.doors.endpoints:
         if inquiry.verdict_of(door) is Verdict.PROVEN:
-            answer = probe.ask(inquiry.request(door, token), machine)
+            answer = _ask(inquiry.request(door, token), machine)
             if answer.body.rstrip() != content:
                 inquiry.misses[door] = answer
                 return False
     return True
+
+
+def _ask(request: Request, machine: Machine, ends: Mapping[int, float]) -> Answer:
+    """Ask, and again for as long as it may be another answer in a moment.
+
+    :param ends: by status, until when (of the monotonic clock).
+    """
+    answer = probe.ask(request, machine)
+    pause = _PAUSE
+    while time.monotonic() < ends.get(answer.status, 0.0):
+        time.sleep(pause)
+        pause += _PAUSE
+        answer = probe.ask(request, machine)
+    return answer
 
 
 def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, progress: Progress) \
@@ -252,12 +271,13 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, pr
         request = inquiry.request(door, inquiry.token)
         branches = {route.branch for route in inquiry.routes.get(door, ())}
         times = 1 if len(branches) < 2 else MAX_ASKED
-        answers = [probe.ask(request, machine)]
-        while answers[0].status in DOWN and _is_behind_a_proxy(inquiry, door) and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
-            answers = [probe.ask(request, machine)]
+        # All names are asked for from one address, within a moment: there may be a limit to that.
+        ends = dict.fromkeys(_LIMITED, time.monotonic() + _LIMIT_PATIENCE) if inquiry.places else {}
+        if _is_behind_a_proxy(inquiry, door):
+            ends.update(dict.fromkeys(DOWN, deadline))
+        answers = [_ask(request, machine, ends)]
         while len(answers) < times and answers[-1].status:
-            answers.append(probe.ask(request, machine))
+            answers.append(_ask(request, machine, ends))
         return answers
     if len(questions) == 1:
         return [ask(questions[0])]

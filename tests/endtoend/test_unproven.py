@@ -43,6 +43,17 @@ def test_a_condition_may_be_the_allow_list(certbot: Certbot, nginx: Nginx) -> No
     assert f"{NAME}: it could not be proved from here that the CA will be answered" in done.stdout
 
 
+def test_a_limit_of_requests_is_no_dead_end(certbot: Certbot, nginx: Nginx) -> None:
+    """All names are asked for from one address within a moment: what a limit refuses then is asked for again."""
+    nginx.configure("map $http_user_agent $limited { ~autowebroot us; default ''; } "
+                    "limit_req_zone $limited zone=one:1m rate=5r/s; "
+                    + OPEN.replace("{ }", "{ limit_req zone=one burst=5 nodelay; }").replace(NAME, "*.sample.com"))
+    nginx.reload()
+    names = [f"{number}.sample.com" for number in range(20)]
+    done = certbot.run("certonly", "-a", "autowebroot", "-d", ",".join(names))
+    assert done.returncode == 0, done.stdout
+
+
 def test_who_wants_certainty_has_the_renewal_refused(certbot: Certbot, nginx: Nginx, ca: CA) -> None:
     """Before the CA is asked; it was said once, and is kept with the lineage."""
     nginx.configure(OPEN)
