@@ -10,6 +10,7 @@ from typing import Sequence
 
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Upstream
 
 #: Three conditions in all their combinations.
 _MAX_RUNS = 8
@@ -35,7 +36,7 @@ class Assumptions:
 def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> List[Destination]:
     """Evaluate under every assumption that turns out to be needed; the usual ones first, each result once.
 
-    A directory that is only one of several results is marked: our probe may meet another one than the CA.
+    A directory or an upstream that is only one of several results is marked: our probe may meet another than the CA.
     """
     pending: List[Dict[str, bool]] = [{}]
     found: List[Destination] = []
@@ -52,4 +53,4 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
             so_far[condition] = usual
     if len(found) == 1 or not so_far:
         return found
-    return [replace(d, depends_on_client=True) if isinstance(d, Directory) else d for d in found]
+    return [replace(d, depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in found]

@@ -344,6 +344,7 @@ def test_who_the_client_is(place):
         said = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
         assert [brief(d, place) for d in said["a"]] == [to(1, "a"), to(2, "a")]
         assert [brief(d, place) for d in said["b"]] == ["dead end", to(1, "b"), to(2, "b")]
+        assert all(d.depends_on_client for d in said["b"][1:])
         assert_true(said["a"][1], server.get(request_for("a")))
 
 
