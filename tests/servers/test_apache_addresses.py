@@ -1,11 +1,13 @@
 """Which virtual host answers on which address, port and protocol: the real httpd and we agree."""
 import pathlib
+import ssl
 import subprocess
 from typing import Iterator
 from typing import Tuple
 
 import pytest
 
+from certbot_autowebroot.route import Directory
 from tests.lab.apache import Apache
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
@@ -85,6 +87,14 @@ DocumentRoot {{dir}}/tls2
 SSLEngine on
 SSLCertificateFile {{dir}}/cert.pem
 </VirtualHost>
+<VirtualHost *:443>
+ServerName verified.test
+DocumentRoot {{dir}}/tls2
+SSLEngine on
+SSLCertificateFile {{dir}}/cert.pem
+SSLCACertificateFile {{dir}}/cert.pem
+SSLVerifyClient require
+</VirtualHost>
 <VirtualHost *:8005>
 DocumentRoot {{dir}}/implied
 SSLCertificateFile {{dir}}/cert.pem
@@ -132,6 +142,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Tuple[pathlib.Pat
     (directory / "cert.pem").write_bytes((directory / "only.pem").read_bytes() + (directory / "key.pem").read_bytes())
     with Apache(directory, _CONFIGURATION) as server:
         yield directory, Evaluators(server)
+
+
+def test_who_has_a_certificate_may_come_in(lab: "Tuple[pathlib.Path, Evaluators]") -> None:
+    """A content delivery network shows one; a CA that comes straight has none, as our probe."""
+    _, evaluators = lab
+    asked = Asked("verified.test", port=443, address=OTHER_V4, tls=True)
+    with pytest.raises(ssl.SSLError):
+        fetch(asked)
+    (end,) = evaluators.destinations(asked, evaluators.dumped)
+    assert isinstance(end, Directory)
+    assert end.depends_on_client
 
 
 @pytest.mark.parametrize(("asked", "root"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])

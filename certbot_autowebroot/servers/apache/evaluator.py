@@ -230,6 +230,9 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
     verdict, by = access.granted([scope.directives for scope in state.scopes], judge)
     if verdict is False:
         return state.dead("access is denied", by)
+    verify = sections.last(state.scopes, "sslverifyclient")
+    if state.request.scheme == "https" and verify and verify.words[:1] == ["require"]:
+        verdict, by = None, verify  # a content delivery network has a certificate
     if verdict is None and by:
         state.depends_on_client = True
         state.trail.append(Step(f"{by.step.text}: who asks decides", by.source))
