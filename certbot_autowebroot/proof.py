@@ -240,7 +240,7 @@ def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine)
     """
     for door in inquiry.doors.endpoints:
         if inquiry.verdict_of(door) is Verdict.PROVEN:
-            answer = _ask(inquiry.request(door, token), machine)
+            answer = _ask(inquiry.request(door, token), machine, _while_limited())
             if answer.body.rstrip() != content:
                 inquiry.misses[door] = answer
                 return False
@@ -261,6 +261,11 @@ def _ask(request: Request, machine: Machine, ends: Mapping[int, float]) -> Answe
     return answer
 
 
+def _while_limited() -> Dict[int, float]:
+    """Until when a limit of requests is waited for: all names are asked for from one address, within a moment."""
+    return dict.fromkeys(_LIMITED, time.monotonic() + _LIMIT_PATIENCE)
+
+
 def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, progress: Progress) \
         -> List[List[Answer]]:
     """Ask many doors at once: one that never answers holds up only itself."""
@@ -271,8 +276,7 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, pr
         request = inquiry.request(door, inquiry.token)
         branches = {route.branch for route in inquiry.routes.get(door, ())}
         times = 1 if len(branches) < 2 else MAX_ASKED
-        # All names are asked for from one address, within a moment: there may be a limit to that.
-        ends = dict.fromkeys(_LIMITED, time.monotonic() + _LIMIT_PATIENCE) if inquiry.places else {}
+        ends = _while_limited() if inquiry.places else {}
         if _is_behind_a_proxy(inquiry, door):
             ends.update(dict.fromkeys(DOWN, deadline))
         answers = [_ask(request, machine, ends)]
