@@ -295,4 +295,5 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, pr
 
 def _is_behind_a_proxy(inquiry: Inquiry, door: Endpoint) -> bool:
     """Whether we listen where a proxy knows that nobody does: by its health checks, or since it was asked in vain."""
-    return any(route.hops and isinstance(route.end, Vacant) for route in inquiry.routes.get(door, ()))
+    ours = [Place(route.end) for route in inquiry.routes.get(door, ()) if route.hops and isinstance(route.end, Vacant)]
+    return any(place.key not in inquiry.refused for place in ours)

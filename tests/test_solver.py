@@ -144,6 +144,18 @@ def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.
     assert "does not ask 127.0.0.1:8402, where we listened" in said and "status 503" in said
 
 
+def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
+    """What was refused will not be served, however long that is waited for."""
+    config = "server { listen 80; location / { proxy_pass http://127.0.0.1:8403; } }"
+    held = socket.socket()
+    with Nginx(place / "nginx", config), held:
+        held.bind(("127.0.0.1", 8403))  # and does not listen
+        started = time.monotonic()
+        with solved(place) as solver:
+            assert "is taken now" in explain.failure(solver.inquiries[NAME])
+    assert time.monotonic() - started < proof.PATIENCE / 2
+
+
 def until_down() -> None:
     """Wait until HAProxy's health check has failed three times: so long it tries to connect, and says 503 then too."""
     started = time.monotonic()
