@@ -1,9 +1,12 @@
 """Programs that are not known and pass connections on are followed by the connections that they make."""
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -12,6 +15,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import passing
 from tests.lab import certificates
 from tests.lab import forward
+from tests.lab import ports
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.net import PUBLIC_V4
@@ -95,6 +99,36 @@ def test_a_connection_that_is_kept_was_not_passed_on(place: Path) -> None:
             forwarder(place, "127.0.0.1:1", "keep", "127.0.0.1:5432") as application:
         assert passing.passed_on(application.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
         database.accept()[0].close()
+
+
+@contextlib.contextmanager
+def visitors() -> Iterator[None]:
+    """Others, who come and go all the time."""
+    gone = threading.Event()
+
+    def visit() -> None:
+        while not gone.wait(0.005):
+            with contextlib.suppress(OSError):
+                ports.fetch(PUBLIC_V4, 80, NAME, "/")
+    threads = [threading.Thread(target=visit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        gone.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_busy_forwarder_is_followed_all_the_same(place: Path) -> None:
+    """What others have opened meanwhile leads to the same place, and stays when we go."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            forwarder(place, "127.0.0.1:8080") as running, visitors():
+        found = [passing.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) for _ in range(4)]
+    assert passing.PassedOn(Endpoint("127.0.0.1", 8080), False) in found
+    assert set(found) <= {passing.PassedOn(Endpoint("127.0.0.1", 8080), False), None}
 
 
 def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> None:

@@ -9,10 +9,12 @@ import socket
 import ssl
 import time
 from typing import Callable
+from typing import Dict
 from typing import Iterable
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
+from typing import Tuple
 
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import namespaces
@@ -54,9 +56,15 @@ def passed_on(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional
 
 def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[str]) -> Optional[Endpoint]:
     before = _sockets(pid)
+    made: Dict[int, Endpoint] = {}
 
-    def opened() -> Set[int]:
-        return _sockets(pid) - before
+    def is_passed_on() -> bool:
+        new = _sockets(pid) - before
+        made.clear()
+        # Other visitors come meanwhile. A forwarder makes one connection for each; to an application we give no reason.
+        accepted, found = _connections(new, endpoint.port, port) if len(new) > 1 else (0, {})
+        made.update(found)
+        return 0 < accepted == len(made)
     try:
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(socket.create_connection((endpoint.host, endpoint.port), _TIME_LIMIT))
@@ -65,15 +73,11 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
                 stream = stack.enter_context(_context().wrap_socket(stream, server_hostname=server_name))
             if server_name is not None or not secure:
                 stream.sendall(HALF)
-            # What it has accepted is one of them.
-            _wait(lambda: len(opened()) > 1)
-            new = opened()
-            targets = _targets(new, port) if len(new) > 1 else set()
+            if not _wait(is_passed_on) or len(set(made.values())) != 1:
+                return None
     except OSError:
         return None
-    if len(targets) != 1 or not _wait(lambda: not new & _sockets(pid)):
-        return None
-    return targets.pop()
+    return next(iter(made.values())) if _wait(lambda: bool(made.keys() - _sockets(pid))) else None
 
 
 def _wait(condition: Callable[[], bool]) -> bool:
@@ -85,17 +89,25 @@ def _wait(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def _targets(inodes: Set[int], own_port: int) -> Set[Endpoint]:
-    """The other ends of connections, but of that of our own port. A forwarder may open them in a container."""
-    found: Set[Endpoint] = set()
+def _connections(inodes: Set[int], listens_on: int, own_port: int) -> Tuple[int, Dict[int, Endpoint]]:
+    """How many connections were accepted, and the other ends of those that were made; none where ours was not accepted.
+
+    A forwarder may make them in a container.
+    """
+    accepted: Set[int] = set()
+    made: Dict[int, Endpoint] = {}
     for namespace in _namespaces():
         for connection in namespace.connections(namespaces.ESTABLISHED):
-            if connection.inode in inodes and own_port not in (connection.port, connection.peer_port):
+            if connection.inode not in inodes:
+                continue
+            if connection.port == listens_on and not namespace.number:
+                accepted.add(connection.peer_port)
+            else:
                 inside = namespace.number if connection.peer in namespace.addresses else 0
-                found.add(Endpoint(connection.peer, connection.peer_port, inside))
-        if found:
+                made[connection.inode] = Endpoint(connection.peer, connection.peer_port, inside)
+        if made:
             break
-    return found
+    return (len(accepted), made) if own_port in accepted else (0, {})
 
 
 def _namespaces() -> Iterable[Namespace]:
