@@ -200,7 +200,8 @@ class ThisMachine:
         A rule of nft or iptables comes before any listener: k3s and other users of the CNI forward port 80 so.
         """
         if endpoint not in self._forwarded:
-            forward = self._behind_a_forward(endpoint)
+            is_known = any(isinstance(holder, _Forward) for holder in self.holders(endpoint))
+            forward = [] if is_known else self._behind_a_forward(endpoint)
             self._forwarded[endpoint] = any(
                 (f.target.port, f.target.namespace) != (endpoint.port, endpoint.namespace) for f in forward)
             if self._forwarded[endpoint]:
