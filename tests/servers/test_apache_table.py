@@ -498,6 +498,9 @@ ROWS = [
         "RewriteRule !^nothing acme/$1 [R]\n</Location>", "302 http://location-rewrite-base.test/site/acme/"),
     Row("files-rewrite", "<Files *>\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</Files>", "none"),
     Row("if-rewrite", "<If \"true\">\nRewriteEngine On\nRewriteRule ^{dir}/www - [F]\n</If>", "none"),
+    Row("location-rewrite-of-a-proxied-url-to-nothing", "ProxyPass / http://127.0.0.1:8081/\n"
+        "<LocationMatch ^/\\.well-known>\nRewriteEngine On\nRewriteRule . $1 [R]\n</LocationMatch>",
+        "302 http://location-rewrite-of-a-proxied-url-to-nothing.test/"),
     Row("location-rewrite-of-a-proxied-url", "ProxyPass / http://127.0.0.1:8081/\n<Location />\nRewriteEngine On\n"
         "RewriteRule 8081 - [F]\n</Location>", "none"),
     # Directories that are missing now: the file name ends there, what follows is path info. {bare} is empty.

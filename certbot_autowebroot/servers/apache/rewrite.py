@@ -157,7 +157,9 @@ class _Application:
         rule, result = self.rule, self.result
         # Each rule of a directory sees the path info again, whatever the rules before it have made of the path.
         subject = result.path + self.surroundings.path_info if self.directory else result.path
-        if self.directory and not result.proxied and subject.startswith(self.directory):
+        # A request that mod_proxy has taken has no directory.
+        is_proxied = result.path.startswith("proxy:")
+        if self.directory and not is_proxied and subject.startswith(self.directory):
             subject = subject[len(self.directory):]
         negated = rule.pattern.startswith("!")
         match = regex.search(rule.pattern[negated:], subject, "nc" in rule.flags)
@@ -180,7 +182,7 @@ class _Application:
         result.escape = "ne" not in rule.flags
         if self.directory and "dpi" in rule.flags:
             self.surroundings.path_info = ""
-        if not result.proxied and not target.startswith("/") and not is_absolute(target):
+        if not is_proxied and not target.startswith("/") and not is_absolute(target):
             target = (self.directory or "/") + target
         result.path = self._split_query(target)
         if "p" in rule.flags:
