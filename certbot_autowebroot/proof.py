@@ -160,8 +160,12 @@ class Inquiry:
         """
         chosen = {place.key: place for winners in self.winners.values() for place in winners}
         by_key = {place.key: place for place in self.places if place.key not in self.refused}
-        for routes in self.routes.values():
-            for branch in alternatives(routes):
+        for door, routes in self.routes.items():
+            branches = alternatives(routes)
+            # A branch that is alone was seen, wherever its file was found: by a hint, by the server's log.
+            if len(branches) < 2 and self.winners.get(door):
+                continue
+            for branch in branches:
                 places = [place for place in map(place_of, branch) if place and place.key in by_key]
                 if places and not any(place.key in chosen for place in places):
                     chosen[places[0].key] = places[0]

@@ -149,13 +149,14 @@ OTHERS = {
 }
 
 
+GIVEN = "give Certbot the option --autowebroot-path DIR, where node"
 #: By server, how the roads begin, in their order.
 ROADS: Dict[str, List[str]] = {
-    "nginx": ["for good, put these lines", "--autowebroot-fallback nginx", "--autowebroot-path DIR, where node"],
-    "apache": ["for good, put these lines", "--autowebroot-fallback apache", "--autowebroot-path DIR, where node"],
-    "lighttpd": ["for good, put these lines", "--autowebroot-path DIR, where node"],
-    "caddy": ["for good, put these lines", "--autowebroot-path DIR, where node"],
-    "haproxy": ["for good, put these lines", "--autowebroot-path DIR, where node"],
+    "nginx": ["for good, put these lines", "give Certbot the option --autowebroot-fallback nginx", GIVEN],
+    "apache": ["for good, put these lines", "give Certbot the option --autowebroot-fallback apache", GIVEN],
+    "lighttpd": ["for good, put these lines", GIVEN],
+    "caddy": ["for good, put these lines", GIVEN],
+    "haproxy": ["for good, put these lines", GIVEN],
 }
 
 
