@@ -18,7 +18,7 @@ NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no ren
 
 def not_installed(authenticator: str) -> str:
     """Certbot does not know it."""
-    return f"the authenticator {authenticator} is not installed with this Certbot (certbot plugins lists what is)"
+    return f"the authenticator {authenticator} is not installed with this Certbot: see certbot plugins"
 
 
 def lineage(found: Forecast, proved: bool) -> str:
