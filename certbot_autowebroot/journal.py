@@ -300,8 +300,9 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                 pass
             except (OSError, Refused, ValueError) as error:
                 if getattr(error, "errno", None) not in _IN_USE:
-                    reason = getattr(error, "strerror", None) or str(error)
-                    yield f"{footprint}, which an earlier run left behind, could not be removed: {printable(reason)}"
+                    named, reason = str(getattr(error, "filename", "")), getattr(error, "strerror", None) or str(error)
+                    what = named if named.startswith(str(footprint.path)) else footprint
+                    yield f"{what}, which an earlier run left behind, could not be removed: {printable(reason)}"
                 continue
             gone.append(footprint.number)
         if len(gone) == len(footprints):

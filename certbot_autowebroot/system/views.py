@@ -141,7 +141,7 @@ class View:
         return self._with_rights(self._open, path, flags | os.O_CLOEXEC)
 
     def _open(self, path: str, flags: int) -> int:
-        if not _is_name(path):
+        if not path.startswith("/") or not _is_name(path):  # else it would be below our own working directory
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if self._confined or is_ordinary(self.uid):
             try:
@@ -183,7 +183,7 @@ class View:
     def stat(self, path: str) -> Optional[os.stat_result]:
         """The status of what a path leads to, or None where it leads nowhere."""
         try:
-            if self.is_host and not is_ordinary(self.uid):
+            if self.is_host and not is_ordinary(self.uid) and path.startswith("/"):
                 return os.stat(path)
             fd = self.open(path, _O_PATH)
             try:

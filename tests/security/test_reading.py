@@ -117,6 +117,21 @@ def test_no_way_through_what_we_have_open(site: Site, closed: str, path: str) ->
         os.close(fd)
 
 
+@pytest.mark.parametrize("uid", [0, OWNER])
+def test_a_relative_path_leads_nowhere(site: Site, uid: int) -> None:
+    """It would lead below the directory that Certbot was started in."""
+    os.chmod(site.write("file", b"content"), 0o644)
+    here = os.getcwd()
+    os.chdir(site.top)
+    try:
+        with view(uid) as its:
+            assert (its.stat("file"), its.stat("./file"), its.list_dir("."), its.stat("")) == (None, None, [], None)
+            with pytest.raises(FileNotFoundError):
+                its.read("file")
+    finally:
+        os.chdir(here)
+
+
 def test_an_older_kernel_reads_what_a_user_names(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without openat2(2), which is of Linux 5.6, with his rights; but nothing in a container."""
     class Older:
