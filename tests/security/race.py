@@ -23,6 +23,7 @@ from typing import Iterator
 from typing import List
 from typing import Tuple
 
+from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders import PublishError
 from tests.lab import net
 from tests.responders.site import CONTENT
@@ -32,6 +33,8 @@ from tests.responders.site import TOKEN
 from tests.responders.site import Site
 from tests.responders.site import new_site
 from tests.security import children
+
+_OURS, _SWEPT, _CERTBOTS = "certbot-autowebroot", "certbot-autowebroot, killed and swept", "Certbot's webroot"
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -184,6 +187,21 @@ def with_us(site: Site) -> bool:
         responder.withdraw()
 
 
+def with_a_sweep(site: Site) -> bool:
+    """Publish, be killed, and have the next run remove what is left; whether the first succeeded."""
+    def act() -> None:
+        site.responder(root=site.path("home/www")).publish(CONTENT)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def quiet() -> None:
+        with contextlib.suppress(PublishError):
+            act()
+
+    _, status = os.waitpid(children.start(quiet), 0)
+    Journal(site.journal_directory).sweep()
+    return os.WIFSIGNALED(status)
+
+
 class _Challenge:
     """As much of Certbot's annotated challenge as its webroot needs."""
 
@@ -287,12 +305,13 @@ def _attacker(attack: Attack) -> Iterator[Callable[[], int]]:
 def main() -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000, help="in all, with us; a tenth of it with Certbot's webroot")
+    parser.add_argument("--runs", type=int, default=2000, help="in all, with us; a quarter of it where we are killed "
+                        "and the next run sweeps; a tenth of it with Certbot's webroot")
     runs = parser.parse_args().runs
     net.enter_private_namespace()
     logging.basicConfig(level=logging.CRITICAL)
     escapes = {}
-    for name, act, share in (("certbot-autowebroot", with_us, 1), ("Certbot's webroot", with_certbots_webroot, 10)):
+    for name, act, share in ((_OURS, with_us, 1), (_SWEPT, with_a_sweep, 4), (_CERTBOTS, with_certbots_webroot, 10)):
         print(f"{name}:")
         escapes[name] = 0
         for attack in ATTACKS:
@@ -300,7 +319,7 @@ def main() -> int:
             escapes[name] += raced.escapes
             print(f"  {attack.__name__:<28}{raced}", flush=True)
         print(f"  {escapes[name]} escapes")
-    return 1 if escapes["certbot-autowebroot"] or not escapes["Certbot's webroot"] else 0
+    return 1 if escapes[_OURS] or escapes[_SWEPT] or not escapes[_CERTBOTS] else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,12 @@ def test_no_escape(attack: Callable[[Site], race.Attack]) -> None:
     assert raced.rounds > 0
 
 
+@pytest.mark.parametrize("attack", race.ATTACKS, ids=lambda attack: attack.__name__)
+def test_no_escape_of_a_sweep(attack: Callable[[Site], race.Attack]) -> None:
+    """Nor while the next run removes what a killed one has left."""
+    assert race.race(attack, 20, race.with_a_sweep).escapes == 0
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Certbot's own, for the oldest Python that it runs on
 def test_the_attackers_can_catch() -> None:
     """The same attackers do change a tree of root's when Certbot's own webroot is at work."""
