@@ -183,8 +183,8 @@ def _is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-    mapped = getattr(address, "ipv4_mapped", None)  # Python before 3.13 does not look at that by itself
-    return bool((mapped or address).is_loopback)
+    address = getattr(address, "ipv4_mapped", None) or address  # Python before 3.13 does not look at that by itself
+    return address.is_loopback or address.is_unspecified  # connect(2) takes the latter for the former
 
 
 def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],

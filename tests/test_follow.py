@@ -191,7 +191,8 @@ def test_a_redirect_to_another_machine_leads_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://www.sample.com:8080/x", "ftp://www.sample.com/x", "https://", "http://[bad/x",
-                                 "http://www.sample.com:99999/", "http://127.0.0.1/x", "https://[::1]/x", "http://[::ffff:127.0.0.1]/x",
+                                 "http://www.sample.com:99999/", "http://127.0.0.1/x", "https://[::1]/x",
+                                 "http://[::ffff:127.0.0.1]/x", "http://0.0.0.0/x", "https://[::]/x",
                                  "http://localhost/x", "http://x.localhost/"])
 def test_redirects_that_a_ca_does_not_follow_are_dead_ends(url: str) -> None:
     """Let's Encrypt: http and https on ports 80 and 443 only; and nobody's own machine is ours."""
@@ -200,10 +201,10 @@ def test_redirects_that_a_ca_does_not_follow_are_dead_ends(url: str) -> None:
 
 
 @pytest.mark.parametrize("addresses", [["127.0.1.1"], ["::1", "127.0.0.1"], ["127.0.1.1", FRONT.host],
-                                       ["::ffff:127.0.0.1"]])
+                                       ["::ffff:127.0.0.1"], ["0.0.0.0"], ["::"]])
 def test_a_redirect_never_leads_to_the_loopback(addresses: List[str]) -> None:
     """Where /etc/hosts, or a stranger's name server, says so: who listens there alone is not asked for the CA."""
-    local = ["127.0.1.1", "127.0.0.1", "::1", "::ffff:127.0.0.1", FRONT.host]
+    local = ["127.0.1.1", "127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", FRONT.host]
     machine = TableMachine(names={"own.sample.com": addresses}, local=local)
     target, = after_redirect("https://own.sample.com/x", request(), 80, machine)
     assert (target.host, target.endpoint) == ("own.sample.com", Endpoint(FRONT.host, 443))
