@@ -219,9 +219,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         responses.update(found)
         failing = [self._challenges[achall] for achall in left if achall not in found]
         solver.withdraw(failing)
-        # A server that was reloaded for them may look for our files elsewhere now: it had been edited and not reloaded.
-        ours = [challenge for challenge in self._challenges.values() if challenge not in unanswered]
-        lost: List[Any] = solver.unserved(ours)
+        ours = [achall for achall in self._challenges if achall not in left]
+        lost = [self._challenges[achall] for achall in self._fallbacks.lost_meanwhile(ours, unserved)]
         solver.withdraw(lost)
         return failing + list(solver.solve(lost))
 

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 #: Seconds for what an authenticator has published to come back: after a graceful reload, workers with the old
 #: configuration go on for a moment, and reading 10,000 sites takes nginx some seconds.
 PATIENCE = 10.0
+_PAUSE = 0.2
+#: How often it is looked whether a reload has lost what is ours: such a worker may answer as before.
+_LOOKS = 5
 
 #: Of the challenges, those that a front door does not answer yet.
 Unserved = Callable[[List[Any]], List[Any]]
@@ -136,6 +139,19 @@ class Fallbacks:
             inquiries[achall].answered_by = ""
         return responses
 
+    def lost_meanwhile(self, achalls: List[Any], unserved: Unserved) -> List[Any]:
+        """Of the challenges that are answered without them, those that their reload of a server has lost.
+
+        It may look elsewhere now: it had been edited and not reloaded.
+        """
+        lost = unserved(achalls)
+        for _ in range(_LOOKS if self._made else 0):
+            if lost or not achalls:
+                break
+            time.sleep(_PAUSE)
+            lost = unserved(achalls)
+        return lost
+
     def cleanup(self, achalls: Iterable[Any]) -> None:
         """Have each authenticator take back what it has published for these. Never raises; may be called again."""
         wanted = set(achalls)
@@ -195,7 +211,7 @@ class Fallbacks:
         deadline = time.monotonic() + PATIENCE
         missing = unserved(batch)
         while missing and time.monotonic() < deadline:
-            time.sleep(0.2)
+            time.sleep(_PAUSE)
             missing = unserved(missing)
         answered = {achall: response for achall, response in responses.items() if achall not in missing}
         self._clean(name, [achall for achall in batch if achall not in answered])
