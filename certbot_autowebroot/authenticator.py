@@ -238,13 +238,13 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, then last time's."""
-        from certbot_autowebroot.solver import given
+        from certbot_autowebroot.hints import given
         return [*given(self._said("path"), "--autowebroot-path"), *memory.get(name, [])]
 
     def _remembered(self) -> Dict[str, List[Any]]:
         """By name, where it was served from last time."""
-        from certbot_autowebroot.solver import Hint
-        from certbot_autowebroot.solver import remembered
+        from certbot_autowebroot.hints import Hint
+        from certbot_autowebroot.hints import remembered
         try:
             memory = remembered(self._said("roots"))
         except ValueError as error:

@@ -32,6 +32,9 @@ from certbot_autowebroot.forecast import Answers
 from certbot_autowebroot.forecast import Forecast
 from certbot_autowebroot.forecast import NameForecast
 from certbot_autowebroot.forecast import Outlook
+from certbot_autowebroot.hints import Hint
+from certbot_autowebroot.hints import given
+from certbot_autowebroot.hints import remembered
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.lineages import Lineage
 from certbot_autowebroot.machine import ThisMachine
@@ -43,11 +46,8 @@ from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
-from certbot_autowebroot.solver import given
-from certbot_autowebroot.solver import remembered
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 

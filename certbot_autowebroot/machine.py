@@ -193,7 +193,6 @@ class ThisMachine:
             return []
         return [_Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
 
-
     def finds_a_forward(self, endpoint: Endpoint) -> bool:
         """Whether the kernel takes connections away from whoever listens there; then they are followed.
 

@@ -1,6 +1,4 @@
 """The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
-import contextlib
-import json
 import logging
 import os
 import socket
@@ -8,7 +6,6 @@ import time
 from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -20,9 +17,9 @@ from typing import Tuple
 
 from certbot_autowebroot import evidence
 from certbot_autowebroot import proof
-from certbot_autowebroot import standing
 from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.follow import follow
+from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.progress import FOLLOWING
@@ -31,18 +28,10 @@ from certbot_autowebroot.proof import Inquiry
 from certbot_autowebroot.proof import Place
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.responders import PublishError
-from certbot_autowebroot.responders.standalone import Listeners
-from certbot_autowebroot.responders.standalone import StandaloneResponder
-from certbot_autowebroot.responders.webroot import WebrootResponder
-from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.responders.places import Responders
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
-from certbot_autowebroot.route import Step
-from certbot_autowebroot.saved import absolute
-from certbot_autowebroot.system import mounts
-from certbot_autowebroot.system.views import View
 from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
@@ -65,48 +54,6 @@ class Challenge(NamedTuple):
     name: str
     token: str
     content: bytes
-
-
-class Hint(NamedTuple):
-    """A directory that is worth a test file before anything is looked at.
-
-    :ivar root: the document root.
-    :ivar directory: where challenges lie below it.
-    :ivar source: how we know of it; words for a person.
-    :ivar is_likely: somebody has named it for this name, or it was proven: it is tried before anything is read.
-    """
-
-    root: str
-    source: str
-    directory: str = CHALLENGE_PATH.strip("/")
-    is_likely: bool = True
-
-    def place(self, token: str) -> Place:
-        """The place of a token."""
-        return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
-
-
-def given(path: str, source: str) -> List[Hint]:
-    """The directories of ``--autowebroot-path``; the standing one, which is its default, only where it exists.
-
-    :param source: who gave them; words for a person.
-    """
-    roots = [root for root in absolute(path).split(":") if root]
-    return [Hint(root, "the standing directory", is_likely=False) if root == standing.DIRECTORY else Hint(root, source)
-            for root in roots if root != standing.DIRECTORY or os.path.isdir(root)]
-
-
-def remembered(roots: str) -> Dict[str, List[Hint]]:
-    """The directories that were proven last time, by name.
-
-    :param roots: ``autowebroot_roots`` of a renewal configuration, JSON; a person may have edited it.
-    :raises ValueError: it cannot be read.
-    """
-    try:
-        return {name: [Hint(str(root), "proven last time", str(directory)) for root, directory in places]
-                for name, places in json.loads(roots or "{}").items()}
-    except (TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -137,7 +84,7 @@ class Solver:
         self._progress = progress
         self._settings = settings
         self._journal = journal
-        self._listeners = Listeners()
+        self._responders = Responders(journal, settings.port, settings.address)
         self._machine = ThisMachine()
         self._published: Dict[Challenge, List[Any]] = {}
         self._silent: Set[Endpoint] = set()
@@ -163,7 +110,7 @@ class Solver:
         try:
             self._insist(names, from_memory, dead_ends)
         finally:
-            self._listeners.stop()
+            self._responders.stop()
         return self.inquiries
 
     def try_hints(self, names: Sequence[str]) -> Dict[str, Inquiry]:
@@ -174,7 +121,7 @@ class Solver:
         try:
             self._prove(names)
         finally:
-            self._listeners.stop()
+            self._responders.stop()
         return self.inquiries
 
     def look(self, names: Sequence[str]) -> Dict[str, Inquiry]:
@@ -193,7 +140,7 @@ class Solver:
             for responder in reversed(self._published.pop(challenge, [])):
                 responder.withdraw()
         if not self._published:
-            self._listeners.stop()
+            self._responders.stop()
 
     def publish_where_proven(self, challenges: Sequence[Challenge]) -> None:
         """Publish behind those front doors that were proven, of names that fail at others: there, another answers."""
@@ -403,37 +350,4 @@ class Solver:
                 for door in inquiry.doors.endpoints]
 
     def _responder(self, place: Place) -> Any:
-        """The responder for a place.
-
-        :raises PublishError: there can be none.
-        """
-        if isinstance(place.end, Directory):
-            try:
-                view = self._machine.view_of(place.program)
-            except OSError as error:
-                raise PublishError(f"{place.program} has ended or cannot be looked at: {error}") from error
-            return WebrootResponder(*_where_it_takes_writes(view, place), self._journal)
-        endpoint = place.end.endpoint
-        if endpoint.port == self._settings.port and not endpoint.is_loopback:
-            self._listeners.listen_at_front([endpoint], self._settings.address)
-        else:
-            self._listeners.listen_at(endpoint)
-        return StandaloneResponder(self._listeners, place.end.path)
-
-
-def _where_it_takes_writes(view: View, place: Place) -> Tuple[View, Directory]:
-    """A volume that is read-only in a container is often writable on the host: the same directory by another path."""
-    directory = place.end
-    assert isinstance(directory, Directory)  # noqa: S101 - for the type checker
-    if view.is_host or place.program is None:
-        return view, directory
-    try:
-        fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # the responder finds out, and says it
-        return view, directory
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, fd)
-        found = mounts.host_path(place.program.pid, directory.root) if mounts.is_read_only(fd) else None
-        if found and os.path.samestat(os.fstat(fd), os.stat(found)):
-            return view.on_host(), replace(directory, root=PathInView(found))
-    return view, directory
+        return self._responders.at(place.end, place.program, self._machine.view_of)

@@ -25,11 +25,11 @@ from certbot_autowebroot.journal import Journal
 from tests.lab import certificates
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
+from tests.lab.orders import names
+from tests.lab.orders import place
 from tests.test_lineages import KINDS
 from tests.test_lineages import certificate
 from tests.test_lineages import make
-from tests.test_solver import names
-from tests.test_solver import place
 from tests.test_without_root import as_nobody
 
 __all__ = ["names", "place"]  # fixtures

@@ -20,13 +20,13 @@ from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
-from tests.test_solver import CONTENT
-from tests.test_solver import NAME
-from tests.test_solver import TOKEN
-from tests.test_solver import ask
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import TOKEN
+from tests.lab.orders import ask
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 
 __all__ = ["names", "place"]  # fixtures
 

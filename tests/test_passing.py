@@ -20,18 +20,18 @@ from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import ask
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.lab.programs import Program
 from tests.test_containers import NGINX
 from tests.test_containers import files
 from tests.test_containers import ready
 from tests.test_containers import seen_by_all
-from tests.test_solver import CONTENT
-from tests.test_solver import NAME
-from tests.test_solver import ask
-from tests.test_solver import make
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
 
 __all__ = ["names", "place"]  # fixtures
 

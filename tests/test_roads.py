@@ -33,12 +33,12 @@ from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.nginx import Nginx
+from tests.lab.orders import NAME
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.test_containers import forwarded
 from tests.test_containers import ready
-from tests.test_solver import NAME
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
 

@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,11 @@ from certbot_autowebroot import machine
 from certbot_autowebroot import probe
 from certbot_autowebroot import proof
 from certbot_autowebroot import solver as solver_module
+from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.solver import Challenge
-from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
 from tests.lab import certificates
@@ -38,62 +36,21 @@ from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
-from tests.lab.nginx import public_directory
+from tests.lab.orders import CONTENT
+from tests.lab.orders import GRANTED
+from tests.lab.orders import NAME
+from tests.lab.orders import TOKEN
+from tests.lab.orders import ask
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.lab.programs import Program
 from tests.lab.varnish import Varnish
 
-NAME = "www.sample.com"
+__all__ = ["names", "place"]  # fixtures
+
 MESSAGES = Path(__file__).parent.parent / "docs/messages.rst"
-TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
-CONTENT = TOKEN.encode() + b".nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
-GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with public_directory() as path:
-        yield path
-
-
-@pytest.fixture(autouse=True)
-def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
-    """What names resolve to: the machine's own addresses, without a name server for it."""
-    known: Dict[str, List[str]] = {}
-    resolve = ThisMachine.addresses
-
-    def addresses(machine: ThisMachine, host: str) -> Any:
-        if host.endswith("sample.com"):
-            return known.get(host, [PUBLIC_V4])
-        return resolve(machine, host)
-    monkeypatch.setattr(ThisMachine, "addresses", addresses)
-    return known
-
-
-@contextlib.contextmanager
-def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
-    """A solver that has solved these names; afterwards nothing is left, neither a file nor a listener."""
-    solver = Solver(Settings(**{"port": 80, **settings}), Journal(str(place / "journal")))
-    challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
-    try:
-        solver.unanswered = [challenge.name for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]
-        yield solver
-    finally:
-        solver.withdraw(challenges)
-    assert [path for path in place.rglob("*") if ".well-known" in path.name or TOKEN[:-2] in path.name] == []
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("autowebroot")]
-
-
-def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
-    """What a CA gets that comes to this address."""
-    from tests.table import request
-    token = TOKEN[:-2] + f"{number:02}"
-    asked = request(name, Endpoint(address, 80))
-    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), ThisMachine()).body
-
-
-def make(place: Path, *names: str) -> None:
-    for name in names:
-        (place / name).mkdir(parents=True)
 
 
 def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> None:
@@ -400,7 +357,7 @@ def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch
     make(place, "app/public")
     (place / "app/public/robots.txt").write_text("User-agent: *")
     written: List[str] = []
-    monkeypatch.setattr("certbot_autowebroot.solver.WebrootResponder",
+    monkeypatch.setattr("certbot_autowebroot.responders.places.WebrootResponder",
                         lambda _view, directory, _journal: written.append(str(directory)))
     code = "import socket; s = socket.create_server(('', 80)); print('up', flush=True)\nwhile 1: s.accept()[0].close()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place / "app") as application:

@@ -7,20 +7,20 @@ import pytest
 
 from certbot_autowebroot import explain
 from certbot_autowebroot import standing
+from certbot_autowebroot.hints import Hint
+from certbot_autowebroot.hints import given
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.saved import absolute
-from certbot_autowebroot.solver import Hint
-from certbot_autowebroot.solver import given
 from tests.lab.nginx import Nginx
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import ask
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.lab.standing import empty_www
 from tests.lab.standing import standing_directory
-from tests.test_solver import CONTENT
-from tests.test_solver import NAME
-from tests.test_solver import ask
-from tests.test_solver import make
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
 
 __all__ = ["names", "place"]  # fixtures
 

@@ -13,21 +13,21 @@ from typing import List
 import pytest
 
 from certbot_autowebroot import explain
+from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.solver import Challenge
-from certbot_autowebroot.solver import Hint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
-from tests.test_solver import CONTENT
-from tests.test_solver import NAME
-from tests.test_solver import TOKEN
-from tests.test_solver import make
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import TOKEN
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 
 __all__ = ["names", "place"]  # fixtures
 USER = pwd.getpwnam("nobody")

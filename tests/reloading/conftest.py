@@ -9,9 +9,9 @@ import pytest
 
 from tests.lab import certificates
 from tests.lab import https
-from tests.test_solver import NAME
-from tests.test_solver import names
-from tests.test_solver import place
+from tests.lab.orders import NAME
+from tests.lab.orders import names
+from tests.lab.orders import place
 
 __all__ = ["names", "place"]  # fixtures
 

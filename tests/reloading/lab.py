@@ -15,8 +15,8 @@ from certbot_autowebroot.lineages import read_certificate
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
 from tests.lab.visitors import shown
-from tests.test_solver import NAME
 
 WWW_DATA = str(pwd.getpwnam("www-data").pw_uid)
 

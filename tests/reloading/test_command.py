@@ -14,9 +14,9 @@ from certbot_autowebroot.commands import reload as command
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
 from tests.reloading.lab import Done
 from tests.reloading.lab import reload
-from tests.test_solver import NAME
 
 
 def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:

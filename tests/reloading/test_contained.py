@@ -11,12 +11,12 @@ from tests.lab import https
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
 from tests.lab.visitors import shown
 from tests.reloading.lab import current
 from tests.reloading.lab import is_new
 from tests.reloading.lab import reload
 from tests.reloading.lab import renewed
-from tests.test_solver import NAME
 
 
 @pytest.fixture

@@ -26,13 +26,13 @@ from tests.lab.haproxy import Haproxy
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
+from tests.lab.orders import NAME
 from tests.lab.visitors import shown
 from tests.reloading.lab import Done
 from tests.reloading.lab import current
 from tests.reloading.lab import is_new
 from tests.reloading.lab import reload
 from tests.reloading.lab import serving
-from tests.test_solver import NAME
 from tests.test_without_root import as_nobody
 
 ME, PARENT = os.getpid(), os.getppid()

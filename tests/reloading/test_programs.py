@@ -11,12 +11,12 @@ import pytest
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
 from tests.reloading.lab import BROKEN
 from tests.reloading.lab import is_new
 from tests.reloading.lab import reload
 from tests.reloading.lab import renewed
 from tests.reloading.lab import serving
-from tests.test_solver import NAME
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -18,15 +18,15 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from tests.lab.nginx import Nginx
+from tests.lab.orders import NAME
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.lab.programs import Program
 from tests.responders.site import CONTENT
 from tests.responders.site import Site
 from tests.responders.site import new_site
 from tests.security import children
-from tests.test_solver import NAME
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
 
 __all__ = ["names", "place"]  # fixtures
 

@@ -16,10 +16,10 @@ import pytest
 from certbot_autowebroot import directories
 from certbot_autowebroot import evidence
 from certbot_autowebroot import explain
-from certbot_autowebroot import solver as solver_module
-from certbot_autowebroot.proof import Place
+from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.places import where_it_takes_writes
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -31,6 +31,11 @@ from certbot_autowebroot.system.views import NotRegular
 from certbot_autowebroot.system.views import View
 from tests.lab import programs
 from tests.lab.nginx import Nginx
+from tests.lab.orders import NAME
+from tests.lab.orders import ask
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
 from tests.responders.site import CONTENT
 from tests.responders.site import OWNER
 from tests.responders.site import STRANGER
@@ -38,11 +43,6 @@ from tests.responders.site import TOKEN
 from tests.responders.site import Site
 from tests.responders.site import new_site
 from tests.security import children
-from tests.test_solver import NAME
-from tests.test_solver import ask
-from tests.test_solver import names
-from tests.test_solver import place
-from tests.test_solver import solved
 
 __all__ = ["names", "place"]  # fixtures
 
@@ -276,7 +276,7 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
 
 def test_root_may_say_so(served: Path, place: Path) -> None:
     """--autowebroot-path is root's word, for the same directory."""
-    with solved(place, hints={NAME: [solver_module.Hint(str(served), "--autowebroot-path")]}) as solver:
+    with solved(place, hints={NAME: [Hint(str(served), "--autowebroot-path")]}) as solver:
         assert solver.inquiries[NAME].verdict is Verdict.PROVEN
 
 
@@ -321,7 +321,7 @@ def test_a_volume_that_a_user_has_made_himself(site: Site, owner: int, expected:
     with read_only_in_a_namespace_of(OWNER, site.root) as pid:
         inside: Any = View.of_process(pid)
         end = Directory(PathInView(site.root), USUAL)
-        its, directory = solver_module._where_it_takes_writes(inside, Place(end, Program("x", pid)))
+        its, directory = where_it_takes_writes(inside, end, Program("x", pid))
         assert its.is_host
         responder = WebrootResponder(its, directory, site.journal)
         if expected:

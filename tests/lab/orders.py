@@ -1,0 +1,72 @@
+"""One order, without a CA: a solver at work, and what a CA would get."""
+import contextlib
+import threading
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import probe
+from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.solver import Challenge
+from certbot_autowebroot.solver import Settings
+from certbot_autowebroot.solver import Solver
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import public_directory
+
+NAME = "www.sample.com"
+TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+CONTENT = TOKEN.encode() + b".nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
+GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with public_directory() as path:
+        yield path
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
+    """What names resolve to: the machine's own addresses, without a name server for it."""
+    known: Dict[str, List[str]] = {}
+    resolve = ThisMachine.addresses
+
+    def addresses(machine: ThisMachine, host: str) -> Any:
+        if host.endswith("sample.com"):
+            return known.get(host, [PUBLIC_V4])
+        return resolve(machine, host)
+    monkeypatch.setattr(ThisMachine, "addresses", addresses)
+    return known
+
+
+@contextlib.contextmanager
+def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
+    """A solver that has solved these names; afterwards nothing is left, neither a file nor a listener."""
+    solver = Solver(Settings(**{"port": 80, **settings}), Journal(str(place / "journal")))
+    challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
+    try:
+        solver.unanswered = [challenge.name for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]
+        yield solver
+    finally:
+        solver.withdraw(challenges)
+    assert [path for path in place.rglob("*") if ".well-known" in path.name or TOKEN[:-2] in path.name] == []
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("autowebroot")]
+
+
+def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
+    """What a CA gets that comes to this address."""
+    from tests.table import request
+    token = TOKEN[:-2] + f"{number:02}"
+    asked = request(name, Endpoint(address, 80))
+    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), ThisMachine()).body
+
+
+def make(place: Path, *names: str) -> None:
+    for name in names:
+        (place / name).mkdir(parents=True)
