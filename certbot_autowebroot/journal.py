@@ -10,7 +10,6 @@ later either, and the CA has not been asked yet.
 
 The contents of challenges are not in it, only their hashes; and it is readable by its owner alone.
 """
-import dataclasses
 import errno
 import fcntl
 import hashlib
@@ -87,7 +86,7 @@ class Journal:
         if content is not None:
             draft, sha256 = "", hashlib.sha256(content).hexdigest()
         footprint = Footprint(self._last, directory.path, directory.key, name, draft, uid, sha256)
-        self._write(dataclasses.asdict(footprint))
+        self._write(dict(vars(footprint)))
         self._standing[footprint.number] = _Standing(footprint, directory, {user})
         return footprint
 

@@ -22,8 +22,9 @@ _MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 #: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
 _SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 
-#: As numbers: the enum members are made anew at each call of valid_signals(), a tenth of an order of a hundred names.
-_SIGNALS = frozenset(map(int, signal.valid_signals()))
+#: Those that Certbot may have handlers for. The real-time ones are half of all, and each costs: Python makes an enum
+#: member of it at each call. As numbers, for the same reason; together a third of an order of a hundred names.
+_SIGNALS = frozenset(int(each) for each in signal.valid_signals() if each < getattr(signal, "SIGRTMIN", signal.NSIG))
 
 
 class Rights(NamedTuple):
