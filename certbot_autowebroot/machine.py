@@ -10,28 +10,23 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
 from typing import Dict
 from typing import Iterable
 from typing import List
-from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.follow import Holder
+from certbot_autowebroot.holders import Forward
+from certbot_autowebroot.holders import Known
+from certbot_autowebroot.holders import Stranger
 from certbot_autowebroot.interfaces import ILogsMisses
-from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
-from certbot_autowebroot.route import Request
-from certbot_autowebroot.route import Step
-from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import WebServers
-from certbot_autowebroot.system import limits
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import netlink
@@ -44,8 +39,6 @@ from certbot_autowebroot.terminal import printable
 logger = logging.getLogger(__name__)
 
 _INIT = 1
-#: Seconds of CPU time for all that one server is asked, reading its configuration included; 10,000 sites take three.
-MAX_CPU_TIME = 30.0
 #: Seconds after which names that configurations pass requests on to are not looked up any more. A user's may have a
 #: thousand whose name server never answers.
 MAX_RESOLVING = 20.0
@@ -165,7 +158,7 @@ class ThisMachine:
         except OSError as error:
             untold = _untold(error)
             _announce(untold)
-            return [] if _is_free(endpoint) else [_Stranger(untold)]
+            return [] if _is_free(endpoint) else [Stranger(untold)]
         if not accepting:
             return self._behind_a_forward(endpoint)
         owners = listeners.owners({listener.inode for listener in accepting})
@@ -175,8 +168,8 @@ class ThisMachine:
             return []
         leaders = _leaders(held)
         self._processes.update({leader.pid: leader for leader in leaders})
-        return [_Known(leader, self._web_servers) for leader in leaders] or [
-            _Stranger(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
+        return [Known(leader, self._web_servers) for leader in leaders] or [
+            Stranger(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
 
     def _listeners_in(self, namespace: int) -> List[listeners.Listener]:
         if namespace not in self._listeners:
@@ -184,14 +177,14 @@ class ThisMachine:
                                           else listeners.listeners())
         return self._listeners[namespace]
 
-    def _behind_a_forward(self, endpoint: Endpoint) -> "Sequence[_Forward]":
+    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[Forward]:
         """Whoever listens, if anybody, another may accept: the kernel forwards the port (nft, iptables)."""
         if endpoint.namespace or endpoint.is_unix:
             return []
         accepting = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
         if accepting is None:
             return []
-        return [_Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
+        return [Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
 
     def finds_a_forward(self, endpoint: Endpoint) -> bool:
         """Whether the kernel takes connections away from whoever listens there; then they are followed.
@@ -199,74 +192,13 @@ class ThisMachine:
         A rule of nft or iptables comes before any listener: k3s and other users of the CNI forward port 80 so.
         """
         if endpoint not in self._forwarded:
-            is_known = any(isinstance(holder, _Forward) for holder in self.holders(endpoint))
+            is_known = any(isinstance(holder, Forward) for holder in self.holders(endpoint))
             forward = [] if is_known else self._behind_a_forward(endpoint)
             self._forwarded[endpoint] = any(
                 (f.target.port, f.target.namespace) != (endpoint.port, endpoint.namespace) for f in forward)
             if self._forwarded[endpoint]:
                 self._holders[endpoint] = forward
         return self._forwarded[endpoint]
-
-
-class _Forward(NamedTuple):
-    """The kernel, that sends connections on to another address or port."""
-
-    target: Endpoint
-
-    @property
-    def program(self) -> Program:
-        return Program("a port forward of the kernel (nft, iptables)")
-
-    def ask(self, request: Request) -> Sequence[Destination]:
-        step = Step(f"forwarded to {self.target}" + (" in a container" if self.target.namespace else ""))
-        return [Upstream((self.target,), request.host, request.path, request.scheme, trail=(step,))]
-
-
-@dataclass
-class _Known:
-    """A process that holds the endpoint.
-
-    :ivar spent: the CPU time that its configuration has taken so far.
-    """
-
-    process: Process
-    web_servers: WebServers
-    spent: float = 0.0
-
-    @property
-    def program(self) -> Program:
-        return self.process.program
-
-    def ask(self, request: Request) -> Sequence[Destination]:
-        started = time.process_time()
-        try:
-            with limits.cpu_time(MAX_CPU_TIME - self.spent):
-                web_server = self.web_servers.for_process(self.process)
-                return web_server.ask(self.process, request)  # type: ignore[no-any-return]
-        except limits.TookTooLong:
-            return [Unknown(f"what the configuration of {self.program} says takes too long to work out")]
-        except OSError as error:  # the process has ended, or its files are not ours to see
-            return [Unknown(f"{self.program} cannot be looked at: {error}")]
-        except Exception as error:
-            # An evaluator reads what others wrote. A mistake in it costs this candidate; hints and other names go on.
-            logger.warning("The configuration of %s could not be evaluated: %r", self.program, error)
-            logger.debug("Traceback:", exc_info=True)
-            return [Unknown(f"the configuration of {self.program} could not be evaluated, which is a bug: {error!r}")]
-        finally:
-            self.spent += time.process_time() - started
-
-
-class _Stranger(NamedTuple):
-    """Somebody listens, and who it is we may not see: without root, on another Unix, a kernel's own listener."""
-
-    reason: str
-
-    @property
-    def program(self) -> Program:
-        return Program("a program that is not visible to us")
-
-    def ask(self, request: Request) -> Sequence[Destination]:
-        return [Unknown(self.reason)]
 
 
 def _leaders(held: Iterable[Process]) -> List[Process]:

@@ -8,8 +8,8 @@ import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import machine
 from certbot_autowebroot import servers
+from certbot_autowebroot.holders import Known
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.responders.standalone import StandaloneResponder
@@ -91,7 +91,7 @@ def test_one_that_cannot_be_loaded_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_that_fails_when_asked_costs_its_answer_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes back is Unknown, with the reason; hints and other names go on."""
-    holder = machine._Known(PROCESS, register(monkeypatch, Broken))
+    holder = Known(PROCESS, register(monkeypatch, Broken))
     answer, = holder.ask(request())
     assert isinstance(answer, Unknown) and "too deep" in answer.reason
 
