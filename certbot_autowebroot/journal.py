@@ -86,7 +86,7 @@ class Journal:
         if content is not None:
             draft, sha256 = "", hashlib.sha256(content).hexdigest()
         footprint = Footprint(self._last, directory.path, directory.key, name, draft, uid, sha256)
-        self._write(dict(vars(footprint)))
+        self._write(vars(footprint))
         self._standing[footprint.number] = _Standing(footprint, directory, {user})
         return footprint
 

@@ -38,7 +38,6 @@ from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
-_INIT = 1
 #: Seconds after which names that configurations pass requests on to are not looked up any more. A user's may have a
 #: thousand whose name server never answers.
 MAX_RESOLVING = 20.0
@@ -208,7 +207,7 @@ def _leaders(held: Iterable[Process]) -> List[Process]:
     """
     by_pid = {process.pid: process for process in held}
     if len(by_pid) > 1:
-        by_pid.pop(_INIT, None)
+        by_pid.pop(processes.INIT, None)
     return [process for process in by_pid.values() if process.parent not in by_pid]
 
 

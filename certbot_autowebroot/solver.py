@@ -130,8 +130,7 @@ class Solver:
         for number, name in enumerate(names):
             self._progress(FOLLOWING, number, len(names))
             self.inquiries[name] = inquiry = self._inquiry(name)
-            inquiry.routes = {door: follow(inquiry.request(door, inquiry.token), self._machine)
-                              for door in inquiry.doors.endpoints}
+            inquiry.routes = _routes(inquiry, self._machine)
         return self.inquiries
 
     def withdraw(self, challenges: Sequence[Challenge]) -> None:
@@ -213,8 +212,7 @@ class Solver:
         self._guessing = 0.0
         for number, name in enumerate(unknown):
             self._progress(FOLLOWING, number, len(unknown))
-            self.inquiries[name] = self._inquiry(name)
-            self._follow(self.inquiries[name])
+            self._follow(name)
         self._prove(unknown)
         self._prove([name for name in unknown if self._is_told_by_a_log(name)])
         self._prove([name for name in unknown if self._is_forwarded(name)])
@@ -237,8 +235,7 @@ class Solver:
                   and not self._is_hinted_at(place, failed)]
         if places:
             self.inquiries[name] = inquiry = Inquiry(name, failed.doors)
-            inquiry.routes = {door: follow(inquiry.request(door, inquiry.token), self._machine)
-                              for door in failed.doors.endpoints}
+            inquiry.routes = _routes(inquiry, self._machine)
             inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
         return bool(places)
 
@@ -248,8 +245,7 @@ class Solver:
         held = [door for door, routes in failed.routes.items() if routes[0].hops]
         if failed.verdict is not Verdict.DEAD_END or not {door for door in held if self._machine.finds_a_forward(door)}:
             return False
-        self.inquiries[name] = self._inquiry(name)
-        self._follow(self.inquiries[name])
+        self._follow(name)
         return True
 
     def _inquiry(self, name: str) -> Inquiry:
@@ -258,10 +254,12 @@ class Solver:
             inquiry.add_place(hint.place(inquiry.token))
         return inquiry
 
-    def _follow(self, inquiry: Inquiry) -> None:
-        for door in inquiry.doors.endpoints:
-            inquiry.routes[door] = follow(inquiry.request(door, inquiry.token), self._machine)
-            for route in inquiry.routes[door]:
+    def _follow(self, name: str) -> None:
+        """Inquire about a name from the beginning: follow its requests, and collect the places where they end."""
+        self.inquiries[name] = inquiry = self._inquiry(name)
+        inquiry.routes = _routes(inquiry, self._machine)
+        for door, routes in inquiry.routes.items():
+            for route in routes:
                 logger.debug("%s at %s: %s", inquiry.name, door, route)
                 place = proof.place_of(route)
                 if place and not self._is_bare_guess(route) and not self._is_hinted_at(place, inquiry):
@@ -340,14 +338,18 @@ class Solver:
         """Whether another attempt can find something else than this one did."""
         if any(not self.inquiries[name].routes for name in names):
             return True  # it was proven from memory, and nothing has been looked at yet
-        before = {name: self._ends(self.inquiries[name], self._machine) for name in names}
+        before = {name: _ends(self.inquiries[name], self._machine) for name in names}
         machine = ThisMachine()
-        return any(before[name] != self._ends(self.inquiries[name], machine) for name in names)
-
-    @staticmethod
-    def _ends(inquiry: Inquiry, machine: ThisMachine) -> List[Tuple[Endpoint, List[object]]]:
-        return [(door, [route.end for route in follow(inquiry.request(door, inquiry.token), machine)])
-                for door in inquiry.doors.endpoints]
+        return any(before[name] != _ends(self.inquiries[name], machine) for name in names)
 
     def _responder(self, place: Place) -> Any:
         return self._responders.at(place.end, place.program, self._machine.view_of)
+
+
+def _routes(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[Route]]:
+    """Where the requests of a name go, by door."""
+    return {door: follow(inquiry.request(door, inquiry.token), machine) for door in inquiry.doors.endpoints}
+
+
+def _ends(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[object]]:
+    return {door: [route.end for route in routes] for door, routes in _routes(inquiry, machine).items()}

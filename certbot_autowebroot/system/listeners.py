@@ -21,8 +21,6 @@ LIKELY = ({"nginx", "apache2", "httpd", "lighttpd", "caddy", "haproxy", "varnish
            "rootlessport", "envoy", "traefik", "openresty", "litespeed"},
           {"busybox", "php", "node", "python3"})
 
-#: systemd holds the sockets of what it starts when somebody comes, and is not who answers.
-_INIT = 1
 _UNIX_LINE = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
                         r"(?P<inode>[0-9]{1,20}) (?P<path>.+)")
 #: __SO_ACCEPTCON, include/uapi/linux/net.h.
@@ -126,7 +124,7 @@ def owners(inodes: Set[int]) -> Dict[int, List[int]]:
         found = _search(inodes, _by_likelihood(pids))
     for inode, holders in found.items():
         # A child has the lower number where the numbers of processes have begun anew (pid_max) after its parent's.
-        found[inode] = [pid for pid in holders if processes.parent_of(pid) not in {*holders} - {_INIT}]
+        found[inode] = [pid for pid in holders if processes.parent_of(pid) not in {*holders} - {processes.INIT}]
         _last_looks[inode] = _Look(found[inode], set(pids))
     return found
 
@@ -143,7 +141,7 @@ def _search(inodes: Set[int], tiers: Iterable[List[int]]) -> Dict[int, List[int]
             held = _held_by(pid, wanted)
             for inode in held:
                 found.setdefault(inode, []).append(pid)
-            if len(held) == len(wanted) and pid != _INIT:
+            if len(held) == len(wanted) and pid != processes.INIT:
                 complete.add(pid)
         if len(found) == len(inodes):
             break

@@ -22,8 +22,6 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.namespaces import HALF
 from certbot_autowebroot.system.namespaces import Namespace
 
-#: It starts whoever a socket is for, and all that happens on the machine happens below it.
-_INIT = 1
 #: Seconds that a program gets to pass a connection on, and to close the other when ours is closed.
 _PATIENCE = 0.15
 _PAUSE = 0.01
@@ -45,7 +43,7 @@ def passed_on(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional
     :param secure: it is asked in TLS. Who forwards connections does so at once, who ends TLS after the handshake.
     :param name: which server is asked for in TLS.
     """
-    if endpoint.is_unix or endpoint.namespace or pid == _INIT:
+    if endpoint.is_unix or endpoint.namespace or pid == processes.INIT:
         return None
     for handshake in (False, True)[:1 + secure]:
         found = _attempt(pid, endpoint, secure, name if handshake else None)

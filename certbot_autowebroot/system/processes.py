@@ -19,11 +19,13 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.system.identity import Rights
 from certbot_autowebroot.system.identity import users_of
 from certbot_autowebroot.system.identity import whose
+from certbot_autowebroot.system.views import O_PATH
 from certbot_autowebroot.system.views import View
 
 #: Bytes of arguments or environment: a quarter of the usual stack of 8 MB, execve(2).
 _MAX_ARGUMENTS = 2 * 1024 * 1024
-_SEARCH = getattr(os, "O_PATH", os.O_RDONLY)
+#: It starts whoever a socket is for, and is not who answers; and all that happens on the machine happens below it.
+INIT = 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def opened_program(process: Process) -> Iterator[Opened]:
     with contextlib.ExitStack() as stack:
         program = os.open(f"/proc/{process.pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, program)
-        directory = os.open(f"/proc/{process.pid}/cwd", _SEARCH | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(f"/proc/{process.pid}/cwd", O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, directory)
         users = users_of(process.pid)
         if len({user.uid for user in users}) > 1:

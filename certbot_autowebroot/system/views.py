@@ -35,7 +35,7 @@ MAX_FOUND = 100_000
 _MAX_ATTEMPTS = 1000
 
 #: Another Unix may have none, nor any view but our own.
-_O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
+O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
 _TO_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SYS_OPENAT2 = 437  # the same number on every architecture: Linux, include/uapi/asm-generic/unistd.h
 _RESOLVE_NO_MAGICLINKS = 0x02
@@ -185,7 +185,7 @@ class View:
         try:
             if self.is_host and not is_ordinary(self.uid) and path.startswith("/"):
                 return os.stat(path)
-            fd = self.open(path, _O_PATH)
+            fd = self.open(path, O_PATH)
             try:
                 return os.fstat(fd)
             finally:
@@ -254,7 +254,7 @@ def open_regular(opened: Callable[[int], int], path: str) -> int:
     :raises OSError: as open(2).
     """
     looks = sys.platform.startswith("linux")
-    fd = opened(_O_PATH | os.O_CLOEXEC if looks else _TO_READ)
+    fd = opened(O_PATH | os.O_CLOEXEC if looks else _TO_READ)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise NotRegular(errno.EINVAL, "not a regular file", path)

@@ -61,9 +61,11 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
         run = State(configuration, request, files, htaccess, pending.pop(0))
         destination = _destination(run)
         pending += run.untried
-        runs.append((run, destination if run.is_consistent(destination) else _refused(destination)))
-        if not run.is_consistent(destination):
-            contradictions.append(_refused(destination))
+        is_consistent = run.is_consistent(destination)
+        end = destination if is_consistent else _refused(destination)
+        runs.append((run, end))
+        if not is_consistent:
+            contradictions.append(end)
         elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
             good.append((run, destination))
         else:
