@@ -25,7 +25,6 @@ from certbot_autowebroot.directories import Refused
 from certbot_autowebroot.directories import Walk
 from certbot_autowebroot.directories import as_owner
 from certbot_autowebroot.directories import read_file
-from certbot_autowebroot.system.processes import all_pids
 from certbot_autowebroot.system.views import View
 from certbot_autowebroot.terminal import printable
 
@@ -33,7 +32,7 @@ from certbot_autowebroot.terminal import printable
 _RENAME_NOREPLACE = 1
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Footprint:
     """One directory or file that we made, or were about to make.
 
@@ -200,6 +199,7 @@ def find(footprint: Footprint) -> Held:
 def _views() -> Iterator[View]:
     """Our own view first, then every other that some process has."""
     yield View.of_host()
+    from certbot_autowebroot.system.processes import all_pids  # seldom needed, and every renewal imports this module
     seen = set()
     for pid in all_pids():
         try:

@@ -3,7 +3,6 @@
 A renewed certificate that nobody has reloaded the server for is the second half of the same outage.
 """
 import socket
-from concurrent import futures
 from typing import Dict
 from typing import List
 from typing import Sequence
@@ -11,6 +10,7 @@ from typing import Tuple
 
 from certbot import util
 
+from certbot_autowebroot import at_once
 from certbot_autowebroot import probe
 from certbot_autowebroot.doors import front_doors
 from certbot_autowebroot.forecast import Served
@@ -26,7 +26,6 @@ from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 
 _TIMEOUT = 5.0
-_AT_ONCE = 16
 #: What OpenSSL says of a server that answers in plain text, by its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 #: And of an alert (RFC 8446, 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` do not recognise
@@ -45,8 +44,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
              for lineage in having if lineage.certificate}
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(machine.addresses, {name for found in names.values() for name in found}))
+    machine.resolve({name for found in names.values() for name in found})
     asked = {lineage.conf: [(name, door) for name in names[lineage.conf]
                             for door in _doors(name, lineage.address, machine)] for lineage in having}
     answers = _ask_all(list(dict.fromkeys(question for found in asked.values() for question in found)), progress)
@@ -56,8 +54,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
 
 def questions(names: Sequence[str], machine: ThisMachine) -> List[Question]:
     """Each name at each door where it is served."""
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(machine.addresses, names))
+    machine.resolve(names)
     return [(name, door) for name in dict.fromkeys(names) for door in _doors(name, "", machine)]
 
 
@@ -72,8 +69,7 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
             if answer.shown is not Shown.CURRENT:
                 break
         return answer
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(look, asked))
+    return list(at_once.each(look, asked))
 
 
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
@@ -85,10 +81,9 @@ def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
     found = {}
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        for number, (question, answer) in enumerate(zip(questions, pool.map(_ask, questions))):
-            progress(HANDSHAKES, number, len(questions))
-            found[question] = answer
+    for number, (question, answer) in enumerate(zip(questions, at_once.each(_ask, questions))):
+        progress(HANDSHAKES, number, len(questions))
+        found[question] = answer
     return found
 
 

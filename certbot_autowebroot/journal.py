@@ -18,11 +18,11 @@ import logging
 import os
 import secrets
 import stat
-from dataclasses import dataclass
 from typing import Any
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import NamedTuple
 from typing import Optional
 from typing import Set
 
@@ -48,8 +48,7 @@ class JournalError(Exception):
     """The journal cannot be written. The text is a whole sentence for a person."""
 
 
-@dataclass
-class _Standing:
+class _Standing(NamedTuple):
     """A footprint of this run, and who uses it.
 
     The directory that it is in stays open, so that renaming does not hide it.

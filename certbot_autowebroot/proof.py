@@ -7,10 +7,8 @@ import enum
 import logging
 import secrets
 import time
-from concurrent import futures
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -22,6 +20,7 @@ from typing import Sequence
 from typing import Tuple
 from typing import Union
 
+from certbot_autowebroot import at_once
 from certbot_autowebroot import probe
 from certbot_autowebroot.doors import Doors
 from certbot_autowebroot.follow import Machine
@@ -59,7 +58,6 @@ _LIMITED = (429, 503)
 _LIMIT_PATIENCE = 4.0
 #: Seconds before it is asked again; longer each time.
 _PAUSE = 0.3
-_AT_ONCE = 16
 
 
 class Verdict(enum.Enum):
@@ -84,7 +82,7 @@ class Place(NamedTuple):
         """The same place for another token."""
         if isinstance(self.end, Directory):
             return self._replace(end=self.end.named(old, new))
-        return self._replace(end=replace(self.end, path=self.end.path.replace(old, new)))
+        return self._replace(end=self.end._replace(path=self.end.path.replace(old, new)))
 
     @property
     def key(self) -> Tuple[object, ...]:
@@ -94,7 +92,7 @@ class Place(NamedTuple):
         return (self.end.endpoint, self.end.path)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Inquiry:
     """All that was found out about one name in one attempt.
 
@@ -190,7 +188,7 @@ def _above_well_known(directory: Directory) -> Directory:
     above, well_known, name = str(directory).partition(CHALLENGE_PATH)
     if not above or not well_known or "/" in name or len(above) >= len(directory.root.rstrip("/")):
         return directory
-    return replace(directory, root=PathInView(above), name=(well_known + name).lstrip("/"))
+    return directory._replace(root=PathInView(above), name=(well_known + name).lstrip("/"))
 
 
 #: Makes the responder for a place; raises PublishError.
@@ -287,13 +285,10 @@ def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, pr
         while len(answers) < times and answers[-1].status:
             answers.append(_ask(request, machine, ends))
         return answers
-    if len(questions) == 1:
-        return [ask(questions[0])]
     found: List[List[Answer]] = []
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        for answers in pool.map(ask, questions):
-            progress(ASKING, len(found), len(questions))
-            found.append(answers)
+    for answers in at_once.each(ask, questions):
+        progress(ASKING, len(found), len(questions))
+        found.append(answers)
     return found
 
 

@@ -1,13 +1,10 @@
 """What passes between the parts of the house: a request, where it may go, and the routes on which it goes there.
 
 All of it is plain data: it can be logged, printed as JSON, or one day be asked of another node. Every renewal imports
-it, and to make a named tuple takes a sixth of the time of a frozen dataclass; ends are the latter all the same, for
-tuples of two kinds would be equal.
+it, and to make a class of named tuples takes a quarter of the time of a frozen dataclass.
 """
 import ipaddress
 import re
-from dataclasses import dataclass
-from dataclasses import replace
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -15,6 +12,8 @@ from typing import NamedTuple
 from typing import NewType
 from typing import Optional
 from typing import Tuple
+from typing import Type
+from typing import TypeVar
 from typing import Union
 
 from certbot_autowebroot.terminal import printable
@@ -114,8 +113,23 @@ def host_of(header: str) -> str:
     return re.sub(r":\d*$", "", header).strip("[]").lower()
 
 
-@dataclass(frozen=True)
-class Directory:
+Kind = TypeVar("Kind")
+
+
+def _end(kind: Type[Kind]) -> Type[Kind]:
+    """Have an end equal only its own kind: ``DeadEnd(reason)`` is not ``Unknown(reason)``, though both are tuples."""
+    def equals(self: Tuple[object, ...], other: object) -> bool:
+        return isinstance(other, kind) and tuple.__eq__(self, other)
+
+    def differs(self: Tuple[object, ...], other: object) -> bool:
+        return not equals(self, other)
+    for name, method in (("__eq__", equals), ("__ne__", differs), ("__hash__", tuple.__hash__)):
+        setattr(kind, name, method)
+    return kind
+
+
+@_end
+class Directory(NamedTuple):
     """The server opens the file ``root`` + "/" + ``name``.
 
     :ivar root: the directory that the configuration names (document root, alias). It must exist; we never create it.
@@ -135,14 +149,14 @@ class Directory:
     def named(self, old: str, new: str) -> "Directory":
         """The same place for another token."""
         head, _, last = self.name.rpartition("/")
-        return replace(self, name=(head + "/" if head else "") + last.replace(old, new))
+        return self._replace(name=(head + "/" if head else "") + last.replace(old, new))
 
     def __str__(self) -> str:
         return f"{self.root.rstrip('/')}/{self.name}"
 
 
-@dataclass(frozen=True)
-class Redirect:
+@_end
+class Redirect(NamedTuple):
     """The server answers with a redirect to this absolute URL."""
 
     url: str
@@ -150,8 +164,8 @@ class Redirect:
     trail: Trail = ()
 
 
-@dataclass(frozen=True)
-class Upstream:
+@_end
+class Upstream(NamedTuple):
     """The server passes the request on. All members count: any of them may get the CA's request.
 
     :ivar host: the Host header that the upstream gets.
@@ -169,24 +183,24 @@ class Upstream:
     depends_on_client: bool = False
 
 
-@dataclass(frozen=True)
-class DeadEnd:
+@_end
+class DeadEnd(NamedTuple):
     """No file can answer here, and the configuration says why: ``deny all``, ``return 403``, content made by Lua."""
 
     reason: str
     trail: Trail = ()
 
 
-@dataclass(frozen=True)
-class Unknown:
+@_end
+class Unknown(NamedTuple):
     """We cannot know: an unreadable file, a variable that only the running server has. Never a guess."""
 
     reason: str
     trail: Trail = ()
 
 
-@dataclass(frozen=True)
-class Vacant:
+@_end
+class Vacant(NamedTuple):
     """Nobody listens at this endpoint: a responder of our own can.
 
     :ivar path: what it will be asked for there.
@@ -197,8 +211,8 @@ class Vacant:
     trail: Trail = ()
 
 
-@dataclass(frozen=True)
-class Elsewhere:
+@_end
+class Elsewhere(NamedTuple):
     """The request leaves this machine."""
 
     target: str

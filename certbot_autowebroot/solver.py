@@ -1,24 +1,18 @@
 """The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
 import logging
-import os
-import socket
-import time
-from concurrent import futures
-from dataclasses import dataclass
-from dataclasses import field
+from types import MappingProxyType
 from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot import evidence
+from certbot_autowebroot import at_once
 from certbot_autowebroot import proof
 from certbot_autowebroot.doors import front_doors
-from certbot_autowebroot.follow import follow
 from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
@@ -31,16 +25,14 @@ from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.places import Responders
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Route
+from certbot_autowebroot.search import Search
+from certbot_autowebroot.search import routes
 from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 
 #: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
 ATTEMPTS = 3
-#: Seconds in which programs have to show that they serve the directories which are only guessed. A user's may listen on
-#: a thousand ports, and answer on each a moment before it would be given up.
-MAX_GUESSING = 30.0
 
 
 class Challenge(NamedTuple):
@@ -56,8 +48,7 @@ class Challenge(NamedTuple):
     content: bytes
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user has said.
 
     :ivar port: the port that the CA's port 80 leads to (``--http-01-port``).
@@ -68,7 +59,7 @@ class Settings:
 
     port: int
     address: str = ""
-    hints: Dict[str, List[Hint]] = field(default_factory=dict)
+    hints: Mapping[str, Sequence[Hint]] = MappingProxyType({})
     refuse_unproven: bool = False
 
 
@@ -87,8 +78,6 @@ class Solver:
         self._responders = Responders(journal, settings.port, settings.address)
         self._machine = ThisMachine()
         self._published: Dict[Challenge, List[Any]] = {}
-        self._silent: Set[Endpoint] = set()
-        self._guessing = 0.0
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Find out where each name's challenge is served from, and publish it there where that is proven.
@@ -116,7 +105,7 @@ class Solver:
     def try_hints(self, names: Sequence[str]) -> Dict[str, Inquiry]:
         """Find out whether the hints, and nothing else, are served at each name's front doors. Nothing is left."""
         self._sweep()
-        self._resolve(names)
+        self._machine.resolve(names)
         self.inquiries = {name: self._inquiry(name) for name in names}
         try:
             self._prove(names)
@@ -126,11 +115,11 @@ class Solver:
 
     def look(self, names: Sequence[str]) -> Dict[str, Inquiry]:
         """Follow each name's requests, and that is all: nothing is written, nobody is asked for a file."""
-        self._resolve(names)
+        self._machine.resolve(names)
         for number, name in enumerate(names):
             self._progress(FOLLOWING, number, len(names))
             self.inquiries[name] = inquiry = self._inquiry(name)
-            inquiry.routes = _routes(inquiry, self._machine)
+            inquiry.routes = routes(inquiry, self._machine)
         return self.inquiries
 
     def withdraw(self, challenges: Sequence[Challenge]) -> None:
@@ -151,8 +140,7 @@ class Solver:
 
     def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Of these, those that the front doors do not answer now: whoever has published them, ourselves or another."""
-        with futures.ThreadPoolExecutor(16) as pool:
-            served = list(pool.map(self._is_answered, challenges))
+        served = at_once.each(self._is_answered, challenges)
         return [challenge for challenge, is_served in zip(challenges, served) if not is_served]
 
     def proven_directories(self) -> Dict[str, List[Tuple[str, str]]]:
@@ -194,107 +182,33 @@ class Solver:
                 break
         return pending
 
-    def _resolve(self, names: Sequence[str]) -> None:
-        if len(names) < 2:
-            return  # who needs its addresses asks for them; a thread would take longer
-        with futures.ThreadPoolExecutor(16) as pool:
-            list(pool.map(self._machine.addresses, names))
-
     def _find_out(self, names: Sequence[str], from_memory: bool) -> None:
-        self._resolve(names)
+        self._machine.resolve(names)
         for name in names:
             self.inquiries[name] = self._inquiry(name)
         if from_memory:
             # Where it was last time, it mostly is still: then no configuration has to be read at all.
             self._prove([name for name in names if any(hint.is_likely for hint in self._settings.hints.get(name, ()))])
         unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
-        self._silent.clear()
-        self._guessing = 0.0
+        search = Search(self._machine, self._inquiry)
         for number, name in enumerate(unknown):
             self._progress(FOLLOWING, number, len(unknown))
-            self._follow(name)
+            self.inquiries[name] = search.follow(name)
         self._prove(unknown)
-        self._prove([name for name in unknown if self._is_told_by_a_log(name)])
-        self._prove([name for name in unknown if self._is_forwarded(name)])
+        for look_again in (search.told_by_a_log, search.forwarded):
+            failed = [name for name in unknown if self.inquiries[name].verdict is Verdict.DEAD_END]
+            found = {name: look_again(self.inquiries[name]) for name in failed}
+            self.inquiries.update({name: inquiry for name, inquiry in found.items() if inquiry})
+            self._prove([name for name, inquiry in found.items() if inquiry])
 
     def _prove(self, names: Sequence[str]) -> None:
         proof.prove([self.inquiries[name] for name in names], self._machine, self._responder, self._progress)
-
-    def _is_told_by_a_log(self, name: str) -> bool:
-        """Whether a server wrote down that it looked for the test file in a place that we did not think of.
-
-        It does where the configuration was edited and not reloaded. The next test file has a name of its own: caches
-        remember the miss.
-        """
-        failed = self.inquiries[name]
-        if failed.verdict is not Verdict.DEAD_END:
-            return False
-        last_hops = {route.hops[-1] for routes in failed.routes.values() for route in routes if route.hops}
-        found = [Place(directory, hop.program) for hop in last_hops for directory in self._machine.missed(hop)]
-        places = [place for place in found if place.key not in {known.key for known in failed.places}
-                  and not self._is_hinted_at(place, failed)]
-        if places:
-            self.inquiries[name] = inquiry = Inquiry(name, failed.doors)
-            inquiry.routes = _routes(inquiry, self._machine)
-            inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
-        return bool(places)
-
-    def _is_forwarded(self, name: str) -> bool:
-        """Whether the kernel takes the connections of a name that fails away from those who listen at its doors."""
-        failed = self.inquiries[name]
-        held = [door for door, routes in failed.routes.items() if routes[0].hops]
-        if failed.verdict is not Verdict.DEAD_END or not {door for door in held if self._machine.finds_a_forward(door)}:
-            return False
-        self._follow(name)
-        return True
 
     def _inquiry(self, name: str) -> Inquiry:
         inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))
         for hint in self._settings.hints.get(name, ()):
             inquiry.add_place(hint.place(inquiry.token))
         return inquiry
-
-    def _follow(self, name: str) -> None:
-        """Inquire about a name from the beginning: follow its requests, and collect the places where they end."""
-        self.inquiries[name] = inquiry = self._inquiry(name)
-        inquiry.routes = _routes(inquiry, self._machine)
-        for door, routes in inquiry.routes.items():
-            for route in routes:
-                logger.debug("%s at %s: %s", inquiry.name, door, route)
-                place = proof.place_of(route)
-                if place and not self._is_bare_guess(route) and not self._is_hinted_at(place, inquiry):
-                    inquiry.add_place(place)
-
-    def _is_hinted_at(self, place: Place, inquiry: Inquiry) -> bool:
-        """Whether a hint is the same file: of two contents, only one can lie there."""
-        if not isinstance(place.end, Directory) or str(place.end) not in {
-                str(known.end) for known in inquiry.places if known.program is None}:
-            return False
-        try:
-            theirs = self._machine.view_of(place.program).stat(place.end.root)
-            return theirs is not None and os.path.samestat(theirs, os.stat(place.end.root))
-        except OSError:
-            return False
-
-    def _is_bare_guess(self, route: Route) -> bool:
-        """A directory that no configuration names, and that its program was not seen to serve."""
-        if not isinstance(route.end, Directory) or not route.end.guessed:
-            return False
-        endpoint = route.hops[-1].request.endpoint
-        if endpoint in self._silent or self._guessing > MAX_GUESSING:
-            return True
-        started = time.monotonic()
-        try:
-            return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program),
-                                          proof.MAX_ASKED if route.branch else 1, MAX_GUESSING - self._guessing)
-        except socket.timeout:
-            # Each further file, of each directory and name, would be waited for as long: minutes for a few names.
-            self._silent.add(endpoint)
-            return True
-        except OSError:  # the program has ended
-            return True
-        finally:
-            self._guessing += time.monotonic() - started
 
     def _publish(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Publish the tokens of all names that can be answered; returns those that are not answered."""
@@ -346,10 +260,5 @@ class Solver:
         return self._responders.at(place.end, place.program, self._machine.view_of)
 
 
-def _routes(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[Route]]:
-    """Where the requests of a name go, by door."""
-    return {door: follow(inquiry.request(door, inquiry.token), machine) for door in inquiry.doors.endpoints}
-
-
 def _ends(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[object]]:
-    return {door: [route.end for route in routes] for door, routes in _routes(inquiry, machine).items()}
+    return {door: [route.end for route in found] for door, found in routes(inquiry, machine).items()}

@@ -14,6 +14,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.route import alternatives
@@ -226,3 +227,12 @@ def test_a_relative_redirect_stays_on_the_name() -> None:
 def test_a_directory_keeps_its_place_for_another_token() -> None:
     """What was proven with a test file is used with the real token."""
     assert DIRECTORY.named(TOKEN, "other").name == ".well-known/acme-challenge/other"
+
+
+def test_ends_of_two_kinds_are_never_equal() -> None:
+    """They are named tuples: to a plain one, what is certainly dead would equal what we merely do not know."""
+    dead, unknown = DeadEnd("no root"), Unknown("no root")
+    same = DeadEnd("no root")
+    assert (dead == unknown, dead != unknown) == (False, True)
+    assert (dead == same, dead != same) == (True, False)
+    assert len({dead, unknown, same}) == 2

@@ -15,11 +15,11 @@ from typing import Optional
 
 import pytest
 
+from certbot_autowebroot import endpoints
 from certbot_autowebroot import explain
-from certbot_autowebroot import machine
 from certbot_autowebroot import probe
 from certbot_autowebroot import proof
-from certbot_autowebroot import solver as solver_module
+from certbot_autowebroot import search
 from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
@@ -27,6 +27,7 @@ from certbot_autowebroot.proof import Verdict
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.solver import Settings
 from certbot_autowebroot.solver import Solver
+from certbot_autowebroot.system import addresses
 from tests.lab import certificates
 from tests.lab import ports
 from tests.lab.apache import Apache
@@ -123,7 +124,7 @@ def until_down() -> None:
 def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked(
         place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has two of them, in Debian's /etc/hosts too; lighttpd takes the second, of IPv4."""
-    monkeypatch.setattr("certbot_autowebroot.machine._resolve", lambda host: ["::1", "127.0.0.1"])
+    monkeypatch.setattr("certbot_autowebroot.system.addresses.resolve", lambda host: ["::1", "127.0.0.1"])
     make(place, "lighttpd")
     config = f'proxy.server = ("" => (("host" => "localhost", "port" => 8402)))\nserver.document-root = "{place}"\n'
     with Lighttpd(place / "lighttpd", config), solved(place) as solver:
@@ -691,7 +692,7 @@ def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypat
     """A user may have a thousand ports, each of which holds a name up for a while."""
     make(place, "public")
     (place / "public/robots.txt").write_text("here")
-    monkeypatch.setattr(solver_module, "MAX_GUESSING", 1.0)
+    monkeypatch.setattr(search, "MAX_GUESSING", 1.0)
     asked: List[Endpoint] = []
 
     def late(endpoint: Endpoint, host: str, path: str) -> None:
@@ -715,14 +716,14 @@ def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypat
 
 def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's upstream may have a thousand names, whose name server never answers."""
-    monkeypatch.setattr(machine, "MAX_RESOLVING", 1.0)
+    monkeypatch.setattr(endpoints, "MAX_RESOLVING", 1.0)
     asked: List[str] = []
 
     def late(host: str) -> List[str]:
         asked.append(host)
         time.sleep(0.2)
         return []
-    monkeypatch.setattr(machine, "_resolve", late)
+    monkeypatch.setattr(addresses, "resolve", late)
     here = ThisMachine()
     for number in range(30):
         assert here.reach(Endpoint(f"{number}.sample.org", 80), Endpoint(PUBLIC_V4, 80)) == []

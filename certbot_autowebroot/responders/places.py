@@ -1,7 +1,7 @@
 """The responder for the end of a route: a file where that takes writes, or a listener of our own."""
 import contextlib
 import os
-from dataclasses import replace
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Callable
 from typing import Optional
@@ -10,8 +10,6 @@ from typing import Union
 
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders import PublishError
-from certbot_autowebroot.responders.standalone import Listeners
-from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -19,6 +17,9 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system.views import View
+
+if TYPE_CHECKING:
+    from certbot_autowebroot.responders.standalone import Listeners
 
 
 class Responders:
@@ -32,7 +33,7 @@ class Responders:
         self._journal = journal
         self._port = port
         self._address = address
-        self._listeners = Listeners()
+        self._listeners: Optional[Listeners] = None
 
     def at(self, end: Union[Directory, Vacant], program: Optional[Program],
            view_of: Callable[[Optional[Program]], View]) -> Any:
@@ -47,15 +48,23 @@ class Responders:
             except OSError as error:
                 raise PublishError(f"{program} has ended or cannot be looked at: {error}") from error
             return WebrootResponder(*where_it_takes_writes(view, end, program), self._journal)
+        return self._listening(end)
+
+    def _listening(self, end: Vacant) -> Any:
+        # Not imported before somebody is to listen: acme's server takes as long to import as a probe takes.
+        from certbot_autowebroot.responders import standalone
+        if self._listeners is None:
+            self._listeners = standalone.Listeners()
         if end.endpoint.port == self._port and not end.endpoint.is_loopback:
             self._listeners.listen_at_front([end.endpoint], self._address)
         else:
             self._listeners.listen_at(end.endpoint)
-        return StandaloneResponder(self._listeners, end.path)
+        return standalone.StandaloneResponder(self._listeners, end.path)
 
     def stop(self) -> None:
         """Listen no more. Never raises; may be called again."""
-        self._listeners.stop()
+        if self._listeners is not None:
+            self._listeners.stop()
 
 
 def where_it_takes_writes(view: View, directory: Directory, program: Optional[Program]) -> Tuple[View, Directory]:
@@ -70,5 +79,5 @@ def where_it_takes_writes(view: View, directory: Directory, program: Optional[Pr
         stack.callback(os.close, fd)
         found = mounts.host_path(program.pid, directory.root) if mounts.is_read_only(fd) else None
         if found and os.path.samestat(os.fstat(fd), os.stat(found)):
-            return view.on_host(), replace(directory, root=PathInView(found))
+            return view.on_host(), directory._replace(root=PathInView(found))
     return view, directory

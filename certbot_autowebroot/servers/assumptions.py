@@ -2,7 +2,6 @@
 
 Such a condition is assumed either way, the usual one first, and what comes out are alternatives for the probe.
 """
-from dataclasses import replace
 from typing import Callable
 from typing import Dict
 from typing import List
@@ -53,4 +52,4 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
             so_far[condition] = usual
     if len(found) == 1 or not so_far:
         return found
-    return [replace(d, depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in found]
+    return [d._replace(depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in found]

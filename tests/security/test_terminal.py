@@ -10,13 +10,13 @@ from typing import ContextManager
 import pytest
 
 from certbot_autowebroot import explain
-from certbot_autowebroot import machine
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders.standalone import Listeners
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.system import addresses
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
@@ -99,7 +99,7 @@ def test_what_visitors_of_ours_ask_is_printable(caplog: pytest.LogCaptureFixture
 def test_a_name_that_does_not_resolve_is_printable(caplog: pytest.LogCaptureFixture, name: str) -> None:
     """Bytes that are no UTF-8, too, which the log's file would not take."""
     caplog.set_level(logging.DEBUG)
-    assert machine._resolve(name) == []
+    assert addresses.resolve(name) == []
     assert caplog.messages[0].isprintable()
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 from typing import Iterable
 from typing import Iterator
@@ -137,7 +136,7 @@ def _any(ends: Sequence[Destination], seen: Seen, request: Request) -> bool:
 
 
 def _complaint(end: Destination, seen: Seen, request: Request) -> str:
-    what = str(end) if isinstance(end, Directory) else str(replace(end, trail=()))
+    what = str(end) if isinstance(end, Directory) else str(end._replace(trail=()))
     return (f"{request.url} at {request.endpoint}:\n  we say {what}\n  by {' > '.join(str(step) for step in end.trail)}"
             f"\n  nginx gives {seen}")
 

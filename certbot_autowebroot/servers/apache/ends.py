@@ -2,7 +2,6 @@
 import os
 import posixpath
 import re
-from dataclasses import replace
 from typing import List
 from typing import Optional
 from urllib.parse import urlsplit
@@ -147,7 +146,7 @@ def _balanced(state: State, name: str, rest: str, directive: Optional[Directive]
         if not isinstance(one, Upstream) or (one.path, one.scheme) != (first.path, first.scheme):
             raise Unknowable(f"the members of balancer://{name} differ in more than their address")
         members += [member for member in one.members if member not in members]
-    return replace(first, members=tuple(members))
+    return first._replace(members=tuple(members))
 
 
 def _directory_of(name: str, literal: str, path: str) -> str:

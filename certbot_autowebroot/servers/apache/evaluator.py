@@ -7,7 +7,6 @@ contradicts itself falls away: a file that a rule would refuse once it exists is
 """
 import os
 import re
-from dataclasses import replace
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -82,15 +81,15 @@ def _marked(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destinat
     for other, other_end in runs:
         both = run.answers.keys() & other.answers.keys()
         differing = {question for question in both if run.answers[question] != other.answers[question]}
-        if differing and differing <= run.undecided and replace(end, trail=()) != replace(other_end, trail=()):
-            return replace(end, depends_on_client=True)
+        if differing and differing <= run.undecided and end._replace(trail=()) != other_end._replace(trail=()):
+            return end._replace(depends_on_client=True)
     return end
 
 
 def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
     seen: Dict[Destination, Destination] = {}
     for destination in destinations:
-        seen.setdefault(replace(destination, trail=()), destination)
+        seen.setdefault(destination._replace(trail=()), destination)
     return list(seen.values())
 
 

@@ -5,7 +5,6 @@ import ipaddress
 import json
 import posixpath
 import re
-from dataclasses import replace
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -81,7 +80,7 @@ class _Run(Matching):
             reason = f"what {error} is, only the running Caddy knows" if isinstance(error, NotKnown) else str(error)
             return Unknown(reason, self.trail)
         if isinstance(found, Directory) and self.password:
-            return replace(found, depends_on_client=True)
+            return found._replace(depends_on_client=True)
         return found or DeadEnd("no route of Caddy's answers: it says 200 and nothing else", self.trail)
 
     @property

@@ -4,7 +4,6 @@ The order of events is lighttpd's: rewrite, then the modules that look at the UR
 the document root, then aliases.
 """
 import re
-from dataclasses import replace
 from typing import Callable
 from typing import List
 from typing import Match
@@ -80,7 +79,7 @@ class _Run(Conditions):
                 if found is not None:
                     return found
             file = self.file()
-            return replace(file, depends_on_client=True) if isinstance(file, Directory) and self.password() else file
+            return file._replace(depends_on_client=True) if isinstance(file, Directory) and self.password() else file
         except (regex.RegexError, _Unknowable) as error:
             return Unknown(str(error), tuple(self.steps))
 

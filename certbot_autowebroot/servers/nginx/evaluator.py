@@ -3,7 +3,6 @@
 Where the way depends on something that only the running server knows, such as a User-Agent, both ways are walked, and
 a probe decides between their ends.
 """
-from dataclasses import replace
 from typing import Dict
 from typing import FrozenSet
 from typing import List
@@ -55,9 +54,9 @@ class Evaluator:
             guesses = Guesses(given)
             walk = self._walk(request, guesses)
             for end in walk:
-                found.setdefault(replace(end, trail=()), (_rank(end, guesses), end))
+                found.setdefault(end._replace(trail=()), (_rank(end, guesses), end))
             if guesses.of_client:
-                by_client.add(frozenset(replace(end, trail=()) for end in walk))
+                by_client.add(frozenset(end._replace(trail=()) for end in walk))
             answers = tuple(guesses.answers)
             # Each question that this walk was the first to ask has another answer too.
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
@@ -66,7 +65,7 @@ class Evaluator:
         if pending and ranked and ranked[0][0] >= _DEAD:
             return [Unknown("it depends on too many things that only the running server knows", ends[0].trail)]
         if len(by_client) > 1:
-            ends = [replace(end, depends_on_client=True) if isinstance(end, (Directory, Upstream)) else end
+            ends = [end._replace(depends_on_client=True) if isinstance(end, (Directory, Upstream)) else end
                     for end in ends]
         return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
 
@@ -83,7 +82,7 @@ class Evaluator:
         trail = (*self._problems[:3], *end.trail)
         if isinstance(end, DeadEnd):
             return Unknown(f"{end.reason}, as far as the configuration can be read", trail)
-        return replace(end, trail=trail)
+        return end._replace(trail=trail)
 
 
 _DEAD = 2
