@@ -35,6 +35,7 @@ class Rights(NamedTuple):
     groups: Tuple[int, ...]
 
 
+@functools.cache  # asked for each of ten thousand files
 def is_ordinary(uid: int) -> bool:
     """Whether a user is a person, or an account that somebody else than root may use: neither root nor a service."""
     return not any(uid in services for services in _SERVICES)

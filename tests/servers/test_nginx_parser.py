@@ -1,4 +1,5 @@
 """The grammar of nginx's configuration files, as its own reader has it, and what is made of bad input."""
+from random import Random
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -178,6 +179,36 @@ def test_what_chooses_a_server_is_known_without_reading_its_block() -> None:
     for server in servers_in(configuration.directives):
         for name in ("listen", "server_name", "location", "proxy_pass"):
             assert shape(server.inside(name)) == shape([d for d in server.block or () if d.name == name])
+
+
+_PIECES = (
+    "listen 80;", "listen\t[::]:80 ssl ;", "server_name a b;", "server_name~x;", "listened 1;", "root /x;",
+    "root /a\\;b;", "root $x{;", "root ${x}y;", "x '}';", "# listen 1; }\n", "include names.conf;",
+    "include\ngone.conf;", "location / { root /x; }", "location ~ /\\.x { deny all; }",
+    "location /a { listen 1; location /b { y; } }", "location / { include names.conf; }",
+    "location /l { content_by_lua_block { if a then { '}' } end } }", "set_by_lua_block $x { return '}' }",
+    "content_by_lua_block { n = #t; }", "location /n { content_by_lua_block { n = 1; m = #t; } }\n",
+    "if ($a) { }", "x\v listen 2;", "{ z; }", "x {;}", "x { # }\n y; }", "a" * 600 + " " + "b" * 4000 + ";",
+    "}", "{", ";", "\\\n;", "listen")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_passed_over_in_one_go_is_what_a_reading_word_by_word_passes_over(
+        seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of random server blocks, half of them broken, both keep the same, and find the same problems."""
+    random = Random(seed)  # noqa: S311
+    for _ in range(200):
+        body = " ".join(random.choices(_PIECES, k=random.randrange(12)))
+        text = f"server {{ {body} }} server {{ listen 90; }}".encode()
+        found = []
+        for passes in (parser.after_what_does_not_count, lambda text, position: position):
+            monkeypatch.setattr(parser, "after_what_does_not_count", passes)
+            configuration = parsed(text, names_conf=b"server_name e; listen 83; root /x;")
+            known = [[(str(d), d.source) for name in ("listen", "server_name") for d in server.inside(name)]
+                     for server in configuration.directives]
+            found.append((known, configuration.problems))
+            monkeypatch.undo()
+        assert found[0] == found[1], body
 
 
 def test_a_block_that_was_passed_over_is_read_as_the_files_were_then() -> None:

@@ -30,7 +30,7 @@ class Index:
         # There may be one such block; what nginx would refuse we read as one.
         blocks = [directive for directive in configuration.directives if directive.name == context]
         inside: List[Directive] = [directive for block in blocks for directive in block.block or ()]
-        self._top = Level(Directive(context, [], inside, File("", ""), 0), None)
+        self._top = Level(Directive(context, (), inside, File("", ""), 0), None)
         own = self._top.own
         self.listeners = Listeners((Server(directive, self._top, configuration.hostname)
                                     for directive in own.get("server", ())), "80" if context == "http" else None)

@@ -74,7 +74,7 @@ class Location(Level):
         self.regex = Regex(self.name, ignore_case=self.modifier == "~*") if self.modifier in ("~", "~*") else None
 
 
-def _modifier_and_name(args: List[str]) -> Tuple[str, str]:
+def _modifier_and_name(args: Tuple[str, ...]) -> Tuple[str, str]:
     if len(args) > 1:
         return args[0], args[1]
     text = args[0] if args else ""

@@ -3,6 +3,7 @@
 Sources: "How nginx processes a request", "Server names", ngx_http_core_module "listen" and "server_name";
 ``ngx_hash_add_key`` in src/core/ngx_hash.c for what happens to the second of two equal names.
 """
+import functools
 import ipaddress
 import re
 from typing import Dict
@@ -79,7 +80,7 @@ class Server(Level):
     def __init__(self, directive: Directive, parent: Level, hostname: str) -> None:
         super().__init__(directive, parent)
         names = [name for found in directive.inside("server_name") for name in found.args]
-        self.names = [hostname.lower() if name == "$hostname" and hostname else name for name in names] or [""]
+        self.names = tuple(hostname.lower() if name == "$hostname" and hostname else name for name in names) or ("",)
 
     @property
     def first_name(self) -> str:
@@ -161,13 +162,14 @@ class Listeners:
         added = 0
         for server in servers:
             listens = [listen.args for listen in server.directive.inside("listen") if listen.args]
-            for text, *options in listens or ([[default]] if default else []):
+            for text, *options in listens or ([(default,)] if default else []):
                 for address in _addresses(text):
                     added += 1
                     if len(self._groups) >= MAX_ADDRESSES or added > 2 * MAX_ADDRESSES:
                         return
-                    group = self._groups.setdefault(address, Group(server))
-                    group.add(server, options)
+                    if address not in self._groups:
+                        self._groups[address] = Group(server)
+                    self._groups[address].add(server, options)
 
     def at(self, endpoint: Endpoint) -> Optional[Group]:
         """The servers that a connection to this local address and port reaches; None where there are none.
@@ -193,23 +195,28 @@ class Listeners:
 
 
 def _addresses(text: str) -> List[_Address]:
-    """What a ``listen`` parameter names; a host name, which only the running server has resolved, as any address."""
+    """What a ``listen`` parameter names."""
+    family, host, first, last = _range(text)
+    return [_Address(family, host, port) for port in range(first, last + 1)]
+
+
+@functools.lru_cache(maxsize=64)  # ten thousand servers say the same few
+def _range(text: str) -> Tuple[str, str, int, int]:
+    """Family, host, first and last port; a host name, which only the running server has resolved, is any address."""
     if text.startswith("unix:"):
-        return [_Address("unix", text, 0)]
+        return "unix", text, 0, 0
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)
     if match is None:
         host, first, last = text, 80, 80
     else:
         host, first, last = match["host"] or "*", int(match["first"]), int(match["last"] or match["first"])
     if last - first > 65535:
-        return []
+        return "", "", 0, -1
     if host == "*":
-        family, host = "4", ""
-    else:
-        try:
-            address = ipaddress.ip_address(host.strip("[]"))
-            family = str(address.version)
-            host = "" if address.is_unspecified else str(address)
-        except ValueError:
-            family, host = ("4", "127.0.0.1") if host == "localhost" else ("name", "")
-    return [_Address(family, host, port) for port in range(first, last + 1)]
+        return "4", "", first, last
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        family, host = ("4", "127.0.0.1") if host == "localhost" else ("name", "")
+        return family, host, first, last
+    return str(address.version), "" if address.is_unspecified else str(address), first, last

@@ -22,6 +22,7 @@ from typing import Union
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.nginx.tokens import Bad
 from certbot_autowebroot.servers.nginx.tokens import after_lua
+from certbot_autowebroot.servers.nginx.tokens import after_what_does_not_count
 from certbot_autowebroot.servers.nginx.tokens import statement
 
 #: Ten thousand sites are 150,000 directives; a file of 50 MB can hold far more than is good for our memory.
@@ -61,7 +62,7 @@ class Directive:
 
     __slots__ = ("_block", "_file", "_offset", "args", "name")
 
-    def __init__(self, name: str, args: List[str], block: "Union[List[Directive], _PassedOver, None]", file: File,
+    def __init__(self, name: str, args: Tuple[str, ...], block: "Union[List[Directive], _PassedOver, None]", file: File,
                  offset: int) -> None:
         self.name = name
         self.args = args
@@ -197,6 +198,8 @@ class _Parser:
         text = file.text
         try:
             while True:
+                if len(blocks) == passed_over:
+                    position = after_what_does_not_count(text, position)
                 words, start, mark, position = statement(text, position)
                 if mark == "}" and not words and len(blocks) > 1:
                     blocks.pop()
@@ -211,7 +214,7 @@ class _Parser:
                 self._count += 1
                 if self._count > MAX_DIRECTIVES:
                     raise Bad(f"more than {MAX_DIRECTIVES} directives", start)
-                name, *args = words
+                name, args = words[0], tuple(words[1:])  # of tuples of strings the garbage collector keeps out
                 if mark == ";":
                     if name == "include" and args:
                         included = self._included(Directive(name, args, None, file, start), parents)
@@ -219,7 +222,7 @@ class _Parser:
                     elif not passed_over:
                         blocks[-1].append(Directive(name, args, None, file, start))
                     elif name in _CHOOSES and len(blocks) == passed_over:
-                        args = [sys.intern(arg) for arg in args] if name == "listen" else args
+                        args = tuple(map(sys.intern, args)) if name == "listen" else args
                         blocks[-1].append(Directive(sys.intern(name), args, None, file, start))
                     continue
                 inside: List[Directive] = []
@@ -237,7 +240,7 @@ class _Parser:
                     raise Bad(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep", start)
                 blocks.append(inside)
         except Bad as bad:
-            self._problem(str(bad), Directive("", [], None, file, bad.offset))
+            self._problem(str(bad), Directive("", (), None, file, bad.offset))
         return top
 
     def _included(self, include: Directive, parents: Tuple[str, ...]) -> List[Directive]:

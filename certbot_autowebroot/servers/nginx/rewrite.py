@@ -3,6 +3,7 @@
 Sources: ngx_http_rewrite_module; src/http/ngx_http_script.c for what a rewrite leaves behind.
 """
 from typing import List
+from typing import Tuple
 from typing import Union
 
 from certbot_autowebroot.route import DeadEnd
@@ -132,7 +133,7 @@ def _matches(state: State, regex: Regex, subject: str, directive: Directive) -> 
     return False
 
 
-def _condition(args: List[str]) -> List[str]:
+def _condition(args: Tuple[str, ...]) -> List[str]:
     """The words between the parentheses."""
     words = list(args)
     if words and words[0].startswith("("):

@@ -9,13 +9,21 @@ from typing import NamedTuple
 
 #: nginx reads a parameter into a buffer of this size (NGX_CONF_BUFFER).
 MAX_PARAMETER = 4096
-#: White space before a directive, and one without quotes, escapes or comments inside, as nearly all are. Neither may it
-#: have what str.split() takes for white space and nginx does not.
-_SIMPLE = re.compile(r"""
-    [ \t\r\n]* (?: \#[^\n]*(?:\n|\Z) [ \t\r\n]* )*
-    (?: ( [^ \t\r\n;{}"'\\\#\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]
-          [^;{}"'\\\#\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]* ) ( ; | (?<!\$) \{ )
-      | ( \} | \Z ) )
+#: White space and comments before a directive; and one without quotes, escapes or comments inside, as nearly all are.
+#: Neither may it have what str.split() takes for white space and nginx does not.
+_BLANK = r"[ \t\r\n]* (?: \#[^\n]*(?:\n|\Z) [ \t\r\n]* )*"
+_NOT_PLAIN = r""";{}"'\\\#\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"""
+_PLAIN = rf"[^ \t\r\n{_NOT_PLAIN}][^{_NOT_PLAIN}]"
+_SIMPLE = re.compile(rf"{_BLANK} (?: ( {_PLAIN}* ) ( ; | (?<!\$) \{{ ) | ( \}} | \Z ) )", re.VERBOSE)
+
+#: Such directives, with escapes too, one after another, and blocks of them; but none of the names that count where a
+#: server block is passed over. It is half a server in one go.
+_COUNTS = r"include[ \t\r\n;{] | [^ \t\r\n;{}]*_by_lua_block"
+_WORDS = rf"{_PLAIN}{{0,500}} (?: \\[\s\S] [^{_NOT_PLAIN}]{{0,500}} ){{0,7}}"  # less than a parameter may have
+_NOTHING_THAT_COUNTS = re.compile(rf"""
+    (?: {_BLANK} (?! (?:listen|server_name)[ \t\r\n;{{] | {_COUNTS} ) {_WORDS}
+        (?: ; | (?<!\$) \{{ (?: {_BLANK} (?! {_COUNTS} ) {_WORDS} ; ){{0,99}} {_BLANK} \}} )
+    ){{0,99}}
     """, re.VERBOSE)
 
 _TOKEN = re.compile(r"""
@@ -82,6 +90,12 @@ def statement(text: str, position: int) -> Statement:
             raise Bad("unexpected characters, or a quote that does not end", token.start())
         words.append(_ESCAPE.sub(_unescape, word) if "\\" in word else word)
     return Statement(words, len(text), "", len(text))
+
+
+def after_what_does_not_count(text: str, position: int) -> int:
+    """Where the first directive of a server block begins that may be one of those which choose it, or an include."""
+    passed = _NOTHING_THAT_COUNTS.match(text, position)
+    return passed.end() if passed else position
 
 
 def _unescape(match: "re.Match[str]") -> str:

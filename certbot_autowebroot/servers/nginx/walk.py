@@ -94,12 +94,12 @@ class Walk(State):
     def _shake_hands(self) -> None:
         """What comes before the request itself: a certificate, of the server or of the client."""
         for directive in self.server.nearest("ssl_reject_handshake")[-1:]:
-            if directive.args[:1] == ["on"]:
+            if directive.args[:1] == ("on",):
                 step = Step(str(directive), directive.source)
                 raise Answer(DeadEnd(f"{directive}: there is no certificate", (*self.trail, step)))
         for directive in self.server.nearest("ssl_verify_client")[-1:]:
             # The CA has none; a content delivery network that it comes through has.
-            if directive.args[:1] == ["on"] and not self.guess(str(directive), directive.source, likely=False,
+            if directive.args[:1] == ("on",) and not self.guess(str(directive), directive.source, likely=False,
                                                                of_client=True):
                 raise Status(496, str(directive), directive.source)
 
@@ -195,13 +195,13 @@ class Walk(State):
         refusal: Optional[Directive] = None
         some = False
         for rule in self.level.nearest("allow", "deny"):
-            if rule.args[:1] == ["all"]:
+            if rule.args[:1] == ("all",):
                 refusal = rule if rule.name == "deny" else None
                 break
             some = some or rule.name == "allow"
-        auth = [directive for directive in self.level.nearest("auth_basic") if directive.args[:1] != ["off"]]
+        auth = [directive for directive in self.level.nearest("auth_basic") if directive.args[:1] != ("off",)]
         guards = auth + [directive for name in _GUARDS for directive in self.level.nearest(name)
-                         if directive.args[:1] != ["off"]]
+                         if directive.args[:1] != ("off",)]
         either = self.level.setting("satisfy") == "any"
         if refusal and not some and not (either and guards):
             raise Status(403, str(refusal), refusal.source)
