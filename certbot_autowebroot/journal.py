@@ -10,6 +10,7 @@ later either, and the CA has not been asked yet.
 
 The contents of challenges are not in it, only their hashes; and it is readable by its owner alone.
 """
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -18,6 +19,7 @@ import logging
 import os
 import secrets
 import stat
+from collections import Counter
 from typing import Any
 from typing import Dict
 from typing import Iterator
@@ -71,6 +73,20 @@ class Journal:
         self._last = 0
         self._standing: Dict[int, _Standing] = {}
         self._by_key: Dict[Key, _Standing] = {}
+        self._keeper: Optional[object] = None
+
+    @contextlib.contextmanager
+    def keeping_directories(self, keeper: object) -> Iterator[None]:
+        """Meanwhile, directories that are made have one more user: they stay until it releases them, or to the end.
+
+        The token's file goes where the test file was, and to make a directory takes longer than all else there.
+        """
+        self._keeper = keeper
+        try:
+            yield
+        finally:
+            self._keeper = None
+            self.release(keeper)
 
     def announce(self, user: object, directory: Held, name: str, uid: int,
                  content: Optional[bytes] = None) -> Footprint:
@@ -81,12 +97,15 @@ class Journal:
         :raises JournalError: it cannot be written down, so it must not be made.
         """
         self._last += 1
+        users = {user}
         draft, sha256 = f".autowebroot-{secrets.token_hex(8)}", ""
         if content is not None:
             draft, sha256 = "", hashlib.sha256(content).hexdigest()
+        elif self._keeper is not None:
+            users.add(self._keeper)
         footprint = Footprint(self._last, directory.path, directory.key, name, draft, uid, sha256)
         self._write(vars(footprint))
-        self._standing[footprint.number] = _Standing(footprint, directory, {user})
+        self._standing[footprint.number] = _Standing(footprint, directory, users)
         return footprint
 
     def confirm(self, footprint: Footprint, key: Key) -> None:
@@ -114,11 +133,14 @@ class Journal:
         """
         for standing in self._standing.values():
             standing.users.discard(user)
+        inside = Counter(standing.footprint.parent for standing in self._standing.values())
         # The last made first: what is in a directory goes before it. A directory that is still in use is tried again
         # whenever something goes.
-        for standing in sorted(self._standing.values(), key=lambda s: s.footprint.number, reverse=True):
-            if not standing.users:
+        for standing in reversed(list(self._standing.values())):
+            footprint = standing.footprint
+            if not standing.users and not (footprint.made and inside[footprint.made]):
                 self._remove(standing)
+                inside[footprint.parent] -= footprint.number not in self._standing
         if not self._standing and self._file is not None:
             # Forgotten before it is closed: the number of a closed descriptor is soon another's.
             file, self._file = self._file, None

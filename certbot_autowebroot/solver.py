@@ -86,7 +86,8 @@ class Solver:
         """
         def publish(names: List[str]) -> List[str]:
             return [c.name for c in self._publish([c for c in challenges if c.name in names])]
-        failing = self._insist([challenge.name for challenge in challenges], True, publish)
+        with self._journal.keeping_directories(self):
+            failing = self._insist([challenge.name for challenge in challenges], True, publish)
         return [challenge for challenge in challenges if challenge.name in failing]
 
     def find_out(self, names: Sequence[str], from_memory: bool = False) -> Dict[str, Inquiry]:
@@ -134,7 +135,7 @@ class Solver:
         """Publish behind those front doors that were proven, of names that fail at others: there, another answers."""
         for challenge in challenges:
             inquiry = self.inquiries[challenge.name]
-            self._publish_token(inquiry, challenge, [
+            self._publish_token(challenge, [
                 place for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN
                 for place in inquiry.winners[door]])
 
@@ -212,21 +213,23 @@ class Solver:
 
     def _publish(self, challenges: Sequence[Challenge]) -> List[Challenge]:
         """Publish the tokens of all names that can be answered; returns those that are not answered."""
-        unanswered = []
-        for challenge in challenges:
-            inquiry = self.inquiries[challenge.name]
-            if inquiry.verdict is Verdict.DEAD_END or (
-                    inquiry.verdict is Verdict.UNPROVEN and self._settings.refuse_unproven):
-                unanswered.append(challenge)
-                continue
-            if not self._publish_token(inquiry, challenge, inquiry.places_to_answer()) or not proof.still_serves(
-                    inquiry, challenge.token, challenge.content, self._machine):
+        published = [challenge for challenge in challenges if self._is_answerable(self.inquiries[challenge.name])
+                     and self._publish_token(challenge, self.inquiries[challenge.name].places_to_answer())]
+        # What only test files have needed goes before the last look, for that is at what the CA will find.
+        self._journal.release(self)
+        answered = [challenge for challenge in published if self._is_answered(challenge)]
+        for challenge in list(self._published):
+            if challenge in challenges and challenge not in answered:
                 self.withdraw([challenge])
-                unanswered.append(challenge)
-        return unanswered
+        return [challenge for challenge in challenges if challenge not in answered]
 
-    def _publish_token(self, inquiry: Inquiry, challenge: Challenge, places: Sequence[Place]) -> bool:
+    def _is_answerable(self, inquiry: Inquiry) -> bool:
+        return inquiry.verdict is Verdict.PROVEN or (
+            inquiry.verdict is Verdict.UNPROVEN and not self._settings.refuse_unproven)
+
+    def _publish_token(self, challenge: Challenge, places: Sequence[Place]) -> bool:
         """Publish in these places; False when nothing could be, :func:`proof.still_serves` judges the rest."""
+        inquiry = self.inquiries[challenge.name]
         responders = self._published.setdefault(challenge, [])
         published = False
         for place in places:

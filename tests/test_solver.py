@@ -20,6 +20,8 @@ from certbot_autowebroot import explain
 from certbot_autowebroot import probe
 from certbot_autowebroot import proof
 from certbot_autowebroot import search
+from certbot_autowebroot.directories import Held
+from certbot_autowebroot.footprints import Footprint
 from certbot_autowebroot.hints import Hint
 from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.machine import ThisMachine
@@ -52,6 +54,37 @@ from tests.lab.varnish import Varnish
 __all__ = ["names", "place"]  # fixtures
 
 MESSAGES = Path(__file__).parent.parent / "docs/messages.rst"
+
+
+def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make and remove them again for each of a hundred names would take longer than all else."""
+    made: List[str] = []
+    announce = Journal.announce
+
+    def noted(journal: Journal, user: object, directory: Held, name: str, *rest: Any) -> Footprint:
+        made.append(name)
+        return announce(journal, user, directory, name, *rest)
+    monkeypatch.setattr(Journal, "announce", noted)
+    make(place, "www")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place):
+        assert ask() == CONTENT
+    assert [name for name in made if name in (".well-known", "acme-challenge")] == [".well-known", "acme-challenge"]
+
+
+def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules may ask whether a directory is there: the last look is at what the CA will find."""
+    there: List[bool] = []
+    still_serves = proof.still_serves
+
+    def looked(*arguments: Any) -> bool:
+        there.extend((place / root / ".well-known").exists() for root in ("old", "www"))
+        return still_serves(*arguments)
+    monkeypatch.setattr(proof, "still_serves", looked)
+    make(place, "old", "www")
+    hints = {NAME: [Hint(f"{place}/old", "a guess")]}
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place, hints=hints):
+        assert ask() == CONTENT
+    assert there == [False, True]
 
 
 def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> None:

@@ -22,9 +22,11 @@ _MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 #: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
 _SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 
-#: Those that Certbot may have handlers for. The real-time ones are half of all, and each costs: Python makes an enum
-#: member of it at each call. As numbers, for the same reason; together a third of an order of a hundred names.
-_SIGNALS = frozenset(int(each) for each in signal.valid_signals() if each < getattr(signal, "SIGRTMIN", signal.NSIG))
+#: Those that programs have handlers for which raise exceptions: Certbot, Python itself, ``limits.py``. As numbers, and
+#: no more than that, for Python makes an enum member of each at each call: once a third of an order of a hundred names.
+_SIGNALS = frozenset(map(int, (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM,
+    signal.SIGXCPU, signal.SIGXFSZ, signal.SIGVTALRM, signal.SIGPROF)))
 
 
 class Rights(NamedTuple):
