@@ -26,6 +26,7 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.dump import parse
 from certbot_autowebroot.servers.apache.parser import Parser
+from certbot_autowebroot.servers.apache.rows import Unread
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
@@ -192,6 +193,33 @@ def test_mod_info_is_found_beside_any_module(roots: pathlib.Path) -> None:
     shutil.copy(f"{MODULES}/mod_status.so", roots)
     with Apache(roots, f"LoadModule status_module {{dir}}/mod_status.so\n{CONFIGURATION}") as server:
         assert dump(looked_at(server.pid)).directives
+
+
+def test_what_is_read_of_a_virtual_host_at_once_is_what_is_read_later(roots: pathlib.Path) -> None:
+    """Names from the dump's text are those of its directives, wherever they stand and however they are written."""
+    (roots / "names.inc").write_text("serveralias Included.test *.included.test\n")
+    (roots / "empty.inc").write_text("\n")
+    configuration = (
+        "<Macro Named $name>\nServerAlias macro.$name\n</Macro>\n" + CONFIGURATION +
+        "<VirtualHost *:80>\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nDocumentRoot {dir}/a\nInclude {dir}/empty.inc\n"
+        "<Location /x>\nHeader set X '# In file: no'\n</Location>\nInclude {dir}/names.inc\n"
+        "SERVERNAME \"https://Quoted.test:8443\"\nUse Named quoted.test\nServerAlias 'one' \\\n  two\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nServerName first.test\nServerName last.test\n"
+        "<Directory {dir}/b>\nHeader set ServerName no.test\n</Directory>\nHeader set X ServerName\n</VirtualHost>\n"
+        "Alias /after {dir}/a\n")
+    with Apache(roots, configuration) as server:
+        dumped, read = dump(looked_at(server.pid)), parser.read(looked_at(server.pid))
+    hosts = [one for one in dumped.directives if one.name == "virtualhost"]
+    for host in hosts:
+        assert isinstance(host.children, Unread)
+        at_once = host.children.names
+        assert at_once == [one for one in host.children if one.name in ("servername", "serveralias")]
+    assert [len(host.children) for host in hosts] == [2, 2, 0, 6, 4]
+    assert dumped.directives[-1].name == "alias"
+    shown = [[(one.name, one.words, one.file, one.line) for one in host.children] for host in hosts]
+    assert shown == [[(one.name, one.words, one.file, one.line) for one in host.children]
+                     for host in read.directives if host.name == "virtualhost"]
 
 
 def test_mod_info_that_is_loaded_already_is_not_loaded_again(roots: pathlib.Path) -> None:

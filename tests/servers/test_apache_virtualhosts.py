@@ -17,7 +17,12 @@ ANYWHERE = (Address("", 80, "*"),)
 
 def servers(*names: Tuple[str, ...]) -> List[Server]:
     """Virtual hosts on ``*:80``; of each tuple the first is the ServerName."""
-    return [Server(None, addresses=ANYWHERE, name=name, aliases=list(aliases)) for name, *aliases in names]
+    found = []
+    for name, *aliases in names:
+        server = Server(None, ())
+        server.addresses, server.name, server.aliases = ANYWHERE, name, tuple(aliases)
+        found.append(server)
+    return found
 
 
 def test_the_first_in_order_answers_whether_it_names_the_host_or_a_wildcard_does() -> None:

@@ -7,7 +7,6 @@ import os
 from typing import Dict
 from typing import List
 from typing import Optional
-from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.route import Request
@@ -16,10 +15,6 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.virtualhosts import Server
 from certbot_autowebroot.servers.apache.virtualhosts import VirtualHosts
-
-#: Sections that hold for a part of the requests only.
-SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if", "elseif",
-                      "else", "proxy", "proxymatch"})
 
 
 class Site:
@@ -96,16 +91,9 @@ class Configuration:
 
     def __init__(self, evaluated: Evaluated) -> None:
         self.evaluated = evaluated
-        self.main = Server(None)
-        self.servers: List[Server] = []
-        for directive in evaluated.directives:
-            if directive.name == "virtualhost" and directive.is_section:
-                server = Server(directive)
-                for child in directive.children:
-                    _put(server, child)
-                self.servers.append(server)
-            else:
-                _put(self.main, directive)
+        hosts = [one for one in evaluated.directives if _is_virtual_host(one)]
+        self.main = Server(None, [one for one in evaluated.directives if not _is_virtual_host(one)])
+        self.servers = [Server(host, host.children) for host in hosts]
         self.main.read_names()
         for server in self.servers:
             assert server.opening is not None  # noqa: S101 - only the main server has none
@@ -149,23 +137,8 @@ class Configuration:
         return self.site(hosts.first if hosts else self.main)
 
 
-def _put(server: Server, directive: Directive) -> None:
-    """Sort a directive in; ``<Limit>`` and ``<LimitExcept>`` hold for GET or not at all."""
-    for one in for_get(directive):
-        if one.is_section and one.name in SECTIONS:
-            server.sections.append(one)
-        else:
-            server.directives.append(one)
-
-
-def for_get(directive: Directive) -> Sequence[Directive]:
-    """The directive, or of a ``<Limit>`` what it says for GET; a limit of other methods stays as it is."""
-    if directive.is_section and directive.name in ("limit", "limitexcept"):
-        named = "GET" in [word.upper() for word in directive.words]
-        if named != (directive.name == "limit"):
-            return (directive,)
-        return [one for child in directive.children for one in for_get(child)]
-    return (directive,)
+def _is_virtual_host(directive: Directive) -> bool:
+    return directive.name == "virtualhost" and directive.is_section
 
 
 def is_on(directive: Directive) -> bool:

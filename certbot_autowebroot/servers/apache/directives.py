@@ -7,6 +7,7 @@ from typing import FrozenSet
 from typing import List
 from typing import NamedTuple
 from typing import Optional
+from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.route import Source
@@ -14,6 +15,9 @@ from certbot_autowebroot.route import Step
 
 #: Deeper nesting than a person writes; guards the stack against a hostile file.
 MAX_DEPTH = 50
+#: Sections that hold for a part of the requests only.
+_SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if",
+                       "elseif", "else", "proxy", "proxymatch"})
 
 
 class ConfigurationError(Exception):
@@ -37,7 +41,7 @@ class Directive(NamedTuple):
     text: str
     file: str
     line: int
-    children: "Tuple[Directive, ...]" = ()
+    children: "Sequence[Directive]" = ()
     is_section: bool = False
 
     @property
@@ -77,6 +81,21 @@ class Evaluated:
     names: Dict[Source, str] = field(default_factory=dict)
     addresses: Dict[Source, List[str]] = field(default_factory=dict)
     complaints: Tuple[str, ...] = ()
+
+
+def for_get(directive: Directive) -> Sequence[Directive]:
+    """The directive, or of a ``<Limit>`` what it says for GET; a limit of other methods stays as it is."""
+    if directive.is_section and directive.name in ("limit", "limitexcept"):
+        named = "GET" in [word.upper() for word in directive.words]
+        if named != (directive.name == "limit"):
+            return (directive,)
+        return [one for child in directive.children for one in for_get(child)]
+    return (directive,)
+
+
+def is_for_a_part(directive: Directive) -> bool:
+    """Whether it is a section that holds for a part of the requests only."""
+    return directive.is_section and directive.name in _SECTIONS
 
 
 def split_words(text: str) -> List[str]:

@@ -2,26 +2,23 @@
 
 The binary resolves what would be hardest to get right: IfDefine, Define, IfVersion, IfFile, Macro, Include. It is
 asked through /proc/PID/exe, which still works when an upgrade has deleted the file, with the arguments, environment
-and directory of the running process. ``-t`` neither binds nor writes.
+and directory of the running process. ``-t`` neither binds nor writes. What it prints is for ``rows.py``.
 """
 import collections
 import contextlib
 import os
 import re
 import subprocess
-import sys
 from typing import Callable
 from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Optional
-from typing import Tuple
 
-from certbot_autowebroot.route import Source
-from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.rows import Tree
+from certbot_autowebroot.servers.apache.rows import source_of
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
@@ -31,11 +28,6 @@ TIMEOUT = 10.0
 #: Ten thousand virtual hosts of fifteen lines are 15 MB.
 MAX_OUTPUT = 256 * 1024 * 1024
 
-_IN_FILE = re.compile(r"\s*# In file: (.*)")
-_LINE = re.compile(r"\s*#\s*([0-9]{1,9}):$")
-#: What follows the last ">" counts for nothing: people write a comment there.
-_OPEN = re.compile(r"\s*<([A-Za-z]\w*)(.*)>[^>]*$", re.DOTALL)
-_MACRO = re.compile(r"macro '.*?' \(defined on line ([0-9]{1,9}) of \"([^\"]*)\"")
 #: Of DUMP_VHOSTS: an address with its only virtual host, or alone above several of them.
 _ADDRESS = re.compile(r"(\S+:(?:[0-9]{1,9}|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):([0-9]{1,9})\))$")
 _NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):([0-9]{1,9})\)$")
@@ -117,8 +109,9 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
 def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
     rest = b""
     for chunk in chunks:
-        *rows, rest = (rest + chunk).split(b"\n")
-        yield from map(os.fsdecode, rows)
+        complete, line_feed, rest = (rest + chunk).rpartition(b"\n")
+        if line_feed:
+            yield from os.fsdecode(complete).split("\n")
     yield os.fsdecode(rest)
 
 
@@ -128,27 +121,16 @@ def parse(rows: Iterable[str]) -> Evaluated:
     :param rows: its lines.
     :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it makes no sense.
     """
-    tree = _Tree()
+    tree = Tree()
     evaluated = Evaluated(())
     modules = set()
-    file, line, in_tree, is_directive, address = "", 0, False, False, ""
-    for row in rows:
-        is_remark = row.lstrip().startswith("#")
-        in_file = _IN_FILE.match(row) if is_remark else None
-        at_line = _LINE.match(row) if is_remark else None
-        if in_file:
-            file, in_tree, is_directive = in_file.group(1), True, False
-        elif at_line and in_tree:
-            line, is_directive = int(at_line.group(1)), True
-        elif in_tree and (is_directive or row.lstrip().startswith("</")):
-            is_directive = False
-            tree.add(row, _source(file, line))
-        elif row.startswith("ServerRoot: "):
+    address = ""
+    for row in tree.others(rows):
+        if row.startswith("ServerRoot: "):
             evaluated.server_root = row[len("ServerRoot: "):].strip('"')
-            in_tree = False
         elif row.startswith("Main DocumentRoot: "):
             evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
-        elif not in_tree:
+        else:
             module = _MODULE.match(row)
             if module:
                 modules.add(module.group(1))
@@ -169,57 +151,7 @@ def _virtual_host(row: str, address: str, evaluated: Evaluated) -> str:
     named = _NAMED.match(row)
     name, file, line = found.groups()[1:] if found else named.groups() if named else (None, "", "")
     if name:
-        source = _source(file, int(line))
+        source = source_of(file, int(line))
         evaluated.names.setdefault(source, name)
         evaluated.addresses.setdefault(source, []).append(address)
     return address
-
-
-class _Tree:
-    """Builds the directives from the rows; the indentation counts, for an empty section has no closing tag."""
-
-    def __init__(self) -> None:
-        # For each open section: its indentation, itself without children, its children.
-        self._open: List[Tuple[int, Directive, List[Directive]]] = [
-            (-1, Directive("", "", "", "", 0), [])]
-
-    def add(self, row: str, source: Source) -> None:
-        """Take a row in."""
-        indentation = len(row) - len(row.lstrip())
-        row = row.strip()
-        closing = row.startswith("</")
-        self._close(indentation + closing)
-        if closing:
-            if len(self._open) < 2:
-                raise ConfigurationError("a section ends that was not opened")
-            self._close(indentation)
-            return
-        match = _OPEN.match(row)
-        if match:
-            if len(self._open) > MAX_DEPTH:
-                raise ConfigurationError("sections are nested too deep")
-            shown = sys.intern(match.group(1))
-            section = Directive(sys.intern(shown.lower()), shown, match.group(2).strip(), *source, is_section=True)
-            self._open.append((indentation, section, []))
-            return
-        shown, _, text = row.partition(" ")
-        # Few names for 200,000 directives.
-        shown = sys.intern(shown)
-        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), *source))
-
-    def _close(self, indentation: int) -> None:
-        """Close every section that is indented so far or farther."""
-        while len(self._open) > 1 and self._open[-1][0] >= indentation:
-            _, section, children = self._open.pop()
-            self._open[-1][2].append(section._replace(children=tuple(children)))
-
-    def finish(self) -> Tuple[Directive, ...]:
-        """The top level."""
-        self._close(0)
-        return tuple(self._open[0][2])
-
-
-def _source(file: str, line: int) -> Source:
-    """A line of a macro's text is counted from the macro's own opening."""
-    macro = _MACRO.match(file) if file.startswith("macro ") else None
-    return Source(macro.group(2), int(macro.group(1)) + line) if macro else Source(file, line)

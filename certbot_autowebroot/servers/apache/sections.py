@@ -15,10 +15,10 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.apache.configuration import SECTIONS
 from certbot_autowebroot.servers.apache.configuration import Site
-from certbot_autowebroot.servers.apache.configuration import for_get
 from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import for_get
+from certbot_autowebroot.servers.apache.directives import is_for_a_part
 
 #: The directives of a .htaccess, given the directory and what holds there; None where there is none to be read.
 Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
@@ -180,7 +180,7 @@ def if_scopes(sections: Sequence[Directive], holds: Condition) -> List[Scope]:
 
 def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
     """The sections among the directives of a section or a .htaccess."""
-    return tuple(child for child in directives if child.is_section and child.name in SECTIONS)
+    return tuple(child for child in directives if is_for_a_part(child))
 
 
 def _scope(section: Directive, directory: str) -> Scope:
@@ -188,8 +188,7 @@ def _scope(section: Directive, directory: str) -> Scope:
 
 
 def _flat(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
-    return tuple(one for directive in directives for one in for_get(directive)
-                 if not (one.is_section and one.name in SECTIONS))
+    return tuple(one for directive in directives for one in for_get(directive) if not is_for_a_part(one))
 
 
 def _argument(section: Directive) -> str:

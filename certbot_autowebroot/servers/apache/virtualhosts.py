@@ -7,7 +7,6 @@ import functools
 import ipaddress
 import re
 from dataclasses import dataclass
-from dataclasses import field
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -17,6 +16,9 @@ from typing import Tuple
 
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.servers.apache.directives import Directive
+from certbot_autowebroot.servers.apache.directives import for_get
+from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.rows import Unread
 
 _IPV4_IN_IPV6 = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)$", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?::([0-9]{1,9}|\*))?$")
@@ -38,23 +40,30 @@ class Address:
         return re.search(r"[g-z]", self.host) is not None
 
 
-@dataclass
 class Server:
     """The main server or one virtual host, with its own directives only.
 
-    :ivar directives: outside of any section, in order.
-    :ivar sections: in order.
     :ivar aliases: as ServerAlias has them, with ``*`` and ``?``, in lower case.
+    :param contents: what stands in it.
     """
 
-    opening: Optional[Directive]
-    directives: List[Directive] = field(default_factory=list)
-    sections: List[Directive] = field(default_factory=list)
-    addresses: Tuple[Address, ...] = ()
-    name: str = ""
-    scheme: str = ""
-    port: int = 0
-    aliases: List[str] = field(default_factory=list)
+    def __init__(self, opening: Optional[Directive], contents: Sequence[Directive]) -> None:
+        self.opening = opening
+        self.addresses: Tuple[Address, ...] = ()
+        self.name = self.scheme = ""
+        self.port = 0
+        self.aliases: Tuple[str, ...] = ()
+        self._contents = contents
+
+    @functools.cached_property
+    def directives(self) -> List[Directive]:
+        """Those outside of any section, in order."""
+        return [one for child in self._contents for one in for_get(child) if not is_for_a_part(one)]
+
+    @functools.cached_property
+    def sections(self) -> List[Directive]:
+        """Its sections, in order."""
+        return [one for child in self._contents for one in for_get(child) if is_for_a_part(one)]
 
     def last(self, name: str) -> Optional[Directive]:
         """The last directive of this name: the one that holds where a directive can be said once."""
@@ -62,14 +71,15 @@ class Server:
 
     def read_names(self, resolved: str = "") -> None:
         """Take the names from ServerName and ServerAlias; without the former, the one that the address resolves to."""
-        directive = self.last("servername")
-        match = _SERVER_NAME.match(directive.words[0]) if directive and directive.words else None
+        said = self._contents.names if isinstance(self._contents, Unread) else self.directives
+        words = [one.words for one in said if one.name == "servername"]
+        match = _SERVER_NAME.match(words[-1][0]) if words and words[-1] else None
         if match:
             self.scheme = (match.group(1) or "").lower()
             self.name = match.group(2).lower()
             self.port = int(match.group(3) or 0)
         self.name = self.name or resolved.lower()
-        self.aliases = [word.lower() for one in self.directives if one.name == "serveralias" for word in one.words]
+        self.aliases = tuple(word.lower() for one in said if one.name == "serveralias" for word in one.words)
 
     def read_addresses(self, resolved: Sequence[str], main_name: str) -> None:
         """Take the addresses from the opening tag.
