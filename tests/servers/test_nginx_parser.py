@@ -9,6 +9,7 @@ import pytest
 
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.nginx import parser
+from certbot_autowebroot.servers.nginx import tokens
 from certbot_autowebroot.servers.nginx.parser import Configuration
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.parser import parse
@@ -188,7 +189,8 @@ _PIECES = (
     "location /a { listen 1; location /b { y; } }", "location / { include names.conf; }",
     "location /l { content_by_lua_block { if a then { '}' } end } }", "set_by_lua_block $x { return '}' }",
     "content_by_lua_block { n = #t; }", "location /n { content_by_lua_block { n = 1; m = #t; } }\n",
-    "if ($a) { }", "x\v listen 2;", "{ z; }", "x {;}", "x { # }\n y; }", "a" * 600 + " " + "b" * 4000 + ";",
+    'x "a; b" c;', "x 'a\\';}' ;", 'x "a"{', 'x \\ "; listen 3; ";', 'x\\\\ "; listen 3;";', 'x "a"b;', '"x" y;',
+    'x a"b ;', "if ($a) { }", "x\v listen 2;", "{ z; }", "x {;}", "x { # }\n y; }", "a" * 600 + " " + "b" * 4000 + ";",
     "}", "{", ";", "\\\n;", "listen")
 
 
@@ -201,8 +203,8 @@ def test_what_is_passed_over_in_one_go_is_what_a_reading_word_by_word_passes_ove
         body = " ".join(random.choices(_PIECES, k=random.randrange(12)))
         text = f"server {{ {body} }} server {{ listen 90; }}".encode()
         found = []
-        for passes in (parser.after_what_does_not_count, lambda text, position: position):
-            monkeypatch.setattr(parser, "after_what_does_not_count", passes)
+        for read in (tokens.statement, lambda text, position, passes_over: tokens.statement(text, position)):
+            monkeypatch.setattr(parser, "statement", read)
             configuration = parsed(text, names_conf=b"server_name e; listen 83; root /x;")
             known = [[(str(d), d.source) for name in ("listen", "server_name") for d in server.inside(name)]
                      for server in configuration.directives]

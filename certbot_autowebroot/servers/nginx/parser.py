@@ -22,7 +22,6 @@ from typing import Union
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.nginx.tokens import Bad
 from certbot_autowebroot.servers.nginx.tokens import after_lua
-from certbot_autowebroot.servers.nginx.tokens import after_what_does_not_count
 from certbot_autowebroot.servers.nginx.tokens import statement
 
 #: Ten thousand sites are 150,000 directives; a file of 50 MB can hold far more than is good for our memory.
@@ -198,9 +197,7 @@ class _Parser:
         text = file.text
         try:
             while True:
-                if len(blocks) == passed_over:
-                    position = after_what_does_not_count(text, position)
-                words, start, mark, position = statement(text, position)
+                words, start, mark, position = statement(text, position, len(blocks) == passed_over)
                 if mark == "}" and not words and len(blocks) > 1:
                     blocks.pop()
                     if len(blocks) < passed_over:
