@@ -23,6 +23,7 @@ _NO_MESSAGES = {
     "(without a name)",
     "the end",
     "Main DocumentRoot",  # of httpd -S
+    "# In file",  # of httpd -D DUMP_CONFIG
     "HTTP/1.0 Host: <> <>Content-Length",
     "Content-Type: application/json Cache-Control: must-revalidate",
     'include "/etc/lighttpd/conf-enabled/*.conf"',

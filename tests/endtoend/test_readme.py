@@ -56,6 +56,7 @@ class Reader:
 @pytest.fixture
 def reader(certbot: Certbot, ca: CA) -> Iterator[Reader]:
     for place in _PLACES:
+        os.makedirs(place, exist_ok=True)  # on a fresh machine, Certbot's are not there yet
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
     try:
         yield Reader(certbot, ca)
