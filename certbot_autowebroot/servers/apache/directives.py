@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Dict
 from typing import FrozenSet
+from typing import Iterable
 from typing import List
 from typing import NamedTuple
 from typing import Optional
@@ -96,6 +97,11 @@ def for_get(directive: Directive) -> Sequence[Directive]:
 def is_for_a_part(directive: Directive) -> bool:
     """Whether it is a section that holds for a part of the requests only."""
     return directive.is_section and directive.name in _SECTIONS
+
+
+def outside_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
+    """Those that hold for every GET request which comes to where they stand."""
+    return tuple(one for directive in directives for one in for_get(directive) if not is_for_a_part(one))
 
 
 def split_words(text: str) -> List[str]:

@@ -17,8 +17,8 @@ from typing import Tuple
 from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import for_get
 from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.directives import outside_sections
 
 #: The directives of a .htaccess, given the directory and what holds there; None where there is none to be read.
 Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
@@ -113,7 +113,7 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Cal
                 scopes.append(_scope(section, path))
         found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
         if found is not None:
-            scopes.append(Scope(_flat(found), prefix, inner=inner_sections(found)))
+            scopes.append(Scope(outside_sections(found), prefix, inner=inner_sections(found)))
     for section in plain:
         # With FollowSymLinks alone httpd spares itself a look, and so a wildcard is also matched with a file's name.
         if _is_wildcard(_directory(section)) and _directory(section).count("/") == len(parts) + 2 \
@@ -184,11 +184,7 @@ def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
 
 
 def _scope(section: Directive, directory: str) -> Scope:
-    return Scope(_flat(section.children), directory, section, inner_sections(section.children))
-
-
-def _flat(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
-    return tuple(one for directive in directives for one in for_get(directive) if not is_for_a_part(one))
+    return Scope(outside_sections(section.children), directory, section, inner_sections(section.children))
 
 
 def _argument(section: Directive) -> str:

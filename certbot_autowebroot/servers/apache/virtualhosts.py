@@ -18,6 +18,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import for_get
 from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.directives import outside_sections
 from certbot_autowebroot.servers.apache.rows import Unread
 
 _IPV4_IN_IPV6 = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)$", re.IGNORECASE)
@@ -56,9 +57,9 @@ class Server:
         self._contents = contents
 
     @functools.cached_property
-    def directives(self) -> List[Directive]:
+    def directives(self) -> Sequence[Directive]:
         """Those outside of any section, in order."""
-        return [one for child in self._contents for one in for_get(child) if not is_for_a_part(one)]
+        return outside_sections(self._contents)
 
     @functools.cached_property
     def sections(self) -> List[Directive]:
