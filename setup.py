@@ -62,7 +62,7 @@ setup(
     install_requires=[*CERTBOT, "zope.interface<8; python_version < '3.11'",
                       "zope-interface; python_version >= '3.11'"],
     entry_points={"certbot.plugins": ["autowebroot = certbot_autowebroot.authenticator:Authenticator"],
-                  "console_scripts": ["certbot-autowebroot = certbot_autowebroot.cli:main"]},
+                  "console_scripts": ["certbot-autowebroot = certbot_autowebroot.cli.__main__:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Plugins",

@@ -16,17 +16,17 @@ from typing import Iterator
 from typing import List
 
 from benchmarks import machines
-from certbot_autowebroot import probe
-from certbot_autowebroot.follow import follow
-from certbot_autowebroot.journal import Journal
-from certbot_autowebroot.machine import ThisMachine
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.servers import kept
+from certbot_autowebroot.routing import probe
+from certbot_autowebroot.routing.follow import follow
+from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import View
@@ -57,15 +57,15 @@ def forget() -> None:
     listeners._last_looks.clear()
     from certbot_autowebroot.servers import apache
     from certbot_autowebroot.servers import nginx
-    nginx._kept = kept.Kept()
-    apache._kept = kept.Kept()
+    nginx._kept = file_cache.Kept()
+    apache._kept = file_cache.Kept()
 
 
 def parts(server: str, sites: int, layout: str) -> None:
     """All parts on one machine."""
     with _directory() as directory, machines.SERVERS[server](directory, sites, layout) as running:
         request = Request(machines.name_of(sites // 2), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
-        time.sleep(kept.SETTLED + 0.5)
+        time.sleep(file_cache.SETTLED + 0.5)
         print(f"\n{server}, {sites} sites: milliseconds{'least':>41}{'median':>10}")
         files = sorted(str(path) for path in (directory / "sites-enabled").iterdir())
         measure("floor: cat of the files", lambda: subprocess.run(["xargs", "cat"], input="\n".join(files), text=True,

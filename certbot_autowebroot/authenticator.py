@@ -23,7 +23,7 @@ from certbot import interfaces
 from certbot.compat import os
 from certbot.plugins import common
 
-from certbot_autowebroot import standing
+from certbot_autowebroot import settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     @classmethod
     def add_parser_arguments(cls, add: Callable[..., None]) -> None:
         """Define our options; Certbot puts ``autowebroot-`` before each."""
-        add("path", metavar="DIR[:DIR...]", default=standing.DIRECTORY,
+        add("path", metavar="DIR[:DIR...]", default=settings.SHARED_DIRECTORY,
             help="Directories to try before looking at the web server: the document root of the names, or a directory "
                  "that is served for all of them. Like every other place, each is used only after a test file in it "
-                 f"came back from the web server. {standing.DIRECTORY} is tried where it exists: see "
+                 f"came back from the web server. {settings.SHARED_DIRECTORY} is tried where it exists: see "
                  "`certbot-autowebroot snippet`.")
         add("unproven", choices=("try", "refuse"), default="try",
             help="What to do when it cannot be proved from this machine that the CA will be answered (an allow-list "
@@ -68,9 +68,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         :meth:`perform` may not come: a run that is killed while it waits for the CA leaves a valid authorization, and
         where the CA uses that again, Certbot has no challenge for us. What it saves has to be right all the same.
         """
-        if self._said("path") not in ("", standing.DIRECTORY):
-            from certbot_autowebroot.saved import absolute
-            path = absolute(self._said("path"))
+        if self._said("path") not in ("", settings.SHARED_DIRECTORY):
+            from certbot_autowebroot.settings import absolute_paths
+            path = absolute_paths(self._said("path"))
             if path != self._said("path"):  # what is set is saved
                 setattr(self.config, self.dest("path"), path)
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
@@ -86,11 +86,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def more_info(self) -> str:
         """What the plugin does, and in an order that has been answered, what it did for each name."""
-        from certbot_autowebroot import explain
+        from certbot_autowebroot.order import messages
         general = ("autowebroot looks at the machine at the moment of the renewal: is port 80 free, it answers there "
                    "itself; is it taken, it puts the challenge file where the running web server serves it from, and "
                    "proves that with a test file before the CA is asked.")
-        done = [explain.answered(inquiry) for inquiry in self._inquiries(self._challenges)]
+        done = [messages.answered(inquiry) for inquiry in self._inquiries(self._challenges)]
         return "\n".join([general, *done])
 
     def get_chall_pref(self, identifier: str) -> Iterable[Type[challenges.Challenge]]:
@@ -99,7 +99,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def perform(self, achalls: List[Any]) -> List[challenges.ChallengeResponse]:
         """Publish all challenges, each proven to be served, or raise one error that names every failing name."""
-        from certbot_autowebroot import explain
+        from certbot_autowebroot.order import messages
         solver = self._new_solver([_name(achall) for achall in achalls])
         responses = {}
         for achall in achalls:
@@ -113,18 +113,18 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             unanswered = self._fall_back(solver, said, unanswered, responses)
         failing = [solver.inquiries[challenge.name] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
-            raise errors.PluginError(explain.failures(
+            raise errors.PluginError(messages.failures(
                 failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
         self._unanswered = [inquiry.name for inquiry in failing]
         printed: Set[Tuple[str, ...]] = set()
         for inquiry in failing:
-            logger.warning("%s", explain.failure(inquiry, printed))
+            logger.warning("%s", messages.failure(inquiry, printed))
         for inquiry in self._inquiries(achalls):
             if inquiry in failing:
                 continue
             if inquiry.verdict.value == "unproven" and not inquiry.answered_by:
-                logger.warning("%s", explain.unproven(inquiry))
-            logger.info("%s", explain.answered(inquiry))
+                logger.warning("%s", messages.unproven(inquiry))
+            logger.info("%s", messages.answered(inquiry))
         self._remember(solver.proven_directories())
         return [responses[achall] for achall in achalls]
 
@@ -137,9 +137,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def auth_hint(self, failed_achalls: List[Any]) -> str:
         """What was really done for the names that the CA could not validate, and where to look now."""
-        from certbot_autowebroot import explain
+        from certbot_autowebroot.order import messages
         others = self._fallbacks.hints(failed_achalls) if self._fallbacks is not None else []
-        return "\n".join([explain.hint(self._inquiries(failed_achalls), self.config.http01_port, self._unanswered),
+        return "\n".join([messages.hint(self._inquiries(failed_achalls), self.config.http01_port, self._unanswered),
                           *others])
 
     def _said(self, option: str) -> str:
@@ -152,9 +152,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
     def _new_solver(self, names: Sequence[str]) -> Any:
-        from certbot_autowebroot.progress import Notices
-        from certbot_autowebroot.solver import Settings
-        from certbot_autowebroot.solver import Solver
+        from certbot_autowebroot.order.progress import Notices
+        from certbot_autowebroot.order.solver import Settings
+        from certbot_autowebroot.order.solver import Solver
         memory = self._remembered()
         port, address = self._front()
         settings = Settings(port=port, address=address,
@@ -180,23 +180,23 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return os.path.join(self.config.work_dir, "autowebroot")
 
     def _new_journal(self) -> Any:
-        from certbot_autowebroot.journal import Journal
+        from certbot_autowebroot.responders.journal import Journal
         return Journal(self._journal_directory)
 
     def _ask(self, failing: List[Any]) -> str:
         """Ask once whether others may answer what we cannot; what is answered is kept with the lineage."""
         from certbot.display import util as display
 
-        from certbot_autowebroot import authenticators
-        from certbot_autowebroot import explain
+        from certbot_autowebroot.order import messages
+        from certbot_autowebroot.order import other_authenticators
         has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
         if self.config.noninteractive_mode or not has_terminal:
             return ""
-        offers = authenticators.offers(failing)
+        offers = other_authenticators.offers(failing)
         if not offers:
             return ""
-        agreed = display.yesno(explain.question(offers), default=False, cli_flag="--autowebroot-fallback")
-        said = ",".join(offers) if agreed else authenticators.NONE
+        agreed = display.yesno(messages.question(offers), default=False, cli_flag="--autowebroot-fallback")
+        said = ",".join(offers) if agreed else other_authenticators.NONE
         setattr(self.config, self.dest("fallback"), said)
         return said
 
@@ -225,7 +225,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return failing + list(solver.solve(lost))
 
     def _new_fallbacks(self, said: str) -> Any:
-        from certbot_autowebroot.fallback import Fallbacks
+        from certbot_autowebroot.order.fallback import Fallbacks
         fallbacks = Fallbacks(self.config, said, type(self))
         try:
             options = fallbacks.restore_options(self._said("fallback-options"))
@@ -238,13 +238,13 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
         """Directories worth a test file before anything is looked at: the user's, then last time's."""
-        from certbot_autowebroot.hints import given
+        from certbot_autowebroot.order.hints import given
         return [*given(self._said("path"), "--autowebroot-path"), *memory.get(name, [])]
 
     def _remembered(self) -> Dict[str, List[Any]]:
         """By name, where it was served from last time."""
-        from certbot_autowebroot.hints import Hint
-        from certbot_autowebroot.hints import remembered
+        from certbot_autowebroot.order.hints import Hint
+        from certbot_autowebroot.order.hints import remembered
         try:
             memory = remembered(self._said("roots"))
         except ValueError as error:
@@ -258,7 +258,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return memory
 
     def _remember(self, proven: Dict[str, List[Tuple[str, str]]]) -> None:
-        from certbot_autowebroot.saved import as_setting
+        from certbot_autowebroot.settings import as_setting
         # What was not asked for this time, or answered by ourselves, is as good a hint as before.
         kept = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
         setattr(self.config, self.dest("roots"), as_setting({**kept, **proven}))
@@ -271,5 +271,5 @@ def _name(achall: Any) -> str:
 
 
 def _challenge(achall: Any, validation: str) -> Any:
-    from certbot_autowebroot.solver import Challenge
+    from certbot_autowebroot.order.solver import Challenge
     return Challenge(_name(achall), achall.chall.encode("token"), validation.encode("ascii"))

@@ -16,7 +16,7 @@ from typing import Type
 from typing import TypeVar
 from typing import Union
 
-from certbot_autowebroot.terminal import printable
+from certbot_autowebroot.system.terminal import printable
 
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
 #: :class:`certbot_autowebroot.system.views.View` does that.

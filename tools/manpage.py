@@ -7,7 +7,7 @@ import re
 from typing import Iterator
 from typing import List
 
-from certbot_autowebroot import cli
+from certbot_autowebroot.cli import __main__ as cli
 
 HEAD = """\
 .Dd November 24, 2026

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.terminal import printable
+from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 

@@ -12,24 +12,24 @@ from typing import TypeVar
 from zope.interface import implementer
 
 from certbot_autowebroot import route
-from certbot_autowebroot.directories import Chain
-from certbot_autowebroot.directories import Held
-from certbot_autowebroot.directories import Refused
-from certbot_autowebroot.directories import Walk
-from certbot_autowebroot.directories import as_owner
-from certbot_autowebroot.directories import check_place
-from certbot_autowebroot.directories import describe
-from certbot_autowebroot.directories import read_file
-from certbot_autowebroot.directories import user
-from certbot_autowebroot.footprints import Footprint
-from certbot_autowebroot.footprints import give_name
 from certbot_autowebroot.interfaces import IResponder
-from certbot_autowebroot.journal import Journal
-from certbot_autowebroot.journal import JournalError
 from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.footprints import Footprint
+from certbot_autowebroot.responders.footprints import give_name
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.responders.journal import JournalError
+from certbot_autowebroot.responders.safe_directories import Chain
+from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import Walk
+from certbot_autowebroot.responders.safe_directories import as_owner
+from certbot_autowebroot.responders.safe_directories import check_place
+from certbot_autowebroot.responders.safe_directories import describe
+from certbot_autowebroot.responders.safe_directories import read_file
+from certbot_autowebroot.responders.safe_directories import user
+from certbot_autowebroot.system.terminal import printable
 from certbot_autowebroot.system.views import View
-from certbot_autowebroot.terminal import printable
 
 logger = logging.getLogger(__name__)
 

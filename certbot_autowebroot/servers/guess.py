@@ -24,9 +24,9 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
-from certbot_autowebroot.servers.paths import below
-from certbot_autowebroot.system.passing import PassedOn
-from certbot_autowebroot.system.passing import passed_on
+from certbot_autowebroot.servers.common.paths import below
+from certbot_autowebroot.system.forwarding_programs import PassedOn
+from certbot_autowebroot.system.forwarding_programs import passed_on
 from certbot_autowebroot.system.processes import Process
 
 #: Each costs a probe.

@@ -23,7 +23,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers import guess
-from certbot_autowebroot.servers.paths import below
+from certbot_autowebroot.servers.common.paths import below
 from certbot_autowebroot.system.processes import Process
 
 

@@ -7,7 +7,7 @@ from typing import List
 from typing import Optional
 
 from certbot_autowebroot.system import netlink
-from certbot_autowebroot.terminal import printable
+from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 

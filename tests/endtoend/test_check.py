@@ -14,7 +14,7 @@ from typing import Optional
 
 import pytest
 
-from certbot_autowebroot import cli
+from certbot_autowebroot.cli import __main__ as cli
 from tests.lab import certificates
 from tests.lab.apache import Apache
 from tests.lab.ca import CA

@@ -9,7 +9,7 @@ from typing import List
 
 import pytest
 
-from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView

@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 
-from certbot_autowebroot.lineages import read_certificate
+from certbot_autowebroot.renewals.lineages import read_certificate
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab import readme
@@ -16,7 +16,7 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
-from tests.lab.standing import empty_www
+from tests.lab.shared_directory import empty_www
 from tests.lab.visitors import shown
 
 NAME = "www.sample.com"

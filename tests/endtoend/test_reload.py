@@ -10,7 +10,7 @@ from typing import Callable
 
 import pytest
 
-from certbot_autowebroot.lineages import read_certificate
+from certbot_autowebroot.renewals.lineages import read_certificate
 from tests.lab.certbot import Certbot
 from tests.lab.https import SERVERS
 from tests.lab.https import Site

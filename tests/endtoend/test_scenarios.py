@@ -8,12 +8,12 @@ from typing import List
 
 import pytest
 
-from certbot_autowebroot import cli
-from tests.endtoend import scenarios
-from tests.endtoend.scenarios import SCENARIOS
-from tests.endtoend.scenarios import Scenario
+from certbot_autowebroot.cli import __main__ as cli
+from tests.lab import scenarios
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.scenarios import SCENARIOS
+from tests.lab.scenarios import Scenario
 
 
 class Lineages:

@@ -13,7 +13,7 @@ from typing import List
 
 import pytest
 
-from certbot_autowebroot import cli
+from certbot_autowebroot.cli import __main__ as cli
 from tests.lab import certificates
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
@@ -23,7 +23,7 @@ from tests.lab.haproxy import Haproxy
 from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Echo
-from tests.lab.standing import standing_directory
+from tests.lab.shared_directory import shared_directory
 
 APPLICATION = "127.0.0.1:8001"
 
@@ -37,7 +37,7 @@ def application() -> Iterator[None]:
 
 @pytest.fixture
 def directory() -> Iterator[str]:
-    with standing_directory() as path:
+    with shared_directory() as path:
         yield path
 
 

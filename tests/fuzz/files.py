@@ -20,8 +20,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.system.processes import Process
-from tests.table import FRONT
-from tests.table import TOKEN
+from tests.lab.table import FRONT
+from tests.lab.table import TOKEN
 
 MAIN = "/etc/main"
 _FILE = re.compile(rb"^%% ?([^\n]*)\n?", re.MULTILINE)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.fuzz.mutate import mutated
 from tests.fuzz.seeds import seeds
 from tests.fuzz.seeds import words
-from tests.table import TOKEN
+from tests.lab.table import TOKEN
 
 _SLOTS: Dict[str, Sequence[str]] = {
     "name": ("www.sample.com", "*.sample.com", "sample", "_", "", "$host", "~^(?<x>www)\\.(.+)$", "a", "b"),

@@ -8,7 +8,8 @@ from typing import Iterable
 from typing import List
 
 from tests.lab.nginx import _FRAME
-from tests.servers import nginx_random
+from tests.lab.random import nginx
+from tests.lab.table import TOKEN
 from tests.servers import test_apache_table
 from tests.servers import test_caddy_sites
 from tests.servers import test_haproxy
@@ -16,7 +17,6 @@ from tests.servers import test_lighttpd
 from tests.servers import test_nginx_cases
 from tests.servers import test_static
 from tests.servers import test_varnish
-from tests.table import TOKEN
 
 _PATH = f"/.well-known/acme-challenge/{TOKEN}"
 _FRONT = "203.0.113.10 80"
@@ -88,7 +88,7 @@ def _nginx() -> Iterable[bytes]:
     yield _asked("http {" + frame + "include a/*.conf; }\n%% a/x.conf\nserver { include b; }\n%% b\nroot /srv;\n", "a")
     yield _asked("stream { server { listen 80; proxy_pass 127.0.0.1:8080; } }", "a")
     for seed in range(20):
-        generator = nginx_random.Generator(seed)
+        generator = nginx.Generator(seed)
         yield _asked("http {" + generator.maps() + generator.server() + generator.server() + "}", "a.test")
 
 

@@ -1,7 +1,8 @@
 """What is fuzzed: one function for each reader of bytes that strangers write. It returns, or it is a finding.
 
 A target goes through the same door as the machine does (``IWebServer.ask``), checks what comes out against what
-``route.py`` says of it, and lets :func:`certbot_autowebroot.follow.follow` and ``str`` have it, as a report would.
+``route.py`` says of it, and gives it to :func:`certbot_autowebroot.routing.follow.follow` and ``str``, as a report
+would.
 """
 import contextlib
 import io
@@ -20,12 +21,10 @@ from typing import Sequence
 from unittest import mock
 
 from certbot_autowebroot import authenticator
-from certbot_autowebroot import footprints
-from certbot_autowebroot import journal
-from certbot_autowebroot import probe
-from certbot_autowebroot.directories import Held
-from certbot_autowebroot.directories import Refused
-from certbot_autowebroot.follow import follow
+from certbot_autowebroot.responders import footprints
+from certbot_autowebroot.responders import journal
+from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import Refused
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -34,7 +33,8 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.servers import kept
+from certbot_autowebroot.routing import probe
+from certbot_autowebroot.routing.follow import follow
 from certbot_autowebroot.servers.apache import ApacheServer
 from certbot_autowebroot.servers.apache import evaluate
 from certbot_autowebroot.servers.apache.configuration import Configuration
@@ -44,6 +44,7 @@ from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import routes
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.servers.guess import AnyProgram
 from certbot_autowebroot.servers.haproxy import HaproxyServer
@@ -57,9 +58,9 @@ from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import View
 from tests.fuzz import files
-from tests.table import FRONT
-from tests.table import Holder
-from tests.table import TableMachine
+from tests.lab.table import FRONT
+from tests.lab.table import Holder
+from tests.lab.table import TableMachine
 
 #: What a configuration may send a request on to, and somebody listens there: the same server again.
 _HELD_PORTS = (80, 443, 8080)
@@ -152,7 +153,7 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
     """Each input is read, and from no real directory."""
-    with mock.patch.object(kept.Kept, "get", lambda kept, key, view, make: make(view)):
+    with mock.patch.object(file_cache.Kept, "get", lambda kept, key, view, make: make(view)):
         yield
 
 

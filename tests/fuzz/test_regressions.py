@@ -4,7 +4,7 @@ import pytest
 from certbot_autowebroot.route import CHALLENGE_PATH
 from tests.fuzz.findings import tried
 from tests.fuzz.targets import TARGETS
-from tests.table import TOKEN
+from tests.lab.table import TOKEN
 
 _DEEP = "[" * 100_000
 _ASKED = f"{CHALLENGE_PATH}{TOKEN} 203.0.113.10 80\n"

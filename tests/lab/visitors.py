@@ -7,9 +7,9 @@ from typing import List
 from typing import Optional
 from typing import Type
 
-from certbot_autowebroot import probe
-from certbot_autowebroot.lineages import parse_certificate
+from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing import probe
 
 _AT_ONCE = 3
 

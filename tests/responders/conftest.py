@@ -3,8 +3,8 @@ from typing import Iterator
 
 import pytest
 
-from tests.responders.site import Site
-from tests.responders.site import new_site
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 
 
 @pytest.fixture

@@ -11,21 +11,21 @@ from typing import Iterator
 
 import pytest
 
-from certbot_autowebroot import directories
-from certbot_autowebroot import footprints
-from certbot_autowebroot.footprints import Footprint
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders import footprints
+from certbot_autowebroot.responders import safe_directories
 from certbot_autowebroot.responders import webroot
+from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system.views import View
-from tests.responders.site import CONTENT
-from tests.responders.site import DIRECTORY
-from tests.responders.site import OWNER
-from tests.responders.site import STRANGER
-from tests.responders.site import TOKEN
-from tests.responders.site import Site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import STRANGER
+from tests.lab.hostile_site import TOKEN
+from tests.lab.hostile_site import Site
 
 COMPONENTS = ["www/.well-known", f"www/{DIRECTORY}", f"www/{DIRECTORY}/{TOKEN}"]
 
@@ -182,7 +182,7 @@ def test_a_link_of_roots_to_a_system_directory(site: Site) -> None:
 ])
 def test_system_directories(path: str, expected: bool) -> None:
     """System directories, and document roots that only look like some."""
-    assert directories.is_system_directory(path) == expected
+    assert safe_directories.is_system_directory(path) == expected
 
 
 @contextlib.contextmanager
@@ -292,7 +292,7 @@ def test_replaced_while_it_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) 
 def test_replaced_before_it_gets_its_name(
         site: Site, monkeypatch: pytest.MonkeyPatch, plant: Callable[[str], None]) -> None:
     """What the owner puts in the place of our directory is not taken for it, and is not removed."""
-    def swapped(footprint: Footprint, directory: directories.Held) -> None:
+    def swapped(footprint: Footprint, directory: safe_directories.Held) -> None:
         os.rename(f"{site.root}/{footprint.draft}", f"{site.root}/ours")
         plant(f"{site.root}/{footprint.draft}")
         footprints.give_name(footprint, directory)
@@ -306,7 +306,7 @@ def test_replaced_before_it_gets_its_name(
 
 @pytest.fixture
 def without_o_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directories, "_SEARCH", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    monkeypatch.setattr(safe_directories, "_SEARCH", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     monkeypatch.delattr(os, "O_PATH")
 
 
@@ -331,7 +331,7 @@ def test_links_without_o_path(site: Site) -> None:
 
 UNPRIVILEGED = """
 import os, sys
-from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.system.views import View

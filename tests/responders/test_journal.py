@@ -15,19 +15,19 @@ from typing import Optional
 
 import pytest
 
-from certbot_autowebroot.footprints import parse
-from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders import PublishError
-from tests.responders.site import CONTENT
-from tests.responders.site import DIRECTORY
-from tests.responders.site import OWNER
-from tests.responders.site import TOKEN
-from tests.responders.site import Site
+from certbot_autowebroot.responders.footprints import parse
+from certbot_autowebroot.responders.journal import Journal
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import TOKEN
+from tests.lab.hostile_site import Site
 
 #: Publishes one file and is killed.
 KILLED = """
 import os, signal, sys
-from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.system.views import View
@@ -236,7 +236,7 @@ def test_what_was_done_is_said_where_it_cannot_be_written_down(site: Site, monke
     def full(self: object, line: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("certbot_autowebroot.journal._JournalFile.append", full)
+    monkeypatch.setattr("certbot_autowebroot.responders.journal._JournalFile.append", full)
     assert len(site.journal.sweep()) == 2
     monkeypatch.undo()
     os.unlink(site.path("www/.well-known/other"))

@@ -14,19 +14,19 @@ from typing import Iterator
 import pytest
 from zope.interface.verify import verifyClass
 
-from certbot_autowebroot import directories
-from certbot_autowebroot import footprints
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import AnotherRoad
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders import footprints
+from certbot_autowebroot.responders import safe_directories
 from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.webroot import WebrootResponder
-from tests.responders.site import CONTENT
-from tests.responders.site import DIRECTORY
-from tests.responders.site import OWNER
-from tests.responders.site import STRANGER
-from tests.responders.site import TOKEN
-from tests.responders.site import Site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import STRANGER
+from tests.lab.hostile_site import TOKEN
+from tests.lab.hostile_site import Site
 
 
 def test_is_a_responder() -> None:
@@ -286,7 +286,7 @@ def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFix
 def test_what_is_left_is_called_what_it_is_called(
         site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that could not be given the name that it is made for, nor be removed: append-only, chattr(1)."""
-    def closed(footprint: footprints.Footprint, directory: directories.Held) -> None:
+    def closed(footprint: footprints.Footprint, directory: safe_directories.Held) -> None:
         os.chmod(site.root, 0o555)
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -396,13 +396,13 @@ def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str)
 
 def test_identity_is_whole_again(site: Site) -> None:
     """After an act as the owner, failed or not, user, groups, umask and signals are what they were."""
-    held = directories.Walk(site.view).to(site.root)[-1]
+    held = safe_directories.Walk(site.view).to(site.root)[-1]
     before = identity()
-    during = directories.as_owner(held, identity)
+    during = safe_directories.as_owner(held, identity)
     assert during[:4] == ((0, OWNER, 0), (0, 65534, 0), [65534], 0o022)
     assert during[4] >= {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     with pytest.raises(ZeroDivisionError):
-        directories.as_owner(held, lambda: 1 // 0)
+        safe_directories.as_owner(held, lambda: 1 // 0)
     assert identity() == before
 
 

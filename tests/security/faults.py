@@ -23,14 +23,14 @@ from typing import Iterator
 from typing import List
 from typing import Tuple
 
-from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.journal import Journal
 from tests.lab import net
-from tests.responders.site import CONTENT
-from tests.responders.site import OWNER
-from tests.responders.site import Site
-from tests.responders.site import new_site
-from tests.responders.site import tree
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
+from tests.lab.hostile_site import tree
 from tests.security import tracing
 
 ERRORS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EIO")

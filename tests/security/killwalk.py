@@ -16,19 +16,19 @@ from typing import Counter
 from typing import List
 from typing import Tuple
 
-from certbot_autowebroot import probe
-from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.standalone import Listeners
 from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing import probe
 from tests.lab import net
-from tests.responders.site import CONTENT
-from tests.responders.site import DIRECTORY
-from tests.responders.site import OWNER
-from tests.responders.site import STRANGER
-from tests.responders.site import Site
-from tests.responders.site import new_site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import STRANGER
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.security import children
 from tests.security import tracing
 

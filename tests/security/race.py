@@ -23,15 +23,15 @@ from typing import Iterator
 from typing import List
 from typing import Tuple
 
-from certbot_autowebroot.journal import Journal
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.journal import Journal
 from tests.lab import net
-from tests.responders.site import CONTENT
-from tests.responders.site import DIRECTORY
-from tests.responders.site import OWNER
-from tests.responders.site import TOKEN
-from tests.responders.site import Site
-from tests.responders.site import new_site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import TOKEN
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.security import children
 
 _OURS, _SWEPT, _CERTBOTS = "certbot-autowebroot", "certbot-autowebroot, killed and swept", "Certbot's webroot"

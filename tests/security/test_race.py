@@ -3,7 +3,7 @@ from typing import Callable
 
 import pytest
 
-from tests.responders.site import Site
+from tests.lab.hostile_site import Site
 from tests.security import race
 
 

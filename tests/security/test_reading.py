@@ -13,14 +13,14 @@ from typing import List
 
 import pytest
 
-from certbot_autowebroot.reloading import pairs
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
-from certbot_autowebroot.servers import configuration
+from certbot_autowebroot.servers.apache import key_pairs
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.common import configuration
 from certbot_autowebroot.system import identity
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import views
@@ -28,11 +28,11 @@ from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import NotRegular
 from certbot_autowebroot.system.views import View
 from tests.lab import certificates
-from tests.responders.site import CONTENT
-from tests.responders.site import OWNER
-from tests.responders.site import STRANGER
-from tests.responders.site import Site
-from tests.responders.site import new_site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import STRANGER
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.security.test_word import GROUP
 from tests.security.test_word import USUAL
 from tests.security.test_word import bell
@@ -159,7 +159,7 @@ def test_the_view_of_a_parent_is_seen_with_the_childs_rights(running: Process, c
 def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, uid: int, expected: str) -> None:
     """Whether a file of root's is there, and what is in it, is not for his configuration to ask."""
     with view(uid) as its:
-        said = pairs.complaint(Evaluated((
+        said = key_pairs.complaint(Evaluated((
             Directive("sslengine", "SSLEngine", "on", "x", 1),
             Directive("sslcertificatefile", "SSLCertificateFile", closed, "x", 2))), its)
     assert said == (f"there is no certificate in {closed}" if expected else "")
@@ -176,7 +176,7 @@ def test_a_key_is_not_proved(site: Site) -> None:
                      + b"-----END RSA PRIVATE KEY-----\n", 0)
     started = time.process_time()
     with view(0) as its:
-        said = pairs.broken(site.path("cert.pem"), key, its)
+        said = key_pairs.broken(site.path("cert.pem"), key, its)
     assert said in ("", f"there is no key in {key}",
                     f"the key {key} does not belong to the certificate {site.path('cert.pem')}")
     assert time.process_time() - started < 5
@@ -191,7 +191,7 @@ def tagged(tag: int, content: bytes) -> bytes:
 def test_no_device_is_opened_for_a_certificate(site: Site, bell: Any) -> None:
     """A user's httpd may name a watchdog."""
     with view(OWNER) as his:
-        assert "cannot be read: not a regular file" in pairs.broken(site.path("bell"), "", his)
+        assert "cannot be read: not a regular file" in key_pairs.broken(site.path("bell"), "", his)
     assert not bell()
 
 

@@ -13,8 +13,8 @@ from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.caddy import source
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
+from tests.lab.hostile_site import OWNER
 from tests.lab.nginx import public_directory
-from tests.responders.site import OWNER
 
 
 @pytest.fixture

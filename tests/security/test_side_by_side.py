@@ -5,10 +5,10 @@ from typing import List
 
 import pytest
 
-from certbot_autowebroot.journal import Journal
-from tests.responders.site import CONTENT
-from tests.responders.site import Site
-from tests.responders.site import new_site
+from certbot_autowebroot.responders.journal import Journal
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.security import children
 
 RUNS = 150

@@ -8,8 +8,8 @@ from typing import Iterator
 
 import pytest
 
-from tests.responders.site import CONTENT
-from tests.responders.site import new_site
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import new_site
 
 RUNS = 300
 

@@ -9,23 +9,23 @@ from typing import ContextManager
 
 import pytest
 
-from certbot_autowebroot import explain
-from certbot_autowebroot.journal import Journal
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.standalone import Listeners
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system import addresses
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
 from tests.lab.programs import Program
-from tests.responders.site import CONTENT
-from tests.responders.site import Site
-from tests.responders.site import new_site
 from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
@@ -59,7 +59,7 @@ def root(place: Path) -> ContextManager[object]:
 def test_an_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
     """Names of programs and directories, lines of configurations and answers are told, escaped."""
     with make(place), solved(place) as solver:
-        said = explain.failures([solver.inquiries[NAME]])
+        said = messages.failures([solver.inquiries[NAME]])
     assert "\\x1b[2J" in said
     assert [c for c in said if not c.isprintable() and c != "\n"] == []
     assert not [line for line in said.split("\n") if line.startswith("Nothing failed")]

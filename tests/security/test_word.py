@@ -13,35 +13,35 @@ from typing import Sequence
 
 import pytest
 
-from certbot_autowebroot import directories
-from certbot_autowebroot import evidence
-from certbot_autowebroot import explain
-from certbot_autowebroot.hints import Hint
-from certbot_autowebroot.proof import Verdict
+from certbot_autowebroot.order import evidence
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.responders import PublishError
-from certbot_autowebroot.responders.places import where_it_takes_writes
+from certbot_autowebroot.responders import safe_directories
+from certbot_autowebroot.responders.factory import where_it_takes_writes
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
-from certbot_autowebroot.servers.kept import Noting
+from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import NotRegular
 from certbot_autowebroot.system.views import View
 from tests.lab import programs
+from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import OWNER
+from tests.lab.hostile_site import STRANGER
+from tests.lab.hostile_site import TOKEN
+from tests.lab.hostile_site import Site
+from tests.lab.hostile_site import new_site
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import ask
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
-from tests.responders.site import CONTENT
-from tests.responders.site import OWNER
-from tests.responders.site import STRANGER
-from tests.responders.site import TOKEN
-from tests.responders.site import Site
-from tests.responders.site import new_site
 from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
@@ -115,7 +115,7 @@ def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: 
                             confined: bool) -> None:
     """In /srv and the like, and in a container, root's directories too: for a file called as the CA asks for it."""
     if not confined:
-        monkeypatch.setattr(directories, "_WEB_ROOTS", ("/srv", site.top))
+        monkeypatch.setattr(safe_directories, "_WEB_ROOTS", ("/srv", site.top))
     os.chown(site.root, owner, owner)
     with view(OWNER, confined) as its:
         assert publish(site, its, site.root, name) == expected
@@ -187,12 +187,12 @@ def test_no_device_is_opened(site: Site, bell: Any) -> None:
 
     Not for root's httpd either: a user's .htaccess may be a link to it.
     """
-    directory = directories.Walk(site.view).to(site.top)[-1]
+    directory = safe_directories.Walk(site.view).to(site.top)[-1]
     with view(0, confined=True) as containers, view(OWNER) as his, view(0) as roots:
         for its in (containers, his, roots):
             with pytest.raises(NotRegular):
                 its.read(site.path("bell"))
-    assert directories.read_file(directory, "bell") is None
+    assert safe_directories.read_file(directory, "bell") is None
     fd = os.open(site.top, os.O_RDONLY)
     assert evidence._content(fd, "bell") == b""
     os.close(fd)
@@ -259,7 +259,7 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
     before = changed(served)
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = explain.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.inquiries[NAME])
     assert f"{served} belongs to root, and is named by a program of uid {OWNER}, who may not write there" in said
     assert "--autowebroot-path" in said
     assert changed(served) == before

@@ -12,12 +12,12 @@ from tests.lab.apache import Apache
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
-from tests.servers.apache_oracle import NAMES
-from tests.servers.apache_oracle import Asked
-from tests.servers.apache_oracle import Evaluators
-from tests.servers.apache_oracle import fetch
-from tests.servers.apache_oracle import fill
-from tests.servers.apache_oracle import ours
+from tests.lab.random.apache_oracle import NAMES
+from tests.lab.random.apache_oracle import Asked
+from tests.lab.random.apache_oracle import Evaluators
+from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import fill
+from tests.lab.random.apache_oracle import ours
 
 _ROOTS = ("main", "star", "star2", "other", "other2", "six", "loopback", "named", "anyport", "nameless", "exact",
           "tls", "tls2", "implied", "strict")

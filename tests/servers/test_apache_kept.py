@@ -6,12 +6,12 @@ from typing import Tuple
 import pytest
 
 from certbot_autowebroot.servers import apache
-from certbot_autowebroot.servers import kept
 from certbot_autowebroot.servers.apache import ApacheServer
+from certbot_autowebroot.servers.common import file_cache
+from tests.lab.random.apache_oracle import TOKEN
+from tests.lab.random.apache_oracle import Asked
+from tests.lab.random.apache_oracle import Evaluators
 from tests.servers import test_apache_table as table
-from tests.servers.apache_oracle import TOKEN
-from tests.servers.apache_oracle import Asked
-from tests.servers.apache_oracle import Evaluators
 
 lab = table.lab
 
@@ -19,7 +19,7 @@ lab = table.lab
 def test_every_row_is_the_same_from_what_is_kept(lab: "Tuple[pathlib.Path, Evaluators]",
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     """One configuration, read once for all questions of many orders, answers as one that is read for each."""
-    monkeypatch.setattr(kept, "SETTLED", 0.0)
+    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
     asked_of_the_binary: List[int] = []
     real = apache.dump
     monkeypatch.setattr(apache, "dump", lambda process, *more: asked_of_the_binary.append(1) or real(process, *more))

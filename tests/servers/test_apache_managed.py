@@ -7,11 +7,11 @@ from certbot_autowebroot.route import DeadEnd
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.certificates import expired
-from tests.servers.apache_oracle import Asked
-from tests.servers.apache_oracle import Evaluators
-from tests.servers.apache_oracle import fetch
-from tests.servers.apache_oracle import fill
-from tests.servers.apache_oracle import ours
+from tests.lab.random.apache_oracle import Asked
+from tests.lab.random.apache_oracle import Evaluators
+from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import fill
+from tests.lab.random.apache_oracle import ours
 
 _FRAME = """
 Listen 80

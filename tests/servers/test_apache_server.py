@@ -34,10 +34,10 @@ from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import MODULES
 from tests.lab.apache import PROGRAM
 from tests.lab.apache import Apache
-from tests.servers.apache_oracle import NAMES
-from tests.servers.apache_oracle import Asked
-from tests.servers.apache_oracle import fetch
-from tests.servers.apache_oracle import fill
+from tests.lab.random.apache_oracle import NAMES
+from tests.lab.random.apache_oracle import Asked
+from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import fill
 
 CONFIGURATION = """
 Listen 80

@@ -7,8 +7,8 @@ from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.parser import Parser
 from certbot_autowebroot.system.views import View
-from tests.servers.apache_oracle import PATH
-from tests.servers.apache_oracle import Asked
+from tests.lab.random.apache_oracle import PATH
+from tests.lab.random.apache_oracle import Asked
 
 
 @pytest.mark.parametrize("outside, inside, ends", [

@@ -14,14 +14,14 @@ import pytest
 from certbot_autowebroot.route import DeadEnd
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
-from tests.servers.apache_oracle import TOKEN
-from tests.servers.apache_oracle import Asked
-from tests.servers.apache_oracle import Evaluators
-from tests.servers.apache_oracle import backends
-from tests.servers.apache_oracle import fetch
-from tests.servers.apache_oracle import fill
-from tests.servers.apache_oracle import ours
-from tests.servers.apache_oracle import place
+from tests.lab.random.apache_oracle import TOKEN
+from tests.lab.random.apache_oracle import Asked
+from tests.lab.random.apache_oracle import Evaluators
+from tests.lab.random.apache_oracle import backends
+from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import fill
+from tests.lab.random.apache_oracle import ours
+from tests.lab.random.apache_oracle import place
 
 W = "/.well-known/acme-challenge"
 

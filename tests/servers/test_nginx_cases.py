@@ -21,7 +21,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
-from certbot_autowebroot.servers import kept
+from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
@@ -29,12 +29,12 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import View
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
-from tests.servers.nginx_truth import BACKENDS
-from tests.servers.nginx_truth import PATH
-from tests.servers.nginx_truth import TOKEN
-from tests.servers.nginx_truth import disagreements
-from tests.servers.nginx_truth import get
-from tests.servers.nginx_truth import put
+from tests.lab.random.nginx_oracle import BACKENDS
+from tests.lab.random.nginx_oracle import PATH
+from tests.lab.random.nginx_oracle import TOKEN
+from tests.lab.random.nginx_oracle import disagreements
+from tests.lab.random.nginx_oracle import get
+from tests.lab.random.nginx_oracle import put
 
 #: Name, configuration of http{}, and for each request (:func:`request_for`) what comes of it:
 #: a path or several, ``301 URL``, ``-> members host path``, or ``dead STATUS``.
@@ -620,7 +620,7 @@ def described(ends: "List[Destination]", directory: Path) -> str:
 def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path: Path, backends: Path,
                                 certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The evaluator, the table and the running server agree; so does what is kept for one question after the other."""
-    monkeypatch.setattr(kept, "SETTLED", 0.0)
+    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(certificate / name)
     modules = "load_module modules/ndk_http_module.so; load_module modules/ngx_http_lua_module.so; " \

@@ -19,9 +19,9 @@ from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.servers.nginx.regexes import Regex
 from certbot_autowebroot.servers.nginx.regexes import Unknowable
-from tests.servers.nginx_random import ADDRESSES
-from tests.servers.nginx_random import HOSTS
-from tests.servers.nginx_random import Generator
+from tests.lab.random.nginx import ADDRESSES
+from tests.lab.random.nginx import HOSTS
+from tests.lab.random.nginx import Generator
 
 TOKEN = "token-0123456789"
 

@@ -23,9 +23,9 @@ from certbot_autowebroot.system.processes import Process
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.nginx import public_directory
-from tests.servers.nginx_truth import PATH
-from tests.servers.nginx_truth import TOKEN
-from tests.servers.nginx_truth import disagreements
+from tests.lab.random.nginx_oracle import PATH
+from tests.lab.random.nginx_oracle import TOKEN
+from tests.lab.random.nginx_oracle import disagreements
 
 
 def request(host: str = "a.test") -> Request:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.common import regex
 
 
 @pytest.mark.parametrize("pattern, text, groups", [

@@ -4,12 +4,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from certbot_autowebroot import snippets
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.servers import snippets
 from tests.lab import ports
 from tests.lab.nginx import Nginx
-from tests.lab.standing import standing_directory
-from tests.servers import nginx_random
+from tests.lab.random.nginx import Generator
+from tests.lab.shared_directory import shared_directory
 
 _TOP = """map_hash_bucket_size 256;
 variables_hash_bucket_size 128;
@@ -23,22 +23,22 @@ def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -
     """Returns, rewrites, conditions, access rules, and locations of every kind: 300 requests."""
     counts: typing.Counter[str] = Counter()
     missed = []
-    with standing_directory() as directory:
+    with shared_directory() as directory:
         challenges = Path(directory + CHALLENGE_PATH)
         challenges.mkdir(parents=True)
         (challenges / "token").write_text("the file")
         lines = "\n".join(snippets.nginx(directory))
         for seed in range(10):
-            generator, random = nginx_random.Generator(seed), Random(seed)  # noqa: S311
+            generator, random = Generator(seed), Random(seed)  # noqa: S311
             nginx = Nginx(tmp_path / f"batch{seed}", _TOP.format(maps=generator.maps()))
             nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { return 404; }")
-            for number in range(nginx_random.SERVERS_PER_BATCH):
+            for number in range(nginx.SERVERS_PER_BATCH):
                 site = generator.server().replace("server {\n", f"server {{\n{lines}\n", 1)
                 nginx.write(f"sites/{number}.conf", site)
-            nginx_random._start(nginx, counts)  # without those that have the location already
+            nginx._start(nginx, counts)  # without those that have the location already
             try:
                 for _ in range(30):
-                    address, host = random.choice(nginx_random.ADDRESSES), random.choice(nginx_random.HOSTS)
+                    address, host = random.choice(nginx.ADDRESSES), random.choice(nginx.HOSTS)
                     answer = ports.fetch(address, 80, host, CHALLENGE_PATH + "token")
                     if answer != (200, b"the file"):
                         missed.append((seed, address, host, answer))

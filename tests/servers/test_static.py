@@ -14,8 +14,8 @@ from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers import paths
 from certbot_autowebroot.servers import static
+from certbot_autowebroot.servers.common import paths
 from certbot_autowebroot.system import processes
 from tests.lab.programs import Program
 from tests.lab.programs import assert_true

@@ -20,8 +20,8 @@ from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
-from certbot_autowebroot.servers.kept import Kept
-from certbot_autowebroot.servers.kept import Noting
+from certbot_autowebroot.servers.common.file_cache import Kept
+from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
 

@@ -3,12 +3,12 @@ from typing import Iterable
 from typing import Match
 from typing import Optional
 
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.state import HIDDEN
 from certbot_autowebroot.servers.apache.state import State
+from certbot_autowebroot.servers.common import regex
 
 
 def set_environment(state: State, directives: Iterable[Directive]) -> None:

@@ -22,7 +22,6 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import access
 from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import environment
@@ -42,6 +41,7 @@ from certbot_autowebroot.servers.apache.state import Answers
 from certbot_autowebroot.servers.apache.state import Files
 from certbot_autowebroot.servers.apache.state import HtaccessReader
 from certbot_autowebroot.servers.apache.state import State
+from certbot_autowebroot.servers.common import regex
 
 #: "LimitInternalRecursion 10".
 MAX_INTERNAL_REDIRECTS = 10

@@ -9,9 +9,9 @@ from typing import List
 from typing import Match
 from typing import Optional
 
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.common import regex
 
 _TOKEN = re.compile(r"""\s*(?:
     (?P<string> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' )

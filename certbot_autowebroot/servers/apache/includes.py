@@ -10,7 +10,7 @@ from typing import List
 
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.directives import split_words
-from certbot_autowebroot.servers.kept import Noting
+from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.system.processes import Process
 
 _SAID = re.compile(r"^[ \t]*(?:(Include|IncludeOptional)|(ServerRoot)|<IfFile)[ \t]+([^\r\n]*)",

@@ -13,13 +13,13 @@ from typing import Sequence
 from typing import Tuple
 from typing import Union
 
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.virtualhosts import Server
-from certbot_autowebroot.servers.numbers import number
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.numbers import number
 
 #: What httpd leaves as it is when it writes a path into a Location header.
 SAFE_IN_PATH = "/$-_.+!*'(),:@&=~;"

@@ -13,12 +13,12 @@ from typing import Optional
 from typing import Protocol
 from typing import Sequence
 
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.rules import Cond
 from certbot_autowebroot.servers.apache.rules import Rule
-from certbot_autowebroot.servers.numbers import number
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.numbers import number
 
 #: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
 MAX_ROUNDS = 200

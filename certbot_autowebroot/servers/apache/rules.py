@@ -10,7 +10,7 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.numbers import number
+from certbot_autowebroot.servers.common.numbers import number
 
 _STATUSES = {"permanent": 301, "temp": 302, "seeother": 303}
 _FLAG_NAMES = {"redirect": "r", "last": "l", "forbidden": "f", "gone": "g", "proxy": "p", "passthrough": "pt",

@@ -14,11 +14,11 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import is_for_a_part
 from certbot_autowebroot.servers.apache.directives import outside_sections
+from certbot_autowebroot.servers.common import regex
 
 #: The directives of a .htaccess, given the directory and what holds there; None where there is none to be read.
 Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]

@@ -9,7 +9,6 @@ from typing import Union
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
-from certbot_autowebroot.servers import regex
 from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
@@ -20,6 +19,7 @@ from certbot_autowebroot.servers.apache.directives import Unknowable
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.state import State
+from certbot_autowebroot.servers.common import regex
 
 
 def translate(state: State) -> Union[mapping.Mapped, Destination]:

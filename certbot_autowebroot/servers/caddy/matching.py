@@ -15,8 +15,8 @@ from typing import Optional
 
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import host_of
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
 
 #: Forty routes that each invoke the next one twice take 2^40 of them.
 _MAX_HANDLERS = 10_000

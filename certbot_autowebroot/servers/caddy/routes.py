@@ -27,15 +27,15 @@ from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import host_of
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
-from certbot_autowebroot.servers.assumptions import alternatives
 from certbot_autowebroot.servers.caddy.automatic import with_redirects
 from certbot_autowebroot.servers.caddy.matching import Matching
 from certbot_autowebroot.servers.caddy.matching import NotKnown
 from certbot_autowebroot.servers.caddy.matching import as_list
 from certbot_autowebroot.servers.caddy.matching import as_map
-from certbot_autowebroot.servers.paths import file_at
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
+from certbot_autowebroot.servers.common.assumptions import alternatives
+from certbot_autowebroot.servers.common.paths import file_at
 
 #: Handlers that pass the request on and change nothing that matters here.
 _PASSING = frozenset(("encode", "templates", "push", "request_body", "tracing", "headers", "log_append", "intercept",

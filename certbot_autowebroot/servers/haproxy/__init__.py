@@ -13,7 +13,7 @@ from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers.configuration import readable
+from certbot_autowebroot.servers.common.configuration import readable
 from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import parse

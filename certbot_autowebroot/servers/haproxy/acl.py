@@ -17,8 +17,8 @@ from typing import Union
 from urllib.parse import unquote
 
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import Line
 

@@ -21,8 +21,9 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import host_of
-from certbot_autowebroot.servers.assumptions import Assumptions
-from certbot_autowebroot.servers.assumptions import alternatives
+from certbot_autowebroot.servers.common.assumptions import Assumptions
+from certbot_autowebroot.servers.common.assumptions import alternatives
+from certbot_autowebroot.servers.common.regex import RegexError
 from certbot_autowebroot.servers.haproxy.acl import Conditions
 from certbot_autowebroot.servers.haproxy.acl import NotKnown
 from certbot_autowebroot.servers.haproxy.acl import State
@@ -30,7 +31,6 @@ from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import Line
 from certbot_autowebroot.servers.haproxy.config import Section
-from certbot_autowebroot.servers.regex import RegexError
 
 #: Actions after which no server is asked.
 _REFUSALS = {"deny": "denied", "tarpit": "kept waiting and denied", "reject": "rejected", "silent-drop": "dropped",

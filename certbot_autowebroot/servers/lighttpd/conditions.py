@@ -13,8 +13,8 @@ from typing import Tuple
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
 from certbot_autowebroot.servers.lighttpd.config import Config
 from certbot_autowebroot.servers.lighttpd.config import Context
 from certbot_autowebroot.servers.lighttpd.config import Value

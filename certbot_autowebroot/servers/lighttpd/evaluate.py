@@ -21,9 +21,10 @@ from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import host_of
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
-from certbot_autowebroot.servers.assumptions import alternatives
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
+from certbot_autowebroot.servers.common.assumptions import alternatives
+from certbot_autowebroot.servers.common.paths import file_at
 from certbot_autowebroot.servers.lighttpd.conditions import Conditions
 from certbot_autowebroot.servers.lighttpd.conditions import Pairs
 from certbot_autowebroot.servers.lighttpd.conditions import Setting
@@ -33,7 +34,6 @@ from certbot_autowebroot.servers.lighttpd.config import Config
 from certbot_autowebroot.servers.lighttpd.config import Context
 from certbot_autowebroot.servers.lighttpd.config import Value
 from certbot_autowebroot.servers.lighttpd.config import text_of
-from certbot_autowebroot.servers.paths import file_at
 
 #: "maximum number of url.rewrite-repeat", mod_rewrite.
 _MAX_REWRITES = 100

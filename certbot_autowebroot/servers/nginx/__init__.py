@@ -21,7 +21,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers.kept import Kept
+from certbot_autowebroot.servers.common.file_cache import Kept
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse

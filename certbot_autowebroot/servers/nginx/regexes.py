@@ -2,7 +2,7 @@
 from typing import Match
 from typing import Optional
 
-from certbot_autowebroot.servers import regex
+from certbot_autowebroot.servers.common import regex
 
 
 class Unknowable(Exception):

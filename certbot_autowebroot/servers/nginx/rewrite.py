@@ -8,6 +8,7 @@ from typing import Union
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.common.numbers import number
 from certbot_autowebroot.servers.nginx.levels import Level
 from certbot_autowebroot.servers.nginx.names import Server
 from certbot_autowebroot.servers.nginx.parser import Directive
@@ -16,7 +17,6 @@ from certbot_autowebroot.servers.nginx.regexes import Unknowable
 from certbot_autowebroot.servers.nginx.state import Answer
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
-from certbot_autowebroot.servers.numbers import number
 
 #: The codes of a redirect.
 REDIRECTS = (301, 302, 303, 307, 308)

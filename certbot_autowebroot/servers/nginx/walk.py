@@ -15,6 +15,7 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.common.numbers import number
 from certbot_autowebroot.servers.nginx import rewrite
 from certbot_autowebroot.servers.nginx import upstreams
 from certbot_autowebroot.servers.nginx.levels import Level
@@ -27,7 +28,6 @@ from certbot_autowebroot.servers.nginx.state import Contradiction
 from certbot_autowebroot.servers.nginx.state import State
 from certbot_autowebroot.servers.nginx.state import Status
 from certbot_autowebroot.servers.nginx.variables import parts
-from certbot_autowebroot.servers.numbers import number
 
 #: NGX_HTTP_MAX_URI_CHANGES.
 MAX_URI_CHANGES = 10

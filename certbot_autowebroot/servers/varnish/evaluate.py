@@ -15,9 +15,9 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import host_of
-from certbot_autowebroot.servers import regex
-from certbot_autowebroot.servers.assumptions import Assumptions
-from certbot_autowebroot.servers.assumptions import alternatives
+from certbot_autowebroot.servers.common import regex
+from certbot_autowebroot.servers.common.assumptions import Assumptions
+from certbot_autowebroot.servers.common.assumptions import alternatives
 from certbot_autowebroot.servers.varnish.vcl import Backend
 from certbot_autowebroot.servers.varnish.vcl import Statement
 from certbot_autowebroot.servers.varnish.vcl import Token

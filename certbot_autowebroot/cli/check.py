@@ -1,0 +1,233 @@
+"""``certbot-autowebroot check``: arguments, output, exit status."""
+import argparse
+import contextlib
+import ipaddress
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from types import FrameType
+from typing import TYPE_CHECKING
+from typing import Iterable
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+import certbot
+from certbot.compat import misc
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.cli import console
+from certbot_autowebroot.cli import reload
+from certbot_autowebroot.cli import report
+from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals.check import Check
+from certbot_autowebroot.renewals.check import Options
+from certbot_autowebroot.renewals.forecast import Forecast
+from certbot_autowebroot.renewals.forecast import NameForecast
+from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.lineages import directory_hooks
+from certbot_autowebroot.renewals.lineages import lineages
+from certbot_autowebroot.responders.journal import Journal
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+#: Exit status of a Nagios plugin that could not look.
+_NAGIOS_UNKNOWN = 3
+
+_COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
+            Outlook.UNJUDGED: "2"}
+#: What ``--quiet`` prints.
+_WRONG = (Outlook.FAILS, Outlook.UNKNOWN)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_to(commands: "Commands") -> None:
+    """Add the command to those of ``certbot-autowebroot``."""
+    check = commands.add_parser(
+        "check", help="say today whether tonight's renewal will work",
+        description="With names: the road of the CA's request for each, where it ends, and whether a test file comes "
+                    "back from there. Without: for every lineage, whether its renewal would go through right now.",
+        epilog="Exit status: 0 all good, 1 something would fail (or an old certificate is still served), 2 could not "
+               "look. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
+    check.add_argument("names", metavar="NAME", nargs="*", help="a host name or an IP address")
+    check.add_argument("--http-01-port", type=_port, metavar="PORT",
+                       help="the port that the CA's port 80 leads to (default: the lineage's, or 80)")
+    check.add_argument("--http-01-address", type=_address, metavar="ADDRESS",
+                       help="the only local address to look at (default: the lineage's, or all)")
+    check.add_argument("--path", default="", metavar="DIR[:DIR...]",
+                       help="directories to try, as in Certbot's --autowebroot-path (default: the lineage's, or "
+                       f"{settings.SHARED_DIRECTORY} where that exists)")
+    check.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
+                       help="Certbot's configuration directory (default: %(default)s)")
+    check.add_argument("--work-dir", metavar="DIR", help="Certbot's working directory, where it is written down what "
+                       f"is published (default: {misc.get_default_folder('work')})")
+    check.add_argument("--no-write", action="store_true",
+                       help="publish no test files: follow the configurations, and prove nothing")
+    check.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    check.add_argument("--format", choices=("text", "json", "nagios"), default="text",
+                       help="text for people, JSON for programs, or one line for monitoring")
+    check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    check.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, print what was found; returns the exit status."""
+    try:
+        return _check(options)
+    except OSError as error:
+        if error.filename == console.OUTPUT:
+            raise
+        return _could_not_look(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
+
+
+class Interrupted(BaseException):
+    """A signal asks us to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _check(options: argparse.Namespace) -> int:
+    proved = not options.no_write
+    names: List[NameForecast] = []
+    forecasts: List[Forecast] = []
+    found = [] if options.names else lineages(options.config_dir)
+    progress = console.Progress(sys.stderr)
+    try:
+        with _leaving_nothing_behind(options) as journal:
+            check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved), journal,
+                          progress.show)
+            if options.names:
+                names = check.names(options.names)
+            else:
+                forecasts = check.lineages(found, directory_hooks(options.config_dir))
+    except Interrupted as interrupted:
+        progress.clear()
+        return 128 + interrupted.number
+    progress.clear()
+    return _print(options, names, forecasts, proved)
+
+
+@contextlib.contextmanager
+def _leaving_nothing_behind(options: argparse.Namespace) -> Iterator[Journal]:
+    """The journal of what is published; with it everything is taken back, at whatever moment a signal comes."""
+    work_dir = options.work_dir or misc.get_default_folder("work")
+    # An ordinary user's Certbot has directories of its own, or none yet.
+    temporary = tempfile.mkdtemp() if not options.no_write and not options.work_dir and not _may_write(work_dir) else ""
+
+    def interrupt(number: int, _frame: Optional[FrameType]) -> None:
+        _ignore(handlers)  # from now on: a second Ctrl-C must not interrupt the cleaning up
+        raise Interrupted(number)
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS
+                if signal.getsignal(number) != signal.SIG_IGN}  # nohup's
+    journal = Journal(os.path.join(temporary or work_dir, "autowebroot"))
+    try:
+        try:
+            for number in handlers:
+                signal.signal(number, interrupt)
+            yield journal
+        finally:
+            _ignore(handlers)
+    finally:
+        journal.release_all()
+        if temporary:
+            shutil.rmtree(temporary)
+    # Whoever was interrupted ends now, and is deaf to the second Ctrl-C until then.
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _ignore(signals: Iterable[signal.Signals]) -> None:
+    for number in signals:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _may_write(path: str) -> bool:
+    """Whether we may write in a directory, or make it."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.access(path, os.W_OK)
+
+
+def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts: Sequence[Forecast],
+           proved: bool) -> int:
+    """Print what was found in the way that was asked for; returns the exit status."""
+    mendings = {found.lineage.conf: messages.mending(found, _certbot_version(), _options_of_certbot(options))
+                for found in forecasts if found.can_be_mended}
+    for found in forecasts:
+        if found.lacks_hook:
+            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options),
+                                                          reload.command())
+        if found.is_stale:
+            found.reload = messages.reloading(found, reload.command())
+    status = report.exit_status(names, forecasts)
+    lines: List[str] = []
+    if options.format == "json":
+        lines = [report.as_json(names, forecasts, proved, mendings)]
+    elif options.format == "nagios":
+        status, line = report.nagios(names, forecasts)
+        lines = [console.printable(line)]
+    else:
+        printed: Set[Tuple[str, ...]] = set()
+        trees = [report.name_tree(name, proved, printed) for name in names
+                 if not options.quiet or name.outlook in _WRONG]
+        trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)
+                  for found in forecasts if not options.quiet or found.is_bad or found.outlook in _WRONG]
+        coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
+        lines = [_formatted(line, coloured) for tree in trees for line in tree]
+        if not options.quiet and len(names) + len(forecasts) > 1:
+            lines.append(messages.summary(names, forecasts))
+        elif not options.quiet and not names and not forecasts:
+            lines.append(messages.NO_LINEAGES.format(config_dir=options.config_dir))
+    console.say("".join(line + "\n" for line in lines), sys.stdout)
+    return status
+
+
+def _formatted(line: report.Line, coloured: bool) -> str:
+    text = "  " * line.depth + console.printable(line.text)
+    return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
+
+
+def _could_not_look(options: argparse.Namespace, reason: str) -> int:
+    if options.format == "nagios":
+        console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
+        return _NAGIOS_UNKNOWN
+    console.say(f"certbot-autowebroot: {console.printable(reason)}\n", sys.stderr)
+    return console.COULD_NOT_LOOK
+
+
+def _certbot_version() -> List[int]:
+    return [int(part) for part in certbot.__version__.split(".")[:2]]
+
+
+def _options_of_certbot(options: argparse.Namespace) -> List[str]:
+    """What Certbot has to be told too, for the command that mends a lineage to work as it is printed."""
+    return _directories(options) + (["--autowebroot-path", options.path] if options.path else [])
+
+
+def _directories(options: argparse.Namespace) -> List[str]:
+    """Those of Certbot's directories that are not the usual ones."""
+    told = []
+    if options.config_dir != misc.get_default_folder("config"):
+        told += ["--config-dir", options.config_dir]
+    if options.work_dir:
+        told += ["--work-dir", options.work_dir]
+    return told
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError(text)
+    return port
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))

@@ -1,0 +1,162 @@
+"""``certbot-autowebroot reload``, a deploy hook: arguments, Certbot's environment, output, exit status."""
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import sys
+from typing import TYPE_CHECKING
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Tuple
+
+from certbot import util
+from certbot.compat import misc
+
+from certbot_autowebroot.cli import console
+from certbot_autowebroot.renewals import lineages
+from certbot_autowebroot.renewals import reload as reloading
+from certbot_autowebroot.renewals import reload_messages
+from certbot_autowebroot.renewals.check import identifier
+from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.renewals.reload import Outcome
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_NAME = "certbot-autowebroot"
+#: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone. A
+#: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
+_PATH = "/usr/bin:/bin"
+_MAX_SECONDS = 3600.0
+_EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_LOOK, Outcome.FAILED: 1}
+
+
+def add_to(commands: "Commands") -> None:
+    """Add the command to those of ``certbot-autowebroot``."""
+    reload = commands.add_parser(
+        "reload", help="let the servers on port 443 read a renewed certificate: a deploy hook",
+        description="Finds the servers that still show an older certificate on port 443, has each test its "
+                    "configuration, reloads it gracefully, and looks until it shows the new certificate. Made for "
+                    "Certbot's --deploy-hook, which says what has been renewed.",
+        epilog="Exit status: 0 all good, 1 a server does not show the new certificate, 2 could not look.")
+    reload.add_argument("names", metavar="NAME", nargs="*",
+                        help="only these names (default: those that Certbot has renewed)")
+    reload.add_argument("--lineage", metavar="DIR", help="the renewed lineage's directory below live/ (default: what "
+                        "Certbot says to its deploy hooks in RENEWED_LINEAGE, else the lineages that have the names)")
+    reload.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
+                        help="Certbot's configuration directory (default: %(default)s)")
+    reload.add_argument("--timeout", type=_seconds, default=reloading.PATIENCE, metavar="SECONDS",
+                        help="how long to look for the new certificate after a reload (default: %(default).0f)")
+    reload.set_defaults(run=run)
+
+
+def command() -> str:
+    """How a deploy hook on this machine says it.
+
+    By name only where it is found at night too, with the smallest PATH that there is.
+    """
+    if shutil.which(_NAME, path=_PATH):
+        return f"{_NAME} reload"
+    here = shutil.which(_NAME) or os.path.abspath(sys.argv[0])
+    program = [here] if os.path.basename(here) == _NAME else [sys.executable, "-m", "certbot_autowebroot.cli"]
+    return shlex.join([*program, "reload"])
+
+
+class _CannotLook(Exception):
+    """The text says why, to a person."""
+
+
+class _Renewed(NamedTuple):
+    lineage: Lineage
+    names: Tuple[str, ...]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reload, print what was done; returns the exit status."""
+    try:
+        return _reload(options)
+    except _CannotLook as error:
+        _say(str(error))
+        return console.COULD_NOT_LOOK
+    except KeyboardInterrupt:  # a server that was told has been told, and nothing of ours is left
+        return 128 + signal.SIGINT
+
+
+def _reload(options: argparse.Namespace) -> int:
+    renewed = list(_renewed(options))
+    worst = 0
+    for lineage, names in renewed:
+        for finding in reloading.reload(lineage, names, options.timeout):
+            # Certbot shows what a hook says on standard output as its output, and the rest as its errors.
+            if finding.outcome is Outcome.GOOD:
+                console.say(_printable(finding.text) + "\n", sys.stdout)
+            else:
+                _say(finding.text)
+            status = _EXIT_STATUS[finding.outcome]
+            worst = status if worst == 0 or status == 1 else worst
+    return worst
+
+
+def _renewed(options: argparse.Namespace) -> Iterator[_Renewed]:
+    """Which lineages, and which names of each."""
+    names = _identifiers(options.names or os.environ.get("RENEWED_DOMAINS", "").split())
+    directory = options.lineage or os.environ.get("RENEWED_LINEAGE", "")
+    if directory:
+        lineage = _of_directory(directory)
+        yield _Renewed(lineage, tuple(names) or _shown(lineage))
+        return
+    if not options.names:
+        raise _CannotLook(reload_messages.NO_LINEAGE)
+    try:
+        found = [lineage for lineage in lineages.lineages(options.config_dir) if lineage.certificate]
+    except OSError as error:
+        raise _CannotLook(f"{error.filename or options.config_dir}: {error.strerror or error}") from error
+    for name in names:
+        if not any(name in _shown(lineage) for lineage in found):
+            raise _CannotLook(reload_messages.not_ours(name, options.config_dir))
+    for lineage in found:
+        its = tuple(name for name in names if name in _shown(lineage))
+        if its:
+            yield _Renewed(lineage, its)
+
+
+def _of_directory(directory: str) -> Lineage:
+    file = os.path.join(os.path.abspath(directory), "cert.pem")
+    try:
+        certificate = lineages.read_certificate(file)
+    except (OSError, ValueError) as error:
+        raise _CannotLook(reload_messages.no_certificate(file, error)) from error
+    return Lineage(os.path.basename(os.path.abspath(directory)), "", certificate_file=file, certificate=certificate)
+
+
+def _shown(lineage: Lineage) -> Tuple[str, ...]:
+    """The names of its certificate to look at; for a wildcard, one that it is good for."""
+    return tuple(_identifiers(lineage.certificate.names if lineage.certificate else ()))
+
+
+def _identifiers(names: "List[str] | Tuple[str, ...]") -> List[str]:
+    return [_identifier("www" + name[1:] if util.is_wildcard_domain(name) else name) for name in names]
+
+
+def _identifier(name: str) -> str:
+    try:
+        return identifier(name)
+    except ValueError as error:
+        raise _CannotLook(f"{name}: {error}") from error
+
+
+def _say(text: str) -> None:
+    console.say(f"certbot-autowebroot: {_printable(text)}\n", sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return "\n".join(console.printable(line) for line in text.split("\n"))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(text)
+    return seconds

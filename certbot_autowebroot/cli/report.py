@@ -1,0 +1,242 @@
+"""What ``check`` prints: a tree for people, JSON for programs, one line for monitoring. Its sentences are explain's."""
+import json
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+from certbot_autowebroot.order import remedies
+from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.order.messages import named
+from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals.forecast import Forecast
+from certbot_autowebroot.renewals.forecast import NameForecast
+from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.forecast import Served
+from certbot_autowebroot.renewals.lineages import Certificate
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Elsewhere
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Trail
+from certbot_autowebroot.route import Unknown
+
+#: Of the JSON: changed when something is no longer where it was. More may come at any time.
+SCHEMA = 1
+#: Advice that need not be printed again.
+Printed = Set[Tuple[str, ...]]
+
+
+class Line(NamedTuple):
+    """One line of text: how deep it stands in the tree, and for a headline what it says of its name or lineage."""
+
+    text: str
+    depth: int = 0
+    outlook: Optional[Outlook] = None
+
+
+def name_tree(found: NameForecast, proved: bool, printed: Printed) -> Iterator[Line]:
+    """The roads of a name, hop by hop: each stop below the one before."""
+    yield Line(f"{found.name}: {messages.outlook(found, proved)}", 0, found.outlook)
+    yield from _roads(found, printed)
+
+
+def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) -> Iterator[Line]:
+    """What would happen to a lineage, and for the names that would fail their roads."""
+    bad = Outlook.FAILS if found.is_bad else found.outlook
+    yield Line(messages.lineage(found, proved), 0, bad)
+    for text in messages.why(found):
+        yield Line(text, 1)
+    if not found.in_the_way:
+        yield from _names(found.names, proved, None if mending else printed)
+    elif found.outlook is Outlook.FAILS and found.remedy and not mending:
+        yield Line(messages.NEITHER, 1)
+        yield from _names(found.remedy, proved, printed)
+    alike: Dict[Tuple[object, ...], List[Served]] = {}
+    for served in found.served:
+        until = served.certificate and served.certificate.not_after
+        alike.setdefault((served.door, served.shown, until, served.error), []).append(served)
+    for answers in alike.values():
+        yield Line(messages.shown(answers), 1)
+    if found.reload:
+        yield Line(f"reload it with: {found.reload}", 1)
+    if found.add_hook:
+        yield Line(messages.NO_HOOK, 1)
+        yield Line(f"add one with: {found.add_hook}", 1)
+    if mending:
+        yield Line(f"mend it with: {mending}", 1)
+
+
+def _names(names: Sequence[NameForecast], proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
+    """The names of a lineage: those that fare alike together, with the road of the first."""
+    alike: Dict[Tuple[object, ...], List[NameForecast]] = {}
+    for name in names:
+        fate = [line._replace(text=line.text.replace(name.name, "")) for line in _fate(name, proved, None)]
+        alike.setdefault(tuple(fate), []).append(name)
+    for several in alike.values():
+        (text, *_), *rest = _fate(several[0], proved, printed)
+        who = [name.name for name in several]
+        # Which names fail is told in full.
+        yield Line(f"{named(who) if several[0].outlook is Outlook.GOOD else ', '.join(who)}: {text}", 1)
+        yield from (line._replace(depth=line.depth + 1) for line in rest)
+
+
+def _fate(name: NameForecast, proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
+    yield Line(messages.why_name(name) or messages.outlook(name, proved))
+    if name.outlook is not Outlook.GOOD:
+        yield from _roads(name, printed)
+    elif name.inquiry is not None and messages.note(name.inquiry):
+        yield Line(messages.note(name.inquiry), 1)
+
+
+def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
+    inquiry = found.inquiry
+    if inquiry is None:
+        return
+    for door in inquiry.doors.endpoints:
+        seen: Tuple[object, ...] = ()
+        for route in inquiry.routes.get(door, ()):
+            for depth, hop in enumerate(route.hops):
+                here = route.hops[:depth + 1]
+                if seen[:depth + 1] != here:
+                    yield Line(messages.stop(hop, depth == 0), depth + 1)
+                    for step in hop.trail:
+                        yield Line(str(step), depth + 2)
+            seen = route.hops
+            yield Line(messages.end(route, inquiry, door), len(route.hops) + 1)
+        for text in messages.remarks(found, door, printed):
+            yield Line(text if inquiry.routes.get(door) else f"{door}: {text}", 2 if inquiry.routes.get(door) else 1)
+    if messages.note(inquiry):
+        yield Line(messages.note(inquiry), 1)
+
+
+def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
+            mendings: Dict[str, str]) -> str:
+    """Everything, for programs: docs/check.rst and docs/check.schema.json say what each member means."""
+    found: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
+    if names:
+        found["names"] = [_name(name) for name in names]
+    else:
+        found["lineages"] = [_lineage(forecast, mendings.get(forecast.lineage.conf, "")) for forecast in forecasts]
+    return json.dumps(found, indent=2)
+
+
+def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tuple[int, str]:
+    """The exit status and the line of a plugin (Monitoring Plugins Development Guidelines, "Plugin Output")."""
+    outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
+    bad = Outlook.FAILS in outlooks or any(found.is_expired for found in forecasts)
+    doubtful = Outlook.UNPROVEN in outlooks or any(found.is_stale for found in forecasts)
+    status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else \
+        (3, "UNKNOWN") if Outlook.UNKNOWN in outlooks else (0, "OK")
+    counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]
+    days = [found.days_left for found in forecasts if found.days_left is not None]
+    if not names:
+        counts += [f"stale={sum(found.is_stale for found in forecasts)}", *([f"days_left={min(days)}"] if days else [])]
+    said = messages.summary(names, forecasts, with_names=True)
+    return status, f"AUTOWEBROOT {word} - {said} | {' '.join(counts)}"
+
+
+def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> int:
+    """0 all good, 1 something would fail or has to be done, 2 something could not be looked at."""
+    if any(name.outlook is Outlook.FAILS for name in names) or any(found.is_bad for found in forecasts):
+        return 1
+    outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
+    return 2 if Outlook.UNKNOWN in outlooks else 0
+
+
+def _name(found: NameForecast) -> Dict[str, Any]:
+    inquiry = found.inquiry
+    plain: Dict[str, Any] = {"name": found.name, "outlook": found.outlook.value, "reason": found.reason}
+    if inquiry is not None:
+        plain.update(note=inquiry.doors.note, certain=inquiry.doors.certain,
+                     doors=[_door(inquiry, door, found.outlook) for door in inquiry.doors.endpoints])
+    return plain
+
+
+def _door(inquiry: Inquiry, door: Endpoint, outlook: Outlook) -> Dict[str, Any]:
+    failing = outlook is Outlook.FAILS and inquiry.verdict_of(door) is not Verdict.PROVEN
+    answer = inquiry.answers.get(door)
+    return {
+        **_endpoint(door),
+        "routes": [_route(route) for route in inquiry.routes.get(door, ())],
+        "proven": [_place(place) for place in inquiry.winners.get(door, ())],
+        "answer": None if answer is None else {
+            "url": answer.request.url.replace(inquiry.token, "TOKEN"), **_endpoint(answer.request.endpoint),
+            "status": answer.status or None, "error": answer.error,
+            "redirects": [url.replace(inquiry.token, "TOKEN") for url in answer.redirects]},
+        "roads": [_road(road) for road in remedies.open_to(inquiry, door)] if failing else [],
+    }
+
+
+def _road(road: remedies.Road) -> Dict[str, Any]:
+    if isinstance(road, remedies.Lines):
+        (block,) = _steps((road.block,))
+        return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
+                "lines": list(road.lines), "at_the_end": list(road.at_the_end)}
+    if isinstance(road, remedies.Fallback):
+        return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
+    return {"kind": "path"}
+
+
+def _route(route: Route) -> Dict[str, Any]:
+    hops = [{"program": hop.program.name, "pid": hop.program.pid or None, **_endpoint(hop.request.endpoint),
+             "url": hop.request.url.replace(hop.request.token, "TOKEN"), "steps": _steps(hop.trail)}
+            for hop in route.hops]
+    return {"branch": list(route.branch), "hops": hops, "end": _end(route)}
+
+
+def _end(route: Route) -> Dict[str, Any]:
+    end = route.end
+    if isinstance(end, DeadEnd):
+        return {"kind": "dead end", "reason": end.reason}
+    if isinstance(end, Unknown):
+        return {"kind": "unknown", "reason": end.reason}
+    if isinstance(end, Elsewhere):
+        return {"kind": "elsewhere", "target": end.target}
+    return _place(Place(end))
+
+
+def _place(place: Place) -> Dict[str, Any]:
+    if isinstance(place.end, Directory):
+        return {"kind": "directory", "root": place.end.root, "directory": str(place.end).rpartition("/")[0] or "/"}
+    return {"kind": "listener", **_endpoint(place.end.endpoint)}
+
+
+def _steps(trail: Trail) -> List[Dict[str, Any]]:
+    return [{"text": step.text, "file": step.source.file if step.source else None,
+             "line": (step.source.line or None) if step.source else None} for step in trail]
+
+
+def _endpoint(endpoint: Endpoint) -> Dict[str, Any]:
+    return {"address": endpoint.host, "port": endpoint.port or None}
+
+
+def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
+    lineage = found.lineage
+    return {
+        "lineage": lineage.name, "conf": lineage.conf, "authenticator": lineage.authenticator,
+        "outlook": found.outlook.value, "problem": lineage.problem, "in_the_way": list(found.in_the_way),
+        "pre_hooks": list(found.hooks), "names": [_name(name) for name in found.names],
+        "certificate": None if lineage.certificate is None else {
+            **_certificate(lineage.certificate), "days_left": found.days_left},
+        "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
+        "add_hook": found.add_hook or None, "reload": found.reload or None,
+    }
+
+
+def _served(served: Served) -> Dict[str, Any]:
+    return {"name": served.name, **_endpoint(served.door), "shown": served.shown.value, "error": served.error,
+            "certificate": None if served.certificate is None else _certificate(served.certificate)}
+
+
+def _certificate(certificate: Certificate) -> Dict[str, Any]:
+    return {"names": list(certificate.names), "not_after": certificate.not_after.isoformat(),
+            "sha256": certificate.fingerprint}

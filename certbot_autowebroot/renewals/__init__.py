@@ -1,0 +1,1 @@
+"""What will happen to lineages, and what is done after a renewal."""

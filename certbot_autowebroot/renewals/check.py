@@ -1,0 +1,355 @@
+"""The order of events of ``certbot-autowebroot check``: find out, see what port 443 shows, judge.
+
+What there is to find out the solver finds out, as in an order. Here are the questions that only a forecast asks.
+"""
+import ipaddress
+import os
+import re
+import socket
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime
+from datetime import timezone
+from typing import Dict
+from typing import FrozenSet
+from typing import Iterator
+from typing import List
+from typing import Mapping
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot import errors
+from certbot import util
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.hints import given
+from certbot_autowebroot.order.hints import remembered
+from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.progress import Progress
+from certbot_autowebroot.order.solver import Settings
+from certbot_autowebroot.order.solver import Solver
+from certbot_autowebroot.renewals import forecast
+from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals import served_certificates
+from certbot_autowebroot.renewals.forecast import Answers
+from certbot_autowebroot.renewals.forecast import Forecast
+from certbot_autowebroot.renewals.forecast import NameForecast
+from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.system import listeners
+from certbot_autowebroot.system import processes
+
+#: By name, the directories that are worth a test file.
+Hints = Mapping[str, Sequence[Hint]]
+Inquiries = Mapping[str, Inquiry]
+
+#: Whose renewals a look at this machine can judge.
+_JUDGED = ("standalone", "webroot", "autowebroot")
+_NAME = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user has said.
+
+    :ivar port: the port that the CA's port 80 leads to; None for what the lineage says, or 80.
+    :ivar address: the only address to look at; None for what the lineage says, or all.
+    :ivar path: directories to try, as in ``--autowebroot-path``; empty for what the lineage says, or the shared one.
+    :ivar write: publish test files; else the configurations alone are followed.
+    """
+
+    port: Optional[int] = None
+    address: Optional[str] = None
+    path: str = ""
+    write: bool = True
+
+
+class Check:
+    """Finds out what would happen. Nothing is left behind, and no CA is asked."""
+
+    def __init__(self, options: Options, journal: Journal, progress: Progress = lambda stage, done, of: None) -> None:
+        self._options = options
+        self._journal = journal
+        self._progress = progress
+
+    def names(self, names: Sequence[str]) -> List[NameForecast]:
+        """What would happen to each of these names with our own authenticator."""
+        proper: Dict[str, str] = {}
+        wrong: Dict[str, str] = {}
+        for name in names:
+            try:
+                proper[name] = identifier(name)
+            except ValueError as error:
+                wrong[name] = str(error)
+        inquiries = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
+                                   {name: self._given() for name in proper.values()})
+        return _as_we_are([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
+                           else self._by_autowebroot(proper[name], inquiries) for name in dict.fromkeys(names)])
+
+    def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
+        """What would happen to each of these lineages with its own authenticator.
+
+        :param hooks: the pre-hooks that run before the renewal of every lineage.
+        """
+        fronts: Dict[Tuple[int, str], List[Lineage]] = {}
+        forecasts: Dict[str, Forecast] = {}
+        for lineage in map(self._as_told, lineages):
+            installed = other_authenticators.is_installed(lineage.authenticator)
+            if lineage.autorenew and not lineage.problem and not installed:
+                lineage = replace(lineage, problem=messages.not_installed(lineage.authenticator))
+            if lineage.problem:
+                outlook = Outlook.UNKNOWN if lineage.hidden else Outlook.FAILS
+                forecasts[lineage.conf] = Forecast(lineage, outlook)
+            elif lineage.authenticator not in _JUDGED or not lineage.autorenew:
+                forecasts[lineage.conf] = Forecast(lineage, Outlook.UNJUDGED)
+            else:
+                forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # to hold its place; judged below
+                fronts.setdefault((lineage.port, lineage.address), []).append(lineage)
+        for (port, address), group in fronts.items():
+            for found in self._judge(port, address, group):
+                forecasts[found.lineage.conf] = found
+                if not found.in_the_way:
+                    found.names = _as_we_are(found.names)
+                    found.outlook = forecast.worst([name.outlook for name in found.names])
+        served = served_certificates.served([found.lineage for found in forecasts.values()], self._progress)
+        now = datetime.now(timezone.utc)
+        for found in forecasts.values():
+            lineage = found.lineage
+            found.served = served.get(lineage.conf, [])
+            found.days_left = lineage.certificate.days_left(now) if lineage.certificate else None
+            found.hooks = ((lineage.pre_hook,) if lineage.pre_hook else ()) + (
+                tuple(hooks) if lineage.directory_hooks else ())
+            may_be_stopped = lineage.authenticator in ("standalone", "autowebroot") and not lineage.problem
+            if found.outlook is Outlook.FAILS and found.hooks and may_be_stopped:
+                found.outlook = Outlook.UNJUDGED  # a hook may stop the very server that is in the way
+        return list(forecasts.values())
+
+    def _given(self) -> List[Hint]:
+        """What a lineage that has no options of its own is tried with."""
+        return given(self._options.path or settings.SHARED_DIRECTORY, "--path")
+
+    def _as_told(self, lineage: Lineage) -> Lineage:
+        """The command line beats the renewal configuration, as with Certbot."""
+        address = lineage.address if self._options.address is None else self._options.address
+        return replace(lineage, port=self._options.port or lineage.port, address=address)
+
+    def _judge(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
+        """Lineages that share a front door."""
+        webroot, standalone, ours = ([lineage for lineage in lineages if lineage.authenticator == kind]
+                                     for kind in ("webroot", "standalone", "autowebroot"))
+        families = _families(port, address) if standalone else frozenset()
+        tried = self._try_webroots(port, address, webroot)
+        doubtful = []
+        for lineage in webroot:
+            names = [self._by_webroot(lineage, name, tried) for name in _names(lineage)]
+            if tried and forecast.worst([name.outlook for name in names]) is Outlook.GOOD:
+                yield Forecast(lineage, Outlook.GOOD, names)
+            else:
+                doubtful.append(lineage)
+        # What the server does instead, and whether autowebroot would find its way.
+        plain = self._find_out(port, address, {name: self._given()
+                                               for lineage in (*standalone, *doubtful) for name in _names(lineage)
+                                               if not util.is_wildcard_domain(name)})
+        for lineage in doubtful:
+            yield self._with_remedy(lineage, [self._by_webroot(lineage, name, tried, plain)
+                                              for name in _names(lineage)], plain)
+        for lineage in standalone:
+            found = self._with_remedy(lineage, [self._by_standalone(name, families, plain)
+                                                for name in _names(lineage)], plain)
+            found.in_the_way = _in_the_way(port) if found.outlook is Outlook.FAILS else ()
+            yield found
+        yield from self._judge_ours(port, address, ours)
+
+    def _judge_ours(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
+        by_path: Dict[str, List[Lineage]] = {}
+        for lineage in lineages:
+            path = self._options.path or lineage.options.get("path", settings.SHARED_DIRECTORY)
+            by_path.setdefault(path, []).append(lineage)
+        for path, group in by_path.items():
+            hints: Dict[str, List[Hint]] = {}
+            for lineage in group:
+                try:
+                    memory = remembered(lineage.options.get("roots", ""))
+                except ValueError:
+                    memory = {}  # a renewal says so, and passes over it
+                for name in _names(lineage):
+                    if not util.is_wildcard_domain(name):
+                        hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
+            inquiries = self._find_out(port, address, hints, from_memory=True)
+            for lineage in group:
+                refuse = lineage.options.get("unproven") == "refuse"
+                said = lineage.options.get("fallback", "")
+                names = [_by_fallback(self._by_autowebroot(name, inquiries, refuse), said) for name in _names(lineage)]
+                yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
+
+    def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Inquiries) -> Forecast:
+        found = Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
+        if found.outlook is Outlook.FAILS:
+            found.remedy = [self._by_autowebroot(name.name, plain) for name in names]
+        return found
+
+    def _by_autowebroot(self, name: str, inquiries: Inquiries, refuse: bool = False) -> NameForecast:
+        if name not in inquiries:
+            return _wildcard(name)
+        inquiry = inquiries[name]
+        return NameForecast(name, forecast.by_autowebroot(inquiry, self._options.write, refuse), inquiry)
+
+    def _by_standalone(self, name: str, families: FrozenSet[int], inquiries: Inquiries) -> NameForecast:
+        """``standalone`` answers on all addresses or on none; our own responder finds the free ones among them."""
+        if name not in inquiries:
+            return _wildcard(name)
+
+        def answers(door: Endpoint, place: Place) -> bool:
+            return isinstance(place.end, Vacant) and place.end.endpoint == door and (
+                ipaddress.ip_address(door.host).version in families)
+        inquiry = inquiries[name]
+        return NameForecast(name, forecast.by_places(inquiry, answers, self._options.write), inquiry)
+
+    def _by_webroot(self, lineage: Lineage, name: str, tried: Inquiries, plain: Optional[Inquiries] = None) \
+            -> NameForecast:
+        """``webroot`` answers from the mapped directory, and makes it where it is gone."""
+        if util.is_wildcard_domain(name):
+            return _wildcard(name)
+        root = _webroot(lineage, name)
+        if not root:
+            return NameForecast(name, Outlook.FAILS, reason=messages.NO_WEBROOT)
+        answers = _from_directory(root)
+        attempt = tried.get(name)
+        found = forecast.by_places(attempt, answers, proved=True) if attempt else Outlook.FAILS
+        reason = messages.webroot_tried(root, attempt) if attempt else ""
+        if plain is None or found is Outlook.GOOD:
+            return NameForecast(name, found, attempt, reason)
+        found = forecast.by_places(plain[name], answers, self._options.write)
+        if found is Outlook.FAILS and not attempt:
+            reason = messages.webroot_elsewhere(root)
+        if found is Outlook.FAILS and attempt and attempt.refused and \
+                forecast.by_places(plain[name], answers, proved=False) is not Outlook.FAILS:
+            found = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might
+        return NameForecast(name, found, plain[name], reason)
+
+    def _try_webroots(self, port: int, address: str, lineages: Sequence[Lineage]) -> Inquiries:
+        roots: Dict[str, Dict[str, None]] = {}
+        for lineage in lineages:
+            for name in _names(lineage):
+                if _webroot(lineage, name) and not util.is_wildcard_domain(name):
+                    roots.setdefault(name, {})[_webroot(lineage, name)] = None
+        hints = {name: [Hint(root, "the lineage's webroot_map") for root in found] for name, found in roots.items()}
+        if not self._options.write or not hints:
+            return {}
+        return self._solver(port, address, hints).try_hints(list(hints))
+
+    def _find_out(self, port: int, address: str, hints: Hints, from_memory: bool = False) -> Inquiries:
+        if not hints:
+            return {}
+        solver = self._solver(port, address, hints)
+        return solver.find_out(list(hints), from_memory) if self._options.write else solver.look(list(hints))
+
+    def _solver(self, port: int, address: str, hints: Hints) -> Solver:
+        settings = Settings(port, address, {name: list(found) for name, found in hints.items()})
+        return Solver(settings, self._journal, self._progress)
+
+
+def identifier(name: str) -> str:
+    """A name as it is asked for: lower case, without a final dot.
+
+    :raises ValueError: it is none that http-01 could validate; the text says why.
+    """
+    try:
+        return str(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        pass
+    if util.is_wildcard_domain(name):
+        raise ValueError(messages.WILDCARD)
+    try:
+        proper = util.enforce_domain_sanity(name)
+    except errors.ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    if not _NAME.fullmatch(proper):
+        raise ValueError(messages.NO_NAME)
+    return proper
+
+
+def _names(lineage: Lineage) -> Tuple[str, ...]:
+    return lineage.certificate.names if lineage.certificate else ()
+
+
+def _by_fallback(found: NameForecast, said: str) -> NameForecast:
+    """What a renewal would ask another authenticator for; that would edit a configuration, so a look cannot try it."""
+    if found.outlook is not Outlook.FAILS or found.inquiry is None:
+        return found
+    asked = other_authenticators.would_be_asked(said, found.inquiry)
+    return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
+
+
+def _as_we_are(names: List[NameForecast]) -> List[NameForecast]:
+    return names if os.geteuid() == 0 else [forecast.without_root(name) for name in names]
+
+
+def _wildcard(name: str) -> NameForecast:
+    return NameForecast(name, Outlook.FAILS, reason=messages.WILDCARD)
+
+
+def _webroot(lineage: Lineage, name: str) -> str:
+    return lineage.webroots.get(name) or lineage.webroots.get("", "")
+
+
+def _from_directory(root: str) -> Answers:
+    """Whether a place is the directory of challenges below a document root, by whatever path."""
+    wanted = os.path.realpath(root + CHALLENGE_PATH)
+
+    def answers(_door: Endpoint, place: Place) -> bool:
+        return isinstance(place.end, Directory) and _is_path_of_ours(place) and (
+            os.path.realpath(os.path.dirname(str(place.end))) == wanted)
+    return answers
+
+
+def _is_path_of_ours(place: Place) -> bool:
+    process = processes.process(place.program.pid) if place.program and place.program.pid else None
+    try:
+        return process is None or process.view.is_host
+    except OSError:  # it has ended
+        return False
+
+
+def _families(port: int, address: str) -> FrozenSet[int]:
+    """The IP versions on which ``acme.standalone`` would be able to listen: all addresses at once, IPv6 first.
+
+    The kernel is asked, by bind(2) and no listen(2): nobody can connect.
+    """
+    found = set()
+    for family, version in ((socket.AF_INET6, 6), (socket.AF_INET, 4)):
+        try:
+            with socket.socket(family) as attempt:
+                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                attempt.bind((address, port))
+                found.add(version)
+                both = version == 6 and address in ("", "::")
+                if both and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                    found.add(4)
+        except PermissionError:  # an ordinary user is not told; a renewal is root's
+            found.add(version)
+        except OSError:
+            continue
+    return frozenset(found)
+
+
+def _in_the_way(port: int) -> Tuple[str, ...]:
+    """Who holds the port, on whatever address: bind(2) to all addresses fails for any of them."""
+    machine = ThisMachine()
+    try:
+        taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
+    except OSError:  # this system does not tell
+        return ()
+    held = [(holder.program, endpoint) for endpoint in taken for holder in machine.holders(endpoint)]
+    return tuple(dict.fromkeys(messages.holder(program, endpoint) for program, endpoint in held))

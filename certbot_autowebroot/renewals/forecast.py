@@ -1,0 +1,208 @@
+"""What would happen if a name were validated, or a lineage renewed, right now. Pure decisions on what was found out."""
+import enum
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from typing import Callable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.order.inquiry import place_of
+from certbot_autowebroot.renewals.lineages import Certificate
+from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import alternatives
+
+
+class Outlook(enum.Enum):
+    """What would happen, the worst last. The values are what programs read."""
+
+    GOOD = "good"
+    #: No authenticator of the kind that a look at this machine can judge.
+    UNJUDGED = "unjudged"
+    #: It cannot be proved from this machine, and it need not fail: an allow-list, a name that does not resolve here.
+    UNPROVEN = "unproven"
+    #: We could not look: its files are not ours to read.
+    UNKNOWN = "unknown"
+    FAILS = "fails"
+
+
+def worst(outlooks: Sequence[Outlook]) -> Outlook:
+    """The worst of several; good for none."""
+    order = list(Outlook)
+    return max(outlooks, key=order.index, default=Outlook.GOOD)
+
+
+@dataclass(frozen=True)
+class NameForecast:
+    """What would happen to one name.
+
+    :ivar inquiry: what was found out about it; None where nothing could be.
+    :ivar reason: why nothing could be, or what a renewal would do that a look cannot; a phrase.
+    """
+
+    name: str
+    outlook: Outlook
+    inquiry: Optional[Inquiry] = None
+    reason: str = ""
+
+
+class Shown(enum.Enum):
+    """Which certificate a server on 443 shows for a name of a lineage."""
+
+    CURRENT = "current"
+    #: An earlier one of the lineage: it was renewed, and nobody has reloaded the server.
+    STALE = "stale"
+    #: One that is not of this lineage.
+    OTHER = "other"
+    NOBODY = "nobody"
+    #: Somebody listens, and there is no certificate to be had.
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a server on 443 shows at one door.
+
+    :ivar certificate: the one that it shows, if any.
+    :ivar error: why there is none; a phrase.
+    :ivar refused: a server that speaks TLS has said that it has none for this name.
+    """
+
+    name: str
+    door: Endpoint
+    shown: Shown
+    certificate: Optional[Certificate] = None
+    error: str = ""
+    refused: bool = False
+
+
+@dataclass
+class Forecast:
+    """What would happen to a lineage.
+
+    :ivar names: by name, what would happen to it with the lineage's own authenticator.
+    :ivar remedy: what would happen to each name with ``autowebroot`` instead; empty where that was not asked.
+    :ivar in_the_way: who holds the port that ``standalone`` would listen on, by family (4, 6); phrases.
+    :ivar hooks: pre-hooks, which run before a renewal and not before a look.
+    :ivar add_hook: the command that would add a deploy hook, where one :attr:`is lacking <lacks_hook>`.
+    :ivar reload: the command that would have the current certificate shown, where an older one :attr:`is <is_stale>`.
+    """
+
+    lineage: Lineage
+    outlook: Outlook
+    names: List[NameForecast] = field(default_factory=list)
+    remedy: List[NameForecast] = field(default_factory=list)
+    in_the_way: Tuple[str, ...] = ()
+    hooks: Tuple[str, ...] = ()
+    served: List[Served] = field(default_factory=list)
+    days_left: Optional[int] = None
+    add_hook: str = ""
+    reload: str = ""
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether ``autowebroot`` would renew what its own authenticator would not."""
+        return self.outlook is Outlook.FAILS and bool(self.remedy) and worst(
+            [name.outlook for name in self.remedy]) in (Outlook.GOOD, Outlook.UNPROVEN)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether visitors get an earlier certificate than the one that has been issued."""
+        return any(served.shown is Shown.STALE for served in self.served)
+
+    @property
+    def lacks_hook(self) -> bool:
+        """Whether visitors would go on seeing the old certificate after a renewal: nothing reloads the server.
+
+        What is switched off or broken has other worries.
+        """
+        return not self.lineage.afterwards and self.lineage.autorenew and not self.lineage.problem and any(
+            served.shown in (Shown.CURRENT, Shown.STALE) for served in self.served)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the certificate has run out."""
+        return self.days_left is not None and self.days_left < 0
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody should do something today."""
+        return self.outlook is Outlook.FAILS or self.is_stale or self.is_expired
+
+
+def without_root(found: NameForecast) -> NameForecast:
+    """What an ordinary user's look says of a renewal, which is root's: nothing, where root would see or do more."""
+    inquiry = found.inquiry
+    if found.outlook is not Outlook.FAILS or inquiry is None:
+        return found
+    blind = any(isinstance(route.end, Unknown) for routes in inquiry.routes.values() for route in routes)
+    return replace(found, outlook=Outlook.UNKNOWN) if blind or inquiry.refused else found
+
+
+#: Whether an authenticator answers in a place, for requests that arrive at a door.
+Answers = Callable[[Endpoint, Place], bool]
+
+
+def by_autowebroot(inquiry: Inquiry, proved: bool, refuse_unproven: bool = False) -> Outlook:
+    """What would happen to a name with our own authenticator.
+
+    :param proved: test files were published; else the routes alone decide.
+    """
+    if proved:
+        found = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(inquiry.verdict, Outlook.FAILS)
+    else:
+        found = by_places(inquiry, lambda _door, _place: True, proved)
+        if found is Outlook.FAILS and inquiry.places:
+            found = Outlook.UNPROVEN  # a directory that was given or remembered may be the one
+    if found is Outlook.UNPROVEN and refuse_unproven:
+        return Outlook.FAILS
+    return _if_it_resolves(inquiry, found)
+
+
+def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
+    """What would happen to a name with an authenticator that answers in certain places only.
+
+    :param proved: test files were published; else the routes alone decide.
+    """
+    def of_door(door: Endpoint) -> Outlook:
+        winners = inquiry.winners.get(door, [])
+        if winners:
+            all_ours = door not in inquiry.misses and all(answers(door, place) for place in winners)
+            return Outlook.GOOD if all_ours else Outlook.FAILS
+        expected = _by_routes(inquiry.routes.get(door, []), lambda place: answers(door, place))
+        if proved and inquiry.verdict_of(door) is not Verdict.UNPROVEN:
+            return Outlook.FAILS
+        return Outlook.UNPROVEN if proved and expected is Outlook.GOOD else expected
+    outlooks = [of_door(door) for door in inquiry.doors.endpoints]
+    if not outlooks:
+        return Outlook.FAILS
+    return _if_it_resolves(inquiry, worst(outlooks) if inquiry.doors.certain else _best(outlooks))
+
+
+def _if_it_resolves(inquiry: Inquiry, found: Outlook) -> Outlook:
+    """A CA cannot come to a name without an address; but it may see an address where we see none."""
+    return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+
+
+def _best(outlooks: Sequence[Outlook]) -> Outlook:
+    return min(outlooks, key=list(Outlook).index)
+
+
+def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Outlook:
+    """Each branch needs an answer; one of its alternatives is enough."""
+    def of_route(route: Route) -> Outlook:
+        place = place_of(route)
+        if not place or not answers(place):
+            return Outlook.FAILS
+        doubtful = route.depends_on_client or (isinstance(route.end, Directory) and route.end.guessed)
+        return Outlook.UNPROVEN if doubtful else Outlook.GOOD
+    return worst([_best([of_route(route) for route in branch]) for branch in alternatives(routes)] or [Outlook.FAILS])

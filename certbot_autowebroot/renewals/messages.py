@@ -1,0 +1,252 @@
+"""What would happen to lineages, and which certificates are shown: what ``check`` says beside the roads of names."""
+import os
+import shlex
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+from certbot_autowebroot.order import advice
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.order.inquiry import place_of
+from certbot_autowebroot.renewals.forecast import Forecast
+from certbot_autowebroot.renewals.forecast import NameForecast
+from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.forecast import Served
+from certbot_autowebroot.renewals.forecast import Shown
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Elsewhere
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.route import Vacant
+
+NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
+NEITHER = "autowebroot would fail too:"
+WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
+NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
+NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
+NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
+
+
+def not_installed(authenticator: str) -> str:
+    """Certbot does not know it."""
+    return f"the authenticator {authenticator} is not installed with this Certbot: see certbot plugins"
+
+
+def lineage(found: Forecast, proved: bool) -> str:
+    """What would happen to a lineage, in one line."""
+    said = {Outlook.GOOD: "would be renewed" if proved else "should be renewed (nothing is proved)",
+            Outlook.UNPROVEN: "may be renewed, which could not be proved from here",
+            Outlook.UNJUDGED: "not ours to judge", Outlook.UNKNOWN: "could not be looked at",
+            Outlook.FAILS: "would fail"}[found.outlook]
+    kind = f" ({found.lineage.authenticator})" if found.lineage.authenticator else ""
+    days = found.days_left
+    left = "" if days is None else f"; {days} days left" if days >= 0 else f"; it ran out {-days} days ago"
+    return f"{found.lineage.name}: {said}{kind}{left}"
+
+
+def why(found: Forecast) -> List[str]:
+    """What one should know of a lineage's renewal beside its names."""
+    lines = []
+    if found.lineage.problem:
+        lines.append(f"{found.lineage.problem}{' (root could look)' if found.lineage.hidden else ''}")
+    if not found.lineage.autorenew:
+        lines.append("its renewal is switched off (autorenew = False)")
+    if found.in_the_way:
+        lines.append(f"standalone cannot listen on port {found.lineage.port}: it is held by "
+                     f"{', '.join(found.in_the_way)}")
+    if found.hooks and found.outlook is not Outlook.GOOD:
+        lines.append("its pre-hook runs first, and that was not run here: " + ", ".join(found.hooks))
+    return lines
+
+
+def why_name(name: NameForecast) -> str:
+    """Why one name of a lineage would fail, or where it was proven; empty where the tree says it."""
+    inquiry = name.inquiry
+    if name.reason or name.outlook is not Outlook.GOOD or inquiry is None or not inquiry.winners:
+        return name.reason
+    files = list({messages.test_file(place): None for winners in inquiry.winners.values() for place in winners})
+    return f"{' and '.join(files)} came back through {', '.join(map(str, inquiry.winners))}"
+
+
+def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> str:
+    """The one thing that mends a lineage which ``autowebroot`` could renew.
+
+    :param version: Certbot's.
+    :param options: those of the command line that Certbot needs too.
+    """
+    name = found.lineage.name
+    if tuple(version) >= (2, 3):
+        return shlex.join(["certbot", "reconfigure", "--cert-name", name, "-a", "autowebroot", *options])
+    return f"authenticator = autowebroot (in {found.lineage.conf}, instead of {found.lineage.authenticator})"
+
+
+def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str], command: str) -> str:
+    """The one thing that has the server reloaded after each renewal of a lineage.
+
+    :param version: Certbot's.
+    :param options: those of the command line that Certbot needs too.
+    :param command: the hook.
+    """
+    if tuple(version) >= (2, 3):
+        return shlex.join(["certbot", "reconfigure", "--cert-name", found.lineage.name, "--deploy-hook", command,
+                           *options])
+    return f"renew_hook = {command} (in {found.lineage.conf}, below [renewalparams])"
+
+
+def reloading(found: Forecast, command: str) -> str:
+    """The one thing that has visitors see the current certificate.
+
+    :param command: what reloads servers.
+    """
+    return f"{command} --lineage {shlex.quote(os.path.dirname(found.lineage.certificate_file))}"
+
+
+def shown(alike: Sequence[Served]) -> str:
+    """What a server on 443 shows for names; the same for all of them."""
+    served = alike[0]
+    where = f"{served.door} for {messages.named([one.name for one in alike])}"
+    if served.shown is Shown.NOBODY:
+        return f"nobody listens on {where}"
+    if served.shown is Shown.NONE or served.certificate is None:
+        return f"no certificate could be had from {where}: {served.error}"
+    until = f"{served.certificate.not_after:%Y-%m-%d}"
+    return {Shown.CURRENT: f"{where} shows the current certificate",
+            Shown.STALE: f"{where} still shows an older certificate, until {until}: reload that server"
+            }.get(served.shown, f"{where} shows a certificate that is not of this lineage, until {until}")
+
+
+def summary(names: Sequence[NameForecast], forecasts: Sequence[Forecast], with_names: bool = False) -> str:
+    """Many in one line.
+
+    :param with_names: name those that are not good, too.
+    """
+    what = "name" if names else "lineage"
+    found = [(name.name, name.outlook) for name in names] + [(one.lineage.name, one.outlook) for one in forecasts]
+    said = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "not ours to judge",
+            Outlook.UNKNOWN: "not looked at", Outlook.FAILS: "would fail"}
+    parts = []
+    for outlook, text in said.items():
+        those = [name for name, its in found if its is outlook]
+        wrong = with_names and outlook not in (Outlook.GOOD, Outlook.UNJUDGED)
+        parts += [f"{len(those)} {text}{f' ({messages.named(those)})' if wrong else ''}"] if those else []
+    counted = ": ".join(filter(None, [f"{len(found)} {what}{'s' if len(found) != 1 else ''}", ", ".join(parts)]))
+    besides = {"run out": [one.lineage.name for one in forecasts if one.is_expired],
+               "an older certificate is shown": [one.lineage.name for one in forecasts if one.is_stale]}
+    return "; ".join([counted, *(f"{text}: {messages.named(those) if with_names else len(those)}"
+                                 for text, those in besides.items() if those)])
+
+
+def asked_instead(authenticators: Sequence[str]) -> str:
+    """What a renewal would do about a name that we find no way for."""
+    return (f"a renewal would ask the authenticator {' or '.join(authenticators)} (autowebroot_fallback), which a look "
+            "cannot try")
+
+
+def outlook(found: NameForecast, proved: bool) -> str:
+    """What would happen to one name."""
+    if found.inquiry is None:
+        return f"would fail: {found.reason}"
+    return {Outlook.GOOD: "good, a test file came back" if proved else
+            "should be good (nothing was written, so nothing is proved)",
+            Outlook.UNPROVEN: "could not be proved from here",
+            Outlook.UNKNOWN: "could not be looked at (root could look)"}.get(found.outlook, "would fail")
+
+
+def stop(hop: Hop, is_first: bool) -> str:
+    """Who accepted a request where; which, where it is not the one that the door is there for."""
+    what = "" if is_first else f" is asked for {hop.request.url.replace(hop.request.token, 'TOKEN')}"
+    return f"{hop.request.endpoint}: {hop.program}{what}"
+
+
+def end(route: Route, inquiry: Inquiry, door: Endpoint) -> str:
+    """Where a road ends, and what became of the test file there."""
+    if isinstance(route.end, DeadEnd):
+        return f"dead end: {route.end.reason}".replace(inquiry.token, "TOKEN")
+    if isinstance(route.end, Unknown):
+        return f"cannot be known: {route.end.reason}"
+    if isinstance(route.end, Elsewhere):
+        return f"leads away from this machine, to {route.end.target}"
+    place = place_of(route)
+    assert place is not None  # noqa: S101 - for the type checker
+    where = f"{route.end.endpoint}: nobody listens, so a listener of our own would" if isinstance(route.end, Vacant) \
+        else f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
+    return where + _became(place, inquiry, door)
+
+
+def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
+    if str(place.end) in {str(winner.end) for winner in inquiry.winners.get(door, ())}:
+        return "; the test file came back"
+    tried = [one for one in inquiry.places
+             if one.key == place.key or (not one.program and str(one.end) == str(place.end))]
+    refused = [inquiry.refused[one.key] for one in tried if one.key in inquiry.refused]
+    if refused:
+        return _refused(refused[0])
+    return "; the test file did not come back" if tried and door in inquiry.answers else ""
+
+
+def _refused(reason: str) -> str:
+    return f"; refused: {reason.rstrip('.')}"
+
+
+def remarks(found: NameForecast, door: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
+    """What else is to be said of one door: directories that were given, what came back, what to do.
+
+    :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
+    """
+    inquiry = found.inquiry
+    assert inquiry is not None  # noqa: S101 - for the type checker
+    routes = inquiry.routes.get(door, [])
+    on_the_road = {str(route.end) for route in routes}
+    on_a_road = {str(route.end) for of_door in inquiry.routes.values() for route in of_door}
+    lines = [f"{messages.test_file(place)} came back" for place in inquiry.winners.get(door, ())
+             if str(place.end) not in on_the_road]
+    if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
+        return lines
+    if door in inquiry.answers:
+        lines += [f"tried {messages.str_of(place)}{_refused(inquiry.refused[place.key])}"
+                  if place.key in inquiry.refused else
+                  f"{messages.test_file(place)} did not come back" for place in inquiry.places
+                  if str(place.end) not in on_a_road and not messages.was_served(inquiry, place)]
+        answer = inquiry.misses.get(door, inquiry.answers[door])
+        if messages.says_more(answer, routes):
+            lines.append(f"came back: {messages.what_came_back(answer)}".replace(inquiry.token, "TOKEN"))
+    failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
+    if found.outlook is Outlook.FAILS and door == failing[-1] and printed is not None:
+        lines += advice.what_to_do(inquiry, failing, printed, "what to do")
+    return lines
+
+
+def note(inquiry: Inquiry) -> str:
+    """What a person should know of the name's addresses; empty for nothing."""
+    return f"note: {inquiry.doors.note}" if inquiry.doors.note else ""
+
+
+def holder(program: Program, endpoint: Endpoint) -> str:
+    """Who holds a port."""
+    return f"{program} at {endpoint}"
+
+
+def webroot_tried(root: str, inquiry: Inquiry) -> str:
+    """What became of the test file in a mapped directory."""
+    for place in inquiry.places:
+        if isinstance(place.end, Directory) and place.end.root == root:
+            refused = inquiry.refused.get(place.key)
+            served = messages.was_served(inquiry, place)
+            return refused.rstrip(".") if refused else \
+                f"{messages.test_file(place)} {'came back' if served else 'did not come back'}"
+    return ""
+
+
+def webroot_elsewhere(root: str) -> str:
+    """What the configurations say of a mapped directory, where no test file was put into it."""
+    return f"webroot would put the file into {root}{CHALLENGE_PATH[:-1]}, and the request does not end there"

@@ -1,0 +1,213 @@
+"""One thing that we made in somebody else's directory: how it is written down, found again and taken away.
+
+A kill may come between making a thing and writing down what it became, and no time tells afterwards whose it is: the
+machine may have stood still, its clock been set, a file server have another. So a thing is known by its name until
+then, for nobody can guess that: a file's has the token in it, and a directory has one of its own before it gets the
+name that it is made for. Both are made in the directory that they stay in, where they get their SELinux label.
+"""
+import ctypes
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Optional
+
+from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import Key
+from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import Walk
+from certbot_autowebroot.responders.safe_directories import as_owner
+from certbot_autowebroot.responders.safe_directories import read_file
+from certbot_autowebroot.system.terminal import printable
+from certbot_autowebroot.system.views import View
+
+#: renameat2(2), include/uapi/linux/fs.h.
+_RENAME_NOREPLACE = 1
+
+
+@dataclass(eq=False, repr=False)
+class Footprint:
+    """One directory or file that we made, or were about to make.
+
+    :ivar number: names it in the journal; what lies in a directory of ours has a higher one than the directory.
+    :ivar path: the directory it is in, as the view that it was made in saw it.
+    :ivar parent: that directory's device and inode.
+    :ivar draft: the name that a directory has until it is written down what it became; empty for a file.
+    :ivar uid: whose it is, or was to be.
+    :ivar sha256: of the content of a file, hexadecimal; empty for a directory.
+    :ivar made: its own device and inode; None while that is not known.
+    """
+
+    number: int
+    path: str
+    parent: Key
+    name: str
+    draft: str
+    uid: int
+    sha256: str
+    made: Optional[Key] = None
+
+    def __str__(self) -> str:
+        return printable(os.path.join(self.path, self.name))
+
+    @property
+    def names(self) -> List[str]:
+        """The names that it may be found by."""
+        if not self.draft:
+            return [self.name]
+        return [self.draft] if self.made is None else [self.name, self.draft]
+
+    def is_like(self, status: os.stat_result) -> bool:
+        """Whether something by one of these names is what we made, as far as a look tells."""
+        if stat.S_IFMT(status.st_mode) != (stat.S_IFREG if self.sha256 else stat.S_IFDIR):
+            return False
+        if self.made is not None:
+            return (status.st_dev, status.st_ino) == self.made
+        return status.st_uid == self.uid
+
+
+def parse(text: bytes) -> List[Footprint]:
+    """The footprints that a journal's text says are standing, the last one first."""
+    standing: Dict[int, Footprint] = {}
+    for line in text.split(b"\n"):
+        try:
+            fields = json.loads(line)
+            number = fields["number"]
+            if "gone" in fields:
+                del standing[number]
+            elif "made" in fields and "name" not in fields:
+                standing[number].made = _key(fields["made"])
+            else:
+                standing[number] = _footprint(fields)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            pass  # torn by a kill or a full disk
+    return sorted(standing.values(), key=lambda footprint: footprint.number, reverse=True)
+
+
+def _footprint(fields: Dict[str, Any]) -> Footprint:
+    """:raises ValueError, TypeError, KeyError: it is not one."""
+    footprint = Footprint(**{**fields, "parent": _key(fields["parent"]), "made": None})
+    for field in dataclasses.fields(Footprint):
+        value = getattr(footprint, field.name)
+        if field.type in (int, str) and not isinstance(value, field.type):
+            raise TypeError(f"{field.name} is {value!r}")
+    names = footprint.name + footprint.draft
+    if not footprint.path.startswith("/") or not footprint.name or "/" in names or "\0" in footprint.path + names:
+        raise ValueError(f"{footprint} is no path")
+    if bool(footprint.draft) == bool(footprint.sha256):
+        raise ValueError(f"{footprint} is neither a file nor a directory")
+    return footprint
+
+
+def _key(value: Any) -> Key:
+    device, inode = value
+    return int(device), int(inode)
+
+
+def give_name(footprint: Footprint, directory: Held) -> None:
+    """Give a directory the name that it was made for. To be called as the owner of the directory that it is in.
+
+    :raises FileExistsError: something has that name. Where there is no renameat2(2) (macOS, NFS), an empty directory
+        that somebody makes in this very moment is replaced.
+    """
+    code = _rename_new(directory.fd, footprint.draft, footprint.name)
+    if code in (errno.ENOSYS, errno.EINVAL):
+        try:
+            os.lstat(footprint.name, dir_fd=directory.fd)
+        except FileNotFoundError:
+            os.rename(footprint.draft, footprint.name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+            return
+        code = errno.EEXIST
+    if code:
+        raise OSError(code, os.strerror(code), str(footprint))
+
+
+def _rename_new(directory_fd: int, old: str, new: str) -> int:
+    """0, or the error's number."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return errno.ENOSYS
+    failed = renameat2(directory_fd, os.fsencode(old), directory_fd, os.fsencode(new), _RENAME_NOREPLACE)
+    return ctypes.get_errno() if failed else 0
+
+
+def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
+    """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
+
+    :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
+    :returns: the path of what was removed, for a person; empty where there was nothing.
+    :raises OSError: it is there and cannot be removed, its path is the error's ``filename``; ENOTEMPTY for a directory
+        that somebody uses.
+    """
+    def act(name: str) -> bool:
+        status = os.lstat(name, dir_fd=directory.fd)
+        if not footprint.is_like(status):
+            return False
+        if not footprint.sha256:
+            os.rmdir(name, dir_fd=directory.fd)
+        elif by_content and not _has_content(footprint, directory):
+            return False
+        else:
+            os.unlink(name, dir_fd=directory.fd)
+        return True
+
+    for name in footprint.names:
+        try:
+            if as_owner(directory, act, name):
+                return printable(os.path.join(footprint.path, name))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            error.filename = printable(os.path.join(footprint.path, name))
+            raise
+    return ""
+
+
+def _has_content(footprint: Footprint, directory: Held) -> bool:
+    """Whether a file has what we gave it, or nothing yet: a run may be killed before it writes."""
+    content = read_file(directory, footprint.name)
+    return content == b"" or (content is not None and hashlib.sha256(content).hexdigest() == footprint.sha256)
+
+
+def find(footprint: Footprint) -> Held:
+    """The directory that a footprint is in.
+
+    :raises FileNotFoundError: it is in no view that there is now.
+    """
+    failure: Exception = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), footprint.path)
+    for view in _views():
+        try:
+            directory = Walk(view).to(footprint.path)[-1]
+        except FileNotFoundError:
+            continue
+        except (OSError, Refused) as error:
+            failure = error
+            continue
+        if directory.key == footprint.parent:
+            return directory
+    raise failure
+
+
+def _views() -> Iterator[View]:
+    """Our own view first, then every other that some process has."""
+    yield View.of_host()
+    from certbot_autowebroot.system.processes import all_pids  # seldom needed, and every renewal imports this module
+    seen = set()
+    for pid in all_pids():
+        try:
+            view = View.of_process(pid)
+            status = os.fstat(view.root_fd)
+            name = (os.stat(f"/proc/{pid}/ns/mnt").st_ino, status.st_dev, status.st_ino)
+        except OSError:
+            continue
+        if not view.is_host and name not in seen:
+            seen.add(name)
+            yield view

@@ -1,0 +1,289 @@
+"""One HTTP request as a CA makes it, to an address that we choose, and what came back.
+
+"As a CA makes it": the Host header without a port, redirects followed to ports 80 and 443, certificates not verified
+(RFC 8555 section 8.3 and Let's Encrypt, "Challenge Types"), and an end to it: time and size are limited, for the other
+side may accept and never answer, send one byte a second, or never stop.
+"""
+import contextlib
+import functools
+import http.client
+import io
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import time
+from typing import Callable
+from typing import Iterator
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+from typing import TypeVar
+from urllib.parse import quote
+
+from certbot_autowebroot import __version__
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.routing.follow import MAX_HOPS
+from certbot_autowebroot.routing.follow import Machine
+from certbot_autowebroot.routing.follow import after_redirect
+
+#: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
+TIMEOUT = 10.0
+#: Bytes of a body that are looked at. A key authorization has 87.
+MAX_BODY = 4096
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_HEADERS = {
+    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; looks before the CA does)",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+Found = TypeVar("Found")
+
+
+class Answer(NamedTuple):
+    """What came back in the end.
+
+    :ivar request: the last request that was made, after redirects.
+    :ivar status: the HTTP status, 0 where there was no HTTP answer.
+    :ivar error: why there was no HTTP answer, or why it does not count.
+    :ivar elsewhere: a redirect led to this URL of another machine: nothing is proved.
+    :ivar redirects: the URLs that redirects led to on the way.
+    """
+
+    request: Request
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+    refused: bool = False
+    elsewhere: str = ""
+    redirects: Tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.request.url} at {self.request.endpoint}"
+        return f"{where}: {self.error}" if self.error else f"{where}: status {self.status}"
+
+
+def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
+    """Make a request, and those that redirects lead to.
+
+    :param request: ``request.endpoint`` is where the connection is made to.
+    :param machine: resolves the names that redirects lead to.
+    :param timeout: seconds for all of it.
+    """
+    deadline = time.monotonic() + timeout
+    front_port = request.endpoint.port
+    redirects: Tuple[str, ...] = ()
+    while True:
+        try:
+            status, body, location = _get_through(request, deadline)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Answer(request, error=_reason(error), refused=isinstance(error, ConnectionRefusedError),
+                          redirects=redirects)
+        if status not in _REDIRECTS or not location:
+            return Answer(request, status, body, redirects=redirects)
+        if len(redirects) == MAX_HOPS:
+            return Answer(request, status, error=f"more than {MAX_HOPS} redirects", redirects=redirects)
+        redirects += (location,)
+        try:
+            targets = after_redirect(location, request, front_port, machine)
+        except ValueError as error:
+            return Answer(request, status, error=str(error), redirects=redirects)
+        if not targets:
+            return Answer(request, status, elsewhere=location, redirects=redirects)
+        request = targets[0]
+
+
+def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
+    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed.
+
+    :raises socket.timeout: it takes the connection and does not answer.
+    """
+    request = Request(host=host, path=path, token="", endpoint=endpoint)
+    try:
+        status, body, _ = _get(request, time.monotonic() + timeout)
+    except socket.timeout:
+        raise
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return body if status == http.client.OK else None
+
+
+def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT, key: str = "") -> bytes:
+    """The certificate (DER) that a server shows to whoever asks for a name (SNI, RFC 6066 section 3).
+
+    :param key: ``RSA`` or ``ECDSA``: the only kind of key that we know. A server may have a certificate for each.
+    :raises OSError: there is none: nobody listens, or it is not TLS.
+    """
+    request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
+    deadline = time.monotonic() + timeout
+
+    def attempt(has_proxy_line: bool) -> bytes:
+        with _connect(request, deadline, key, has_proxy_line) as stream:
+            assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
+            return stream.getpeercert(binary_form=True) or b""
+    return _either_way(attempt)
+
+
+def _get_through(request: Request, deadline: float) -> "tuple[int, bytes, str]":
+    def attempt(has_proxy_line: bool) -> "tuple[int, bytes, str]":
+        found = _get(request, deadline, has_proxy_line)
+        if has_proxy_line and found[0] == http.client.BAD_REQUEST:
+            raise http.client.BadStatusLine(str(found[0]))
+        return found
+    return _either_way(attempt)
+
+
+def _either_way(attempt: Callable[[bool], Found]) -> Found:
+    """What a server says, also one behind a balancer that begins each connection with a PROXY line.
+
+    Such a server closes any other connection. Others close one for reasons of their own, and do not take the line.
+
+    :param attempt: told whether to begin with one.
+    """
+    try:
+        return attempt(False)
+    except (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            return attempt(True)
+        raise
+
+
+def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
+    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream, \
+            _until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
+        connection = http.client.HTTPConnection("")
+        connection.sock = _Limited(stream, deadline)
+        target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
+        connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": request.host_header, **_HEADERS}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response.status, response.read(MAX_BODY), response.getheader("Location", "")
+
+
+def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
+    endpoint = request.endpoint
+    stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
+                           socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
+    try:
+        stream.settimeout(max(0.01, deadline - time.monotonic()))
+        stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
+        if has_proxy_line:
+            stream.sendall(_proxy_line(stream))
+        if request.scheme == "https":
+            server_name = None if _is_address(request.host) else request.host
+            with _until(deadline, stream):
+                stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _proxy_line(stream: socket.socket) -> bytes:
+    """As a balancer says who comes: haproxy.org, "The PROXY protocol", section 2.1."""
+    if stream.family == socket.AF_UNIX:
+        return b"PROXY UNKNOWN\r\n"
+    (source, from_port), (target, to_port) = stream.getsockname()[:2], stream.getpeername()[:2]
+    family = "TCP6" if stream.family == socket.AF_INET6 else "TCP4"
+    return f"PROXY {family} {source} {target} {from_port} {to_port}\r\n".encode("ascii")
+
+
+@contextlib.contextmanager
+def _until(deadline: float, stream: socket.socket) -> Iterator[None]:
+    """Hang up where it does not come to an end.
+
+    OpenSSL goes on reading for as long as it gets what is no answer (session tickets, hello requests), and looks at no
+    timeout meanwhile.
+
+    :raises socket.timeout: it was hung up.
+    """
+    with socket.socket(fileno=os.dup(stream.fileno())) as same:  # to wrap a socket closes the one that is wrapped
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except OSError as error:
+            if time.monotonic() < deadline:
+                raise
+            raise socket.timeout("timed out") from error
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+class _Limited:
+    """What http.client takes for a socket: all its reads end at one moment.
+
+    A timeout for each read would let one byte a second go on for ever.
+    """
+
+    def __init__(self, stream: socket.socket, deadline: float) -> None:
+        self._reader = _Reader(stream, deadline)
+        self.sendall = stream.sendall
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._reader)
+
+    def close(self) -> None:
+        """Not yet: http.client closes its socket as soon as it has made a file of it."""
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, stream: socket.socket, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise socket.timeout("timed out")
+        self._stream.settimeout(remaining)
+        return self._stream.recv_into(buffer)
+
+
+@functools.cache
+def _tls(key: str) -> ssl.SSLContext:
+    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation.
+
+    What names the kind of the key is the cipher suite, up to TLS 1.2: openssl-ciphers(1), ``aRSA``, ``aECDSA``.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers(f"a{key}:@SECLEVEL=0" if key else "DEFAULT:@SECLEVEL=0")
+    if key:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.timeout):
+        return "no complete answer within the time limit"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    return str(error) or type(error).__name__

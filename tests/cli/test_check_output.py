@@ -1,0 +1,208 @@
+"""What ``check`` tells of states in which little is as it should be: why, what was tried, what to do; and only once."""
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import List
+
+import pytest
+
+from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.cli import reload
+from tests.cli.test_cli import make_in
+from tests.endtoend.test_without_root import as_nobody
+from tests.lab import certificates
+from tests.lab import https
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.renewals.test_lineages import certificate
+from tests.renewals.test_lineages import make
+
+__all__ = ["names", "place"]  # fixtures
+NAME = "www.sample.com"
+LINES = r"rewrite ^/\.well-known/acme-challenge/ $uri break;"
+
+
+@pytest.fixture
+def config(place: Path) -> Path:
+    return place / "config"
+
+
+def check(config: Path, *arguments: str) -> int:
+    return cli.main(["check", "--config-dir", str(config), "--work-dir", str(config.parent / "work"), *arguments])
+
+
+def nginx(place: Path, config: str) -> Nginx:
+    (place / "root").mkdir(exist_ok=True)
+    return Nginx(place / "nginx", config, user="www-data")
+
+
+def current(config: Path, days: int = 0) -> Path:
+    """Give the lineage a certificate that port 443 can show; returns its directory below live/."""
+    certificates.lineage(config.parent / "new", NAME, days)
+    archive = config / "archive" / NAME
+    for kind in ("cert", "privkey", "fullchain"):
+        (config.parent / "new" / f"{kind}.pem").replace(archive / f"{kind}1.pem")
+    return config / "live" / NAME
+
+
+def test_why_no_test_file_could_be_put_into_a_directory(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a directory on the road, and of those that were given; what else was tried did not come back."""
+    (place / "given").mkdir()
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
+        (place / "root").rmdir()
+        assert check(config, NAME, "--path", f"{place}/given:{place}/none") == 1
+    said = capsys.readouterr().out
+    assert f"looks in the directory {place}/root/.well-known/acme-challenge; refused: The document root" in said
+    assert f"tried {place}/none/.well-known/acme-challenge; refused: The document root {place}/none" in said
+    assert f"a test file in {place}/given/.well-known/acme-challenge did not come back\n" in said
+
+
+def test_a_directory_of_last_time_that_is_refused_is_the_one_on_the_road(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said once, though the running server's error log names it too: here no journal can be written."""
+    root = f'{{"{NAME}": [["{place}/root", ".well-known/acme-challenge"]]}}'
+    make(config, f"authenticator = autowebroot\nautowebroot_roots = '{root}'\n")
+    (place / "work").write_text("")
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
+        assert check(config) == 1
+    said = capsys.readouterr().out
+    assert f"looks in the directory {place}/root/.well-known/acme-challenge; refused: The journal" in said
+    assert said.count("The journal") == 1
+
+
+def test_a_server_that_was_not_reloaded_and_whose_old_directory_is_gone(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is on disk is tried, what its error log names is refused, and a reload is advised."""
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}") as server:
+        (place / "root").rename(place / "moved")
+        server.configure(f"server {{ listen 80; root {place}/moved; }}")
+        assert check(config, NAME) == 1
+        pid = server.pid
+    said = capsys.readouterr().out
+    assert f"looks in the directory {place}/moved/.well-known/acme-challenge; the test file did not come back" in said
+    assert f"tried {place}/root/.well-known/acme-challenge of nginx (pid {pid}); refused: The document root" in said
+    assert "- mend what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
+
+
+def test_where_the_end_of_the_road_says_it_all_nothing_is_repeated(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What came back is that redirect, which the configuration showed."""
+    with nginx(place, "server { listen 80; return 301 http://$host:8080$request_uri; }"):
+        assert check(config, NAME) == 1
+    said = capsys.readouterr().out
+    assert said.count("the CA does not follow a redirect to") == 1 and "came back: " not in said
+
+
+def test_names_that_fare_alike_are_told_together(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One road and one advice for all that fail, all of them named; of those that are good, the first."""
+    all_names = [f"n{number}.sample.com" for number in range(20)]
+    make(config, "authenticator = autowebroot\n", "n0.sample.com", certificate(all_names))
+    with nginx(place, f"""server {{ listen 80; root {place}/root; }}
+            server {{ listen 80; server_name ~^n1; return 404; }}"""):
+        assert check(config) == 1
+    said = capsys.readouterr().out
+    bad = [name for name in all_names if name.startswith("n1")]
+    assert f"  {', '.join(bad)}: would fail\n" in said
+    assert said.count("return 404") == 2 and said.count(LINES) == 1
+    assert "  n0.sample.com, n2.sample.com, n3.sample.com, n4.sample.com, n5.sample.com and 4 more: a test file" in said
+    assert f"nobody listens on {PUBLIC_V4}:443 for n0.sample.com, n1.sample.com" in said
+    assert said.count("nobody listens on") == 1
+
+
+def test_lineages_of_one_server_are_advised_once(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines are printed for the first of them."""
+    for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
+        make_in(config, name, "authenticator = autowebroot\n", certificate([name]))
+    with nginx(place, "server { listen 80; return 404; }"):
+        assert check(config) == 1
+    said = capsys.readouterr().out
+    assert said.count(LINES) == 1 and said.count("the lines above, into the server block at ") == 2
+
+
+def test_where_nothing_helps_a_standalone_lineage_the_road_is_told(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who holds the port, and why autowebroot would fail too."""
+    make(config)
+    with nginx(place, "server { listen 80; return 404; }"):
+        assert check(config, "--quiet") == 1
+    said = capsys.readouterr().out
+    assert "standalone cannot listen on port 80" in said and "autowebroot would fail too:\n" in said
+    assert "return 404 (" in said and LINES in said and "mend it with" not in said
+
+
+def test_without_writing_a_webroot_that_has_moved_is_told_and_the_server_is_left_alone(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The directory of the lineage, where the request ends instead, and one remedy: no lines for the server."""
+    make(config, f"authenticator = webroot\n[[webroot_map]]\n{NAME} = {place}/old\n")
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
+        assert check(config, "--no-write") == 1
+    said = capsys.readouterr().out
+    assert f"{NAME}: webroot would put the file into {place}/old/.well-known/acme-challenge, and " in said
+    assert f"looks in the directory {place}/root/.well-known/acme-challenge\n" in said
+    assert "mend it with" in said and "what to do" not in said
+
+
+def test_an_address_that_is_not_of_this_machine_is_noted_of_a_good_lineage_too(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
+    """The site has moved to another machine, perhaps; the CA will see."""
+    names[NAME] = [PUBLIC_V4, "198.51.100.7"]
+    make(config, "authenticator = autowebroot\n")
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
+        assert check(config) == 0
+    assert f"    note: {NAME} also resolves to 198.51.100.7" in capsys.readouterr().out
+
+
+def test_an_older_certificate_that_is_shown_is_named_with_what_reloads_it(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To people, and in the line for monitoring; the command does it."""
+    make(config, "authenticator = autowebroot\n")
+    live = current(config, days=60)
+    with https.nginx(https.Site(NAME, live, place)):
+        current(config)
+        assert check(config) == 1
+        said = capsys.readouterr().out
+        assert f"reload it with: {reload.command()} --lineage {live}\n" in said
+        assert check(config, "--format", "nagios") == 1
+        assert f"WARNING - 1 lineage: 1 good; an older certificate is shown: {NAME} |" in capsys.readouterr().out
+        assert cli.main(["reload", "--lineage", str(live)]) == 0
+        assert check(config) == 0
+
+
+def test_a_certificate_that_has_run_out_is_named_to_monitoring(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though its renewal would go through."""
+    make(config, "authenticator = autowebroot\n", pem=certificate(days=-10000, issued=-10090))
+    assert check(config, "--format", "nagios") == 2
+    assert f"CRITICAL - 1 lineage: 1 good; run out: {NAME} |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("listen", "said"), [
+    ("443", "it does not speak TLS"),
+    ("443 ssl; ssl_reject_handshake on", "it has none for this name (")])
+def test_why_there_is_no_certificate_on_443(place: Path, config: Path, capsys: pytest.CaptureFixture[str], listen: str,
+                                            said: str) -> None:
+    """In words, not in OpenSSL's."""
+    make(config, "authenticator = autowebroot\n")
+    with nginx(place, f"server {{ listen 80; listen {listen}; root {place}/root; }}"):
+        assert check(config) == 0
+    assert f"no certificate could be had from {PUBLIC_V4}:443 for {NAME}: {said}" in capsys.readouterr().out
+
+
+def test_without_root_a_name_is_not_said_to_fail(place: Path, config: Path) -> None:
+    """Neither where root's web server answers, nor where nobody does: port 80 is root's."""
+    def act() -> Any:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            status = cli.main(["check", NAME])
+        return status, out.getvalue()
+    check(config, NAME)  # what is imported late must be so before: nobody may not read the modules of root's Python
+    for running in (nginx(place, f"server {{ listen 80; root {place}/root; }}"), contextlib.nullcontext()):
+        with running:
+            status, said = as_nobody(act)
+        assert (status, f"{NAME}: could not be looked at (root could look)\n" in said) == (2, True), said

@@ -1,0 +1,453 @@
+"""The command: arguments, what it prints where, exit status; and that nothing is left of it, whatever happens."""
+import contextlib
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Sequence
+
+import pytest
+
+from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.responders.journal import Journal
+from tests.endtoend.test_without_root import as_nobody
+from tests.lab import certificates
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.renewals.test_lineages import KINDS
+from tests.renewals.test_lineages import certificate
+from tests.renewals.test_lineages import make
+
+__all__ = ["names", "place"]  # fixtures
+NAME = "www.sample.com"
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "check.schema.json").read_text())
+
+
+@pytest.fixture
+def root(place: Path) -> Iterator[Path]:
+    """nginx serves the name from here, and refuses another."""
+    path = place / "root"
+    path.mkdir()
+    with Nginx(place / "nginx", f"""server {{ listen 80; server_name {NAME} {PUBLIC_V4}; root {path}; }}
+            server {{ listen 80; server_name no.sample.com; return 403; }}""", user="www-data"):
+        yield path
+
+
+@pytest.fixture
+def config(place: Path) -> Path:
+    path = place / "config"
+    path.mkdir()
+    return path
+
+
+def check(place: Path, *arguments: str) -> int:
+    """Run the command here; afterwards nothing is left of it."""
+    before = tree(place)
+    status = cli.main(["check", "--config-dir", str(place / "config"), "--work-dir", str(place / "work"), *arguments])
+    assert tree(place) == before
+    assert not list((place / "work").glob("autowebroot/*"))
+    return status
+
+
+def tree(place: Path) -> List[str]:
+    """All files but those of the working directory."""
+    return sorted(str(path) for path in place.rglob("*") if place / "work" not in (path, *path.parents))
+
+
+def command(place: Path, *arguments: str) -> List[str]:
+    return [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--config-dir", str(place / "config"),
+            "--work-dir", str(place / "work"), *arguments]
+
+
+def conforms(value: Any, schema: Dict[str, Any]) -> None:
+    """The part of JSON Schema that docs/check.schema.json uses; a member that it does not know is an error."""
+    if "$ref" in schema:
+        conforms(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
+        return
+    if "anyOf" in schema:
+        kinds = [one for one in schema["anyOf"] if (one.get("type") == "null") == (value is None)]
+        assert kinds, f"{value!r} is none of {schema['anyOf']}"
+        conforms(value, kinds[0])
+        return
+    types = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+    allowed = schema.get("type", [])
+    allowed = [allowed] if isinstance(allowed, str) else allowed
+    assert not allowed or type(value) in [types[name] for name in allowed], f"{value!r} is no {allowed}"
+    assert "enum" not in schema or value in schema["enum"], f"{value!r} is none of {schema['enum']}"
+    if isinstance(value, dict):
+        assert set(value) <= set(schema["properties"]), set(value) - set(schema["properties"])
+        assert set(schema.get("required", [])) <= set(value), set(schema["required"]) - set(value)
+        for name, member in value.items():
+            conforms(member, schema["properties"][name])
+    for member in value if isinstance(value, list) else ():
+        conforms(member, schema["items"])
+
+
+def test_the_road_of_a_name_is_told_with_pid_file_and_line(
+        place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the proof; nothing is left."""
+    assert check(place, NAME) == 0
+    said = capsys.readouterr().out
+    assert re.search(rf"^{NAME}: good, a test file came back$", said, re.MULTILINE)
+    assert re.search(rf"^  {PUBLIC_V4}:80: nginx \(pid \d+\)$", said, re.MULTILINE)
+    assert re.search(rf"^    root {root} \({place}/nginx/nginx.conf:\d+\)$", said, re.MULTILINE)
+    assert f"    looks in the directory {root}/.well-known/acme-challenge; the test file came back\n" in said
+
+
+def test_a_name_that_would_fail_is_told_with_what_to_do(
+        place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What came back, the line that refuses it."""
+    assert check(place, NAME, "no.sample.com") == 1
+    said = capsys.readouterr().out
+    assert "no.sample.com: would fail\n" in said and "return 403" in said and "status 403" in said
+    assert "what to do: " in said
+    assert "2 names: 1 good, 1 would fail\n" in said
+
+
+def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For cron: no mail when all is well."""
+    assert check(place, "--quiet", NAME) == 0
+    assert capsys.readouterr().out == ""
+    assert check(place, "--quiet", NAME, "no.sample.com") == 1
+    said = capsys.readouterr().out
+    assert "no.sample.com" in said and NAME not in said
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("*.sample.com", "needs dns-01"), ("http://www.sample.com", "URL"), ("a b", "no host name"),
+    ("a\nHost: b", "no host name"), ("", "empty label"), ("a..b", "empty label"), ("x" * 64 + ".com", "too long"),
+    ("m\u00fcnchen.de", "Punycode")])
+def test_a_name_that_is_none_is_a_clear_line_and_the_rest_is_checked(
+        place: Path, root: Path, capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
+    """As Certbot would say it."""
+    assert check(place, name, NAME) == 1
+    printed = capsys.readouterr().out
+    assert said in printed and f"{NAME}: good" in printed
+    assert printed.count("\n") == len(printed.splitlines())
+
+
+def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """RFC 8738, RFC 4343."""
+    assert check(place, PUBLIC_V4, "WWW.Sample.Com.") == 0
+    said = capsys.readouterr().out
+    assert f"{PUBLIC_V4}: good" in said and f"{NAME}: good" in said
+
+
+def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    """--no-write: no file, no journal, and it says that nothing is proved."""
+    monkeypatch.setattr(Journal, "announce", lambda *_: pytest.fail("something is written"))
+    assert check(place, "--no-write", NAME) == 0
+    assert "should be good (nothing was written, so nothing is proved)" in capsys.readouterr().out
+    assert not (place / "work").exists()
+
+
+def test_a_directory_that_is_given_is_tried(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--path, where no configuration says so: a program that only serves."""
+    (place / "site").mkdir()
+    code = ("import functools, http.server as h\n"
+            "class H(h.SimpleHTTPRequestHandler):\n    def log_message(self, *a): pass\n"
+            f"s = h.ThreadingHTTPServer(('', 80), functools.partial(H, directory={str(place / 'site')!r}))\n"
+            "print('up', flush=True); s.serve_forever()")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd="/") as program:
+        try:
+            assert program.stdout is not None and program.stdout.readline()
+            assert check(place, NAME) == 1
+            assert check(place, "--path", f"/nowhere:{place}/site", NAME) == 0
+        finally:
+            program.kill()
+    assert f"a test file in {place}/site/.well-known/acme-challenge came back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--http-01-port", "0"], ["--http-01-port", "x"], ["--http-01-address", "x"],
+                                       ["--format", "xml"], ["--unknown"]])
+def test_bad_arguments_are_status_2(place: Path, arguments: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was looked at."""
+    with pytest.raises(SystemExit) as ended:
+        check(place, *arguments)
+    assert ended.value.code == 2
+    assert "usage: certbot-autowebroot" in capsys.readouterr().err
+
+
+def test_no_such_configuration_directory_is_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, no traceback; Nagios has a status of its own for it."""
+    assert check(place) == 2
+    assert capsys.readouterr().err == f"certbot-autowebroot: {place}/config: No such file or directory\n"
+    assert check(place, "--format", "nagios") == 3
+    assert capsys.readouterr().out.startswith("AUTOWEBROOT UNKNOWN - ")
+
+
+def test_no_lineages_yet_is_all_good(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says that there are none."""
+    assert check(place) == 0
+    assert "No certificates have been issued" in capsys.readouterr().out
+
+
+def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
+        place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A renewal configuration in ruins, a certificate that is gone, a wildcard, and one that is fine."""
+    for name in ("a.sample.com", "b.sample.com", "c.sample.com", NAME):
+        make_in(config, name, "authenticator = autowebroot\n",
+                certificate(["*.sample.com"]) if name.startswith("c.") else certificate([name]))
+    (config / "renewal/a.sample.com.conf").write_text("[")
+    (config / "archive/b.sample.com/cert1.pem").unlink()
+    assert check(place) == 1
+    said = capsys.readouterr().out
+    assert "a.sample.com: would fail\n" in said and f"{config}/renewal/a.sample.com.conf is broken" in said
+    assert f"{config}/live/b.sample.com/cert.pem is missing" in said
+    assert "*.sample.com: a wildcard name needs dns-01" in said
+    assert f"{NAME}: would be renewed (autowebroot)" in said
+    assert "4 lineages: 1 good, 3 would fail\n" in said
+
+
+def make_in(config: Path, name: str, parameters: str, pem: bytes) -> None:
+    """One more lineage of a configuration directory."""
+    make(config / name, parameters, name, pem)
+    for part in ("archive", "live", "renewal"):
+        (config / part).mkdir(exist_ok=True)
+        for path in (config / name / part).iterdir():
+            if part == "renewal":
+                text = path.read_text().replace(str(config / name), str(config))
+                (config / part / path.name).write_text(text)
+            else:
+                path.rename(config / part / path.name)
+    for kind in KINDS:
+        link = config / "live" / name / f"{kind}.pem"
+        link.unlink()
+        link.symlink_to(config / "archive" / name / f"{kind}1.pem")
+
+
+@pytest.mark.parametrize("authenticator", ["nginx", "apache", "dns-rfc2136", "manual", "somebody:elses"])
+def test_other_authenticators_are_not_ours_to_judge(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+        authenticator: str) -> None:
+    """Listed, with the days left; no failure."""
+    monkeypatch.setattr(other_authenticators, "installed", lambda: {authenticator.rpartition(":")[2]: None})
+    make_in(config, NAME, f"authenticator = {authenticator}\n", certificate())
+    assert check(place) == 0
+    assert f"{NAME}: not ours to judge ({authenticator}); " in capsys.readouterr().out
+
+
+def test_an_authenticator_that_is_not_installed_fails(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An upgrade of the system has left its package behind."""
+    make_in(config, NAME, "authenticator = dns-gone\n", certificate())
+    assert check(place) == 1
+    assert "the authenticator dns-gone is not installed" in capsys.readouterr().out
+
+
+def test_a_certificate_that_has_run_out_is_a_failure(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever renews it, nobody did."""
+    make_in(config, NAME, "authenticator = manual\n", certificate(days=-10000, issued=-10090))
+    assert check(place, "--quiet") == 1
+    assert "it ran out" in capsys.readouterr().out
+    assert check(place, "--format", "nagios") == 2
+
+
+def test_a_renewal_that_is_switched_off_is_said(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """certbot renew passes it over."""
+    make_in(config, NAME, "authenticator = standalone\nautorenew = False\n", certificate())
+    assert check(place) == 0
+    assert "switched off" in capsys.readouterr().out
+
+
+def test_nagios_gets_one_line_with_counts(
+        place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """OK and CRITICAL; what is wrong is named."""
+    make_in(config, NAME, "authenticator = autowebroot\n", certificate())
+    assert check(place, "--format", "nagios") == 0
+    ok = capsys.readouterr().out
+    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
+                        r"stale=0 days_left=\d+\n", ok), ok
+    make_in(config, "no.sample.com", "authenticator = autowebroot\n", certificate(["no.sample.com"]))
+    assert check(place, "--format", "nagios") == 2
+    assert capsys.readouterr().out.startswith("AUTOWEBROOT CRITICAL - 2 lineages: 1 good, 1 would fail (no.sample.com)")
+    assert check(place, "--format", "nagios", NAME) == 0
+
+
+@pytest.mark.parametrize("arguments", [[NAME, "no.sample.com", "*.x"], ["--no-write", NAME], []])
+def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
+                                      arguments: Sequence[str]) -> None:
+    """docs/check.schema.json names every member and every value of a kind."""
+    make_in(config, NAME, "authenticator = standalone\n", certificate())
+    make_in(config, "no.sample.com", "authenticator = x\n", certificate())
+    (config / "renewal/no.sample.com.conf").write_text("")
+    status = check(place, "--json", *arguments)
+    found = json.loads(capsys.readouterr().out)
+    conforms(found, SCHEMA)
+    assert status == (0 if arguments == ["--no-write", NAME] else 1)
+
+
+def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
+    """Plain in a pipe, and wherever NO_COLOR says so (no-color.org)."""
+    environment = {**os.environ, "TERM": "xterm"}
+    environment.pop("NO_COLOR", None)
+    piped = subprocess.run(command(place, "--no-write", PUBLIC_V4), stdout=subprocess.PIPE, env=environment, timeout=60)
+    assert b"\033" not in piped.stdout
+    assert b"\033[32m" in on_a_terminal(command(place, "--no-write", PUBLIC_V4), environment)
+    assert b"\033" not in on_a_terminal(command(place, "--no-write", PUBLIC_V4), {**environment, "NO_COLOR": "1"})
+
+
+def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
+    """One line that is wiped away; nothing in a pipe."""
+    many = [f"203.0.113.{number}" for number in range(100, 140)]
+    environment = {**os.environ, "TERM": "xterm"}
+    shown = on_a_terminal(command(place, "--no-write", *many), environment)
+    assert re.search(rb"\r\033\[Kfollowing requests: \d+ of 40", shown)
+    piped = subprocess.run(command(place, "--no-write", *many), capture_output=True, timeout=60)
+    assert piped.stderr == b""
+
+
+def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
+    """What a command prints that runs on a terminal."""
+    terminal, other = pty.openpty()
+    with subprocess.Popen(arguments, stdin=other, stdout=other, stderr=other, env=environment) as process:
+        os.close(other)
+        said = b""
+        while True:
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:  # EIO: the last holder of the other end has closed it
+                break
+            if not piece:
+                break
+            said += piece
+        process.wait(60)
+    os.close(terminal)
+    return said
+
+
+def test_what_stands_in_a_configuration_cannot_move_the_cursor(
+        place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Configurations are other people's; root reads this on his terminal."""
+    with Nginx(place / "nginx", "server { listen 80; root /srv/\033[2Jx; }"):
+        assert check(place, "--no-write", NAME) == 0
+    said = capsys.readouterr().out
+    assert "\033" not in said and r"/srv/\x1b[2Jx" in said
+
+
+def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> None:
+    """``check … | head -1``."""
+    with subprocess.Popen(command(place, PUBLIC_V4), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["check", PUBLIC_V4], ["check", "--json", PUBLIC_V4], ["snippet", "nginx"],
+                                       ["reload", "--lineage", "{live}"]], ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize(("output", "status", "said"), [
+    (">&-", 0, ""), ("2>&- >/dev/null", 0, ""), ("| true", 0, ""),
+    (">/dev/full", 2, "certbot-autowebroot: standard output: No space left on device\n")],
+    ids=["closed", "errors closed", "read no further", "full"])
+def test_an_output_that_takes_nothing_is_no_traceback(
+        place: Path, config: Path, arguments: List[str], output: str, status: int, said: str) -> None:
+    """A cron job's or a wrapper's; what the command does it does all the same."""
+    certificates.lineage(config / "live" / PUBLIC_V4, PUBLIC_V4, days=0)
+    words = [word.format(live=config / "live" / PUBLIC_V4) for word in arguments]
+    line = shlex.join([sys.executable, "-m", "certbot_autowebroot.cli", *words])
+    done = subprocess.run(["sh", "-c", f"{line} {output}"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+class Slow:
+    """A server that accepts and never answers, so that test files lie there for as long as the probe waits."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 8080))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture
+def slow(place: Path) -> Iterator[Path]:
+    """nginx passes everything on to a server that never answers."""
+    (place / "root").mkdir()
+    server = Slow()
+    with Nginx(place / "nginx", """server { listen 80;
+            location / { proxy_pass http://127.0.0.1:8080; } }"""):
+        yield place / "root"
+    server.close()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP],
+                                     [signal.SIGINT, signal.SIGINT, signal.SIGTERM]], ids=str)
+def test_whoever_interrupts_finds_nothing_left(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
+    """Ctrl-C while test files lie there, and once more while they are removed."""
+    with subprocess.Popen(command(place, "--path", str(slow), PUBLIC_V4), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not list(slow.glob(".well-known/acme-challenge/*")):
+            assert process.poll() is None and time.monotonic() < deadline, "no test file was seen"
+            time.sleep(0.01)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.05)
+        out, err = process.communicate(timeout=40)
+    assert process.returncode == 128 + signals[0]
+    assert list(slow.iterdir()) == []
+    assert not list((place / "work").glob("autowebroot/*"))
+    assert (out, err) == (b"", b"")
+
+
+@contextlib.contextmanager
+def usual_signals() -> Iterator[None]:
+    """A command that was interrupted ends, and leaves its signals ignored."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
+        place: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each removal in turn is interrupted before it happens; from the third on there is nothing left to interrupt."""
+    release = Journal.release
+    statuses = []
+    for step in range(4):
+        count = iter(range(100))
+
+        def interrupted(journal: Journal, footprints: Any, step: int = step, count: Any = count) -> None:
+            if next(count) == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            release(journal, footprints)
+        monkeypatch.setattr(Journal, "release", interrupted)
+        with usual_signals():
+            statuses.append(check(place, NAME, "b.sample.com"))
+        assert list(root.iterdir()) == []
+    assert statuses == [128 + signal.SIGINT, 128 + signal.SIGINT, 0, 0]
+
+
+def test_without_root_what_cannot_be_looked_at_is_said(place: Path, config: Path) -> None:
+    """/etc/letsencrypt/archive is root's alone: not known, which is neither good nor bad."""
+    make_in(config, NAME, "authenticator = standalone\n", certificate())
+    (config / "archive").chmod(0o700)
+
+    def act() -> Any:
+        import contextlib
+        import io
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            status = cli.main(["check", "--config-dir", str(config)])
+        return status, out.getvalue()
+    status, said = as_nobody(act)
+    assert status == 2, said
+    assert f"{NAME}: could not be looked at" in said and "Permission denied (root could look)" in said

@@ -1,0 +1,52 @@
+"""The command ``certbot-autowebroot snippet`` and what it prints; tests/endtoend tries that in the real servers."""
+import pytest
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.servers import snippets
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache", "lighttpd", "caddy"])
+def test_a_directory_of_ones_own_takes_the_place_of_the_standing_one(
+        server: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Everywhere: in the lines and in the command that makes it."""
+    assert cli.main(["snippet", server]) == 0
+    usual = capsys.readouterr().out
+    assert cli.main(["snippet", server, "--directory", "/srv/acme-1/"]) == 0
+    assert capsys.readouterr().out == usual.replace(settings.SHARED_DIRECTORY, "/srv/acme-1")
+    assert f"install -d -m 755 {settings.SHARED_DIRECTORY}\n" in usual
+
+
+def test_haproxy_has_no_directory(capsys: "pytest.CaptureFixture[str]") -> None:
+    """It serves no files; whoever asks for one hears it."""
+    assert cli.main(["snippet", "haproxy", "--directory", "/srv/acme"]) == 2
+    said = capsys.readouterr()
+    assert not said.out and "serves no files" in said.err
+
+
+@pytest.mark.parametrize("directory", ["", "/", "srv/acme", "/srv/a b", "/srv/;x", "/srv/$x", "/srv/%1", "/srv/{x}",
+                                       "/srv/../etc", "/srv/.", "/srv//x", "/srv/x\n", '/srv/"x', "/srv/\u00e4"])
+def test_a_directory_that_some_configuration_would_not_take_as_it_is(
+        directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """No quoting is right for five servers, so there is nothing to quote."""
+    with pytest.raises(ValueError, match="absolute path"):
+        snippets.proper(directory)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["snippet", "nginx", f"--directory={directory}"])
+    assert exit_.value.code == 2
+    assert "absolute path" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("directory", ["/srv", "/srv/.acme", "/srv/a..b/c-d_e+f@g", "/var/www/autowebroot/"])
+def test_a_directory_that_needs_no_quotes(directory: str) -> None:
+    """The slash at its end is dropped."""
+    assert snippets.proper(directory) == directory.rstrip("/")
+
+
+def test_a_server_that_is_not_known_is_refused_with_those_that_are(capsys: "pytest.CaptureFixture[str]") -> None:
+    """argparse's own sentence."""
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["snippet", "thttpd"])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert all(server in said for server in ("nginx", "apache", "lighttpd", "caddy", "haproxy"))

@@ -1,0 +1,79 @@
+"""What is written for people is true and whole."""
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+from typing import Set
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+
+from certbot_autowebroot.authenticator import Authenticator
+
+TOP = Path(__file__).parents[2]
+DOCS = TOP / "docs"
+
+
+def read(name: str) -> nodes.document:
+    """A page as GitHub and PyPI read it, where a fault in it would show."""
+    document: nodes.document = publish_doctree((TOP / name).read_text(encoding="utf-8"), source_path=str(TOP / name),
+                                               settings_overrides={"halt_level": 2})
+    return document
+
+
+@pytest.fixture(scope="module")
+def readmes() -> List[nodes.document]:
+    """English and Japanese."""
+    return [read("README.rst"), read("README.ja.rst")]
+
+
+def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
+    """By Sphinx, with every reference leading somewhere."""
+    done = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", DOCS, tmp_path / "html"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    pages = {page.stem for page in (tmp_path / "html").glob("*.html")}
+    assert pages >= {page.stem for page in DOCS.glob("*.rst")}
+    assert (tmp_path / "html" / "check.schema.json").is_file()
+
+
+def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
+    """Section by section: code blocks word for word, and as many items, options and rows."""
+    def parts(document: nodes.document) -> List[List[str]]:
+        kinds = (nodes.list_item, nodes.definition_list_item, nodes.row)
+        return [[part.astext() if isinstance(part, nodes.literal_block) else type(part).__name__
+                 for part in section.findall() if isinstance(part, (nodes.literal_block, *kinds))]
+                for section in document.findall(nodes.section)]
+    english, japanese = map(parts, readmes)
+    assert english == japanese
+    assert any(english)
+
+
+def test_both_readmes_name_the_same_things(readmes: List[nodes.document]) -> None:
+    """Options, files and commands within the text; and each file is there."""
+    def named(document: nodes.document) -> Set[str]:
+        texts = {" ".join(literal.astext().split()) for literal in document.findall(nodes.literal)}
+        return texts - {"README.rst", "README.ja.rst"}
+    english, japanese = map(named, readmes)
+    assert english == japanese
+    files = {name for name in english if name.endswith((".rst", ".spec"))}
+    assert {name for name in files if not (TOP / name).is_file()} == set()
+
+
+def test_the_readme_tells_every_option(readmes: List[nodes.document]) -> None:
+    """Those of the plugin that a person sets."""
+    parser = argparse.ArgumentParser()
+    Authenticator.inject_parser_options(parser, "autowebroot")
+    kept_by_the_plugin = {"--autowebroot-roots"}
+    options = {action.option_strings[0] for action in parser._actions
+               if action.dest != "help" and action.help != argparse.SUPPRESS}
+    told = {term.astext().split()[0] for term in readmes[0].findall(nodes.term)}
+    assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.rst", "SECURITY.rst"])
+def test_the_other_pages_have_no_faults(name: str) -> None:
+    """Sphinx does not read these."""
+    assert list(read(name).findall(nodes.section))

@@ -1,0 +1,223 @@
+"""A name without a directory: what the error says is done, word for word, and the name is renewed from then on."""
+import re
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Union
+
+import pytest
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.cli import __main__ as cli
+from tests.lab.apache import DEFAULT_MODULES
+from tests.lab.apache import Apache
+from tests.lab.ca import CA
+from tests.lab.caddy import Caddy
+from tests.lab.certbot import Certbot
+from tests.lab.haproxy import Haproxy
+from tests.lab.lighttpd import Lighttpd
+from tests.lab.nginx import Nginx
+from tests.lab.programs import Program
+from tests.lab.shared_directory import empty_www
+
+NAME = "www.sample.com"
+APPLICATION = "127.0.0.1:8001"
+Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]
+
+
+@pytest.fixture(autouse=True)
+def application(place: Path) -> Iterator[None]:
+    """What the user has instead of a directory; its own working directory holds nothing that is served."""
+    (place / "app").mkdir()
+    script = "require('http').createServer((q, r) => { r.statusCode = 404; r.end('no') }).listen(8001, '127.0.0.1')"
+    with Program(["node", "-e", script], place / "app", port=8001):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def www() -> Iterator[None]:
+    with empty_www():
+        yield
+
+
+class Advised(NamedTuple):
+    """What the error says is to be put where."""
+
+    file: Path
+    line: int
+    lines: List[str]
+    at_the_end: List[str]
+    instead_of: Optional[int]
+
+
+def advised(said: str) -> Advised:
+    """Read the advice as a person would, and make the directory that it names."""
+    text = said[said.index("for good, put these lines"):]
+    first, _, rest = text.partition("\n")
+    found = re.search(r" (/\S+?)(?::(\d+))?[,:]", first)
+    assert found, first
+    below, _, then = rest.partition("then: ")
+    for command in re.findall(r"install -d [^,]+", then.partition("\n")[0]):
+        subprocess.run(command.split(), check=True)
+    lines, _, at_the_end = below.partition("and these, once, at the end of the file:\n")
+    instead = re.search(r"in place of its location at \S+:(\d+)", first)
+    return Advised(Path(found[1]), int(found[2] or 0), textwrap.dedent(lines.rstrip(" ")).splitlines(),
+                   textwrap.dedent(at_the_end.rstrip(" ")).splitlines(), int(instead[1]) if instead else None)
+
+
+def apply(said: str, where: str) -> None:
+    """Put the lines where the error says they belong.
+
+    :param where: "after" the line that is named, "before" it, or "at the end".
+    """
+    advice = advised(said)
+    text = advice.file.read_text().splitlines()
+    if advice.instead_of:
+        text[advice.instead_of - 1] = ""
+    at = {"after": advice.line, "before": advice.line - 1, "at the end": len(text)}[where]
+    text[at:at] = advice.lines
+    advice.file.write_text("\n".join([*text, *advice.at_the_end, ""]))
+
+
+def nginx(place: Path, site: str) -> Nginx:
+    return Nginx(place / "nginx", f"server {{\nlisten 80;\nserver_name {NAME};\n{site}\n}}", user="www-data")
+
+
+def apache(place: Path, site: str) -> Apache:
+    """``site`` with its section, if any."""
+    denied = "<Directory />\nRequire all denied\n</Directory>\n"
+    return Apache(place / "apache", f"Listen 80\n{denied}{site}\n", (*DEFAULT_MODULES, "access_compat"))
+
+
+def host(text: str) -> str:
+    return f"<VirtualHost *:80>\nServerName {NAME}\n{text}\n</VirtualHost>"
+
+
+def lighttpd(place: Path, site: str) -> Lighttpd:
+    # mod_alias is not there yet.
+    modules = ("mod_access", "mod_rewrite", "mod_redirect", "mod_proxy")
+    return Lighttpd(place, f'server.port = 80\nserver.document-root = "/usr"\n{site}\n', modules=modules)
+
+
+def caddy(place: Path, site: str) -> Caddy:
+    return Caddy(place, f"http://other.sample.com {{\nrespond other\n}}\n\n{site}\n")
+
+
+def haproxy(place: Path, site: str) -> Haproxy:
+    return Haproxy(place, f"frontend web\n    bind :80\n{site}\nbackend app\n    server app {APPLICATION}")
+
+
+PROXIED = {
+    "nginx": (nginx, f"location / {{ proxy_pass http://{APPLICATION}; }}", "after"),
+    "apache": (apache, host(f"ProxyPass / http://{APPLICATION}/"), "after"),
+    "lighttpd": (lighttpd, f'$HTTP["host"] == "{NAME}" {{\n'
+                 'proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => 8001 )) )\n}', "at the end"),
+    "caddy": (caddy, f"http://{NAME} {{\nreverse_proxy {APPLICATION}\n}}", "after"),
+    "haproxy": (haproxy, "    default_backend app", "after"),
+}
+OTHERS = {
+    "nginx refuses": (nginx, "return 403;", "after"),
+    "nginx redirects away": (nginx, "return 301 https://other.example$request_uri;", "after"),
+    "nginx redirects where nobody listens": (
+        nginx, "if ($scheme = http) { return 301 https://$host$request_uri; }", "after"),
+    "nginx has a location for it": (
+        nginx, f"location /.well-known/acme-challenge/ {{ proxy_pass http://{APPLICATION}; }}", "after"),
+    "nginx passes it on to another machine": (nginx, "location / { proxy_pass http://192.0.2.9; }", "after"),
+    "nginx has a directory that is gone": (nginx, "root /nowhere;", "after"),
+    "apache refuses": (apache, host("<Location />\nRequire all denied\n</Location>"), "after"),
+    "apache refuses as 2.2 did": (
+        apache, host('<DirectoryMatch "">\nRequire all granted\n</DirectoryMatch>\nDocumentRoot /usr\n'
+                     "<Location />\nOrder allow,deny\nDeny from all\n</Location>"), "after"),
+    "apache rewrites": (
+        apache, host(f"RewriteEngine On\nRewriteRule ^/(.*) http://{APPLICATION}/$1 [P]"), "after"),
+    "apache redirects away": (apache, host("Redirect permanent / https://other.example/"), "after"),
+    "apache without virtual hosts": (apache, f"ProxyPass / http://{APPLICATION}/", "before"),
+    "lighttpd redirects away": (lighttpd, 'url.redirect = ( "" => "https://other.example/" )', "at the end"),
+    "lighttpd rewrites": (lighttpd, 'url.rewrite-once = ( "" => "/index.php" )', "at the end"),
+    "lighttpd has a front controller": (lighttpd, 'url.rewrite-if-not-file = ( "" => "/index.php" )', "at the end"),
+    "lighttpd refuses": (lighttpd, '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }', "at the end"),
+    "caddy with https": (caddy, f"{NAME} {{\nreverse_proxy {APPLICATION}\n}}", "after"),
+    "caddy for all hosts": (caddy, ":80 {\nrespond 404\n}", "after"),
+    "haproxy refuses": (haproxy, "    http-request deny if { path_sub /. }\n    default_backend app", "after"),
+    "haproxy redirects": (haproxy, "    http-request redirect scheme https unless { ssl_fc }", "after"),
+}
+
+
+GIVEN = "give Certbot the option --autowebroot-path DIR, where node"
+#: By server, how the roads begin, in their order.
+ROADS: Dict[str, List[str]] = {
+    "nginx": ["for good, put these lines", "give Certbot the option --autowebroot-fallback nginx", GIVEN],
+    "apache": ["for good, put these lines", "give Certbot the option --autowebroot-fallback apache", GIVEN],
+    "lighttpd": ["for good, put these lines", GIVEN],
+    "caddy": ["for good, put these lines", GIVEN],
+    "haproxy": ["for good, put these lines", GIVEN],
+}
+
+
+@pytest.mark.parametrize("kind", list(PROXIED))
+def test_what_the_error_says_makes_renewals_go_through(kind: str, certbot: Certbot, place: Path) -> None:
+    """Refused, with the roads that are open here; the first is taken, the server started anew, and it is renewed."""
+    make, site, where = PROXIED[kind]
+    server = make(place, site)
+    with server:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 1, done.stdout
+    roads = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
+    assert [road[:len(beginning)] for road, beginning in zip(roads, ROADS[kind])] == ROADS[kind], done.stdout
+    assert len(roads) == len(ROADS[kind]), done.stdout
+    apply(done.stdout, where)
+    with server:
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+        assert done.returncode == 0, done.stdout
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+    remembered = certbot.renewal_setting(NAME, "autowebroot_roots") or ""
+    assert (settings.SHARED_DIRECTORY in remembered) == (kind != "haproxy"), remembered
+
+
+@pytest.mark.parametrize(("make", "site", "where"), OTHERS.values(), ids=OTHERS)
+def test_what_check_says_makes_it_good(make: Callable[[Path, str], Server], site: str, where: str, ca: CA, place: Path,
+                                       capsys: "pytest.CaptureFixture[str]") -> None:
+    """The same lines, for what else a server does instead of looking into a directory."""
+    def check() -> int:
+        return cli.main(["check", "--work-dir", str(place / "work"), NAME])
+    server = make(place, site)
+    with server:
+        assert check() == 1
+    apply(capsys.readouterr().out, where)
+    with server:
+        assert check() == 0, capsys.readouterr().out
+
+
+#: Where a line is taken before all others, and what the advice makes of it.
+TAKEN_FIRST = {
+    "caddy": (caddy, f"http://{NAME} {{\nredir https://other.example{{uri}}\n}}",
+              "redir https://other.example{uri}", "handle {{\n{line}\n}}"),
+    "haproxy": (haproxy, "    redirect scheme https\n    default_backend app",
+                "redirect scheme https", "{line} unless {{ path_beg /.well-known/acme-challenge/ }}"),
+}
+
+
+@pytest.mark.parametrize(("make", "site", "line", "changed"), TAKEN_FIRST.values(), ids=TAKEN_FIRST)
+def test_a_line_that_is_taken_first_is_named(make: Callable[[Path, str], Server], site: str, line: str, changed: str,
+                                             ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """With what to do about it; the lines alone would not do."""
+    def check() -> int:
+        return cli.main(["check", "--work-dir", str(place / "work"), NAME])
+    server = make(place, site)
+    with server:
+        assert check() == 1
+    said = capsys.readouterr().out
+    assert "for it is taken first" in said
+    apply(re.sub(r"\n.*for it is taken first.*", "", said), "after")
+    with server:
+        assert check() == 1
+    server.conf.write_text(server.conf.read_text().replace(line, changed.format(line=line)))
+    with server:
+        assert check() == 0, capsys.readouterr().out

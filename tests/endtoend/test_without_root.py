@@ -1,0 +1,115 @@
+"""Certbot as an ordinary user: it works as far as his rights go, and says what root would have allowed."""
+import os
+import pickle
+import pwd
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+
+import pytest
+
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.solver import Challenge
+from certbot_autowebroot.order.solver import Settings
+from certbot_autowebroot.order.solver import Solver
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.route import Endpoint
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import TOKEN
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
+
+__all__ = ["names", "place"]  # fixtures
+USER = pwd.getpwnam("nobody")
+
+
+def as_nobody(act: Callable[[], Any]) -> Any:
+    """The result of a call in a process of an ordinary user."""
+    # A thread that has ended for Python may still hold a lock of OpenSSL's: in a fork, it would hold it for good.
+    for _ in range(100):
+        if len(os.listdir("/proc/self/task")) == 1:
+            break
+        time.sleep(0.01)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.setgroups([])
+            os.setgid(USER.pw_gid)
+            os.setuid(USER.pw_uid)
+            os.write(writer, pickle.dumps(act()))
+        except BaseException:
+            os.write(writer, pickle.dumps(traceback.format_exc()))
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        result = pickle.loads(file.read())  # noqa: S301 - our own child's
+    os.waitpid(child, 0)
+    return result
+
+
+def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) -> Any:
+    """What nobody finds out: the error, or what lies in the web root meanwhile and who owns it."""
+    # What is imported late must be so before: nobody may not read the modules of root's Python.
+    with solved(place, port=port, hints=hints or {}):
+        pass
+    (place / "own").mkdir()
+    os.chown(place / "own", USER.pw_uid, USER.pw_gid)
+
+    def act() -> Any:
+        solver = Solver(Settings(port=port, hints=hints or {}), Journal(str(place / "own")))
+        challenge = Challenge(NAME, TOKEN, CONTENT)
+        try:
+            if solver.solve([challenge]):
+                return messages.failure(solver.inquiries[NAME])
+            return [(str(path.relative_to(place)), path.stat().st_uid) for path in place.rglob(TOKEN)]
+        finally:
+            solver.withdraw([challenge])
+    return as_nobody(act)
+
+
+def test_a_free_port_above_1024_is_answered(place: Path) -> None:
+    """Behind a port forward, with --http-01-port."""
+    assert solve(place, 8080) == []
+
+
+def test_a_web_root_of_ones_own_is_used_where_it_is_given(place: Path) -> None:
+    """--autowebroot-path: who holds the port is not visible, but the proof needs no such thing."""
+    make(place, "mine")
+    os.chown(place / "mine", USER.pw_uid, USER.pw_gid)
+    with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/mine; }}"):
+        found = solve(place, 8080, {NAME: [Hint(f"{place}/mine", "--autowebroot-path")]})
+    assert found == [(f"mine/.well-known/acme-challenge/{TOKEN}", USER.pw_uid)]
+    assert list((place / "mine").iterdir()) == []
+
+
+def test_a_holder_that_is_not_visible_is_said_with_what_would_help(place: Path) -> None:
+    """Root would see it; so would whoever names the directory."""
+    make(place, "mine")
+    with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/mine; }}"):
+        said = solve(place, 8080)
+    assert "not visible" in said and "root" in said and "--autowebroot-path" in said
+
+
+def test_a_web_root_of_somebody_else_is_refused_with_a_reason(place: Path) -> None:
+    """As open(2) says it, and who could."""
+    make(place, "theirs")
+    with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/theirs; }}"):
+        said = solve(place, 8080, {NAME: [Hint(f"{place}/theirs", "--autowebroot-path")]})
+    assert f"{place}/theirs" in said and "You are nobody; root could." in said
+
+
+def test_a_port_below_1024_is_refused_with_a_reason(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What every first try without root meets."""
+    said = solve(place, 80)
+    assert f"{Endpoint(PUBLIC_V4, 80)}" in said and "need root" in said

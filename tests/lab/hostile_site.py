@@ -1,0 +1,124 @@
+"""A document root of somebody else's, and a look at all that lies in it."""
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Tuple
+
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.responders.webroot import WebrootResponder
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.system.views import View
+
+#: Users without an entry in passwd, as containers and deleted accounts have.
+OWNER = 61001
+STRANGER = 61002
+
+TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+CONTENT = TOKEN.encode() + b".9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
+DIRECTORY = ".well-known/acme-challenge"
+
+
+@dataclass
+class Site:
+    """A document root, and a journal of ours beside it.
+
+    :ivar top: a directory of root's that everybody can pass through.
+    """
+
+    top: str
+    journal: Journal
+    view: View
+
+    @property
+    def root(self) -> str:
+        return self.path("www")
+
+    @property
+    def journal_directory(self) -> str:
+        return self.path("work/autowebroot")
+
+    @property
+    def file(self) -> str:
+        return f"{self.root}/{DIRECTORY}/{TOKEN}"
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.top, name)
+
+    def make(self, name: str, owner: int = OWNER, mode: int = 0o755) -> str:
+        """A directory of somebody's below the top."""
+        path = self.path(name)
+        os.mkdir(path)
+        os.chown(path, owner, owner)
+        os.chmod(path, mode)
+        return path
+
+    def link(self, name: str, target: str, owner: int) -> str:
+        """A symbolic link of somebody's below the top."""
+        path = self.path(name)
+        os.symlink(target, path)
+        os.chown(path, owner, owner, follow_symlinks=False)
+        return path
+
+    def write(self, name: str, content: bytes, owner: int = OWNER) -> str:
+        """A file of somebody's below the top."""
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.write(content)
+        os.chown(path, owner, owner)
+        os.chmod(path, 0o640)
+        return path
+
+    def responder(self, token: str = TOKEN, root: str = "", directory: str = DIRECTORY) -> WebrootResponder:
+        return WebrootResponder(self.view, Directory(PathInView(root or self.root), f"{directory}/{token}"),
+                                self.journal)
+
+    def journals(self) -> List[str]:
+        """The journals on the disk."""
+        return os.listdir(self.journal_directory) if os.path.isdir(self.journal_directory) else []
+
+    def tree(self, name: str = "www") -> Dict[str, Tuple[object, ...]]:
+        return tree(self.path(name))
+
+
+@contextlib.contextmanager
+def new_site() -> Iterator[Site]:
+    """An empty document root, for as long as it is needed."""
+    # Not tmp_path: that lies below a directory which only root can pass, and owners have to come here.
+    top = os.path.realpath(tempfile.mkdtemp(prefix="site-"))
+    os.chmod(top, 0o755)
+    view = View.of_host()
+    try:
+        site = Site(top, Journal(os.path.join(top, "work/autowebroot")), view)
+        site.make("www")
+        yield site
+    finally:
+        view.close()
+        shutil.rmtree(top)
+
+
+def tree(top: str) -> Dict[str, Tuple[object, ...]]:
+    """Everything below a directory, with all that could be changed about it."""
+    found: Dict[str, Tuple[object, ...]] = {}
+    for directory, directories, files in os.walk(top):
+        for name in (".", *directories, *files):
+            path = os.path.normpath(os.path.join(directory, name))
+            status = os.lstat(path)
+            kind = stat.S_IFMT(status.st_mode)
+            content: object = ""
+            if kind == stat.S_IFREG:
+                with open(path, "rb") as file:
+                    content = file.read()
+            elif kind == stat.S_IFLNK:
+                content = os.readlink(path)
+            # A directory in which something was made and removed again has another time: nothing else has.
+            when = 0 if kind == stat.S_IFDIR else status.st_mtime_ns
+            found[os.path.relpath(path, top)] = (status.st_ino, status.st_mode, status.st_uid, status.st_gid, content,
+                                                 when)
+    return found

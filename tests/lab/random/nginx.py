@@ -1,0 +1,277 @@
+"""Random nginx configurations, held against a real nginx: ``python -m tests.lab.random.nginx --count 5000``.
+
+A configuration is one ``server`` block. Several make a batch, which one nginx runs, so that they compete for names and
+addresses too. A seed names a batch for good. Run by hand, it enters a network namespace of its own, as pytest does.
+"""
+import argparse
+import os
+import re
+import sys
+import tempfile
+import typing
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import List
+from typing import Sequence
+from typing import Set
+
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.servers.nginx.evaluator import Evaluator
+from certbot_autowebroot.servers.nginx.parser import parse
+from certbot_autowebroot.system.views import View
+from tests.lab import net
+from tests.lab.nginx import Nginx
+from tests.lab.random.nginx_oracle import BACKENDS
+from tests.lab.random.nginx_oracle import disagreements
+
+SERVERS_PER_BATCH = 10
+REQUESTS_PER_SERVER = 3
+
+ADDRESSES = (net.PUBLIC_V4, net.OTHER_V4, net.PUBLIC_V6, "127.0.0.1")
+LISTENS = ("80", "*:80", f"{net.PUBLIC_V4}:80", f"{net.OTHER_V4}:80", "[::]:80", f"[{net.PUBLIC_V6}]:80")
+HOSTS = ("a.test", "b.test", "www.a.test", "x.www.a.test", "c.b.test", "test", "a.example", "www.b.example", "b",
+         "a.test.", "WWW.A.TEST")
+NAMES = ("a.test", "b.test", "www.a.test", "*.test", ".test", "*.a.test", ".a.test", ".b.test", "a.*", "www.*",
+         "www.b.*", "b", '""', "_", "A.Test", r"~^(\w+)\.test$", r"~^(?<sub>\w+)\.b\.", "~example$",
+         r"~^(?<sub>www)\.(.+)$")
+PREFIXES = ("/", "/.w", "/.well-known", "/.well-known/", "/.well-known/acme-challenge", "/.well-known/acme-challenge/",
+            "/moved", "/moved/", "/moved/acme-challenge/", "/x/", "/x/.well-known/")
+REGEXES = (r"/\.", r"/\.(?!well-known)", r"^/\.well-known/(.*)$", r"^/\.well-known/acme-challenge/(?<file>.+)$",
+           r"\.php$", "acme", "ACME", "^/(moved|x)/(.*)$", "^(?<all>.*)$", r"/[^/]{20,}$", "^/x", "nothing")
+TESTS = ("$host = a.test", "$host != a.test", r"$host ~ ^(\w+)\.test$", r"$host ~* ^WWW\.(.*)$", "$host !~ b",
+         "$request_method = POST", "$scheme = http", "$uri ~ ^/moved(.*)$", "$request_uri ~ acme", "$one", "$two",
+         "$sub", "$arg_x", "$http_user_agent ~ bot", "-f $request_filename", "!-f $request_filename",
+         "!-e $document_root$uri", "!-d $document_root$uri", r"$uri !~ \.well-known")
+REWRITES = (r"^/\.well-known/(.*)$ /moved/$1", "^/moved/(.*)$ /.well-known/$1", "^ /x$uri", "^(.*)$ /x$1",
+            "^/x(.*)$ $1", "^/nothing /moved", "^/x/(.*)$ /$sub/$1", "(acme)-challenge /moved/$1$uri?y=1")
+VALUES = ("$host", "$server_name", "$one", "$two", "$sub", "$1", "fixed", "$file", "$scheme", "$server_port", "$2")
+URLS = ("https://$host$request_uri", "https://$server_name$uri", "http://other.test$request_uri", "/moved$uri", "/x",
+        "$scheme://www.$host$request_uri")
+#: Where below its root a file would lie by one rule or another.
+BELOW = (CHALLENGE_PATH, "/acme-challenge/", "/", "/moved/acme-challenge/", f"/x{CHALLENGE_PATH}")
+
+
+class Generator:
+    """Makes the configurations of one batch."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311
+        self._defaults: Set[str] = set()
+
+    def _maybe(self, chance: float) -> bool:
+        return self._random.random() < chance
+
+    def _pick(self, options: Sequence[str]) -> str:
+        return self._random.choice(options)
+
+    def maps(self) -> str:
+        """What stands at the http level."""
+        lines = []
+        for variable, sources in (("one", ("$host", "$uri", "$http_host", "$scheme$host")), ("two", ("$one", "$host"))):
+            hostnames = self._maybe(0.4)
+            body = ["hostnames;"] if hostnames else []
+            keys = ["a.test", "b.test", "WWW.a.test", "httpa.test", "m1", "m2", r"~^(\w+)\.test$", r"~^(?<sub>\w+)\.b",
+                    "~*WELL(.*)$", "~moved"] + (["*.test", ".c.b.test", "a.*"] if hostnames else [])
+            for key in self._random.sample(keys, self._random.randint(0, 4)):
+                value = self._pick(("m1", "m2", "m3", '""', "0", "$server_name", "$1" if "(" in key else "m4"))
+                body.append(f'"{key}" {value};')
+            if self._maybe(0.6):
+                body.append(f"default {self._pick(('m1', 'm9', '$host'))};")
+            if self._maybe(0.1):
+                body.append("volatile;")
+            lines.append(f"map {self._pick(sources)} ${variable} {{ {' '.join(body)} }}")
+        lines.append("upstream group { server 127.0.0.1:9001; server 127.0.0.1:9002 backup; }")
+        lines += [f"root {self._root()};"] if self._maybe(0.3) else []
+        return "\n".join(lines)
+
+    def server(self) -> str:
+        """One server block."""
+        lines = []
+        taken = set()
+        for listen in self._random.sample(LISTENS, self._random.randint(1, 2)):
+            address = listen.replace("*:", "")
+            if address in taken:
+                continue
+            taken.add(address)
+            default = address not in self._defaults and self._maybe(0.1)
+            if default:
+                self._defaults.add(address)
+            lines.append(f"listen {listen}{' default_server' if default else ''};")
+        names = self._random.sample(NAMES, self._random.randint(0, 3))
+        lines += [f"server_name {' '.join(names)};"] if names else []
+        lines += [f"root {self._root()};"] if self._maybe(0.8) else []
+        lines += ["set $file ''; set $sub none;"] if self._maybe(0.1) else []
+        lines += self._rewrites(0.15)
+        lines += self._settings()
+        lines += [f"try_files {self._tries()};"] if self._maybe(0.1) else []
+        lines += self._locations("", 0)
+        if self._maybe(0.2):
+            lines.append("include snippets/*.conf;")
+        lines.append(f"location @named {{ {' '.join(self._body('@', '@named', 2))} }}")
+        return "server {\n" + "\n".join(lines) + "\n}\n"
+
+    def _root(self) -> str:
+        root = "{dir}/r" + str(self._random.randint(0, 5))
+        return self._pick((root, root, root, root + "/", f"{root}/{self._pick(VALUES)}", "relative"))
+
+    def _settings(self) -> List[str]:
+        lines = []
+        if self._maybe(0.1):
+            lines.append(self._pick(("deny all;", "allow all;", "deny 192.0.2.1;", "allow all; deny all;")))
+        if self._maybe(0.1):
+            target = self._pick(("@named", "/moved$uri", "/.well-known/acme-challenge/x", "https://$host/error"))
+            lines.append(f"error_page 403 404 418 {self._pick(('=', '=200', ''))} {target};")
+        if self._maybe(0.03):
+            lines.append(self._pick(("absolute_redirect off;", "server_name_in_redirect on;")))
+        return lines
+
+    def _locations(self, parent: str, depth: int) -> List[str]:
+        lines = []
+        seen = set()
+        for _ in range(self._random.randint(1, 4) if depth == 0 else self._random.choice((0, 0, 1, 2))):
+            if self._maybe(0.4):
+                modifier, name = self._pick(("~", "~*")), self._pick(REGEXES)
+            else:
+                inside = [prefix for prefix in PREFIXES if prefix.startswith(parent)] if parent != "~" else []
+                if not inside:
+                    continue
+                modifier, name = self._pick(("", "", "^~", "=")), self._pick(inside)
+                if (modifier == "=", name) in seen:
+                    continue
+                seen.add((modifier == "=", name))
+            body = self._body(modifier, name, depth)
+            if depth < 2 and modifier != "=":
+                body += self._locations("~" if "~" in (modifier, modifier[:1]) else name, depth + 1)
+            lines.append(f'location {modifier} "{name}" {{ {" ".join(body)} }}')
+        return lines
+
+    def _body(self, modifier: str, name: str, depth: int) -> List[str]:
+        lines = self._rewrites(0.25) + self._settings()
+        choice = self._random.random()
+        regex = modifier in ("~", "~*")
+        if choice < 0.35:
+            lines.append(f"root {self._root()};")
+        elif choice < 0.55 and modifier != "@":
+            tail = self._pick(("/$1", "/$file", "/$host/$1", "/fixed")) if regex else self._pick(("", "/", "/$host/"))
+            lines.append("alias {dir}/r" + f"{self._random.randint(0, 5)}{tail};")
+        elif choice < 0.62:
+            uri = self._pick(("", "", "/", "/y/")) if modifier in ("", "^~", "=") else ""
+            target = self._pick(("127.0.0.1:9001", "group", "127.0.0.1:9002"))
+            lines += ["proxy_set_header Host $host;"] if self._maybe(0.5) else []
+            lines.append(f"proxy_pass http://{target}{uri};")
+        elif choice < 0.65 and modifier != "@":
+            lines.append("internal;")
+        elif choice < 0.67:
+            lines.append("limit_except POST { deny all; }")
+        if self._maybe(0.2):
+            lines.append(f"try_files {self._tries()};")
+        return lines
+
+    def _tries(self) -> str:
+        options = ("$uri", "$uri/", "/cache$uri", "/no/such", "/$host$uri", "$uri.html", "/$1", "/moved$uri")
+        last = self._pick(("=404", "=403", "@named", "/moved$uri", "/index.php?$args", "/x$uri", "$uri"))
+        return " ".join([*self._random.sample(options, self._random.randint(1, 3)), last])
+
+    def _rewrites(self, chance: float, depth: int = 0) -> List[str]:
+        lines = []
+        while self._maybe(chance):
+            kind = self._random.random()
+            if kind < 0.35 and depth == 0:
+                test = self._pick(TESTS)
+                words = test.split(" ")
+                quoted = " ".join([*words[:-1], f'"{words[-1]}"']) if len(words) == 3 else test
+                lines.append(f"if ({quoted}) {{ {' '.join(self._rewrites(0.7, 1))} }}")
+            elif kind < 0.65:
+                flag = self._pick(("last", "break", "", "", "permanent", "redirect"))
+                lines.append(f"rewrite {self._pick(REWRITES)} {flag};")
+            elif kind < 0.85:
+                lines.append(f"set ${self._pick(('sub', 'file'))} {self._pick(VALUES)};")
+            elif kind < 0.9:
+                lines.append("break;")
+            elif kind < 0.95:
+                lines.append(f"return {self._pick(('301', '302', '307'))} {self._pick(URLS)};")
+            else:
+                lines.append(f"return {self._pick(('403', '404', '418', '444', '200 text', '410 text'))};")
+        return lines
+
+
+def hold(seed: int, directory: Path, counts: typing.Counter[str]) -> List[str]:
+    """Run one batch and return what we and nginx disagree on; ``counts`` gets the kinds of our answers."""
+    generator = Generator(seed)
+    nginx = Nginx(directory / f"batch{seed}", "map_hash_bucket_size 256; variables_hash_bucket_size 128;\n"
+                  + generator.maps() + "\nserver { listen 127.0.0.1:99; set $sub ''; set $file ''; }\n"
+                  + "include sites/*.conf;\n")
+    nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { include more.inc; }")
+    nginx.write("more.inc", "root {dir}/r5;")
+    for number in range(SERVERS_PER_BATCH):
+        nginx.write(f"sites/{number}.conf", generator.server())
+    _start(nginx, counts)
+    try:
+        return _ask(nginx, Random(seed), counts)  # noqa: S311
+    finally:
+        nginx.stop()
+
+
+def _start(nginx: Nginx, counts: typing.Counter[str]) -> None:
+    """Start it; a server block that nginx refuses is left out, as it is no configuration then."""
+    while True:
+        try:
+            nginx.start()
+            return
+        except AssertionError as error:
+            where = re.search(r"in (\S+/sites/\d+\.conf):\d+", str(error))
+            if where is None:
+                raise
+            os.unlink(where[1])
+            counts["refused"] += 1
+
+
+def _ask(nginx: Nginx, random: Random, counts: typing.Counter[str]) -> List[str]:
+    view = View.of_host()
+    evaluator = Evaluator(parse(str(nginx.conf), view.read, view.glob, str(nginx.directory)))
+    sites = len(list((nginx.directory / "sites").iterdir()))
+    counts["configurations"] += sites
+    found: List[str] = []
+    for number in range(sites * REQUESTS_PER_SERVER):
+        token = f"tok-{number:03}-0123456789abcdefghijklmnopqrstuvwxyz"
+        request = Request(random.choice(HOSTS), CHALLENGE_PATH + token, token,
+                          Endpoint(random.choice(ADDRESSES), 80))
+        ends = list(evaluator.destinations(request))
+        if "no server that listens" in str(ends[0]):
+            continue
+        counts["answers"] += 1
+        counts[type(ends[0]).__name__] += 1
+        counts["walked both ways"] += any("cannot be known" in step.text for step in ends[0].trail)
+        elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) for below in BELOW
+                     if isinstance(ends[0], DeadEnd)]
+        found += [f"{nginx.directory.name}: {text}" for text in disagreements(ends, request, elsewhere)]
+    return found
+
+
+def main() -> int:
+    """Hold many, print the figures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--count", type=int, default=5000, help="configurations")
+    arguments.add_argument("--seed", type=int, default=0, help="the first batch")
+    given = arguments.parse_args()
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    net.enter_private_namespace()
+    counts: typing.Counter[str] = Counter()
+    found: List[str] = []
+    with tempfile.TemporaryDirectory() as directory, Nginx(Path(directory) / "backends", BACKENDS):
+        seed = given.seed
+        while counts["configurations"] < given.count:
+            found += hold(seed, Path(directory), counts)
+            seed += 1
+    for text in found:
+        print(text)
+    print(f"{len(found)} disagreements;", ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

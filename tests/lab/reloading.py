@@ -1,0 +1,68 @@
+"""What the tests of reload share: a server that shows the certificate of before, and the command."""
+import contextlib
+import pwd
+import subprocess
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.renewals.lineages import read_certificate
+from tests.lab import certificates
+from tests.lab import https
+from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
+from tests.lab.visitors import shown
+
+WWW_DATA = str(pwd.getpwnam("www-data").pw_uid)
+
+
+class Done(NamedTuple):
+    """What the command said, and its exit status."""
+
+    status: int
+    said: str
+
+
+def renewed(site: https.Site, days: int = 1) -> None:
+    """A new certificate lies there, issued so many days ago; HAProxy's hook has run."""
+    certificates.lineage(site.live, NAME, days)
+    subprocess.run(["sh", "-c", https.both(site)], check=True)
+
+
+@contextlib.contextmanager
+def serving(site: https.Site, server: Any) -> Iterator[Any]:
+    """A server that shows the certificate of before, while a new one lies there."""
+    server.start()
+    try:
+        assert shown(PUBLIC_V4, NAME) == current(site)
+        renewed(site)
+        yield server
+    finally:
+        server.stop()
+
+
+def current(site: https.Site) -> str:
+    return read_certificate(str(site.live / "cert.pem")).fingerprint
+
+
+def is_new(site: https.Site) -> bool:
+    return shown(PUBLIC_V4, NAME) == current(site)
+
+
+def reload(capfd: pytest.CaptureFixture[str], site: https.Site, *arguments: str) -> Done:
+    status = cli.main(["reload", "--lineage", str(site.live), *arguments])
+    captured = capfd.readouterr()
+    return Done(status, captured.out + captured.err)
+
+
+BROKEN: Dict[str, Callable[[Any], None]] = {
+    "nginx": lambda server: server.configure("nonsense;"),
+    "apache2": lambda server: server.write("Nonsense on\n"),
+    "lighttpd": lambda server: server.conf.write_text("nonsense = (((\n"),
+    "haproxy": lambda server: server.conf.write_text("frontend f\n nonsense\n"),
+}

@@ -1,0 +1,25 @@
+"""The shared directory of challenges, made as the snippets say, on a /var/www that only this test process sees."""
+import contextlib
+import subprocess
+from typing import Iterator
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.servers import snippets
+
+
+@contextlib.contextmanager
+def empty_www() -> Iterator[None]:
+    """A /var/www with nothing in it. The mounts of a test process are its own (:mod:`tests.lab.net`)."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/www"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "/var/www"], check=True)
+
+
+@contextlib.contextmanager
+def shared_directory() -> Iterator[str]:
+    """Make the directory and yield its path."""
+    with empty_www():
+        subprocess.run(snippets.making(settings.SHARED_DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
+        yield settings.SHARED_DIRECTORY

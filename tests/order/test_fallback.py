@@ -1,0 +1,268 @@
+"""Which other authenticators are meant, in what order, with which options; and plugins that cannot even be loaded."""
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Tuple
+
+import configobj
+import pytest
+
+from certbot_autowebroot.authenticator import Authenticator
+from certbot_autowebroot.order import fallback
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
+from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
+from certbot_autowebroot.routing.front_endpoints import Doors
+from tests.lab import plugins
+
+DOOR = Endpoint("203.0.113.10", 80)
+
+
+@pytest.mark.parametrize(("said", "fits", "expected"), [
+    ("nginx", [], ["nginx"]),
+    ("nginx, apache,nginx", [], ["nginx", "apache"]),
+    ("['nginx', 'apache']", [], ["nginx", "apache"]),
+    ("auto", ["apache"], ["apache"]),
+    ("auto", [], []),
+    ("files,auto,nginx", ["nginx", "apache"], ["files", "nginx", "apache"]),
+    ("none", ["nginx"], []),
+    ("none,files", [], ["files"]),
+    (" , ", ["nginx"], []),
+])
+def test_order(said: str, fits: List[str], expected: List[str]) -> None:
+    """As it was said, each once; auto stands for what fits."""
+    assert other_authenticators.order(said, fits) == expected
+
+
+@pytest.mark.parametrize(("waiting", "expected"), [
+    ([["nginx"], ["apache", "nginx"]], "apache"),
+    ([["nginx", "files"], ["nginx"]], "nginx"),
+    ([[], ["files"]], "files"),
+    ([["nginx", "apache"], ["apache", "nginx"]], "nginx"),
+])
+def test_one_that_another_name_has_yet_to_come_to_waits(waiting: List[List[str]], expected: str) -> None:
+    """It is asked once for both; where each waits for the other, the first goes first."""
+    assert other_authenticators.next_of(waiting) == expected
+
+
+class Challenge:
+    """What a plugin sees of one of Certbot's."""
+
+    account_key = None
+
+    def __init__(self, name: str) -> None:
+        self.identifier = argparse.Namespace(value=name)
+
+    @property
+    def chall(self) -> "Challenge":
+        return self
+
+    def encode(self, field: str) -> str:
+        return f"{field}-{self.identifier.value}"
+
+    def response(self, account_key: object) -> str:
+        return f"response for {self.identifier.value}"
+
+    def response_and_validation(self) -> Tuple[str, str]:
+        return self.response(None), "validation"
+
+
+def inquiry(holder: Program, name: str = "www.sample.com") -> Inquiry:
+    """A name whose port is held by a program that leads to a dead end."""
+    found = Inquiry(name, Doors((DOOR,), certain=True))
+    hop = Hop(holder, found.request(DOOR, found.token), ())
+    behind = Hop(Program("nginx", 1), found.request(DOOR, found.token), ())
+    found.routes[DOOR] = [Route((hop, behind), DeadEnd("no"))]
+    return found
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another package is installed, with a plugin whose module is missing and one that is no class."""
+    path = plugins.install(tmp_path, broken="no_such_module:Plugin", nothing="os:path", nginx="otherplugins:Files")
+    monkeypatch.syspath_prepend(str(path))
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    return path
+
+
+@pytest.mark.parametrize(("name", "on_the_host", "expected"), [
+    ("nginx", True, ["nginx"]),
+    ("nginx", False, []),  # in a container
+    ("openresty", True, ["nginx"]),
+    ("haproxy", True, []),  # though nginx is behind it: its authenticator would make it listen at the front
+])
+def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.MonkeyPatch, name: str,
+                                           on_the_host: bool, expected: List[str]) -> None:
+    """The front server's, where it is the machine's own."""
+    monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: on_the_host)
+    assert other_authenticators.fitting(inquiry(Program(name, 7))) == expected
+
+
+def others(said: str, **config: Any) -> fallback.Fallbacks:
+    return fallback.Fallbacks(argparse.Namespace(**config), said, Authenticator)
+
+
+@pytest.mark.parametrize(("said", "holder", "sentence"), [
+    ("broken", Program("python3", 7), "the authenticator broken: it cannot be loaded: ModuleNotFoundError"),
+    ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
+    ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
+    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to who holds the port"),
+])
+def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
+                                    sentence: str) -> None:
+    """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
+    monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
+    found = inquiry(holder)
+    assert others(said).answer({"challenge": found}, lambda challenges: challenges) == {}
+    assert len(found.set_aside) == 1 and found.set_aside[0].startswith(sentence)
+    assert not (packages / "told").exists()
+
+
+def test_nginx_is_asked_where_who_holds_the_port_is_not_visible(packages: Path) -> None:
+    """It may be nginx."""
+    found = inquiry(Program("a program that is not visible to us"))
+    others("nginx").answer({"challenge": found}, lambda challenges: challenges)
+    assert (packages / "told").read_text().startswith("nginx prepare")
+
+
+def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
+    """Neither installers nor what is broken, and not ourselves."""
+    found = others("").installed()
+    assert set(plugins.PLUGINS) < set(found)
+    assert not {"broken", "nothing", "null", "autowebroot"} & set(found)
+
+
+@pytest.mark.parametrize(("file", "root", "expected"), [
+    ("/opt/nginx/nginx.conf", "/etc/nginx", True),
+    ("/opt/nginx/nginx.conf", "/opt/nginx", False),
+    ("/etc/nginx/nginx.conf", "/etc/nginx", False),
+])
+def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
+        packages: Path, monkeypatch: pytest.MonkeyPatch, file: str, root: str, expected: bool) -> None:
+    """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
+    found = inquiry(Program("a program that is not visible to us"))
+    hop = found.routes[DOOR][0].hops[0]
+    found.routes[DOOR] = [Route((hop._replace(trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
+    monkeypatch.setattr(fallback, "PATIENCE", 0)
+    chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
+    chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
+    assert ("--nginx-server-root DIR" in found.set_aside[0]) is expected
+
+
+@pytest.mark.parametrize(("kept", "config", "expected"), [
+    ("", {"files_directory": "/nowhere", "files_number": 1}, {}),
+    ("", {"files_directory": "/a", "files_number": 1}, {"files_directory": "/a"}),
+    ('{"files_directory": "/a"}', {"files_directory": "/nowhere", "files_number": 1}, {"files_directory": "/a"}),
+    ('{"files_directory": "/a"}', {"files_directory": "/b", "files_number": 1}, {"files_directory": "/b"}),
+    ('{"files_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {"files_number": 7}),
+    ('{"other_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {}),
+    ('{"broken_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {"broken_number": 7}),
+], ids=["nothing", "said", "kept", "said anew", "a number", "not chosen any more", "not to be loaded now"])
+def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Dict[str, Any]) -> None:
+    """What was kept goes into the configuration where nothing else is said, and what is not as by default is kept."""
+    namespace = argparse.Namespace(**config)
+    told = fallback.Fallbacks(namespace, "files,broken", Authenticator).restore_options(kept)
+    assert json.loads(told or "{}") == expected
+    assert vars(namespace) == {**config, **{option: expected[option] for option in config if option in expected}}
+
+
+@pytest.mark.parametrize("kept", ["{", "[1]", "7", "[" * 100_000])
+def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
+    """A ValueError, for the caller to say it and go on."""
+    with pytest.raises(ValueError):
+        others("files").restore_options(kept)
+
+
+def test_no_value_means_another_setting_to_certbot(packages: Path, tmp_path: Path) -> None:
+    """Certbot reads %(word)s in a renewal configuration as that setting, and passes over a lineage that has none."""
+    odd = "date +%(x)s; 100%"
+    told = others("files", files_directory=odd).restore_options("")
+    conf = tmp_path / "renewal.conf"
+    written = configobj.ConfigObj(str(conf))
+    written["told"] = told
+    written.write()
+    assert json.loads(configobj.ConfigObj(str(conf))["told"]) == {"files_directory": odd}
+
+
+def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Certbot calls cleanup with all challenges of the order, and may call it again."""
+    chosen = others("reluctant", reluctant_directory=str(packages))
+    mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
+    responses = chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert responses == {mine: "response for www.sample.com"}
+    with caplog.at_level(logging.ERROR):
+        for _ in range(2):
+            chosen.cleanup([mine, another])
+    assert told(packages) == ["prepare", "perform www.sample.com", "cleanup www.sample.com"]
+    assert len([record for record in caplog.records if "could not clean up" in record.message]) == 1
+
+
+def told(packages: Path) -> List[str]:
+    """What was asked of the plugins, without their names."""
+    return [line.partition(" ")[2] for line in (packages / "told").read_text().splitlines()]
+
+
+def test_one_that_is_interrupted_is_cleaned_up_too(packages: Path) -> None:
+    """Ctrl-C while it reloads a server: Certbot then calls cleanup."""
+    chosen = others("interrupted", interrupted_directory=str(packages))
+    mine = Challenge("www.sample.com")
+    with pytest.raises(KeyboardInterrupt):
+        chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert (packages / "token-www.sample.com").exists()
+    chosen.cleanup([mine])
+    assert not (packages / "token-www.sample.com").exists()
+
+
+def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
+    """Under its name, and of nobody else."""
+    chosen = others("refusing,files", files_directory=str(packages), refusing_directory=str(packages))
+    mine = Challenge("www.sample.com")
+    chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    assert chosen.hints([mine, Challenge("other.sample.com")]) == [f"files: Look at {packages}."]
+    assert chosen.hints([Challenge("other.sample.com")]) == []
+
+
+def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
+    """Certbot's nginx and Apache plugins refuse whatever they are given together with one."""
+    names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
+    others("silent").answer({Challenge(name): inquiry(Program("python3", 7), name) for name in names}, lambda left: [])
+    assert [line for line in told(packages) if "perform" in line] == [
+        "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
+
+
+def test_an_error_of_several_lines_stays_one() -> None:
+    """As nginx's own are; further in than what we say, so that it cannot be taken for that."""
+    failing = inquiry(Program("nginx", 7))
+    failing.set_aside = ["the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"]
+    said = messages.failure(failing).splitlines()
+    start = said.index("  Tried: the authenticator nginx: Error while running nginx -t.")
+    assert said[start + 1:start + 3] == ["    What to do: \\x1b[2J", "    nginx: failed."]
+
+
+def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
+    """With --allow-subset-of-names, the CA is asked for a name that nothing was published for."""
+    dead, alive = inquiry(Program("nginx", 7), "dead.sample.com"), inquiry(Program("nginx", 7), "alive.sample.com")
+    alive.answered_by = "nginx"
+    said = messages.hint([dead, alive], 80, ["dead.sample.com"])
+    assert said.count("dead.sample.com") == 1 and "Nothing was published for dead.sample.com" in said
+    assert "alive.sample.com was answered by the authenticator nginx" in said and "it was served" in said
+    assert messages.hint([dead], 80, ["dead.sample.com"]).count("\n") == 0
+
+
+def test_a_question_about_many_names_fits_on_a_screen() -> None:
+    """It tells where the first lead, and how many more there are."""
+    many = [inquiry(Program("nginx", 7), f"{number}.sample.com") for number in range(100)]
+    asked = messages.question({"nginx": many})
+    assert "4.sample.com: port 80 at 203.0.113.10 is held by nginx (pid 7)" in asked
+    assert "5.sample.com" not in asked and asked.count("95 more") == 2

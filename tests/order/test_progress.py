@@ -1,0 +1,39 @@
+"""Long work shows that it goes on, and short work shows nothing."""
+import time
+from pathlib import Path
+from typing import List
+from typing import Tuple
+
+import pytest
+from certbot.display import util as display
+
+from certbot_autowebroot.order.progress import ASKING
+from certbot_autowebroot.order.progress import FOLLOWING
+from certbot_autowebroot.order.progress import Notices
+from certbot_autowebroot.order.solver import Settings
+from certbot_autowebroot.order.solver import Solver
+from certbot_autowebroot.responders.journal import Journal
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+
+
+def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred names, a second each."""
+    now = 0.0
+    said: List[Tuple[float, str]] = []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(display, "notify", lambda text: said.append((now, text)))
+    notices = Notices()
+    for number in range(100):
+        notices.show(ASKING, number, 100)
+        now += 1
+    assert said == [(float(second), f"autowebroot is asking front doors: {second + 1} of 100")
+                    for second in (5, 10, 20, 40, 80)]
+
+
+def test_every_name_and_every_door_is_told(tmp_path: Path) -> None:
+    """By the solver, in the order in which it does them."""
+    told: List[Tuple[str, int, int]] = []
+    solver = Solver(Settings(80), Journal(str(tmp_path / "journal")), lambda *what: told.append(what))
+    solver.find_out([PUBLIC_V4, OTHER_V4])
+    assert told == [(stage, number, 2) for stage in (FOLLOWING, ASKING) for number in (0, 1)]

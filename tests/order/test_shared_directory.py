@@ -1,0 +1,127 @@
+"""The shared directory: known without being told, made by nobody but the administrator."""
+from pathlib import Path
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from certbot_autowebroot import settings
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.hints import given
+from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.settings import absolute_paths
+from tests.lab.nginx import Nginx
+from tests.lab.orders import CONTENT
+from tests.lab.orders import NAME
+from tests.lab.orders import ask
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
+from tests.lab.shared_directory import empty_www
+from tests.lab.shared_directory import shared_directory
+
+__all__ = ["names", "place"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def www() -> Iterator[None]:
+    with empty_www():
+        yield
+
+
+def roots(path: str) -> List[str]:
+    return [hint.root for hint in given(path, "--autowebroot-path")]
+
+
+def test_it_is_tried_only_where_it_exists() -> None:
+    """And nothing makes it."""
+    assert roots(settings.SHARED_DIRECTORY) == []
+    Path(settings.SHARED_DIRECTORY).write_text("")
+    assert roots(settings.SHARED_DIRECTORY) == [], "it is a file"
+    Path(settings.SHARED_DIRECTORY).unlink()
+    Path(settings.SHARED_DIRECTORY).mkdir()
+    assert roots(settings.SHARED_DIRECTORY) == [settings.SHARED_DIRECTORY]
+
+
+def test_what_a_user_names_is_tried_whether_it_exists_or_not() -> None:
+    """He hears of his mistake."""
+    assert roots(f"/nowhere::{settings.SHARED_DIRECTORY}:/srv") == ["/nowhere", "/srv"]
+
+
+def test_a_path_means_the_same_at_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal has another working directory than the shell where it was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert absolute_paths("site:./public/:~/site::/srv/a/../b/:/") == (
+        f"{tmp_path}/site:{tmp_path}/public:/home/somebody/site:/srv/a/../b:/")
+    assert roots("site") == [f"{tmp_path}/site"]
+    assert absolute_paths(settings.SHARED_DIRECTORY) == settings.SHARED_DIRECTORY
+
+
+def test_a_name_is_served_from_it(place: Path) -> None:
+    """Where the server's configuration is not understood, too: here it is Lua's."""
+    with shared_directory() as directory:
+        lua = f"""content_by_lua_block {{
+            local file = io.open("{directory}" .. ngx.var.uri)
+            if not file then ngx.exit(404) end
+            ngx.print(file:read("*a")) }}"""
+        site = f"server {{ listen 80; server_name {NAME}; location / {{ {lua} }} }}"
+        main = "".join(f"load_module /usr/lib/nginx/modules/{module}.so;"
+                       for module in ("ndk_http_module", "ngx_http_lua_module"))
+        with Nginx(place / "nginx", site, main=main, user="www-data"), \
+                solved(place, hints={NAME: given(directory, "")}) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+            assert ask() == CONTENT
+        assert list(Path(directory).iterdir()) == []
+
+
+def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
+    """What lacks is the directory: how it is made is said."""
+    site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
+    with Nginx(place / "nginx", site, user="www-data"), solved(place) as solver:
+        said = messages.failure(solver.inquiries[NAME])
+    assert "mend what was refused: install -d -m 755 /var/www/autowebroot" in said
+    assert "put these lines" not in said
+
+
+def test_a_hint_and_the_end_of_a_road_that_are_one_file_are_not_in_each_others_way(place: Path) -> None:
+    """Two test files in one place would be a refusal, and the advice another."""
+    site = f"""server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY};
+                        if (-f $request_filename) {{ return 404; }} }}"""
+    with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"), \
+            solved(place, hints={NAME: given(directory, "")}) as solver:
+        inquiry = solver.inquiries[NAME]
+        assert inquiry.verdict is Verdict.DEAD_END and not inquiry.refused
+        said = messages.failure(inquiry)
+    assert f"a test file in {directory}/.well-known/acme-challenge, which did not come back" in said
+
+
+BALANCED = """upstream both {{ server 127.0.0.1:8001; server 127.0.0.1:8002; }}
+server {{ listen 80; location / {{ proxy_pass http://both; proxy_set_header Host $host; }} }}
+server {{ listen 127.0.0.1:8001; root {standing}; }}
+server {{ listen 127.0.0.1:8002; root {other}; }}"""
+
+
+def test_one_of_several_servers_that_has_it_is_not_enough(place: Path) -> None:
+    """A test file that comes back by chance must not keep us from looking at the others."""
+    make(place, "other")
+    with shared_directory() as directory:
+        config = BALANCED.format(standing=directory, other=place / "other")
+        with Nginx(place / "nginx", config, user="www-data"), \
+                solved(place, hints={NAME: given(directory, "")}) as solver:
+            assert len(solver.inquiries[NAME].places_to_answer()) == 2
+            assert {ask(), ask(), ask(), ask()} == {CONTENT}
+
+
+def test_what_was_proven_there_is_tried_before_anything_is_read(place: Path) -> None:
+    """From the second renewal on."""
+    site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
+    with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"):
+        with solved(place, hints={NAME: given(directory, "")}) as first:
+            assert list(first.proven_directories()) == [NAME]
+            assert any(first.inquiries[NAME].routes.values())
+        with solved(place, hints={NAME: [Hint(directory, "proven last time")]}) as second:
+            assert second.inquiries[NAME].verdict is Verdict.PROVEN
+            assert not any(second.inquiries[NAME].routes.values())

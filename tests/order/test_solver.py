@@ -1,0 +1,808 @@
+"""The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import Optional
+
+import pytest
+
+from certbot_autowebroot.order import candidates
+from certbot_autowebroot.order import messages
+from certbot_autowebroot.order import proof
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.order.solver import Settings
+from certbot_autowebroot.order.solver import Solver
+from certbot_autowebroot.responders.footprints import Footprint
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing import listening
+from certbot_autowebroot.routing import probe
+from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.system import addresses
+from tests.lab import certificates
+from tests.lab import ports
+from tests.lab.apache import Apache
+from tests.lab.haproxy import Haproxy
+from tests.lab.lighttpd import Lighttpd
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+from tests.lab.nginx import Nginx
+from tests.lab.orders import CONTENT
+from tests.lab.orders import GRANTED
+from tests.lab.orders import NAME
+from tests.lab.orders import TOKEN
+from tests.lab.orders import ask
+from tests.lab.orders import make
+from tests.lab.orders import names
+from tests.lab.orders import place
+from tests.lab.orders import solved
+from tests.lab.programs import Program
+from tests.lab.varnish import Varnish
+
+__all__ = ["names", "place"]  # fixtures
+
+MESSAGES = Path(__file__).parents[2] / "docs/messages.rst"
+
+
+def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make and remove them again for each of a hundred names would take longer than all else."""
+    made: List[str] = []
+    announce = Journal.announce
+
+    def noted(journal: Journal, user: object, directory: Held, name: str, *rest: Any) -> Footprint:
+        made.append(name)
+        return announce(journal, user, directory, name, *rest)
+    monkeypatch.setattr(Journal, "announce", noted)
+    make(place, "www")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place):
+        assert ask() == CONTENT
+    assert [name for name in made if name in (".well-known", "acme-challenge")] == [".well-known", "acme-challenge"]
+
+
+def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules may ask whether a directory is there: the last look is at what the CA will find."""
+    there: List[bool] = []
+    still_serves = proof.still_serves
+
+    def looked(*arguments: Any) -> bool:
+        there.extend((place / root / ".well-known").exists() for root in ("old", "www"))
+        return still_serves(*arguments)
+    monkeypatch.setattr(proof, "still_serves", looked)
+    make(place, "old", "www")
+    hints = {NAME: [Hint(f"{place}/old", "a guess")]}
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place, hints=hints):
+        assert ask() == CONTENT
+    assert there == [False, True]
+
+
+def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> None:
+    """The usual ``proxy_pass http://127.0.0.1:8402`` for ACME, whose client is not running now."""
+    config = "server { listen 80; location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402; } }"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert ask() == CONTENT
+
+
+def test_a_proxied_path_that_is_changed_on_the_way_is_answered_as_it_arrives(place: Path) -> None:
+    """proxy_pass with a path replaces what the location matched."""
+    config = """server { listen 80;
+        location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402/.well-known/acme-challenge/x/; } }"""
+    with Nginx(place / "nginx", config), solved(place):
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("header", ["send-proxy", "send-proxy-v2"])
+def test_a_proxied_port_behind_haproxy_is_answered_after_its_proxy_header(place: Path, header: str) -> None:
+    """The header comes before the request."""
+    make(place, "haproxy")
+    config = f"frontend f\n bind :80\n default_backend b\nbackend b\n server s 127.0.0.1:8402 {header}\n"
+    with Haproxy(place / "haproxy", config), solved(place):
+        assert ask() == CONTENT
+
+
+def test_a_proxy_that_takes_our_port_for_dead_is_given_the_time_to_notice(place: Path) -> None:
+    """HAProxy's health check has found nobody there for weeks; we have just begun to listen."""
+    make(place, "haproxy")
+    config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms\n"
+    with Haproxy(place / "haproxy", config):
+        until_down()
+        with solved(place) as solver:
+            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+
+
+def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait has an end, and the advice is about that port."""
+    monkeypatch.setattr(proof, "PATIENCE", 0.5)
+    make(place, "haproxy")
+    config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms rise 99\n"
+    with Haproxy(place / "haproxy", config):
+        until_down()
+        with solved(place) as solver:
+            said = messages.failure(solver.inquiries[NAME])
+    assert "does not ask 127.0.0.1:8402, where we listened" in said and "status 503" in said
+
+
+def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
+    """What was refused will not be served, however long that is waited for."""
+    config = "server { listen 80; location / { proxy_pass http://127.0.0.1:8403; } }"
+    held = socket.socket()
+    with Nginx(place / "nginx", config), held:
+        held.bind(("127.0.0.1", 8403))  # and does not listen
+        started = time.monotonic()
+        with solved(place) as solver:
+            assert "is taken now" in messages.failure(solver.inquiries[NAME])
+    assert time.monotonic() - started < proof.PATIENCE / 2
+
+
+def until_down() -> None:
+    """Wait until HAProxy's health check has failed three times: so long it tries to connect, and says 503 then too."""
+    started = time.monotonic()
+    while time.monotonic() < started + 1.5 or ports.fetch("127.0.0.1", 80, NAME, "/")[0] != 503:
+        time.sleep(0.05)
+
+
+def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has two of them, in Debian's /etc/hosts too; lighttpd takes the second, of IPv4."""
+    monkeypatch.setattr("certbot_autowebroot.system.addresses.resolve", lambda host: ["::1", "127.0.0.1"])
+    make(place, "lighttpd")
+    config = f'proxy.server = ("" => (("host" => "localhost", "port" => 8402)))\nserver.document-root = "{place}"\n'
+    with Lighttpd(place / "lighttpd", config), solved(place) as solver:
+        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+
+
+@contextlib.contextmanager
+def behind_a_balancer(kind: str, place: Path) -> "Iterator[None]":
+    """Servers that want a PROXY line first, as those behind a cloud's balancer do."""
+    crt, key = certificates.expired(place, NAME)
+    tls = f"ssl_certificate {crt}; ssl_certificate_key {key};"
+    if kind == "nginx":
+        config = f"server {{ listen 80 proxy_protocol; listen [::]:80 proxy_protocol; root {place}/root; }}"
+    elif kind == "nginx with https":
+        config = f"""server {{ listen 80 proxy_protocol; return 301 https://$host$request_uri; }}
+            server {{ listen 443 ssl proxy_protocol; {tls} root {place}/root; }}"""
+    elif kind == "https alone":
+        config = f"""server {{ listen 80; return 301 https://$host$request_uri; }}
+            server {{ listen 443 ssl proxy_protocol; {tls} root {place}/root; }}"""
+    else:
+        config = f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"
+    with Nginx(place / "nginx", config), contextlib.ExitStack() as more:
+        if kind == "haproxy":
+            front = "listen l\n bind :80 accept-proxy\n server s 127.0.0.1:8080\n"
+            more.enter_context(Haproxy(place / "haproxy", front))
+        yield
+
+
+@pytest.mark.parametrize("kind", ["nginx", "nginx with https", "https alone", "haproxy"])
+def test_a_server_that_wants_a_proxy_line_gets_one(place: Path, names: Dict[str, List[str]], kind: str) -> None:
+    """The CA comes through the balancer, which begins each connection with it; we come directly."""
+    make(place, "root", "haproxy")
+    names[NAME] = ["198.51.100.77"]
+    with behind_a_balancer(kind, place), solved(place) as solver:
+        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+
+
+def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: Path) -> None:
+    """Nginx in front of Apache: the file belongs into Apache's document root."""
+    make(place, "root")
+    with Nginx(place / "nginx", """server { listen 80; server_name www.sample.com;
+            location / { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $host; } }"""), \
+            Apache(place / "apache", f"Listen 127.0.0.1:8080\n<VirtualHost *:8080>\nServerName {NAME}\n"
+                                     f"DocumentRoot {place}/root\n</VirtualHost>\n{GRANTED}"), \
+            solved(place) as solver:
+        assert ask() == CONTENT
+        assert (place / "root" / ".well-known" / "acme-challenge").is_dir()
+        programs = [hop.program.name for route in solver.inquiries[NAME].routes[Endpoint(PUBLIC_V4, 80)]
+                    for hop in route.hops]
+        assert programs == ["nginx", "apache2"]
+
+
+def test_a_unix_socket_is_followed_to_whoever_listens_there(place: Path) -> None:
+    """proxy_pass http://unix:…, to an application server of its own."""
+    make(place, "root")
+    with Nginx(place / "back", f"server {{ listen unix:{place}/back.sock; root {place}/root; }}"), \
+            Nginx(place / "front", f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/back.sock; }} }}"
+                  ), solved(place) as solver:
+        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert ask() == CONTENT
+
+
+def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
+    """We do not make somebody else's socket for him."""
+    config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
+    with Nginx(place / "front", config), solved(place) as solver:
+        assert f"unix:{place}/gone.sock, and nobody listens there" in messages.failure(solver.inquiries[NAME])
+
+
+def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
+    """The CA's request goes to any of them; one of them is not running and is answered by ourselves."""
+    make(place, "one", "two")
+    with Nginx(place / "nginx", f"""
+            upstream app {{ server 127.0.0.1:8081; server 127.0.0.1:8082; server 127.0.0.1:8083; }}
+            server {{ listen 80; location / {{ proxy_pass http://app; }} }}
+            server {{ listen 127.0.0.1:8081; root {place}/one; }}
+            server {{ listen 127.0.0.1:8082; root {place}/two; }}"""), solved(place):
+        assert {ask() for _ in range(9)} == {CONTENT}
+
+
+def test_two_servers_that_share_the_port_both_get_the_file(place: Path) -> None:
+    """SO_REUSEPORT: the kernel deals the connections out."""
+    make(place, "one", "two")
+    with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
+            Nginx(place / "b", f"server {{ listen 80 reuseport; root {place}/two; }}"), solved(place):
+        assert {ask() for _ in range(16)} == {CONTENT}
+
+
+def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
+    """The CA may come to that one: no proof, and the error says what it answers."""
+    make(place, "one")
+    with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
+            Nginx(place / "b", "server { listen 80 reuseport; return 404 two; }"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        said = messages.failure(solver.inquiries[NAME])
+    assert "which came back, but not each time" in said and "status 404" in said and "by turns" in said
+
+
+def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) -> None:
+    """The test file does each time that we look, and the token does not."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; if ($uri ~ {TOKEN[:-2]}) {{ return 410; }} }}"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        said = messages.failure(solver.inquiries[NAME])
+    assert "status 410" in said and "run Certbot again" in said
+
+
+def test_only_loopback_is_taken(place: Path) -> None:
+    """bind() to all addresses fails then; the public one is free all the same."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:80; root {place}/root; }}"), solved(place):
+        assert ask() == CONTENT
+
+
+def test_each_address_family_is_answered_in_its_own_way(place: Path, names: Dict[str, List[str]]) -> None:
+    """[::]:80 is taken without IPv4, and the name has addresses of both."""
+    make(place, "root")
+    names[NAME] = [PUBLIC_V6, PUBLIC_V4]
+    with Nginx(place / "nginx", f"server {{ listen [::]:80 ipv6only=on; root {place}/root; }}"), solved(place):
+        assert (ask(PUBLIC_V6), ask(PUBLIC_V4)) == (CONTENT, CONTENT)
+
+
+def test_two_servers_on_two_addresses(place: Path, names: Dict[str, List[str]]) -> None:
+    """A name with two A records, each another server's."""
+    make(place, "one", "two")
+    names[NAME] = [PUBLIC_V4, OTHER_V4]
+    with Nginx(place / "a", f"server {{ listen {PUBLIC_V4}:80; root {place}/one; }}"), \
+            Nginx(place / "b", f"server {{ listen {OTHER_V4}:80; root {place}/two; }}"), solved(place):
+        assert (ask(PUBLIC_V4), ask(OTHER_V4)) == (CONTENT, CONTENT)
+
+
+def test_an_ip_address_is_an_identifier_too(place: Path) -> None:
+    """RFC 8738."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"), solved(place, PUBLIC_V4):
+        assert ask(name=PUBLIC_V4) == CONTENT
+
+
+def test_a_hundred_names_over_a_hundred_roots(place: Path) -> None:
+    """Each in its own directory, in one order."""
+    names = [f"n{number}.sample.com" for number in range(100)]
+    make(place, *names)
+    config = "".join(f"server {{ listen 80; server_name {name}; root {place}/{name}; }}" for name in names)
+    with Nginx(place / "nginx", config), solved(place, *names) as solver:
+        assert solver.unanswered == []
+        assert [ask(name=name, number=number) for number, name in enumerate(names)] == [CONTENT] * 100
+
+
+def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
+    """The CA may be let in where we are not: go on with the best candidate, and say so."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert (place / "root/.well-known/acme-challenge" / (TOKEN[:-2] + "00")).read_bytes() == CONTENT
+        assert "could not be proved" in messages.unproven(solver.inquiries[NAME])
+
+
+def test_an_allow_list_of_apache_is_inconclusive_too(place: Path) -> None:
+    """Require ip, for the address of a CA that somebody once believed to know."""
+    make(place, "root")
+    with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nRequire ip 192.0.2.1\n"
+                                  "</Directory>\n"), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+
+
+def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
+    """--autowebroot-unproven refuse."""
+    make(place, "root")
+    config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
+    with Nginx(place / "nginx", config), solved(place, refuse_unproven=True) as solver:
+        assert solver.unanswered == [NAME]
+
+
+def test_a_htaccess_that_denies_dotfiles_is_a_proven_dead_end(place: Path) -> None:
+    """It shows only in the probe."""
+    make(place, "root")
+    (place / "root" / ".htaccess").write_text('RedirectMatch 403 "/\\."\n')
+    with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nAllowOverride All\n"
+                                  "Require all granted\n</Directory>\n"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert "403" in messages.failure(solver.inquiries[NAME])
+
+
+def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
+    """No directory anywhere: the error says who stands where, with pids and lines."""
+    code = ("import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b'app')\n"
+            "    def log_message(self, *a): pass\n"
+            "s = h.ThreadingHTTPServer(('127.0.0.1', 3000), H); print('up', flush=True); s.serve_forever()")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            config = "server { listen 80;\nlocation / { proxy_pass http://127.0.0.1:3000; } }"
+            with Nginx(place / "nginx", config) as nginx, solved(place) as solver:
+                said = messages.failure(solver.inquiries[NAME])
+                assert f"nginx (pid {nginx.pid})" in said
+        finally:
+            application.kill()
+    assert f"(pid {application.pid})" in said
+    assert f"{nginx.conf}:" in said and "proxy_pass http://127.0.0.1:3000" in said
+    assert "status 200" in said
+
+
+def test_an_application_that_serves_its_public_directory_is_believed_on_evidence(place: Path) -> None:
+    """Rails, Express: a file that lies there already comes back, and only then one is written."""
+    make(place, "app/public")
+    (place / "app/public/robots.txt").write_text("User-agent: *")
+    code = ("import functools, http.server as h\n"
+            "class H(h.SimpleHTTPRequestHandler):\n    def log_message(self, *a): pass\n"
+            "s = h.ThreadingHTTPServer(('', 80), functools.partial(H, directory='public'))\n"
+            "print('up', flush=True); s.serve_forever()")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place / "app") as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            with solved(place) as solver:
+                assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+                assert ask() == CONTENT
+            (place / "app/public/robots.txt").unlink()
+            with solved(place) as solver:
+                assert solver.unanswered == [NAME]
+        finally:
+            application.kill()
+
+
+def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program whose directory we can only guess, and that does not serve it."""
+    make(place, "app/public")
+    (place / "app/public/robots.txt").write_text("User-agent: *")
+    written: List[str] = []
+    monkeypatch.setattr("certbot_autowebroot.responders.factory.WebrootResponder",
+                        lambda _view, directory, _journal: written.append(str(directory)))
+    code = "import socket; s = socket.create_server(('', 80)); print('up', flush=True)\nwhile 1: s.accept()[0].close()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place / "app") as application:
+        try:
+            assert application.stdout is not None and application.stdout.readline()
+            with solved(place) as solver:
+                assert solver.unanswered == [NAME]
+        finally:
+            application.kill()
+    assert written == []
+
+
+class Meanwhile:
+    """Does something at one of our steps: before the nth proof, or after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, events: Dict[int, Any], after: bool = False) -> None:
+        self.count = 0
+        prove = proof.prove
+
+        def interrupted(*arguments: Any) -> None:
+            event = events.get(self.count) if arguments[0] else None
+            self.count += bool(arguments[0])
+            if event and not after:
+                event()
+            prove(*arguments)
+            if event and after:
+                event()
+        monkeypatch.setattr(proof, "prove", interrupted)
+
+
+def test_a_server_that_starts_between_look_and_bind_is_looked_at_again(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is free when we look and taken when we bind."""
+    make(place, "root")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    Meanwhile(monkeypatch, {0: nginx.start})
+    try:
+        with solved(place) as solver:
+            assert solver.unanswered == []
+            assert ask() == CONTENT
+    finally:
+        nginx.stop()
+
+
+def test_a_server_that_stops_between_look_and_probe_is_replaced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory is ready, and nobody is there any more to serve it."""
+    make(place, "root")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    nginx.start()
+    Meanwhile(monkeypatch, {0: nginx.stop})
+    with solved(place) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
+
+
+def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between look and probe somebody deploys."""
+    make(place, "one", "two")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
+
+    def deploy() -> None:
+        nginx.configure(f"server {{ listen 80; root {place}/two; }}")
+        nginx.reload()
+    Meanwhile(monkeypatch, {0: deploy})
+    with nginx, solved(place) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
+
+
+def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, List[str]]) -> None:
+    """It tells by a header how a visitor came; without it we are sent to its port 443, which we do not have."""
+    make(place, "root")
+    names[NAME] = ["198.51.100.77"]
+    config = f"""server {{ listen 80; root {place}/root;
+        if ($http_x_forwarded_proto != https) {{ return 301 https://$host$request_uri; }} }}"""
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert [str(found.end) for found in solver.inquiries[NAME].places_to_answer()] \
+            == [f"{place}/root/.well-known/acme-challenge/{solver.inquiries[NAME].token}"]
+
+
+def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
+    """The kernel's rule counts (k3s), not the web server that holds the port in vain."""
+    make(place, "listens", "answers")
+    subprocess.run(["nft", "-f", "-"], check=True, text=True, input="table ip forward { chain output {\n"
+                   f"type nat hook output priority -100\nip daddr {PUBLIC_V4} tcp dport 80 redirect to 8080\n}}\n}}\n")
+    try:
+        with Nginx(place / "nginx", f"server {{ listen 80; root {place}/listens; }}"), \
+                Program([sys.executable, "-m", "http.server", "8080"], place / "answers", port=8080), \
+                solved(place) as solver:
+            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+            assert solver.proven_directories() == {NAME: [(f"{place}/answers", ".well-known/acme-challenge")]}
+    finally:
+        subprocess.run(["nft", "delete", "table", "ip", "forward"], check=True)
+
+
+def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(place: Path) -> None:
+    """The CA goes there too, with the same token."""
+    make(place, "other")
+    config = f"""server {{ listen 80; server_name {NAME}; return 301 http://other.sample.com$request_uri; }}
+        server {{ listen 80; server_name other.sample.com; root {place}/other; }}"""
+    with Nginx(place / "nginx", config), solved(place):
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("rule", [
+    "use_backend %[req.ssl_sni,lower,map({dir}/sni.map,one)]",
+    9 * "use_backend one if { req_ssl_sni -i other.sample.com }\n" + "use_backend two if { req_ssl_sni -m beg www. }",
+], ids=["a map", "many rules"])
+def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Path, rule: str) -> None:
+    """Without ending TLS: the name is in the ClientHello."""
+    make(place, "one", "two", "haproxy")
+    crt, key = certificates.expired(place, NAME)
+    (place / "haproxy/sni.map").write_text(f"{NAME} two\n")
+    tls = "".join(f"""server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {crt}; ssl_certificate_key {key};
+        root {place}/{root}; }}""" for port, root in ((8441, "one"), (8442, "two")))
+    frontends = f"""frontend plain
+        bind :80
+        redirect scheme https
+    frontend secure
+        mode tcp
+        bind :443
+        tcp-request inspect-delay 5s
+        tcp-request content accept if {{ req.ssl_hello_type 1 }}
+        {rule}
+        default_backend one
+    backend one
+        mode tcp
+        server s 127.0.0.1:8441
+    backend two
+        mode tcp
+        server s 127.0.0.1:8442"""
+    with Nginx(place / "nginx", tls), Haproxy(place / "haproxy", frontends), solved(place) as solver:
+        assert ask() == CONTENT
+        assert solver.proven_directories()[NAME] == [(f"{place}/two", ".well-known/acme-challenge")]
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ("http://$host$request_uri", "loop"),
+    ("http://$host:8080$request_uri", "does not follow"),
+    ("http://far.sample.com$request_uri", "leads away from this machine, to http://far.sample.com/"),
+    ("https://$host$request_uri", "nobody listens on 203.0.113.10:443")])
+def test_a_redirect_that_leads_nowhere_is_said(
+        place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
+    """In a loop, to a port that no CA goes to, to another machine, to https that nobody serves."""
+    names["far.sample.com"] = ["198.51.100.77"]
+    with Nginx(place / "nginx", f"server {{ listen 80; return 301 {target}; }}"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert said in messages.failure(solver.inquiries[NAME])
+
+
+def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
+        place: Path, names: Dict[str, List[str]]) -> None:
+    """The user says where: an NFS mount that the other machine serves. We cannot see it from here."""
+    make(place, "shared")
+    names["far.sample.com"] = ["198.51.100.77"]
+    config = "server { listen 80; return 301 http://far.sample.com$request_uri; }"
+    with Nginx(place / "nginx", config), \
+            solved(place, hints={NAME: [Hint(f"{place}/shared", "--autowebroot-path")]}) as solver:
+        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert list(place.glob("shared/.well-known/acme-challenge/*"))
+
+
+@pytest.mark.parametrize("known", [["real", "link"], ["link", "real"], ["link"]])
+@pytest.mark.parametrize("served", ["link", "real", ""])
+def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str], served: str) -> None:
+    """A symlink and what it leads to: the second does not meet the file of the first as a stranger's in its way."""
+    make(place, "real")
+    (place / "link").symlink_to(place / "real")
+    refuses = "if ($http_user_agent ~ autowebroot) { return 410; }"
+    config = f"root {place}/{served};" if served else f"root {place}/real; {refuses}"
+    hints = [Hint(f"{place}/{name}", "--autowebroot-path") for name in known]
+    with Nginx(place / "nginx", f"server {{ listen 80; {config} }}"), solved(place, hints={NAME: hints}) as solver:
+        inquiry = solver.inquiries[NAME]
+        assert inquiry.verdict is (Verdict.PROVEN if served else Verdict.DEAD_END)
+        assert not inquiry.refused
+        if not served:
+            assert messages.failure(inquiry).count("Tried: ") == 1
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_changes_between_proof_and_publishing_is_seen(
+        place: Path, monkeypatch: pytest.MonkeyPatch, remembered: bool, stops: bool) -> None:
+    """The last look, at the real token, is before the CA's: deployed or stopped in that moment, it is done again."""
+    make(place, "one", "two")
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
+
+    def deploy() -> None:
+        nginx.configure(f"server {{ listen 80; root {place}/two; }}")
+        nginx.reload()
+    Meanwhile(monkeypatch, {0: nginx.stop if stops else deploy}, after=True)
+    hints = {NAME: [Hint(f"{place}/one", "last time")]} if remembered else {}
+    with nginx, solved(place, hints=hints) as solver:
+        assert solver.unanswered == []
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize(("extra", "verdict"), [
+    ("gzip on; gzip_types *; gzip_min_length 1;", Verdict.PROVEN),
+    ("open_file_cache max=100; open_file_cache_errors on; open_file_cache_valid 60s;", Verdict.PROVEN),
+    ("if (-f {place}/maintenance) {{ return 503; }}", Verdict.DEAD_END),
+    ("auth_basic x; auth_basic_user_file {place}/passwords;", Verdict.DEAD_END)])
+def test_what_comes_back_once_the_file_exists_decides(place: Path, extra: str, verdict: Verdict) -> None:
+    """Compression and caches do not harm; maintenance and a password do, to the CA as to us."""
+    make(place, "root")
+    (place / "maintenance").write_text("")
+    (place / "passwords").write_text("")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; {extra.format(place=place)} }}"), \
+            solved(place) as solver:
+        assert solver.inquiries[NAME].verdict is verdict
+
+
+def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> None:
+    """It does so for two minutes: so nobody asks for the token before it is written."""
+    make(place, "root", "varnish")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            Varnish(place / "varnish", 'backend default { .host = "127.0.0.1"; .port = "8080"; }'):
+        for _ in range(2):
+            with solved(place) as solver:
+                assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+                assert ask() == CONTENT
+            # A token of its own for each order; this one was asked for, and is remembered.
+            subprocess.run(["varnishadm", "-n", place / "varnish/work", "ban", "req.url", "~", "."], check=True,
+                           capture_output=True)
+
+
+def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) -> None:
+    """The advice names a port, and the lines that the catalogue of messages has for it do."""
+    make(place, "varnish")
+    backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
+    with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
+        assert "pass it on to a port where nobody listens (127.0.0.1:488)" in messages.failure(solver.inquiries[NAME])
+    ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
+    with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
+        assert ask() == CONTENT
+
+
+@pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
+def test_a_configuration_that_was_edited_and_not_reloaded(place: Path, edited: str) -> None:
+    """Another root, a refusal, broken on disk: the running server's answer wins, which its error log tells."""
+    make(place, "old", "new")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/old; }}") as nginx:
+        nginx.configure("server { listen 80; " + edited.replace("{place}", str(place)) + " }")
+        with solved(place) as solver:
+            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert ask() == CONTENT
+            assert solver.proven_directories() == {NAME: [(f"{place}/old", ".well-known/acme-challenge")]}
+
+
+def test_a_binary_that_an_upgrade_has_deleted_still_runs(place: Path) -> None:
+    """Its configuration is found all the same."""
+    make(place, "root")
+    binary = place / "nginx-copy" / "nginx"
+    binary.parent.mkdir()
+    binary.write_bytes(Path(shutil.which("nginx") or "").read_bytes())
+    binary.chmod(0o755)
+    nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
+    nginx.start([str(binary), "-p", str(nginx.directory), "-c", str(nginx.conf)])
+    try:
+        binary.unlink()
+        with solved(place):
+            assert ask() == CONTENT
+    finally:
+        nginx.stop()
+
+
+@pytest.mark.parametrize("root", ["/", "/etc", "{place}/gone", "{place}/file"])
+def test_a_document_root_that_cannot_be_used_is_refused_with_its_name(place: Path, root: str) -> None:
+    """Never a traceback, nothing made."""
+    (place / "file").write_text("")
+    root = root.format(place=place)
+    with Nginx(place / "nginx", f"server {{ listen 80; root {root}; }}"), solved(place) as solver:
+        assert solver.unanswered == [NAME]
+        assert root in messages.failure(solver.inquiries[NAME])
+    assert not Path("/.well-known").exists() and not Path("/etc/.well-known").exists()
+
+
+def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit holds, and the error names who it is."""
+    monkeypatch.setattr(probe.ask, "__defaults__", (0.3,))
+    monkeypatch.setattr(probe.get_directly, "__defaults__", (0.3,))
+    code = "import socket, time; s = socket.create_server(('', 80)); print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as silent:
+        try:
+            assert silent.stdout is not None and silent.stdout.readline()
+            with solved(place) as solver:
+                said = messages.failure(solver.inquiries[NAME])
+        finally:
+            silent.kill()
+    assert "time limit" in said and f"(pid {silent.pid})" in said
+
+
+def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of names and of files that it might serve: each would be waited for."""
+    make(place, "public", "static")
+    for name in ("public/robots.txt", "public/app.css", "static/logo.svg"):
+        (place / name).write_text("here")
+    asked: List[str] = []
+    get_directly = probe.get_directly
+
+    def counted(endpoint: Endpoint, host: str, path: str) -> Optional[bytes]:
+        asked.append(path)
+        return get_directly(endpoint, host, path, timeout=0.2)
+    monkeypatch.setattr(probe, "get_directly", counted)
+    monkeypatch.setattr(probe.ask, "__defaults__", (0.2,))
+    code = "import socket, time; s = socket.create_server(('', 80)); print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as silent:
+        try:
+            assert silent.stdout is not None and silent.stdout.readline()
+            Solver(Settings(80), Journal(str(place / "journal"))).find_out(["a.sample.com", "b.sample.com"])
+        finally:
+            silent.kill()
+    assert len(asked) == 1
+
+
+def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
+    """The directory that is found is not the one that is served: a script says another, which we do not run."""
+    make(place, "lighttpd", "one", "two")
+    (place / "more.conf").write_text(f'server.document-root := "{place}/two"\n')
+    config = f'server.document-root = "{place}/one"\ninclude_shell "head {place}/more.conf"\n'
+    with Lighttpd(place / "lighttpd", config), solved(place) as solver:
+        said = messages.failure(solver.inquiries[NAME])
+    assert f"Tried: a test file in {place}/one/" in said
+    assert "Not known: what include_shell" in said
+
+
+def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may have a thousand ports, each of which holds a name up for a while."""
+    make(place, "public")
+    (place / "public/robots.txt").write_text("here")
+    monkeypatch.setattr(candidates, "MAX_GUESSING", 1.0)
+    asked: List[Endpoint] = []
+
+    def late(endpoint: Endpoint, host: str, path: str) -> None:
+        asked.append(endpoint)
+        time.sleep(0.2)
+    monkeypatch.setattr(probe, "get_directly", late)
+    code = ("import socket, time; s = [socket.create_server(('127.0.0.1', port)) for port in range(8100, 8130)]; "
+            "print('up', flush=True); time.sleep(60)")
+    members = "".join(f"server 127.0.0.1:{port};" for port in range(8100, 8130))
+    config = f"upstream u {{ {members} }} server {{ listen 80; location / {{ proxy_pass http://u; }} }}"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as program, \
+            Nginx(place / "nginx", config):
+        try:
+            assert program.stdout is not None and program.stdout.readline()
+            monkeypatch.setattr(probe.ask, "__defaults__", (0.2,))
+            Solver(Settings(80), Journal(str(place / "journal"))).find_out([NAME])
+        finally:
+            program.kill()
+    assert 1 < len(asked) < 8
+
+
+def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's upstream may have a thousand names, whose name server never answers."""
+    monkeypatch.setattr(listening, "MAX_RESOLVING", 1.0)
+    asked: List[str] = []
+
+    def late(host: str) -> List[str]:
+        asked.append(host)
+        time.sleep(0.2)
+        return []
+    monkeypatch.setattr(addresses, "resolve", late)
+    here = ThisMachine()
+    for number in range(30):
+        assert here.reach(Endpoint(f"{number}.sample.org", 80), Endpoint(PUBLIC_V4, 80)) == []
+    assert 1 < len(asked) < 8
+
+
+def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
+    """And no configuration is looked at then."""
+    make(place, "root")
+    with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"):
+        with solved(place) as solver:
+            (root, directory), = solver.proven_directories()[NAME]
+        with solved(place, hints={NAME: [Hint(root, "last time", directory)]}) as solver:
+            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+            assert solver.inquiries[NAME].routes == {}
+
+
+def test_a_directory_that_is_served_only_by_turns_is_not_remembered(place: Path) -> None:
+    """One probe next time would find one of them only."""
+    make(place, "one", "two")
+    with Nginx(place / "nginx", f"""
+            upstream app {{ server 127.0.0.1:8081; server 127.0.0.1:8082; }}
+            server {{ listen 80; location / {{ proxy_pass http://app; }} }}
+            server {{ listen 127.0.0.1:8081; root {place}/one; }}
+            server {{ listen 127.0.0.1:8082; root {place}/two; }}"""), solved(place) as solver:
+        assert solver.proven_directories() == {}
+
+
+def test_a_client_that_connects_and_is_silent_does_not_hold_up_the_ca(place: Path) -> None:
+    """acme.standalone alone would answer one after the other."""
+    with solved(place), contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection((PUBLIC_V4, 80)))
+        assert ask() == CONTENT
+
+
+def free(address: str) -> Optional[OSError]:
+    try:
+        socket.create_server((address, 80)).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def test_the_port_is_free_again_afterwards(place: Path) -> None:
+    """A pre-hook's server must be able to start again."""
+    with solved(place):
+        assert free(PUBLIC_V4) is not None
+    assert free(PUBLIC_V4) is None

@@ -1,0 +1,269 @@
+"""What is read from a Certbot configuration directory, and what is said of what is wrong in one."""
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from certbot_autowebroot.renewals import lineages
+from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals.forecast import Forecast
+from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.forecast import Served
+from certbot_autowebroot.renewals.forecast import Shown
+from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.route import Endpoint
+
+NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
+NAME = "www.sample.com"
+USUAL = "authenticator = standalone\n"
+KINDS = ("cert", "privkey", "chain", "fullchain")
+
+
+def certificate(names: Sequence[str] = (NAME,), days: float = 30, issued: float = -60,
+                alternative: bool = True) -> bytes:
+    """A certificate that runs out some days after :data:`NOW`, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    naive = NOW.replace(tzinfo=None)
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(naive + datetime.timedelta(days=issued))
+               .not_valid_after(naive + datetime.timedelta(days=days)))
+    if alternative:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def make(config: Path, parameters: str = USUAL, name: str = NAME, pem: Optional[bytes] = None) -> Path:
+    """A lineage as Certbot lays it out; returns its renewal configuration."""
+    archive, live, renewal = (config / part for part in (f"archive/{name}", f"live/{name}", "renewal"))
+    for directory in (archive, live, renewal):
+        directory.mkdir(parents=True)
+    for kind in KINDS:
+        (archive / f"{kind}1.pem").write_bytes(certificate([name]) if pem is None else pem)
+        (live / f"{kind}.pem").symlink_to(archive / f"{kind}1.pem")
+    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in KINDS)
+    conf = renewal / f"{name}.conf"
+    conf.write_text(f"version = 2.1.0\narchive_dir = {archive}\n{files}[renewalparams]\naccount = x\n{parameters}")
+    return conf
+
+
+def read(config: Path) -> Lineage:
+    found, = lineages.lineages(str(config))
+    return found
+
+
+def test_a_lineage_is_read(tmp_path: Path) -> None:
+    """Its name, authenticator, names and days left."""
+    conf = make(tmp_path)
+    found = read(tmp_path)
+    assert (found.name, found.conf, found.authenticator, found.port, found.problem) == (
+        NAME, str(conf), "standalone", 80, "")
+    assert found.certificate is not None and found.certificate.names == (NAME,)
+    assert found.certificate.days_left(NOW) == 30
+    assert found.certificate.days_left(NOW + datetime.timedelta(days=31)) == -1
+
+
+@pytest.mark.parametrize(("parameters", "field", "value"), [
+    (USUAL + "http01_port = 5080\n", "port", 5080),
+    (USUAL + "http01_address = 203.0.113.10\n", "address", "203.0.113.10"),
+    (USUAL + "http01_address = None\n", "address", ""),
+    (USUAL + "pre_hook = systemctl stop nginx\n", "pre_hook", "systemctl stop nginx"),
+    (USUAL + "autorenew = False\n", "autorenew", False),
+    (USUAL + "directory_hooks = False\n", "directory_hooks", False),
+    ("authenticator = webroot\nwebroot_path = /srv/a,\n[[webroot_map]]\na.b = /srv/b\n", "webroots",
+     {"a.b": "/srv/b", "": "/srv/a"}),
+    ("authenticator = webroot\nwebroot_path = /srv/a\n", "webroots", {"": "/srv/a"}),
+    ("authenticator = webroot\nwebroot_path = /srv/a, /srv/b\n", "webroots", {"": "/srv/b"}),
+    ("authenticator = webroot\n", "webroots", {}),
+    ("authenticator = autowebroot\nautowebroot_fallback = nginx, apache\nautowebroot_path = None\n", "options",
+     {"fallback": "['nginx', 'apache']", "path": ""}),
+    ("authenticator = autowebroot\nautowebroot_unproven = refuse\nautowebroot_roots = '{\"a\": [[\"/b\", \"\"]]}'\n",
+     "options", {"unproven": "refuse", "roots": '{"a": [["/b", ""]]}'})])
+def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, field: str, value: object) -> None:
+    """Lists with one member, the word None, older forms."""
+    make(tmp_path, parameters)
+    found = read(tmp_path)
+    assert found.problem == ""
+    assert getattr(found, field) == value
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"", "does not say cert, privkey, chain, fullchain"),
+    (b"cert = [[[\n=", "is broken"),
+    (b"[renewalparams\n", "is broken"),
+    (b"\xff\xfe\x00", "is not UTF-8"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n", "which authenticator"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\nrenewalparams = x\n", "which authenticator"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = None\n",
+     "which authenticator"),
+    (b"cert = a, b\nprivkey = b\nchain = c\nfullchain = d\n", "does not say cert"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_port = y\n",
+     "http01_port = y"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_port = 99999\n",
+     "http01_port = 99999"),
+    (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_address = y\n",
+     "http01_address = y"),
+    (b"\0" * 4096, "is broken")])
+def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
+    """With the name of the file; Certbot would not renew it."""
+    conf = make(tmp_path)
+    conf.write_bytes(content)
+    found = read(tmp_path)
+    assert str(conf) in found.problem and said in found.problem
+    assert found.certificate is None and not found.hidden
+
+
+@pytest.mark.parametrize(("pem", "said"), [(b"", "is broken"), (b"-----BEGIN CERTIFICATE-----\nAAAA\n", "is broken")])
+def test_a_broken_certificate_is_a_clear_line(tmp_path: Path, pem: bytes, said: str) -> None:
+    """A full disk at the last renewal."""
+    make(tmp_path, pem=pem)
+    assert f"live/{NAME}/cert.pem {said}" in read(tmp_path).problem
+
+
+def test_a_lineage_without_a_certificate_is_a_clear_line(tmp_path: Path) -> None:
+    """Somebody has tidied up."""
+    make(tmp_path)
+    (tmp_path / "archive" / NAME / "cert1.pem").unlink()
+    assert f"live/{NAME}/cert.pem is missing" in read(tmp_path).problem
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: str) -> None:
+    """A key that was tidied up; a copy to another machine that made files of the links (rsync -L, scp)."""
+    make(tmp_path)
+    live = tmp_path / "live" / NAME / f"{kind}.pem"
+    content = live.read_bytes()
+    live.unlink()
+    assert f"{live} is missing" in read(tmp_path).problem
+    live.write_bytes(content)
+    found = read(tmp_path)
+    assert f"{live} is not a symbolic link" in found.problem
+    assert found.certificate is not None and not found.hidden
+
+
+def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path) -> None:
+    """open(2) would wait for a writer for good."""
+    conf = make(tmp_path)
+    conf.unlink()
+    os.mkfifo(conf)
+    assert "not a regular file" in read(tmp_path).problem
+
+
+def test_a_broken_lineage_does_not_hide_the_others(tmp_path: Path) -> None:
+    """The rest is still read; what is no renewal configuration is passed over."""
+    for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
+        make(tmp_path / name, name=name)
+        (tmp_path / "renewal").mkdir(exist_ok=True)
+        (tmp_path / name / "renewal" / f"{name}.conf").rename(tmp_path / "renewal" / f"{name}.conf")
+    (tmp_path / "renewal" / "b.sample.com.conf").write_text("[")
+    (tmp_path / "renewal" / "b.sample.com.conf~").write_text("[")
+    assert [(found.name, bool(found.problem)) for found in lineages.lineages(str(tmp_path))] == [
+        ("a.sample.com", False), ("b.sample.com", True), ("c.sample.com", False)]
+
+
+def test_nothing_issued_yet_is_no_lineage(tmp_path: Path) -> None:
+    """A Certbot that was just installed."""
+    assert lineages.lineages(str(tmp_path)) == []
+
+
+def test_no_such_configuration_directory_is_an_error(tmp_path: Path) -> None:
+    """A typing mistake must not look like "all is well"."""
+    with pytest.raises(FileNotFoundError):
+        lineages.lineages(str(tmp_path / "gone"))
+
+
+def test_all_that_the_lineage_has_had_is_found(tmp_path: Path) -> None:
+    """By which a server that was not reloaded is recognised; what is no certificate is passed over."""
+    make(tmp_path)
+    archive = tmp_path / "archive" / NAME
+    (archive / "cert2.pem").write_bytes(certificate())
+    (archive / "cert3.pem").write_bytes(b"")
+    (archive / "chain1.pem").write_bytes(certificate())
+    found = read(tmp_path)
+    assert found.certificate is not None
+    earlier = lineages.earlier_certificates(found)
+    assert len(earlier) == 2 and found.certificate.fingerprint in earlier
+
+
+def test_a_certificate_without_alternative_names_has_its_common_name(tmp_path: Path) -> None:
+    """One that a person has made."""
+    make(tmp_path, pem=certificate(alternative=False))
+    found = read(tmp_path)
+    assert found.certificate is not None and found.certificate.names == (NAME,)
+
+
+def test_only_what_certbot_would_run_is_a_pre_hook(tmp_path: Path) -> None:
+    """Executable files that are no editor's backups."""
+    hooks = tmp_path / "renewal-hooks" / "pre"
+    hooks.mkdir(parents=True)
+    for name, mode in (("stop", 0o755), ("stop~", 0o755), ("README", 0o644)):
+        (hooks / name).write_text("")
+        (hooks / name).chmod(mode)
+    assert lineages.directory_hooks(str(tmp_path)) == [str(hooks / "stop")]
+
+
+@pytest.mark.parametrize("parameters, files, found", [
+    (USUAL, {}, ()),
+    (USUAL + "installer = None\nrenew_hook = None\n", {}, ()),
+    (USUAL + "installer = nginx\n", {}, ("nginx",)),
+    (USUAL + "renew_hook = systemctl reload nginx\n", {}, ("systemctl reload nginx",)),
+    (USUAL + "post_hook = systemctl start nginx\n", {}, ("systemctl start nginx",)),
+    (USUAL, {"renewal-hooks/deploy/reload": ""}, ("{config}/renewal-hooks/deploy/reload",)),
+    (USUAL, {"renewal-hooks/post/reload": ""}, ("{config}/renewal-hooks/post/reload",)),
+    (USUAL + "directory_hooks = False\n", {"renewal-hooks/deploy/reload": ""}, ()),
+    (USUAL, {"renewal-hooks/deploy/reload~": ""}, ()),
+    (USUAL, {"cli.ini": "# deploy-hook = x\ndeploy-hook = reload it\n"}, ("reload it",)),
+    (USUAL, {"cli.ini": "renew-hook: reload it\n"}, ("reload it",)),
+    (USUAL, {"cli.ini": "--post-hook reload\n"}, ("reload",)),
+    (USUAL, {"cli.ini": "pre-hook = stop\ndeploy-hook =\ndeploy-hooks = x\n"}, ()),
+], ids=["nothing", "None", "an installer", "a deploy hook", "a post-hook", "a directory", "post-hooks' directory",
+        "directories switched off", "an editor's copy", "cli.ini", "its older name", "as an option", "others"])
+def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[str, str], found: Sequence[str]) \
+        -> None:
+    """All that may reload a server: the lineage's own, and what runs for every lineage."""
+    make(tmp_path, parameters)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    assert read(tmp_path).afterwards == tuple(text.format(config=tmp_path) for text in found)
+
+
+@pytest.mark.parametrize("shown, lineage, lacks", [
+    ([Shown.CURRENT], {}, True),
+    ([Shown.NOBODY, Shown.STALE], {}, True),
+    ([Shown.NOBODY, Shown.OTHER, Shown.NONE], {}, False),
+    ([], {}, False),
+    ([Shown.CURRENT], {"afterwards": ("nginx",)}, False),
+    ([Shown.CURRENT], {"autorenew": False}, False),
+    ([Shown.CURRENT], {"problem": "is broken"}, False),
+], ids=["it is shown", "an older one is", "another is", "it has no names", "something runs afterwards", "switched off",
+        "broken"])
+def test_where_a_hook_is_lacking(shown: Sequence[Shown], lineage: Dict[str, Any], lacks: bool) -> None:
+    """Where visitors see the lineage's certificate, and nothing would let them see the next one."""
+    served = [Served("www.sample.com", Endpoint("203.0.113.10", 443), one) for one in shown]
+    found = Forecast(Lineage("www.sample.com", "www.sample.com.conf", **lineage), Outlook.GOOD, served=served)
+    assert found.lacks_hook is lacks
+
+
+@pytest.mark.parametrize("version, said", [
+    ((1, 21), "renew_hook = reload it (in /etc/letsencrypt/renewal/one.conf, below [renewalparams])"),
+    ((2, 2), "renew_hook = reload it (in /etc/letsencrypt/renewal/one.conf, below [renewalparams])"),
+    ((2, 3), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
+    ((5, 8), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
+], ids=str)
+def test_what_adds_a_hook(version: Tuple[int, int], said: str) -> None:
+    """A command since Certbot 2.3, before that a line of the renewal configuration."""
+    found = Forecast(Lineage("one", "/etc/letsencrypt/renewal/one.conf"), Outlook.GOOD)
+    assert messages.adding_hook(found, version, ["--config-dir", "/x"], "reload it") == said

@@ -1,0 +1,99 @@
+"""The command's arguments, what Certbot tells it, and what it says of nonsense."""
+import sys
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import NoReturn
+
+import pytest
+
+from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.cli import reload as command
+from certbot_autowebroot.renewals import reload as reloading
+from tests.lab import certificates
+from tests.lab import https
+from tests.lab.net import PUBLIC_V4
+from tests.lab.orders import NAME
+from tests.lab.reloading import Done
+from tests.lab.reloading import reload
+
+
+def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
+    """By hand, after a renewal without a hook; for a wildcard, a name that it is good for is asked."""
+    for name in (NAME, "*.wild.sample.com"):
+        certificates.lineage(place / "live" / name, name, days=0)
+        conf = place / "renewal" / f"{name}.conf"
+        conf.parent.mkdir(exist_ok=True)
+        files = [f"{key} = {place}/live/{name}/{key}.pem\n" for key in ("cert", "privkey", "chain", "fullchain")]
+        conf.write_text("".join(files) + "[renewalparams]\nauthenticator = manual\n")
+    assert cli.main(["reload", "--config-dir", str(place), NAME, "WWW.wild.sample.com"]) == 0
+    said = capfd.readouterr().out
+    assert said == (f"nobody listens on {PUBLIC_V4}:443 for www.wild.sample.com\n"
+                    f"nobody listens on {PUBLIC_V4}:443 for {NAME}\n")
+    assert cli.main(["reload", "--config-dir", str(place), NAME, "other.sample.com"]) == 2
+    assert f"other.sample.com: no certificate below {place} is for this name" in capfd.readouterr().err
+
+
+def test_a_deploy_hook_needs_no_arguments(
+        site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certbot's environment says it all."""
+    monkeypatch.setenv("RENEWED_LINEAGE", str(site.live))
+    monkeypatch.setenv("RENEWED_DOMAINS", f"one.sample.com {NAME}")
+    assert cli.main(["reload"]) == 0
+    assert capfd.readouterr().out == f"nobody listens on {PUBLIC_V4}:443 for one.sample.com, {NAME}\n"
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ([], "which certificate has been renewed?"),
+    (["--lineage", "{place}/none"], "{place}/none/cert.pem cannot be read: No such file or directory"),
+    (["--lineage", "{place}/torn"], "{place}/torn/cert.pem cannot be read: there is no certificate in it"),
+    (["--config-dir", "{place}/none", NAME], "{place}/none: No such file or directory"),
+    (["--lineage", "{place}/live/www.sample.com", "no name!"], "no name!: "),
+], ids=["nothing is said", "no lineage", "a torn one", "no configuration directory", "no name"])
+def test_what_cannot_be_looked_at_is_told_in_a_line(
+        site: https.Site, capfd: pytest.CaptureFixture[str], arguments: List[str], said: str) -> None:
+    """Exit status 2, and what to do where that is not plain."""
+    (site.place / "torn").mkdir()
+    (site.place / "torn" / "cert.pem").write_text("torn")
+    assert cli.main(["reload", *(argument.format(place=site.place) for argument in arguments)]) == 2
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert said.format(place=site.place) in captured.err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "soon", "1e9"])
+def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], seconds: str) -> None:
+    """Also one that never ends."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reload", "--timeout", seconds, NAME])
+    assert ended.value.code == 2
+    assert "--timeout" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("where, argument, said", [
+    ("usual", "check", "certbot-autowebroot reload"),
+    ("venv", "check", "{place}/venv/certbot-autowebroot reload"),
+    ("", "{place}/some where/certbot-autowebroot", "'{place}/some where/certbot-autowebroot' reload"),
+    ("", "{place}/cli.py", f"{sys.executable} -m certbot_autowebroot.cli reload"),
+], ids=["installed for all", "in a virtual environment of the shell's", "by its path", "as a module"])
+def test_the_hook_that_is_advised_is_found_at_night(
+        place: Path, monkeypatch: pytest.MonkeyPatch, where: str, argument: str, said: str) -> None:
+    """cron's PATH is not the shell's, and with --quiet Certbot does not say that a lineage's hook was not found."""
+    for name in ("usual", "venv"):
+        (place / name).mkdir()
+        if name == where:
+            (place / name / "certbot-autowebroot").touch(0o755)
+    monkeypatch.setattr(command, "_PATH", str(place / "usual"))
+    monkeypatch.setenv("PATH", f"{place}/venv:{place}/usual")
+    monkeypatch.setattr(sys, "argv", [argument.format(place=place)])
+    assert command.command() == said.format(place=place)
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+        site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the status that a shell gives."""
+    def interrupted(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+    monkeypatch.setattr(reloading, "reload", interrupted)
+    assert reload(capfd, site) == Done(130, "")
