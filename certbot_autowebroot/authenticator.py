@@ -90,7 +90,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         general = ("autowebroot looks at the machine at the moment of the renewal: is port 80 free, it answers there "
                    "itself; is it taken, it puts the challenge file where the running web server serves it from, and "
                    "proves that with a test file before the CA is asked.")
-        done = [messages.answered(inquiry) for inquiry in self._inquiries(self._challenges)]
+        done = [messages.answered(outcome) for outcome in self._inquiries(self._challenges)]
         return "\n".join([general, *done])
 
     def get_chall_pref(self, identifier: str) -> Iterable[Type[challenges.Challenge]]:
@@ -108,23 +108,23 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         unanswered = solver.solve([self._challenges[achall] for achall in achalls])
         said = self._said("fallback")
         if unanswered and not said:
-            said = self._ask([solver.inquiries[challenge.name] for challenge in unanswered])
+            said = self._ask([solver.outcomes[challenge.name] for challenge in unanswered])
         if said not in ("", "none"):
             unanswered = self._fall_back(solver, said, unanswered, responses)
-        failing = [solver.inquiries[challenge.name] for challenge in unanswered]
+        failing = [solver.outcomes[challenge.name] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
             raise errors.PluginError(messages.failures(
                 failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
-        self._unanswered = [inquiry.name for inquiry in failing]
+        self._unanswered = [outcome.identifier for outcome in failing]
         printed: Set[Tuple[str, ...]] = set()
-        for inquiry in failing:
-            logger.warning("%s", messages.failure(inquiry, printed))
-        for inquiry in self._inquiries(achalls):
-            if inquiry in failing:
+        for outcome in failing:
+            logger.warning("%s", messages.failure(outcome, printed))
+        for outcome in self._inquiries(achalls):
+            if outcome in failing:
                 continue
-            if inquiry.verdict.value == "unproven" and not inquiry.answered_by:
-                logger.warning("%s", messages.unproven(inquiry))
-            logger.info("%s", messages.answered(inquiry))
+            if outcome.verdict.value == "unproven" and not outcome.answered_by:
+                logger.warning("%s", messages.unproven(outcome))
+            logger.info("%s", messages.answered(outcome))
         self._remember(solver.proven_directories())
         return [responses[achall] for achall in achalls]
 
@@ -148,20 +148,20 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return "" if value is None else str(value)
 
     def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
-        found = self._solver.inquiries if self._solver is not None else {}
+        found = self._solver.outcomes if self._solver is not None else {}
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
     def _new_solver(self, names: Sequence[str]) -> Any:
+        from certbot_autowebroot.order.candidates import OrderOptions
         from certbot_autowebroot.order.progress import Notices
-        from certbot_autowebroot.order.solver import Settings
         from certbot_autowebroot.order.solver import Solver
         memory = self._remembered()
         port, address = self._front()
-        settings = Settings(port=port, address=address,
-                            hints={name: self._hints(name, memory) for name in names},
-                            refuse_unproven=self._said("unproven") == "refuse")
+        options = OrderOptions(port=port, address=address,
+                               hints={name: self._hints(name, memory) for name in names},
+                               refuse_unproven=self._said("unproven") == "refuse")
         self._challenges = {}
-        self._solver = Solver(settings, self._new_journal(), Notices().show)
+        self._solver = Solver(options, self._new_journal(), Notices().show)
         return self._solver
 
     def _front(self) -> Tuple[int, str]:
@@ -208,16 +208,19 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                 logger.warning("--autowebroot-fallback %s: no plugin has this name. Authenticators that are installed "
                                "here: %s.", name, ", ".join(self._fallbacks.installed()))
             return []
-        left = {achall: solver.inquiries[challenge.name] for achall, challenge in self._challenges.items()
+        left = {achall: solver.outcomes[challenge.name] for achall, challenge in self._challenges.items()
                 if challenge in unanswered}
 
         def unserved(achalls: List[Any]) -> List[Any]:
             missing = solver.unserved([self._challenges[achall] for achall in achalls])
             return [achall for achall in achalls if self._challenges[achall] in missing]
         solver.publish_where_proven(unanswered)
-        found = self._fallbacks.answer(left, unserved)
-        responses.update(found)
-        failing = [self._challenges[achall] for achall in left if achall not in found]
+        answers = self._fallbacks.answer(left, unserved)
+        responses.update(answers.responses)
+        for achall, outcome in left.items():
+            solver.note_other_authenticators(outcome.identifier, answers.answered_by.get(achall, ""),
+                                             answers.rejected[achall])
+        failing = [self._challenges[achall] for achall in left if achall not in answers.responses]
         solver.withdraw(failing)
         ours = [achall for achall in self._challenges if achall not in left]
         lost = [self._challenges[achall] for achall in self._fallbacks.lost_meanwhile(ours, unserved)]
