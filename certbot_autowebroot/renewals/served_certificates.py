@@ -90,7 +90,8 @@ def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question
 def _ask(question: Question, key: str = "") -> Served:
     name, endpoint = question
     try:
-        return Served(name, endpoint, Shown.OTHER, parse_certificate(probe.certificate_of(endpoint, name, _TIMEOUT, key)))
+        shown = parse_certificate(probe.certificate_of(endpoint, name, _TIMEOUT, key))
+        return Served(name, endpoint, Shown.OTHER, shown)
     except ConnectionRefusedError:
         return Served(name, endpoint, Shown.NOBODY)
     except (OSError, ValueError) as error:
