@@ -87,9 +87,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def more_info(self) -> str:
         """What the plugin does; after an order, also what it did for each name."""
         from certbot_autowebroot.order import messages
-        general = ("autowebroot checks the machine at the moment of the renewal: where port 80 is free, it answers there "
-                   "itself; where it is taken, it puts the challenge file where the running web server serves it from, "
-                   "and proves that with a test file before the CA is asked.")
+        general = ("autowebroot checks the machine at the moment of the renewal: where port 80 is free, it answers "
+                   "there itself; where it is taken, it puts the challenge file where the running web server serves it "
+                   "from, and proves that with a test file before the CA is asked.")
         return "\n".join([general, *map(messages.answered, self._outcomes(self._challenges))])
 
     def get_chall_pref(self, identifier: str) -> Iterable[Type[challenges.Challenge]]:
