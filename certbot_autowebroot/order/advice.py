@@ -90,7 +90,9 @@ def _before(outcome: Outcome, door: Endpoint) -> List[Advice]:
     mending: List[Advice] = [["mend what was refused."]] if refused else []
     if any(isinstance(place.end, Directory) and place.end.root == settings.SHARED_DIRECTORY for place in refused):
         mending = [[f"mend what was refused: {snippets.making(settings.SHARED_DIRECTORY)}"]]
-    if isinstance(end, Directory) and not end.guessed and str(end) not in {str(place.end) for place in refused}:
+    place = outcome.candidates.place_of(outcome.routes[door][0]) if end else None
+    if place and isinstance(end, Directory) and not end.guessed and str(place.end) not in {
+            str(place.end) for place in refused}:
         return [*mending, [f"see whether {outcome.routes[door][0].program} runs with the configuration that is on disk "
                            "(reload it), and whether something in it (a rewrite, an access rule, a .htaccess file) "
                            f"refuses {CHALLENGE_PATH}."]]

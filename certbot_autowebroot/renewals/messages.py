@@ -205,17 +205,17 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
     outcome = found.outcome
     assert outcome is not None  # noqa: S101 - for the type checker
     routes = outcome.routes.get(endpoint, [])
-    on_the_road = {str(route.end) for route in routes}
-    on_a_road = {str(route.end) for at_endpoint in outcome.routes.values() for route in at_endpoint}
+    here = _places(outcome, routes)
+    anywhere = [place for at_endpoint in outcome.routes.values() for place in _places(outcome, at_endpoint)]
     lines = [f"{messages.test_file(place)} came back" for place in outcome.proof.served.get(endpoint, ())
-             if str(place.end) not in on_the_road]
+             if str(place.end) not in here]
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or outcome.verdict_at(endpoint) is Verdict.PROVEN:
         return lines
     if endpoint in outcome.proof.answers:
         lines += [f"tried {messages.str_of(place)}{_refused(outcome.proof.publish_errors[place.key])}"
                   if place.key in outcome.proof.publish_errors else
                   f"{messages.test_file(place)} did not come back" for place in outcome.places
-                  if str(place.end) not in on_a_road and not outcome.was_served(place)]
+                  if str(place.end) not in anywhere and not outcome.was_served(place)]
         answer = outcome.proof.mismatches.get(endpoint, outcome.proof.answers[endpoint])
         if messages.says_more(answer, routes):
             lines.append(f"came back: {messages.str_of_answer(answer)}".replace(outcome.candidates.token, "TOKEN"))
@@ -223,6 +223,11 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
     if found.outlook is Outlook.FAILS and endpoint == failing[-1] and printed is not None:
         lines += advice.what_to_do(outcome, failing, printed, "what to do")
     return lines
+
+
+def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
+    """The places at the ends of these routes, by path or endpoint."""
+    return [str(place.end) for place in map(outcome.candidates.place_of, routes) if place]
 
 
 def note(outcome: Outcome) -> str:
