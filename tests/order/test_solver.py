@@ -74,12 +74,12 @@ def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatc
 def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules may ask whether a directory is there: the last look is at what the CA will find."""
     there: List[bool] = []
-    still_serves = proof.still_serves
+    mismatches = proof.mismatches
 
-    def looked(*arguments: Any) -> bool:
+    def noted(*arguments: Any) -> Any:
         there.extend((place / root / ".well-known").exists() for root in ("old", "www"))
-        return still_serves(*arguments)
-    monkeypatch.setattr(proof, "still_serves", looked)
+        return mismatches(*arguments)
+    monkeypatch.setattr(proof, "mismatches", noted)
     make(place, "old", "www")
     hints = {NAME: [Hint(f"{place}/old", "a guess")]}
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place, hints=hints):
@@ -411,14 +411,15 @@ class Meanwhile:
         self.count = 0
         prove = proof.prove
 
-        def interrupted(*arguments: Any) -> None:
+        def interrupted(*arguments: Any) -> Any:
             event = events.get(self.count) if arguments[0] else None
             self.count += bool(arguments[0])
             if event and not after:
                 event()
-            prove(*arguments)
+            results = prove(*arguments)
             if event and after:
                 event()
+            return results
         monkeypatch.setattr(proof, "prove", interrupted)
 
 
