@@ -96,8 +96,8 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     machine = ThisMachine()
     seen = _by_door(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
-        return [Finding(Outcome.GOOD, reload_messages.nobody(names))]
-    findings = [Finding(_of_one_left_alone(answers, seen), reload_messages.found(answers))
+        return [Finding(Outcome.GOOD, reload_messages.no_address(names))]
+    findings = [Finding(_of_one_left_alone(answers, seen), reload_messages.not_reloaded(answers))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
@@ -112,20 +112,20 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
                 told[server] = _tell(server, endpoint)
             told_at.setdefault(endpoint, []).append(told[server])
         problems = [one for one in told_at[endpoint] if one.problem]
-        findings += [Finding(Outcome.FAILED, reload_messages.not_told(one.named, one.problem, answers))
+        findings += [Finding(Outcome.FAILED, reload_messages.failed(one.named, one.problem, answers))
                      for one in problems]
         waiting += [] if problems else answers
     for (endpoint, shown), answers in _by_door(_awaited(lineage, waiting, patience)).items():
-        who = [reload_messages.told(one.named, one.how) for one in told_at[endpoint]]
+        who = [reload_messages.done(one.named, one.how) for one in told_at[endpoint]]
         findings.append(Finding(Outcome.GOOD, reload_messages.reloaded(who, answers)) if shown is Shown.CURRENT else
-                        Finding(Outcome.FAILED, reload_messages.in_vain(who, answers, patience, lineage)))
+                        Finding(Outcome.FAILED, reload_messages.without_effect(who, answers, patience, lineage)))
     return findings
 
 
 def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, Shown], Sequence[Served]]) -> Outcome:
     """Where nothing could be seen for a name, that is no matter if the same server shows ours for another name."""
     first = answers[0]
-    if first.shown is not Shown.NONE:
+    if first.shown is not Shown.NO_CERTIFICATE:
         return Outcome.GOOD
     ours = (first.endpoint, Shown.CURRENT) in seen or (first.endpoint, Shown.STALE) in seen
     return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
@@ -139,7 +139,7 @@ def servers_at(name: str, endpoint: Endpoint, machine: ThisMachine) -> List[Serv
         request = Request(name, CHALLENGE_PATH, "", endpoint, "https")
         ends = [onward for end in ends for holder in machine.holders(end)
                 for onward in _onward(holder, request._replace(endpoint=end), machine, found)]
-    return list(found) or [Server(reload_messages.SOMEBODY)]
+    return list(found) or [Server(reload_messages.UNNAMED)]
 
 
 def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
@@ -170,7 +170,7 @@ def _tell(server: Server, endpoint: Endpoint) -> Told:
             if complaint and program.gives_up_root and leader.uid != 0:
                 return _start_anew(named, unit, complaint)
             if complaint:
-                return Told(named, problem=reload_messages.broken(complaint))
+                return Told(named, problem=reload_messages.config_error(complaint))
         elif not program.survives:
             return Told(named, problem=reload_messages.IN_A_CONTAINER)
         how = systemd.tell(unit, "reload") if unit else program.reload(leader, endpoint)
@@ -178,20 +178,20 @@ def _tell(server: Server, endpoint: Endpoint) -> Told:
     except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
         return Told(named, problem=str(error))
     except OSError as error:
-        return Told(named, problem=reload_messages.refused(error))
+        return Told(named, problem=reload_messages.signal_refused(error))
     except Exception as error:  # the other servers are to be reloaded all the same
         logger.debug("Traceback:", exc_info=True)
-        return Told(named, problem=reload_messages.a_bug(error))
+        return Told(named, problem=reload_messages.bug(error))
 
 
 def _start_anew(named: str, unit: str, complaint: str) -> Told:
     """One that cannot read its key any more; systemd starts it as root, after a test as root."""
     command = systemd.command_as_root(unit) if unit else []
     if not command:
-        return Told(named, problem=reload_messages.given_up_root(complaint))
+        return Told(named, problem=reload_messages.needs_root(complaint))
     complaint = control.complaint_of_lighttpd(command)
     if complaint:
-        return Told(named, problem=reload_messages.broken(complaint))
+        return Told(named, problem=reload_messages.config_error(complaint))
     return Told(named, systemd.tell(unit, "restart"))
 
 
