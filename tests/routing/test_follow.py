@@ -224,11 +224,6 @@ def test_a_relative_redirect_stays_on_the_name() -> None:
     assert (target.host, target.path, target.query) == ("www.sample.com", "/elsewhere x", "y=1")
 
 
-def test_a_directory_keeps_its_place_for_another_token() -> None:
-    """What was proven with a test file is used with the real token."""
-    assert DIRECTORY.named(TOKEN, "other").name == ".well-known/acme-challenge/other"
-
-
 def test_ends_of_two_kinds_are_never_equal() -> None:
     """They are named tuples: to a plain one, what is certainly dead would equal what we merely do not know."""
     dead, unknown = DeadEnd("no root"), Unknown("no root")
