@@ -12,8 +12,8 @@ from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 FRONT = Endpoint("203.0.113.10", 80)
 
 
-def directory(name: str, token: str = "token") -> Place:
-    place = place_of(Directory(PathInView("/srv"), name), None, token)
+def directory(name: str) -> Place:
+    place = place_of(Directory(PathInView("/srv"), name), None, "token")
     assert place is not None
     return place
 
