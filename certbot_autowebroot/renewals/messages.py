@@ -115,7 +115,7 @@ def shown(alike: Sequence[Served]) -> str:
     served = alike[0]
     where = f"{served.endpoint} for {messages.named([one.name for one in alike])}"
     if served.shown is Shown.NO_LISTENER:
-        return f"nobody listens on {where}"
+        return f"no program listens on {where}"
     if served.shown is Shown.NO_CERTIFICATE or served.certificate is None:
         return f"no certificate could be had from {where}: {served.error}"
     until = f"{served.certificate.not_after:%Y-%m-%d}"

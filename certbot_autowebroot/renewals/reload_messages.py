@@ -27,7 +27,7 @@ def not_reloaded(answers: Sequence[Served]) -> str:
     first = answers[0]
     where = f"{first.endpoint} for {_names(answers)}"
     if first.shown is Shown.NO_LISTENER:
-        return f"nobody listens on {where}"
+        return f"no program listens on {where}"
     if first.shown is Shown.NO_CERTIFICATE:
         return f"no certificate could be had from {where}: {first.error}"
     if first.shown is Shown.OTHER:

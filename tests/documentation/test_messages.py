@@ -16,7 +16,7 @@ _SILENT = {"add", "add_argument", "add_parser", "ArgumentParser", "Attribute", "
 #: These have several words, and nobody reads them.
 _NO_MESSAGES = {
     "configure arguments",  # of nginx -V
-    "dead end",  # what JSON calls it
+    "dead end", "no listener", "no certificate",  # values in the JSON of check
     "LoadModule info_module",
     "master process",  # nginx's title
     "(mode tcp)",
@@ -31,7 +31,7 @@ _NO_MESSAGES = {
     "Apache httpd", "busybox httpd", "python -m http.server", "python -m SimpleHTTPServer", "ruby -run -e httpd",
 }
 #: What it prints is lines for a server, and tested with the server.
-_CONFIGURATIONS = "certbot_autowebroot/snippets.py"
+_CONFIGURATIONS = "certbot_autowebroot/servers/snippets.py"
 
 
 def same(text: str) -> str:
