@@ -20,10 +20,10 @@ from certbot_autowebroot.renewals.lineages import earlier_certificates
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.front_endpoints import front_doors
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
+from certbot_autowebroot.system import tls
 
 _TIMEOUT = 5.0
 #: What OpenSSL says of a server that answers in plain text, by its version.
@@ -90,7 +90,7 @@ def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question
 def _ask(question: Question, key: str = "") -> Served:
     name, door = question
     try:
-        return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT, key)))
+        return Served(name, door, Shown.OTHER, parse_certificate(tls.certificate_of(door, name, _TIMEOUT, key)))
     except ConnectionRefusedError:
         return Served(name, door, Shown.NOBODY)
     except (OSError, ValueError) as error:

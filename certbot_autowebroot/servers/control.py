@@ -15,7 +15,6 @@ from typing import Protocol
 from typing import Sequence
 
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing import probe
 from certbot_autowebroot.servers import apache
 from certbot_autowebroot.servers import haproxy
 from certbot_autowebroot.servers import lighttpd
@@ -25,6 +24,7 @@ from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
 from certbot_autowebroot.servers.common import config_test
 from certbot_autowebroot.system import processes
+from certbot_autowebroot.system import tls
 from certbot_autowebroot.system.processes import Process
 
 #: Seconds after which a signal has been noticed, and that lighttpd may wait for its clients.
@@ -153,7 +153,7 @@ class _Lighttpd:
     def urge(self, leader: Process, door: Endpoint) -> str:
         time.sleep(_TO_NOTICE)
         try:
-            probe.certificate_of(door, door.host, _LIGHTTPD_WAITS)
+            tls.certificate_of(door, door.host, _LIGHTTPD_WAITS)
         except socket.timeout:
             # It waits for the clients that it has, and answers nobody meanwhile: one that sent half a request, or
             # none at all, kept 1.4.69 away for minutes. A second signal ends the waiting.
