@@ -172,17 +172,17 @@ def _door(inquiry: Inquiry, door: Endpoint, outlook: Outlook) -> Dict[str, Any]:
             "url": answer.request.url.replace(inquiry.token, "TOKEN"), **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
             "redirects": [url.replace(inquiry.token, "TOKEN") for url in answer.redirects]},
-        "roads": [_road(road) for road in remedies.open_to(inquiry, door)] if failing else [],
+        "roads": [_remedy(remedy) for remedy in remedies.remedies_for(inquiry, door)] if failing else [],
     }
 
 
-def _road(road: remedies.Road) -> Dict[str, Any]:
-    if isinstance(road, remedies.Lines):
-        (block,) = _steps((road.block,))
-        return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
-                "lines": list(road.lines), "at_the_end": list(road.at_the_end)}
-    if isinstance(road, remedies.Fallback):
-        return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
+def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
+    if isinstance(remedy, remedies.AddLines):
+        site = remedy.lines
+        return {"kind": "lines", "server": remedy.server, "file": site.source.file, "line": site.source.line or None,
+                "lines": list(site.lines), "at_the_end": list(site.at_the_end)}
+    if isinstance(remedy, remedies.UseAuthenticator):
+        return {"kind": "authenticator", "authenticator": remedy.authenticator, "option": remedy.server_root or None}
     return {"kind": "path"}
 
 

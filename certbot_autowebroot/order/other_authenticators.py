@@ -10,6 +10,7 @@ from typing import Tuple
 from certbot_autowebroot.order.inquiry import Inquiry
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.entry_points import registered
 
@@ -17,9 +18,9 @@ from certbot_autowebroot.system.entry_points import registered
 AUTO = "auto"
 #: Instead of names: the user was asked, and wants none.
 NONE = "none"
-#: Which authenticator edits the configuration of which program, by the name of its executable.
-BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "tengine"), "nginx"),
-              **dict.fromkeys(("apache2", "httpd", "httpd.worker", "httpd.event", "httpd-prefork"), "apache")}
+#: By executable name, the authenticator that edits the configuration of the program.
+BELONGS_TO = {executable: server.authenticator for server in registry.BUILT_IN if server.authenticator
+              for executable in server.executables}
 
 
 def installed() -> Dict[str, Any]:

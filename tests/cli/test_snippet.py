@@ -3,7 +3,7 @@ import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
-from certbot_autowebroot.servers import snippets
+from certbot_autowebroot.servers.common.snippet import checked
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache", "lighttpd", "caddy"])
@@ -30,7 +30,7 @@ def test_a_directory_that_some_configuration_would_not_take_as_it_is(
         directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
     """No quoting is right for five servers, so there is nothing to quote."""
     with pytest.raises(ValueError, match="absolute path"):
-        snippets.proper(directory)
+        checked(directory)
     with pytest.raises(SystemExit) as exit_:
         cli.main(["snippet", "nginx", f"--directory={directory}"])
     assert exit_.value.code == 2
@@ -40,7 +40,7 @@ def test_a_directory_that_some_configuration_would_not_take_as_it_is(
 @pytest.mark.parametrize("directory", ["/srv", "/srv/.acme", "/srv/a..b/c-d_e+f@g", "/var/www/autowebroot/"])
 def test_a_directory_that_needs_no_quotes(directory: str) -> None:
     """The slash at its end is dropped."""
-    assert snippets.proper(directory) == directory.rstrip("/")
+    assert checked(directory) == directory.rstrip("/")
 
 
 def test_a_server_that_is_not_known_is_refused_with_those_that_are(capsys: "pytest.CaptureFixture[str]") -> None:

@@ -1,5 +1,4 @@
 """The seams for third parties, and what they may do wrong."""
-import importlib
 from importlib import metadata
 from typing import Any
 from typing import List
@@ -7,8 +6,12 @@ from typing import List
 import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
 
+from certbot_autowebroot.interfaces import IHasSnippet
+from certbot_autowebroot.interfaces import IReloads
 from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.interfaces import IRestarts
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.responders.webroot import WebrootResponder
@@ -48,6 +51,7 @@ class Registered:
     """An entry point, whose class is made here instead of loaded from a package."""
 
     def __init__(self, made: Any) -> None:
+        self.name = getattr(made, "name", "broken")
         self._made = made
 
     def load(self) -> Any:
@@ -65,11 +69,14 @@ def register(monkeypatch: pytest.MonkeyPatch, *made: Any) -> registry.WebServers
     return registry.WebServers()
 
 
-@pytest.mark.parametrize("name", registry.BUILT_IN)
-def test_every_web_server_of_ours_keeps_to_the_seam(name: str) -> None:
-    """Methods and signatures are those of IWebServer."""
-    module, _, attribute = name.partition(":")
-    assert verifyClass(IWebServer, getattr(importlib.import_module(f"certbot_autowebroot.servers.{module}"), attribute))
+@pytest.mark.parametrize("server", registry.BUILT_IN, ids=lambda server: server.name)
+def test_every_built_in_server_keeps_to_the_interfaces(server: registry.Server) -> None:
+    """Its evaluator provides IWebServer, its parts the optional interfaces: methods and signatures."""
+    assert verifyObject(IWebServer, server.make_evaluator())
+    for name in server.parts:
+        part = server.part(name)
+        assert verifyObject({registry.SNIPPET: IHasSnippet, registry.CONTROL: IReloads}[name], part)
+        assert not IRestarts.providedBy(part) or verifyObject(IRestarts, part)
 
 
 @pytest.mark.parametrize("responder", [StandaloneResponder, WebrootResponder])

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from certbot_autowebroot.route import CHALLENGE_PATH
-from certbot_autowebroot.servers import snippets
+from certbot_autowebroot.servers.nginx import snippet
 from tests.lab import ports
 from tests.lab.nginx import Nginx
 from tests.lab.random.nginx import Generator
@@ -27,7 +27,7 @@ def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -
         challenges = Path(directory + CHALLENGE_PATH)
         challenges.mkdir(parents=True)
         (challenges / "token").write_text("the file")
-        lines = "\n".join(snippets.nginx(directory))
+        lines = "\n".join(snippet.lines(directory))
         for seed in range(10):
             generator, random = Generator(seed), Random(seed)  # noqa: S311
             nginx = Nginx(tmp_path / f"batch{seed}", _TOP.format(maps=generator.maps()))
