@@ -1,5 +1,6 @@
 """The remedies for a name without a directory: by the trail of a hop, and by where its server runs."""
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -225,11 +226,15 @@ def test_json_has_the_remedies(place: Path, capsys: "pytest.CaptureFixture[str]"
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"
 
 
+@pytest.mark.parametrize("name", ["nginx", "angie"])
 @pytest.mark.parametrize("private", [[], ["unshare", "-m"]], ids=["plain", "PrivateTmp"])
-def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
-    """Both remedies for nginx, also where systemd gives it mounts of its own."""
-    nginx = Nginx(place / "nginx", SITE)
-    nginx.start([*private, "nginx", "-p", str(nginx.directory), "-c", str(nginx.conf), "-e", str(nginx.error_log)])
+def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str) -> None:
+    """Both remedies for nginx and its forks, also where systemd gives it mounts of its own."""
+    program = place / name
+    shutil.copy("/usr/sbin/nginx", program)
+    nginx = Nginx(place / "conf", SITE)
+    nginx.start([*private, str(program), "-p", str(nginx.directory), "-c", str(nginx.conf), "-e",
+                 str(nginx.error_log)])
     try:
         assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
     finally:
