@@ -134,8 +134,8 @@ GUESS = Directory(PathInView("/srv"), "x", guessed=True)
     ("haproxy", Unknown("a variable"), False),
     ("varnishd", Unknown("a variable"), False),
 ])
-def test_a_path_is_asked_for_where_somebody_may_know_it(program: str, end: End, is_open: bool) -> None:
-    """Not where the configuration says that there is none, and not of who serves no files."""
+def test_where_a_path_is_asked_for(program: str, end: End, is_open: bool) -> None:
+    """Not where the configuration names a dead end, and not for a server that serves no files."""
     route = Route((hop(program),), end)
     assert list(remedies.paths_to_give([route], lambda _: False)) == (
         [remedies.GivePath(Program(program, 4711))] if is_open else [])
@@ -144,7 +144,7 @@ def test_a_path_is_asked_for_where_somebody_may_know_it(program: str, end: End, 
 
 @pytest.fixture
 def sleeping(request: pytest.FixtureRequest) -> Iterator[processes.Process]:
-    """A process that is started in a certain way."""
+    """A process, started by a given command."""
     with subprocess.Popen([*request.param], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         found = processes.process(process.pid)
@@ -165,7 +165,7 @@ def python(code: str = "") -> List[str]:
     (["unshare", "-m", *python("os.system('mount -t tmpfs none /mnt && mkdir /mnt/etc && mount --bind /etc /mnt/etc'); "
                                "os.chroot('/mnt')")], False),
 ], ids=["ours", "PrivateTmp", "chroot", "another /etc", "another /, our /etc"], indirect=["sleeping"])
-def test_whose_files_a_process_has(sleeping: processes.Process, ours: bool) -> None:
+def test_has_our_files(sleeping: processes.Process, ours: bool) -> None:
     """Mounts of its own are no container yet: Debian's Apache and Caddy run with PrivateTmp."""
     assert processes.has_our_files(sleeping) is ours
 
@@ -185,16 +185,16 @@ def remedies_for(place: Path) -> List[str]:
     ("apache", ["/opt/apache/httpd.conf"], "--apache-server-root"),
     ("nginx", [], ""),
 ])
-def test_where_an_authenticator_has_to_be_told_of_the_configuration(
+def test_server_root_option(
         authenticator: str, files: Sequence[str], option: str) -> None:
-    """Else it would edit another one, which nobody runs."""
+    """Without it an authenticator would edit a configuration that no server runs."""
     first = hop(authenticator)
     trail = tuple(Step("a line", Source(file, 1)) for file in files)
     assert remedies.server_root(authenticator, [Route((first._replace(trail=trail),), DeadEnd("no"))]) == option
 
 
 def test_lines_are_printed_once(place: Path) -> None:
-    """In an error of many names; for the others it says where they belong."""
+    """In an error of many names; the other names get the place where they belong."""
     config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
                 server { listen 80; server_name c.sample.com; return 404; }"""
     asked = ("a.sample.com", "b.sample.com", "c.sample.com")
@@ -262,7 +262,7 @@ def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> 
         assert remedies_for(place) == []
 
 
-def test_a_proxy_before_a_container_has_one(place: Path) -> None:
+def test_a_proxy_before_a_container_has_a_remedy(place: Path) -> None:
     """The last hop that is in no container."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
@@ -271,7 +271,7 @@ def test_a_proxy_before_a_container_has_one(place: Path) -> None:
             assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
 
 
-def test_the_directory_of_the_lines_is_the_one_that_renewals_know() -> None:
-    """Nothing more is to be set."""
+def test_lines_name_the_shared_directory() -> None:
+    """Renewals try it without an option."""
     found = lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and any(settings.SHARED_DIRECTORY in line for line in found.lines)

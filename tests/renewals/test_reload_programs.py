@@ -1,4 +1,4 @@
-"""Each server for real: its own test, its own way to read anew, and what would have ended it."""
+"""Each real server: its own test, its own reload, and what would have ended it."""
 import functools
 import os
 import re
