@@ -174,17 +174,17 @@ def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> D
             "url": answer.request.url.replace(outcome.candidates.token, "TOKEN"), **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
             "redirects": [url.replace(outcome.candidates.token, "TOKEN") for url in answer.redirects]},
-        "remedies": [_road(road) for road in remedies.open_to(outcome, endpoint)] if failing else [],
+        "remedies": [_remedy(remedy) for remedy in remedies.remedies_for(outcome, endpoint)] if failing else [],
     }
 
 
-def _road(road: remedies.Road) -> Dict[str, Any]:
-    if isinstance(road, remedies.Lines):
-        (block,) = _steps((road.block,))
-        return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
-                "lines": list(road.lines), "at_the_end": list(road.at_the_end)}
-    if isinstance(road, remedies.Fallback):
-        return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
+def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
+    if isinstance(remedy, remedies.AddLines):
+        site = remedy.lines
+        return {"kind": "lines", "server": remedy.server, "file": site.source.file, "line": site.source.line or None,
+                "lines": list(site.lines), "at_the_end": list(site.at_the_end)}
+    if isinstance(remedy, remedies.UseAuthenticator):
+        return {"kind": "authenticator", "authenticator": remedy.authenticator, "option": remedy.server_root or None}
     return {"kind": "path"}
 
 

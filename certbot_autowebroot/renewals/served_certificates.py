@@ -20,10 +20,10 @@ from certbot_autowebroot.renewals.lineages import earlier_certificates
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
+from certbot_autowebroot.system import tls
 
 _TIMEOUT = 5.0
 #: OpenSSL's reasons for a server that answers in plain text, by its version.
@@ -91,8 +91,7 @@ def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question
 def _ask(question: Question, key: str = "") -> Served:
     name, endpoint = question
     try:
-        shown = parse_certificate(probe.certificate_of(endpoint, name, _TIMEOUT, key))
-        return Served(name, endpoint, Shown.OTHER, shown)
+        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, _TIMEOUT, key)))
     except ConnectionRefusedError:
         return Served(name, endpoint, Shown.NO_LISTENER)
     except (OSError, ValueError) as error:

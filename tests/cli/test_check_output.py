@@ -86,7 +86,7 @@ def test_a_server_that_was_not_reloaded_and_whose_old_directory_is_gone(
     said = capsys.readouterr().out
     assert f"looks in the directory {place}/moved/.well-known/acme-challenge; the test file did not come back" in said
     assert f"tried {place}/root/.well-known/acme-challenge of nginx (pid {pid}); refused: The document root" in said
-    assert "- mend what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
+    assert "- repair what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
 
 
 def test_where_the_end_of_the_road_says_it_all_nothing_is_repeated(

@@ -118,7 +118,7 @@ def others(said: str, **config: Any) -> fallback.Fallbacks:
     ("broken", Program("python3", 7), "the authenticator broken: it cannot be loaded: ModuleNotFoundError"),
     ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
     ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
-    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to who holds the port"),
+    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to the program on the port"),
 ])
 def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
                                     sentence: str) -> None:
