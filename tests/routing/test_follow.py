@@ -175,7 +175,7 @@ def test_a_redirect_to_https_that_nobody_serves_is_a_dead_end() -> None:
     (["192.0.2.7"], False, False), (["192.0.2.7"], True, True), ([FRONT.host], False, True),
     ([FRONT.host, "2001:db8::7"], False, True), ([], False, True)])
 def test_a_redirect_to_https_of_a_balancer_in_front(addresses: List[str], is_served: bool, is_here: bool) -> None:
-    """The name is the balancer's, which ends TLS: that nobody listens on port 443 here says nothing."""
+    """The name is the balancer's, which ends TLS: that no program listens on port 443 here says nothing."""
     tls = {Endpoint(FRONT.host, 443): [Holder([DIRECTORY])]} if is_served else {}
     url = f"https://www.sample.com{PATH}"
     machine = TableMachine({FRONT: [Holder([Redirect(url, 301)])], **tls}, names={"www.sample.com": addresses})

@@ -17,7 +17,8 @@ from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order import remedies
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Candidates
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Hop
@@ -93,11 +94,11 @@ def test_fallback(server: registry.Server, executable: str, monkeypatch: pytest.
     """The authenticator that edits the server's configuration, with the option for one that lies elsewhere."""
     monkeypatch.setattr(other_authenticators, "installed", lambda: {"nginx": None, "apache": None})
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
-    inquiry = Inquiry("www.sample.com", FrontEndpoints((FRONT,), certain=True))
     at_front = hop(process_of(executable), "")
-    inquiry.routes[FRONT] = [Route((at_front,), DeadEnd("no"))]
+    outcome = Outcome(Candidates("www.sample.com", FrontEndpoints((FRONT,), certain=True), "token",
+                                 {FRONT: [Route((at_front,), DeadEnd("no"))]}))
     expected = [server.authenticator] if server.authenticator else []
-    assert other_authenticators.fitting(inquiry) == expected
+    assert other_authenticators.fitting(outcome) == expected
     for file in (f"{server.authenticator_root}x.conf", "/opt/x.conf"):
         route = Route((at_front._replace(trail=(Step("", Source(file)),)),), DeadEnd("no"))
         option = "" if file.startswith(server.authenticator_root) else f"--{server.authenticator}-server-root"
