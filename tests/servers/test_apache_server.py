@@ -26,7 +26,7 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.dump import parse
 from certbot_autowebroot.servers.apache.parser import Parser
-from certbot_autowebroot.servers.apache.rows import Unread
+from certbot_autowebroot.servers.apache.rows import UnparsedContents
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
@@ -222,7 +222,7 @@ def test_names_of_unparsed_virtual_host_match_its_directives(roots: pathlib.Path
         dumped, read = dump(process_of(server)), parser.read(process_of(server))
     hosts = [one for one in dumped.directives if one.name == "virtualhost"]
     for host in hosts:
-        assert isinstance(host.children, Unread)
+        assert isinstance(host.children, UnparsedContents)
         at_once = host.children.names
         assert at_once == [one for one in host.children if one.name in ("servername", "serveralias")]
     assert [len(host.children) for host in hosts] == [2, 2, 0, 6, 4]

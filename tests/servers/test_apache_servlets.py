@@ -3,7 +3,7 @@ import pytest
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.servers.apache.configuration import Configuration
-from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.parser import Parser
 from certbot_autowebroot.system.views import View
@@ -29,7 +29,7 @@ from tests.lab.random.apache_oracle import request_for
 def test_evaluator(outside: str, inside: str, expected: str) -> None:
     """JkMount precedes Alias and DocumentRoot, not a redirect; the dead end names the line."""
     text = f"{outside}\n<VirtualHost *:80>\nServerName a.test\nDocumentRoot /srv/a\n{inside}\n</VirtualHost>\n"
-    configuration = Configuration(Evaluated(Parser(View.of_host(), "/", {}).text(text, "httpd.conf")))
+    configuration = Configuration(ConfigurationTree(Parser(View.of_host(), "/", {}).text(text, "httpd.conf")))
     (destination,) = evaluate(configuration, request_for("a.test"), View.of_host(), lambda directory, above: None)
     if isinstance(destination, DeadEnd):
         assert destination.reason == "a servlet container answers"

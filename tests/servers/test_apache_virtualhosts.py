@@ -36,7 +36,7 @@ def test_first_matching_virtual_host_answers() -> None:
         for name in (_word(random, "ab.") for _ in range(20)):
             wanted = next((host for host in hosts if name.rstrip(".") == host.name or any(
                 fnmatch.fnmatchcase(name.rstrip("."), alias) for alias in host.aliases)), None)
-            server, by_name = virtual_hosts.named(name)
+            server, by_name = virtual_hosts.find(name)
             assert (server is (wanted or hosts[0]), by_name) == (True, wanted is not None), (name, hosts)
 
 
@@ -52,5 +52,5 @@ def test_wildcard_is_tried_only_on_names_with_its_end(monkeypatch: pytest.Monkey
     table = VirtualHosts(servers(*((f"{number}.test", f"*.{number}.test") for number in range(5000))))
     virtual_hosts = table.at(Endpoint("203.0.113.10", 80))
     assert virtual_hosts is not None
-    assert virtual_hosts.named("x.y.4321.test")[0].name == "4321.test"
+    assert virtual_hosts.find("x.y.4321.test")[0].name == "4321.test"
     assert tried == ["*.4321.test"]

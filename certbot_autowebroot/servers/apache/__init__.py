@@ -16,7 +16,7 @@ from certbot_autowebroot.servers.apache import includes
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
@@ -64,7 +64,7 @@ class ApacheServer:
         return self._configurations[key]
 
 
-def evaluated(process: Process, noting: Optional[Noting] = None) -> Evaluated:
+def evaluated(process: Process, noting: Optional[Noting] = None) -> ConfigurationTree:
     """The configuration as the binary says it; where it does not, as we read it from the files.
 
     :param noting: the process's view, that is to note what the configuration is read from.
@@ -76,7 +76,7 @@ def evaluated(process: Process, noting: Optional[Noting] = None) -> Evaluated:
         return dump(process, functools.partial(includes.note, process, view))
     except ConfigurationError as error:
         found = parser.read(process, view)
-        found.complaints = (str(error), *found.complaints)
+        found.problems = (str(error), *found.problems)
         # Why the binary refuses may lie in files that are not of the configuration: a certificate, a module.
         view.settled = False
         return found

@@ -11,8 +11,8 @@ from typing import Tuple
 
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.virtualhosts import Server
 from certbot_autowebroot.servers.apache.virtualhosts import VirtualHosts
 
@@ -49,10 +49,10 @@ class Site:
     @property
     def step(self) -> Step:
         """The server as the first step of a trail."""
-        opening = self.server.opening
-        if opening is None:
+        section = self.server.section
+        if section is None:
             return Step(f"main server {self.server.name}".rstrip())
-        return Step(f"{opening.step.text} {self.server.name}".rstrip(), opening.source)
+        return Step(f"{section.step.text} {self.server.name}".rstrip(), section.source)
 
     def speaks_tls(self, port: int) -> Optional[bool]:
         """Whether connections to a port are TLS; None where either will do (``SSLEngine optional``).
@@ -74,12 +74,12 @@ class Site:
         """The document root as an absolute path, and where it is said; an empty path where that is not known."""
         directive = self.last("documentroot")
         if directive is None or not directive.words:
-            root = self.configuration.evaluated.document_root
+            root = self.configuration.tree.document_root
             return root, Step(f"DocumentRoot {root} (the default)")
         return self.configuration.path(directive.words[0]), directive.step
 
     @property
-    def document_root_as_said(self) -> str:
+    def document_root_as_written(self) -> str:
         """The document root as ``%{DOCUMENT_ROOT}`` has it: with the slash at the end that the directive may have."""
         directive = self.last("documentroot")
         slash = "/" if directive and directive.words and directive.words[0].endswith("/") else ""
@@ -89,16 +89,16 @@ class Site:
 class Configuration:
     """The whole configuration, ready to be asked."""
 
-    def __init__(self, evaluated: Evaluated) -> None:
-        self.evaluated = evaluated
-        hosts = [one for one in evaluated.directives if _is_virtual_host(one)]
-        self.main = Server(None, [one for one in evaluated.directives if not _is_virtual_host(one)])
+    def __init__(self, tree: ConfigurationTree) -> None:
+        self.tree = tree
+        hosts = [one for one in tree.directives if _is_virtual_host(one)]
+        self.main = Server(None, [one for one in tree.directives if not _is_virtual_host(one)])
         self.servers = [Server(host, host.children) for host in hosts]
         self.main.read_names()
         for server in self.servers:
-            assert server.opening is not None  # noqa: S101 - only the main server has none
-            server.read_names(evaluated.names.get(server.opening.source, ""))
-            server.read_addresses(evaluated.addresses.get(server.opening.source, []), self.main.name)
+            assert server.section is not None  # noqa: S101 - only the main server has none
+            server.read_names(tree.names.get(server.section.source, ""))
+            server.read_addresses(tree.addresses.get(server.section.source, []), self.main.name)
         self._virtual_hosts = VirtualHosts(self.servers)
         self._sites: Dict[int, Site] = {}
 
@@ -110,12 +110,12 @@ class Configuration:
 
     def has_module(self, name: str) -> bool:
         """Whether a module is loaded, such as ``cgi``; taken as yes where that is not known."""
-        modules = self.evaluated.modules
+        modules = self.tree.modules
         return modules is None or f"{name}_module" in modules
 
     def path(self, path: str) -> str:
         """A path of the configuration, relative to the ServerRoot."""
-        return os.path.normpath(os.path.join(self.evaluated.server_root, path)).replace("//", "/")
+        return os.path.normpath(os.path.join(self.tree.server_root, path)).replace("//", "/")
 
     def site(self, server: Server) -> Site:
         """The server with what it inherits."""
@@ -128,13 +128,13 @@ class Configuration:
         hosts = self._virtual_hosts.at(request.endpoint)
         if hosts is None:
             return self.site(self.main), True
-        server, by_name = hosts.named(request.host)
+        server, by_name = hosts.find(request.host)
         return self.site(server), by_name
 
     def default_at(self, request: Request) -> Site:
         """The site that holds the connection before a name is known: it decides on TLS."""
         hosts = self._virtual_hosts.at(request.endpoint)
-        return self.site(hosts.first if hosts else self.main)
+        return self.site(hosts.default if hosts else self.main)
 
 
 def _is_virtual_host(directive: Directive) -> bool:

@@ -25,7 +25,7 @@ class ConfigurationError(Exception):
     """The configuration cannot be known: not readable, not understood, too large. The text is for a person."""
 
 
-class Unknowable(Exception):
+class UnknowableError(Exception):
     """Something that only the running server has: the client's address, a time, a program's answer."""
 
 
@@ -33,12 +33,12 @@ class Directive(NamedTuple):
     """One directive, or one section with what it holds.
 
     :ivar name: in lower case; of a section without the angle brackets (``virtualhost``).
-    :ivar shown: the name as it is written.
+    :ivar spelling: the name as it is written.
     :ivar text: the arguments as they are written, variables replaced.
     """
 
     name: str
-    shown: str
+    spelling: str
     text: str
     file: str
     line: int
@@ -58,12 +58,12 @@ class Directive(NamedTuple):
     @property
     def step(self) -> Step:
         """The directive as a step of a trail."""
-        text = f"{self.shown} {self.text}".strip()
+        text = f"{self.spelling} {self.text}".strip()
         return Step(f"<{text}>" if self.is_section else text, self.source)
 
 
 @dataclass
-class Evaluated:
+class ConfigurationTree:
     """What is known of a configuration.
 
     :ivar directives: the top level, in order.
@@ -72,7 +72,7 @@ class Evaluated:
     :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
     :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
     :ivar addresses: the addresses and ports that a virtual host listens to once its name is resolved, likewise.
-    :ivar complaints: what could not be read.
+    :ivar problems: what could not be read.
     """
 
     directives: Tuple[Directive, ...]
@@ -81,7 +81,7 @@ class Evaluated:
     modules: Optional[FrozenSet[str]] = None
     names: Dict[Source, str] = field(default_factory=dict)
     addresses: Dict[Source, List[str]] = field(default_factory=dict)
-    complaints: Tuple[str, ...] = ()
+    problems: Tuple[str, ...] = ()
 
 
 def for_get(directive: Directive) -> Sequence[Directive]:
@@ -94,14 +94,14 @@ def for_get(directive: Directive) -> Sequence[Directive]:
     return (directive,)
 
 
-def is_for_a_part(directive: Directive) -> bool:
+def is_request_section(directive: Directive) -> bool:
     """Whether it is a section that holds for a part of the requests only."""
     return directive.is_section and directive.name in _SECTIONS
 
 
 def outside_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
     """Those that hold for every GET request which comes to where they stand."""
-    return tuple(one for directive in directives for one in for_get(directive) if not is_for_a_part(one))
+    return tuple(one for directive in directives for one in for_get(directive) if not is_request_section(one))
 
 
 def split_words(text: str) -> List[str]:

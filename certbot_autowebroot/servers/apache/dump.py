@@ -1,4 +1,4 @@
-"""The evaluated configuration, from the running binary itself: ``-t -D DUMP_CONFIG`` (mod_info).
+"""The tree configuration, from the running binary itself: ``-t -D DUMP_CONFIG`` (mod_info).
 
 The binary resolves what would be hardest to get right: IfDefine, Define, IfVersion, IfFile, Macro, Include. It is
 asked through /proc/PID/exe, which still works when an upgrade has deleted the file, with the arguments, environment
@@ -16,8 +16,8 @@ from typing import List
 from typing import Optional
 
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.apache.directives import Evaluated
-from certbot_autowebroot.servers.apache.rows import Tree
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
+from certbot_autowebroot.servers.apache.rows import TreeBuilder
 from certbot_autowebroot.servers.apache.rows import source_of
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
@@ -34,7 +34,7 @@ _NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):([0-9]{1,9})\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
 
 
-def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Evaluated:
+def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> ConfigurationTree:
     """Ask the binary of a running httpd for its configuration.
 
     :param meanwhile: is called while it reads that.
@@ -73,7 +73,7 @@ def _mod_info(pid: int) -> str:
     return next((path for path in paths if os.path.isfile(path) and '"' not in path), "")
 
 
-def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> Evaluated:
+def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> ConfigurationTree:
     """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded.
 
     httpd writes each word for itself, and takes a second for ten thousand virtual hosts. They are read meanwhile.
@@ -93,7 +93,7 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
         with contextlib.closing(output.chunks(child, TIMEOUT, MAX_OUTPUT)) as printed:
             try:
                 meanwhile()
-                evaluated = parse(_rows(printed))
+                tree = parse(_rows(printed))
             except ConfigurationError as error:
                 nothing_said = error
             collections.deque(printed, maxlen=0)  # to the end: its status says more
@@ -103,7 +103,7 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
         raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
     if nothing_said is not None:
         raise nothing_said
-    return evaluated
+    return tree
 
 
 def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -115,35 +115,35 @@ def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
     yield os.fsdecode(rest)
 
 
-def parse(rows: Iterable[str]) -> Evaluated:
+def parse(rows: Iterable[str]) -> ConfigurationTree:
     """Read the output of all four dumps.
 
     :param rows: its lines.
     :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it makes no sense.
     """
-    tree = Tree()
-    evaluated = Evaluated(())
+    builder = TreeBuilder()
+    tree = ConfigurationTree(())
     modules = set()
     address = ""
-    for row in tree.others(rows):
+    for row in builder.others(rows):
         if row.startswith("ServerRoot: "):
-            evaluated.server_root = row[len("ServerRoot: "):].strip('"')
+            tree.server_root = row[len("ServerRoot: "):].strip('"')
         elif row.startswith("Main DocumentRoot: "):
-            evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
+            tree.document_root = row[len("Main DocumentRoot: "):].strip('"')
         else:
             module = _MODULE.match(row)
             if module:
                 modules.add(module.group(1))
             else:
-                address = _virtual_host(row, address, evaluated)
-    evaluated.directives = tree.finish()
-    if not evaluated.directives:
+                address = _virtual_host(row, address, tree)
+    tree.directives = builder.finish()
+    if not tree.directives:
         raise ConfigurationError("the binary does not show its configuration (mod_info is missing)")
-    evaluated.modules = frozenset(modules) or None
-    return evaluated
+    tree.modules = frozenset(modules) or None
+    return tree
 
 
-def _virtual_host(row: str, address: str, evaluated: Evaluated) -> str:
+def _virtual_host(row: str, address: str, tree: ConfigurationTree) -> str:
     """Take in a row of DUMP_VHOSTS; the address that the next rows are about."""
     found = _ADDRESS.match(row)
     if found:
@@ -152,6 +152,6 @@ def _virtual_host(row: str, address: str, evaluated: Evaluated) -> str:
     name, file, line = found.groups()[1:] if found else named.groups() if named else (None, "", "")
     if name:
         source = source_of(file, int(line))
-        evaluated.names.setdefault(source, name)
-        evaluated.addresses.setdefault(source, []).append(address)
+        tree.names.setdefault(source, name)
+        tree.addresses.setdefault(source, []).append(address)
     return address

@@ -19,7 +19,7 @@ from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.state import PORTS
 from certbot_autowebroot.servers.apache.state import State
 
@@ -41,21 +41,21 @@ def handle(state: State, mapped: mapping.Mapped, name: str) -> Destination:
         return upstream(state, handler[6:] + name, directive)  # the file's path is what it asks for
     handler = "" if handler.lower() == "none" else handler
     if any(state.configuration.has_module(module) for module in _HANDLER_MODULES.get(handler.lower(), ())):
-        return state.dead(f"the handler {handler} answers, not a file", directive)
+        return state.dead_end(f"the handler {handler} answers, not a file", directive)
     if directive and handler and handler != "default-handler" and handler.lower() not in _HANDLER_MODULES:
         state.trail.append(Step(f"{directive.step.text}: a module may answer in place of the file", directive.source))
     if mapped.is_script and not handler and (state.configuration.has_module("cgi")
                                              or state.configuration.has_module("cgid")):
-        return state.dead("the file would be executed", mapped.directive)
+        return state.dead_end("the file would be executed", mapped.directive)
     return _directory(state, mapped, name)
 
 
 def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
     token = state.request.token
     if state.status:
-        return state.dead(f"it answers {state.status} without a target, for a later rule has replaced it")
+        return state.dead_end(f"it answers {state.status} without a target, for a later rule has replaced it")
     if state.path_info not in ("", "/") and state.files.is_file(name):
-        return state.dead(f"{name} is a file, and no directory")
+        return state.dead_end(f"{name} is a file, and no directory")
     name += state.path_info
     deciding = mapped.directive.step if mapped.directive else state.site.document_root[1]
     if deciding not in state.trail:
@@ -71,36 +71,36 @@ def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
         root = _directory_of(name, root, state.request.path)
     prefix = root.rstrip("/") + "/"
     if not name.startswith(prefix):
-        return state.dead(f"{name} lies outside of {root}")
+        return state.dead_end(f"{name} lies outside of {root}")
     return Directory(PathInView(root), name[len(prefix):], tuple(state.trail),
                      depends_on_client=state.depends_on_client)
 
 
-def moved(state: State, moved: mapping.Moved) -> Destination:
+def redirection(state: State, moved: mapping.Redirection) -> Destination:
     """A redirect of mod_alias, or the status that it answers instead."""
     if not 300 <= moved.status < 400:
-        return state.dead(f"it answers {moved.status}", moved.directive)
+        return state.dead_end(f"it answers {moved.status}", moved.directive)
     target = state.expanded(moved.target) if moved.is_expression else moved.target
     # RedirectRelative leaves it to the client, which puts what it has asked for before it.
     asked = f"{state.request.scheme}://{state.request.host}"
     own = asked if state.site.flag("redirectrelative") else state.own_url
     url = own + target if target.startswith("/") else target
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
-        return state.dead("the target of the redirect is no URL", moved.directive)
+        return state.dead_end("the target of the redirect is no URL", moved.directive)
     if state.query and "?" not in url:
         url += "?" + state.query
     return Redirect(url, moved.status, (*state.trail, moved.directive.step))
 
 
-def rewritten(state: State, result: rewrite.Result) -> Redirect:
+def rewrite_redirect(state: State, result: rewrite.Result) -> Redirect:
     """A redirect of mod_rewrite."""
     url = result.path
     if result.escape:
         scheme, separator, rest = url.partition("://")
         host, slash, path = rest.partition("/")
-        url = scheme + separator + host + slash + mapping.quoted(path)
+        url = scheme + separator + host + slash + mapping.escape_path(path)
     if state.query:
-        url += "?" + (mapping.quoted(state.query) if result.escape and state.has_own_query else state.query)
+        url += "?" + (mapping.escape_path(state.query) if result.escape and state.has_own_query else state.query)
     return Redirect(url, result.redirect or 302, tuple(state.trail))
 
 
@@ -115,14 +115,14 @@ def upstream(state: State, url: str, directive: Optional[Directive]) -> Destinat
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return state.dead(f"{url} is no URL to pass a request to")
+        return state.dead_end(f"{url} is no URL to pass a request to")
     scheme = parts.scheme.lower()
     if scheme == "balancer":
         return _balanced(state, parts.netloc, url[len("balancer://") + len(parts.netloc):], directive)
     if scheme not in PORTS:
-        return state.dead(f"passed on by {scheme or url} to {socket or parts.netloc}, where no file is served")
+        return state.dead_end(f"passed on by {scheme or url} to {socket or parts.netloc}, where no file is served")
     if "%{" in url or "${" in url:
-        raise Unknowable(f"the upstream {url}")
+        raise UnknowableError(f"the upstream {url}")
     scheme_port = PORTS[scheme]
     scheme = _SCHEMES.get(scheme, scheme)
     host = (parts.hostname or "").lower()
@@ -137,14 +137,14 @@ def _balanced(state: State, name: str, rest: str, directive: Optional[Directive]
     found = [upstream(state, url.rstrip("/") + rest, directive)
              for url in mapping.balancer_members(state.site, name)]
     if not found:
-        return state.dead(f"balancer://{name} has no members")
+        return state.dead_end(f"balancer://{name} has no members")
     first = found[0]
     if not isinstance(first, Upstream):
         return first
     members: List[Endpoint] = []
     for one in found:
         if not isinstance(one, Upstream) or (one.path, one.scheme) != (first.path, first.scheme):
-            raise Unknowable(f"the members of balancer://{name} differ in more than their address")
+            raise UnknowableError(f"the members of balancer://{name} differ in more than their address")
         members += [member for member in one.members if member not in members]
     return first._replace(members=tuple(members))
 

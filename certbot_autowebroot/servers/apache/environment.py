@@ -5,8 +5,8 @@ from typing import Optional
 
 from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
-from certbot_autowebroot.servers.apache.state import HIDDEN
+from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.state import UNKNOWN_VALUE
 from certbot_autowebroot.servers.apache.state import State
 from certbot_autowebroot.servers.common import regex
 
@@ -34,16 +34,16 @@ def _set(state: State, directive: Directive, subject: str, pattern: str, assignm
         else:
             match = regex.search(pattern, _subject(state, subject), directive.name.endswith("nocase"))
             matches = match is not None
-    except (Unknowable, regex.RegexError):
+    except (UnknowableError, regex.RegexError):
         matches = hidden = True
     for word in assignments if matches else ():
         name, _, content = word.partition("=")
         if name.startswith("!"):
             was_set = state.env.pop(name[1:], None) is not None
             if was_set and hidden:
-                state.env[name[1:]] = HIDDEN
+                state.env[name[1:]] = UNKNOWN_VALUE
         else:
-            state.env[name] = HIDDEN if hidden else mapping.substitute(content, match) if match else content
+            state.env[name] = UNKNOWN_VALUE if hidden else mapping.substitute(content, match) if match else content
             state.env[name] = state.env[name] or "1"
 
 
@@ -55,7 +55,7 @@ def _subject(state: State, name: str) -> str:
     if lower in known:
         return known[lower]
     if lower.startswith("remote_"):
-        raise Unknowable(name)
+        raise UnknowableError(name)
     if name in state.env:
         return state.environment(name)
     return state.header(lower)

@@ -32,9 +32,9 @@ from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
-from certbot_autowebroot.servers.apache.htaccess import Refused
-from certbot_autowebroot.servers.apache.managed import manager_of
+from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.htaccess import NotAllowedHereError
+from certbot_autowebroot.servers.apache.managed import managed_domain
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import MAX_ALTERNATIVES
 from certbot_autowebroot.servers.apache.state import Answers
@@ -104,9 +104,9 @@ def _destination(state: State) -> Destination:
     """Follow the request to its end."""
     try:
         return _follow(state)
-    except Refused as error:
-        return state.dead("it answers 500, for AllowOverride does not allow what a .htaccess says", error.directive)
-    except (Unknowable, regex.RegexError) as error:
+    except NotAllowedHereError as error:
+        return state.dead_end("it answers 500, for AllowOverride does not allow what a .htaccess says", error.directive)
+    except (UnknowableError, regex.RegexError) as error:
         return Unknown(str(error), tuple(state.trail))
 
 
@@ -115,19 +115,19 @@ def _follow(state: State) -> Destination:
     tls = state.configuration.default_at(request).speaks_tls(request.endpoint.port)
     state.site, by_name = state.configuration.choose(request)
     state.trail.append(state.site.step)
-    state.trail += [Step(f"not certain: {text}") for text in state.configuration.evaluated.complaints]
+    state.trail += [Step(f"not certain: {text}") for text in state.configuration.tree.problems]
     if tls is not None and tls != (request.scheme == "https"):
-        return state.dead(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
+        return state.dead_end(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
     for site in (state.configuration.default_at(request), state.site):
         wants = site.last("remoteipproxyprotocol")  # a PROXY line, as a load balancer sends it
         if wants and is_on(wants) and not (request.endpoint.is_loopback or state.depends_on_client):
             state.depends_on_client = True
             state.trail.append(Step(f"{wants.step.text}: who asks decides", wants.source))
     if not by_name and state.site.flag("stricthostcheck"):
-        return state.dead("StrictHostCheck refuses a host that no virtual host names")
-    managed = manager_of(state.configuration, request)
+        return state.dead_end("StrictHostCheck refuses a host that no virtual host names")
+    managed = managed_domain(state.configuration, request)
     if managed:
-        return state.dead(f"mod_md answers the challenges of {request.host} itself", managed)
+        return state.dead_end(f"mod_md answers the challenges of {request.host} itself", managed)
     state.uri = normalize(request.path, state.site.flag("mergeslashes", True))
     for _ in range(MAX_INTERNAL_REDIRECTS):
         outcome = _process(state)
@@ -137,7 +137,7 @@ def _follow(state: State) -> Destination:
         state.env = {"REDIRECT_" + name: value for name, value in state.env.items()}
         state.env["REDIRECT_STATUS"] = "200"
         state.is_redirected = True
-    return state.dead(f"more than {MAX_INTERNAL_REDIRECTS} internal redirects")
+    return state.dead_end(f"more than {MAX_INTERNAL_REDIRECTS} internal redirects")
 
 
 def _process(state: State) -> Union[str, Destination]:
@@ -154,13 +154,13 @@ def _process(state: State) -> Union[str, Destination]:
         return mapped
     servlets = mapping.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
     if servlets and "no-jk" not in state.env:
-        return state.dead("a servlet container answers", servlets)
+        return state.dead_end("a servlet container answers", servlets)
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
     if isinstance(mapped, mapping.Proxied):
         found = sections.proxy_scopes(state.site, mapped.url)
     else:
         if not name.startswith("/"):
-            return state.dead(f"{name} is not an absolute path")
+            return state.dead_end(f"{name} is not an absolute path")
         state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
@@ -177,7 +177,7 @@ def _process(state: State) -> Union[str, Destination]:
         return refused
     outcome = fixups.fix_up(state, name)
     if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
-        return state.dead(f"{name} is a directory, and it redirects to it", mapped.directive)
+        return state.dead_end(f"{name} is a directory, and it redirects to it", mapped.directive)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)
@@ -209,7 +209,7 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
     def holds(section: Directive) -> bool:
         try:
             return state.expression(" ".join(section.words), filename)
-        except (Unknowable, regex.RegexError) as error:
+        except (UnknowableError, regex.RegexError) as error:
             return state.decide(section, str(error)) if _matters(section) else False
     return scopes + sections.if_scopes(candidates, holds)
 
@@ -226,11 +226,11 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
         try:
             return what in state.env and state.environment(what) is not None if kind == "env" \
                 else state.expression(what, name)
-        except (Unknowable, regex.RegexError):
+        except (UnknowableError, regex.RegexError):
             return None
     verdict, by = access.granted([scope.directives for scope in state.scopes], judge)
     if verdict is False:
-        return state.dead("access is denied", by)
+        return state.dead_end("access is denied", by)
     verify = sections.last(state.scopes, "sslverifyclient")
     if state.request.scheme == "https" and verify and verify.words[:1] == ["require"]:
         verdict, by = None, verify  # a content delivery network has a certificate
@@ -238,7 +238,7 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
         state.depends_on_client = True
         state.trail.append(Step(f"{by.step.text}: who asks decides", by.source))
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
-        return state.dead("SSLRequireSSL refuses http")
+        return state.dead_end("SSLRequireSSL refuses http")
     return None
 
 

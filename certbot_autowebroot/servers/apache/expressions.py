@@ -10,7 +10,7 @@ from typing import Match
 from typing import Optional
 
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.common import regex
 
 _TOKEN = re.compile(r"""\s*(?:
@@ -35,21 +35,21 @@ _NUMBER_TESTS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge":
 def holds(text: str, variable: Variable, exists: Exists) -> bool:
     """Whether an expression is true.
 
-    :raises Unknowable: it is not understood, or asks for something that only the running server has.
+    :raises UnknowableError: it is not understood, or asks for something that only the running server has.
     """
     parser = _Parser(text, variable, exists)
     value = parser.alternatives(0)
     if parser.peek():
-        raise Unknowable(f"the expression {text} is not understood")
+        raise UnknowableError(f"the expression {text} is not understood")
     if value is None:
-        raise parser.reason or Unknowable(f"the expression {text}")
+        raise parser.reason or UnknowableError(f"the expression {text}")
     return value
 
 
 def interpolate(text: str, variable: Variable) -> str:
     """A string with ``%{…}`` replaced, as Redirect and Alias in a Location and SetHandler take it.
 
-    :raises Unknowable: as :func:`holds`.
+    :raises UnknowableError: as :func:`holds`.
     """
     parser = _Parser("", variable, lambda path, kind: False)
     return parser.string(text)()
@@ -62,14 +62,14 @@ class _Parser:
         self.exists = exists
         self.match: Optional[Match[str]] = None
         #: Why a part of it cannot be known; the whole may be known all the same.
-        self.reason: Optional[Unknowable] = None
+        self.reason: Optional[UnknowableError] = None
         self.tokens: List[tuple[str, str]] = []
         position = 0
         text = text.rstrip()
         while position < len(text):
             match = _TOKEN.match(text, position)
             if not match:
-                raise Unknowable(f"the expression {text} is not understood")
+                raise UnknowableError(f"the expression {text} is not understood")
             kind = next(name for name in ("string", "regex", "variable", "operator", "word") if match.group(name))
             self.tokens.append((kind, match.group(kind)))
             position = match.end()
@@ -83,7 +83,7 @@ class _Parser:
 
     def next(self) -> str:
         if self.index >= len(self.tokens):
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise UnknowableError(f"the expression {self.text} is not understood")
         self.index += 1
         return self.tokens[self.index - 1][1]
 
@@ -105,7 +105,7 @@ class _Parser:
 
     def _one(self, depth: int) -> Optional[bool]:
         if depth > MAX_DEPTH:
-            raise Unknowable(f"the expression {self.text} is nested too deep")
+            raise UnknowableError(f"the expression {self.text} is nested too deep")
         piece = self.peek()
         if piece == "!":
             self.next()
@@ -115,7 +115,7 @@ class _Parser:
             self.next()
             value = self.alternatives(depth + 1)
             if self.next() != ")":
-                raise Unknowable(f"the expression {self.text} is not understood")
+                raise UnknowableError(f"the expression {self.text} is not understood")
             return value
         if piece.lower() in ("true", "false") and self.kind() == "word":
             return self.next().lower() == "true"
@@ -128,7 +128,7 @@ class _Parser:
         """Judge, where a word that cannot be known makes only this part unknown."""
         try:
             return judge(operator)
-        except _Hidden as error:
+        except _UnknownWordError as error:
             self.reason = error
             return None
 
@@ -143,14 +143,14 @@ class _Parser:
             return value.lower() not in ("", "0", "off", "false", "no")
         if operator in "defFLhsx":
             return self.exists(value, operator)
-        raise _Hidden(f"-{operator} in the expression {self.text}")
+        raise _UnknownWordError(f"-{operator} in the expression {self.text}")
 
     def _comparison(self, _operator: str) -> bool:
         left = self._word()
         operator = self.next().lstrip("-")
         if operator in ("=~", "!~"):
             if self.kind() != "regex":
-                raise Unknowable(f"the expression {self.text} is not understood")
+                raise UnknowableError(f"the expression {self.text} is not understood")
             piece = self.next()
             start = 2 if piece.startswith("m") else 1
             end = piece.rindex(piece[start - 1])
@@ -167,23 +167,23 @@ class _Parser:
             return _STRING_TESTS[_NUMBER_TESTS[operator]](numbers[0] - numbers[1])
         if operator in _STRING_TESTS:
             return _STRING_TESTS[operator]((one > two) - (one < two))
-        raise _Hidden(f"-{operator} in the expression {self.text}")
+        raise _UnknownWordError(f"-{operator} in the expression {self.text}")
 
     def _in_list(self, left: Callable[[], str]) -> bool:
         if self.next() != "{":
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise UnknowableError(f"the expression {self.text} is not understood")
         words = [self._word()]
         while self.peek() == ",":
             self.next()
             words.append(self._word())
         if self.next() != "}":
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise UnknowableError(f"the expression {self.text} is not understood")
         return left() in [word() for word in words]
 
     def _word(self, depth: int = 0) -> Callable[[], str]:
         """A word, evaluated when it is needed: the rest must be read even where its value is hidden."""
         if depth > MAX_DEPTH:
-            raise Unknowable(f"the expression {self.text[:80]} is nested too deep")
+            raise UnknowableError(f"the expression {self.text[:80]} is nested too deep")
         kind, piece = self.kind(), self.next()
         if kind == "string":
             part = self.string(re.sub(r"\\(.)", r"\1", piece[1:-1]))
@@ -193,10 +193,10 @@ class _Parser:
             self.next()
             argument = self._word(depth + 1)
             if self.next() != ")":
-                raise Unknowable(f"the expression {self.text} is not understood")
+                raise UnknowableError(f"the expression {self.text} is not understood")
             part = self._function(piece, argument)
         else:
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise UnknowableError(f"the expression {self.text} is not understood")
         if self.peek() == ".":
             self.next()
             rest = self._word(depth + 1)
@@ -211,7 +211,7 @@ class _Parser:
                 return argument().upper()
             if name in ("req", "http", "reqenv", "env"):
                 return self._value(("HTTP:" if name in ("req", "http") else "ENV:") + argument())
-            raise _Hidden(f"{name}() in the expression {self.text}")
+            raise _UnknownWordError(f"{name}() in the expression {self.text}")
         return call
 
     def string(self, text: str) -> Callable[[], str]:
@@ -230,9 +230,9 @@ class _Parser:
     def _value(self, name: str) -> str:
         try:
             return self.variable(name)
-        except Unknowable as error:
-            raise _Hidden(str(error)) from error
+        except UnknowableError as error:
+            raise _UnknownWordError(str(error)) from error
 
 
-class _Hidden(Unknowable):
+class _UnknownWordError(UnknowableError):
     """The value of one word cannot be known."""

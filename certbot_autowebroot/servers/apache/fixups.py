@@ -24,7 +24,7 @@ def fix_up(state: State, name: str) -> Union[str, Destination, None]:
         return outcome
     per_directory = [d for scope in reversed(state.scopes) if scope.directory for d in scope.directives]
     moved = mapping.location_redirect(state.scopes) or mapping.redirect(per_directory, state.uri)
-    return ends.moved(state, moved) if moved else outcome
+    return ends.redirection(state, moved) if moved else outcome
 
 
 def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]:
@@ -35,12 +35,12 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
     if name + "/" == directory and "allownoslash" not in options:
         return None  # left to mod_dir's redirect
     if not sections.link_options(state.scopes):
-        return state.dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
+        return state.dead_end("RewriteRule is forbidden without Options FollowSymLinks", engine)
     result = translation.apply_rules(state, rules, name, directory)
     if isinstance(result, DeadEnd) or not result.changed:
         return result if isinstance(result, DeadEnd) else None
     if result.passthrough and result.is_url:
-        return state.dead("it answers 400, for [PT] hands on what is no path")
+        return state.dead_end("it answers 400, for [PT] hands on what is no path")
     if result.proxied:
         return ends.upstream(state, result.path, result.rules[-1].directive)
     if result.is_url:
@@ -48,13 +48,13 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
             head, slash, path = result.path.partition("://")
             host, _, rest = path.partition("/")
             result.path = f"{head}{slash}{host}/{_swap_prefix(rest, directory[1:], base[1:])}"
-        return ends.rewritten(state, result)
+        return ends.rewrite_redirect(state, result)
     if result.redirect:
-        return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
+        return state.dead_end(f"it answers {result.redirect} without a target, for a later rule has replaced it")
     if result.path == name:
         return None
     if state.handler:
-        return state.dead(f"the handler {state.handler} answers")  # and not the one that goes on with the path
+        return state.dead_end(f"the handler {state.handler} answers")  # and not the one that goes on with the path
     return _as_url(state, result.path, directory, base)
 
 

@@ -8,7 +8,7 @@ from typing import Sequence
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.parser import Parser
 from certbot_autowebroot.system.views import View
 
@@ -26,7 +26,7 @@ _CLASSES_OF.update({"limit": {"limit", "authconfig"}, "limitexcept": {"limit", "
 _CONDITION = re.compile(r"^\s*<(If(?:Module|Define|Version|File|Directive|Section))\b([^>\n]*)", re.I | re.M)
 
 
-class Refused(Exception):
+class NotAllowedHereError(Exception):
     """A directive that AllowOverride does not allow: httpd answers 500."""
 
     def __init__(self, directive: Directive) -> None:
@@ -45,8 +45,8 @@ class Htaccess:
         """The directives of the .htaccess of a directory; None where there is none.
 
         :param above: what holds in the directory without it.
-        :raises Refused: it says what AllowOverride does not allow.
-        :raises Unknowable: it cannot be read or understood.
+        :raises NotAllowedHereError: it says what AllowOverride does not allow.
+        :raises UnknowableError: it cannot be read or understood.
         """
         if not is_read(above):
             return None
@@ -59,26 +59,26 @@ class Htaccess:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
-                raise Unknowable(f"{path} cannot be read: {error}") from error
+                raise UnknowableError(f"{path} cannot be read: {error}") from error
             return self._parsed(text, path, above)
         return None
 
     def _parsed(self, text: str, path: str, above: Sequence[Directive]) -> Sequence[Directive]:
-        parser = Parser(self._view, self._configuration.evaluated.server_root, {})
-        parser.modules |= self._configuration.evaluated.modules or set()
+        parser = Parser(self._view, self._configuration.tree.server_root, {})
+        parser.modules |= self._configuration.tree.modules or set()
         try:
             directives = parser.text(text, path)
         except ConfigurationError as error:
-            raise Unknowable(f"{path}: {error}") from error
-        if parser.complaints:
-            raise Unknowable(f"{path} is refused: {parser.complaints[0]}")
-        allowed = said(above, "allowoverride") or set()
-        listed = said(above, "allowoverridelist") or set()
+            raise UnknowableError(f"{path}: {error}") from error
+        if parser.problems:
+            raise UnknowableError(f"{path} is refused: {parser.problems[0]}")
+        allowed = override_words(above, "allowoverride") or set()
+        listed = override_words(above, "allowoverridelist") or set()
         if allowed & {"nonfatal=override", "nonfatal=all"}:
             return [one for one in directives if all(_is_allowed(d, allowed, listed) for d in _all([one]))]
         for directive in (*_conditions(text, path), *_all(directives)):
             if not _is_allowed(directive, allowed, listed):
-                raise Refused(directive)
+                raise NotAllowedHereError(directive)
         return directives
 
 
@@ -101,7 +101,7 @@ def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
         yield from _all(directive.children)
 
 
-def said(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
+def override_words(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
     """The words of the AllowOverride or AllowOverrideList that holds; None where there is none."""
     directive = next((d for d in reversed(above) if d.name == name), None)
     words = [word.lower() for word in directive.words] if directive else []
@@ -113,4 +113,5 @@ def is_read(above: Sequence[Directive]) -> bool:
 
     Only ``AllowOverride None`` stops that. Without any AllowOverride they are read and each directive is refused.
     """
-    return said(above, "allowoverride") != {"none"} or (said(above, "allowoverridelist") or {"none"}) != {"none"}
+    override, listed = override_words(above, "allowoverride"), override_words(above, "allowoverridelist")
+    return override != {"none"} or (listed or {"none"}) != {"none"}

@@ -15,16 +15,16 @@ def options(directives: Sequence[Directive]) -> "set[str]":
     return {word.lower() for d in directives if d.name == "rewriteoptions" for word in d.words}
 
 
-def has_own(site: Site) -> bool:
+def configures_rewrite(site: Site) -> bool:
     """Whether a server speaks to mod_rewrite anywhere; the main server's rules are not for one that does not."""
     server = site.server
-    return server is site.main or any(map(_is_spoken_to, (*server.directives, *server.sections)))
+    return server is site.main or any(map(_configures_rewrite, (*server.directives, *server.sections)))
 
 
 def servers(site: Site) -> List[Server]:
     """The servers whose rules hold, in their order; of a map's definitions the first holds."""
     server, main = site.server, site.main
-    if server is main or not has_own(site):
+    if server is main or not configures_rewrite(site):
         return [main]
     from_above = options(main.directives)
     own = server_options(site)
@@ -40,5 +40,5 @@ def server_options(site: Site) -> "set[str]":
     return options(site.server.directives) or options(site.main.directives)
 
 
-def _is_spoken_to(directive: Directive) -> bool:
-    return directive.name in DIRECTIVES or any(map(_is_spoken_to, directive.children))
+def _configures_rewrite(directive: Directive) -> bool:
+    return directive.name in DIRECTIVES or any(map(_configures_rewrite, directive.children))

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
 from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.views import View
@@ -32,7 +32,7 @@ _MAX_KEY = 16 * 1024
 _PATIENCE = 30.0
 
 
-def complaint(configuration: Evaluated, view: View) -> str:
+def complaint(configuration: ConfigurationTree, view: View) -> str:
     """The first pair that would end httpd; empty where there is none.
 
     :param view: the httpd's. A user's may name files of root's, or a device.
@@ -67,7 +67,7 @@ def broken(certificate: str, key: str, view: View) -> str:
         f"the key {key} does not belong to the certificate {certificate}"
 
 
-def _pairs(configuration: Evaluated) -> Iterator[Tuple[str, str]]:
+def _pairs(configuration: ConfigurationTree) -> Iterator[Tuple[str, str]]:
     """mod_ssl: the files of each virtual host that speaks TLS, in turn; a key without a file of its own is in the same.
 
     What ``pkcs11:`` names is not in a file.

@@ -13,7 +13,7 @@ from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 
 
-def manager_of(configuration: Configuration, request: Request) -> Optional[Directive]:
+def managed_domain(configuration: Configuration, request: Request) -> Optional[Directive]:
     """The directive by which mod_md answers a request; None where it declines."""
     if request.path != CHALLENGE_PATH + request.token or not configuration.has_module("md"):
         return None

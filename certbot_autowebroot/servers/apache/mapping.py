@@ -59,7 +59,7 @@ Mapped = Union[File, Proxied]
 
 
 @dataclass(frozen=True)
-class Moved:
+class Redirection:
     """A redirect; an empty target for a status without one (410)."""
 
     target: str
@@ -68,7 +68,7 @@ class Moved:
     is_expression: bool = False
 
 
-def quoted(text: str, safe: str = SAFE_IN_PATH) -> str:
+def escape_path(text: str, safe: str = SAFE_IN_PATH) -> str:
     """A path as httpd writes it into a Location header, byte by byte: a configuration need not be UTF-8."""
     return "".join(chr(byte) if chr(byte) in safe or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02x}"
                    for byte in text.encode("utf-8", "surrogateescape"))
@@ -99,7 +99,7 @@ def redirects(directives: Iterable[Directive]) -> List[Directive]:
     return [d for d in directives if d.name in ("redirect", "redirectmatch", *_PRESET)]
 
 
-def redirect(directives: Iterable[Directive], uri: str) -> Optional[Moved]:
+def redirect(directives: Iterable[Directive], uri: str) -> Optional[Redirection]:
     """``Redirect`` and its like with a path; the first that matches."""
     for directive in redirects(directives):
         status, words = _status(directive)
@@ -111,23 +111,23 @@ def redirect(directives: Iterable[Directive], uri: str) -> Optional[Moved]:
             if match:
                 target = substitute(words[1], match) if has_target else ""
                 path = re.split("[?#]", target, maxsplit=1)[0]
-                return Moved(quoted(path) + target[len(path):], status, directive)
+                return Redirection(escape_path(path) + target[len(path):], status, directive)
         else:
             length = match_prefix(uri, words[0])
             if length:
-                rest = quoted(uri[length:])
-                return Moved(words[1] + rest if has_target else "", status, directive)
+                rest = escape_path(uri[length:])
+                return Redirection(words[1] + rest if has_target else "", status, directive)
     return None
 
 
-def location_redirect(scopes: Sequence[Scope]) -> Optional[Moved]:
+def location_redirect(scopes: Sequence[Scope]) -> Optional[Redirection]:
     """``Redirect`` with the target alone, inside a ``<Location>`` or ``<Directory>``."""
     for scope in reversed(scopes):
         for directive in reversed(redirects(scope.directives)):
             status, words = _status(directive)
             has_target = 300 <= status < 400
             if scope.directory and directive.name != "redirectmatch" and len(words) == int(has_target):
-                return Moved(words[0] if has_target else "", status, directive, is_expression=True)
+                return Redirection(words[0] if has_target else "", status, directive, is_expression=True)
     return None
 
 
@@ -254,9 +254,9 @@ def proxy_pass(site: Site, scopes: Sequence[Scope], uri: str) -> Optional[Proxie
     """
     for scope in reversed(scopes):
         directive = next((d for d in reversed(scope.directives) if d.name in ("proxypass", "proxypassmatch")), None)
-        if directive and scope.opening:
+        if directive and scope.section:
             words = _without_options(directive.words)
-            is_regex = scope.opening.name == "locationmatch" or scope.opening.words[:1] == ["~"]
+            is_regex = scope.section.name == "locationmatch" or scope.section.words[:1] == ["~"]
             if words:
                 result = _pass(scope.directory, words[-1], uri, is_regex)
                 if result is not None:

@@ -16,8 +16,8 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
@@ -28,7 +28,7 @@ MAX_INCLUDE_DEPTH = 20
 #: Characters that take the place of variables and of the arguments of macros, all together.
 MAX_REPLACED = 16 * 1024 * 1024
 MAX_VALUE = 64 * 1024
-MAX_COMPLAINTS = 20
+MAX_PROBLEMS = 20
 
 #: Compiled into every build that we know of, and so without a LoadModule line.
 _BUILT_IN = {"core_module", "so_module", "http_module", "unixd_module", "version_module", "log_config_module",
@@ -53,7 +53,7 @@ class Parser:
         self.defines: Dict[str, str] = {}
         self.modules: Set[str] = set(_BUILT_IN)
         #: What could not be read or understood, as sentences.
-        self.complaints: List[str] = []
+        self.problems: List[str] = []
         self._macros: Dict[str, Tuple[List[str], List[Line]]] = {}
         self._macros_in_use: List[str] = []
         self._lines = 0
@@ -67,7 +67,7 @@ class Parser:
         try:
             content = self.view.read(path)
         except (OSError, ValueError) as error:
-            self._complain(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+            self._report(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
             return ()
         return self.text(os.fsdecode(content), path, depth)
 
@@ -87,12 +87,12 @@ class Parser:
             if text.startswith("</"):
                 if text[2:].rstrip(">").strip().lower() == until:
                     return tuple(found)
-                self._complain(f"{source}: {text} closes what is not open")
+                self._report(f"{source}: {text} closes what is not open")
                 continue
             opening = _OPEN.match(text)
             if opening:
-                shown, arguments = opening.group(1), self._resolve(opening.group(2).strip())
-                name = shown.lower()
+                spelling, arguments = opening.group(1), self._resolve(opening.group(2).strip())
+                name = spelling.lower()
                 if name == "macro":
                     self._define_macro(arguments, list(_until(lines, "macro")))
                 elif name in _CONDITIONS:
@@ -102,14 +102,14 @@ class Parser:
                         for _ in _until(lines, name):
                             pass
                 else:
-                    found.append(Directive(name, shown, arguments, *source,
+                    found.append(Directive(name, spelling, arguments, *source,
                                            self._block(lines, name, depth, nesting + 1), True))
                 continue
-            shown = text.split(None, 1)[0]
-            directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), *source)
+            spelling = text.split(None, 1)[0]
+            directive = Directive(spelling.lower(), spelling, self._resolve(text[len(spelling):].strip()), *source)
             found += self._directive(directive, depth, nesting)
         if until and until not in _CONDITIONS:  # httpd does not mind a condition that holds to the end of a file
-            self._complain(f"<{until}> is not closed")
+            self._report(f"<{until}> is not closed")
         return tuple(found)
 
     def _directive(self, directive: Directive, depth: int, nesting: int) -> Tuple[Directive, ...]:
@@ -140,10 +140,10 @@ class Parser:
         try:
             matches = self.view.glob(pattern)
         except OSError as error:
-            self._complain(f"{directive.source}: {path}: {error.strerror}")
+            self._report(f"{directive.source}: {path}: {error.strerror}")
             return ()
         if not matches and not optional and not any(char in path for char in "*?["):
-            self._complain(f"{directive.source}: {path} does not exist")
+            self._report(f"{directive.source}: {path} does not exist")
         for match in matches:
             for file in self._files(match, depth):
                 found += self.file(file, depth + 1)
@@ -166,7 +166,7 @@ class Parser:
         name = words[0].lower()
         macro = self._macros.get(name)
         if macro is None or name in self._macros_in_use:
-            self._complain(f"{directive.source}: {'no' if macro is None else 'recursive use of'} macro {words[0]}")
+            self._report(f"{directive.source}: {'no' if macro is None else 'recursive use of'} macro {words[0]}")
             return ()
         # The longest name first, for $name may begin another's name.
         values = sorted(zip(macro[0], words[1:]), key=lambda pair: -len(pair[0]))
@@ -214,12 +214,12 @@ class Parser:
         mpm = re.sub(r"^(prefork|worker|event)\.c$", r"mpm_\1_module", name)
         return bool({name, identifier, mpm} & self.modules)
 
-    def _complain(self, text: str) -> None:
-        if len(self.complaints) < MAX_COMPLAINTS:
-            self.complaints.append(text)
+    def _report(self, text: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
 
 
-def read(process: Process, view: Optional[View] = None) -> Evaluated:
+def read(process: Process, view: Optional[View] = None) -> ConfigurationTree:
     """The configuration of a running httpd, from the files as the process sees them.
 
     :param view: its own, that notes what is read.
@@ -236,9 +236,9 @@ def read(process: Process, view: Optional[View] = None) -> Evaluated:
     directives += parser.file(os.path.join(root, file))
     directives += parser.text("\n".join(given["c"]), "-c")
     if not directives:
-        raise ConfigurationError("; ".join(parser.complaints) or f"{file} is empty")
+        raise ConfigurationError("; ".join(parser.problems) or f"{file} is empty")
     modules = frozenset(module for module in parser.modules if module.endswith("_module"))
-    return Evaluated(directives, parser.server_root, "", modules, complaints=tuple(parser.complaints))
+    return ConfigurationTree(directives, parser.server_root, "", modules, problems=tuple(parser.problems))
 
 
 def main_file(process: Process) -> Tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from typing import Sequence
 
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.rules import Cond
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.common import regex
@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"(?:https?|ftp|ajp|ws|wss|fcgi|scgi|uwsgi|h2c?|balancer|ld
                      r"|(?:mailto|news|unix):", re.IGNORECASE)
 
 
-class Surroundings(Protocol):
+class RewriteState(Protocol):
     """What conditions look at, and rules change.
 
     :ivar path_info: what follows the file name, in a per-directory context.
@@ -40,16 +40,16 @@ class Surroundings(Protocol):
     query: str
 
     def variable(self, name: str, filename: str) -> str:
-        """The value of ``%{name}`` while the engine holds this path. Raises Unknowable."""
+        """The value of ``%{name}`` while the engine holds this path. Raises UnknowableError."""
 
     def exists(self, path: str, kind: str) -> bool:
-        """Whether a path is a file (``f``), a directory (``d``) and so on. Raises Unknowable."""
+        """Whether a path is a file (``f``), a directory (``d``) and so on. Raises UnknowableError."""
 
     def expression(self, text: str, filename: str) -> bool:
-        """Whether an expression holds. Raises Unknowable."""
+        """Whether an expression holds. Raises UnknowableError."""
 
     def look_up(self, name: str, key: str) -> Optional[str]:
-        """The value of a key in a RewriteMap. Raises Unknowable."""
+        """The value of a key in a RewriteMap. Raises UnknowableError."""
 
     def decide(self, directive: Directive, reason: str) -> bool:
         """What to take for a condition that cannot be known; every answer is tried in the end."""
@@ -90,7 +90,7 @@ def is_absolute(path: str) -> bool:
     return bool(_SCHEME.match(path))
 
 
-def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dict[str, str],
+def apply(rules: Sequence[Rule], path: str, state: RewriteState, env: Dict[str, str],
           directory: str = "", own_url: str = "", reduce: "Optional[re.Pattern[str]]" = None) -> Result:
     """Apply a rule set.
 
@@ -103,7 +103,7 @@ def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dic
     index = 0
     while index < len(rules):
         rule = rules[index]
-        match = _Application(rule, result, surroundings, env, directory).run(own_url, reduce)
+        match = _Application(rule, result, state, env, directory).run(own_url, reduce)
         index += 1
         if not match:
             while "c" in rule.flags and index < len(rules):
@@ -130,7 +130,7 @@ def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dic
                 result.error = 500
                 return result
             if rounds > MAX_ROUNDS:
-                raise Unknowable(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
+                raise UnknowableError(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
             index = 0
         else:
             index += max(0, number(rule.flags.get("s", "")))
@@ -140,11 +140,11 @@ def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dic
 class _Application:
     """One rule tried on the path as it is."""
 
-    def __init__(self, rule: Rule, result: Result, surroundings: Surroundings, env: Dict[str, str],
+    def __init__(self, rule: Rule, result: Result, state: RewriteState, env: Dict[str, str],
                  directory: str) -> None:
         self.rule = rule
         self.result = result
-        self.surroundings = surroundings
+        self.state = state
         self.env = env
         self.directory = directory
         self.rule_match: Optional[Match[str]] = None
@@ -156,7 +156,7 @@ class _Application:
         """Whether the rule applies; if so, the result has changed."""
         rule, result = self.rule, self.result
         # Each rule of a directory sees the path info again, whatever the rules before it have made of the path.
-        subject = result.path + self.surroundings.path_info if self.directory else result.path
+        subject = result.path + self.state.path_info if self.directory else result.path
         # A request that mod_proxy has taken has no directory.
         is_proxied = result.path.startswith("proxy:")
         if self.directory and not is_proxied and subject.startswith(self.directory):
@@ -181,7 +181,7 @@ class _Application:
         result.changed = True
         result.escape = "ne" not in rule.flags
         if self.directory and "dpi" in rule.flags:
-            self.surroundings.path_info = ""
+            self.state.path_info = ""
         if not is_proxied and not target.startswith("/") and not is_absolute(target):
             target = (self.directory or "/") + target
         result.path = self._split_query(target)
@@ -211,12 +211,12 @@ class _Application:
     def _split_query(self, target: str) -> str:
         flags = self.rule.flags
         if "qsd" in flags:
-            self.surroundings.query = ""
+            self.state.query = ""
         if "?" not in target:
             return target
         path, _, own = target.rpartition("?") if "qsl" in flags else target.partition("?")
-        former = self.surroundings.query if "qsa" in flags else ""
-        self.surroundings.query = "&".join(part for part in (own, former) if part)
+        former = self.state.query if "qsa" in flags else ""
+        self.state.query = "&".join(part for part in (own, former) if part)
         return path
 
     def _set_environment(self) -> None:
@@ -246,19 +246,19 @@ class _Application:
     def _condition(self, cond: Cond) -> bool:
         try:
             return self._judge(cond)
-        except (Unknowable, regex.RegexError) as error:
-            return self.surroundings.decide(cond.directive, str(error))
+        except (UnknowableError, regex.RegexError) as error:
+            return self.state.decide(cond.directive, str(error))
 
     def _judge(self, cond: Cond) -> bool:
         pattern, negated = cond.pattern, False
         if pattern.startswith("!"):
             pattern, negated = pattern[1:], True
         if cond.test.lower() == "expr":
-            return self.surroundings.expression(pattern, self.result.path) != negated
+            return self.state.expression(pattern, self.result.path) != negated
         subject = self.expand(cond.test)
         no_case = "nc" in cond.flags
         if re.match(r"-[a-zA-Z]$", pattern):
-            holds = self.surroundings.exists(subject, pattern[1])
+            holds = self.state.exists(subject, pattern[1])
         elif re.match(r"-(?:eq|ne|lt|le|gt|ge)", pattern):
             holds = _compare_numbers(pattern[1:3], subject, self.expand(pattern[3:]))
         elif pattern[:1] in ("<", ">", "=") and len(pattern) > 1:
@@ -273,7 +273,7 @@ class _Application:
     def expand(self, text: str, depth: int = 0, is_target: bool = False) -> str:
         """Replace ``$1``, ``%1``, ``%{NAME}`` and ``${map:key|default}``; [B] is for the target only."""
         if depth > 10:
-            raise Unknowable("variables are nested too deep")
+            raise UnknowableError("variables are nested too deep")
         out = []
         position = 0
         while position < len(text):
@@ -292,7 +292,7 @@ class _Application:
                     out.append(text[position:])
                     break
                 inner = text[position + 2:end]
-                out.append(self._map(inner, depth, is_target) if char == "$" else self.surroundings.variable(
+                out.append(self._map(inner, depth, is_target) if char == "$" else self.state.variable(
                     self.expand(inner, depth + 1, is_target), self.result.path))
                 position = end + 1
             else:
@@ -312,7 +312,7 @@ class _Application:
     def _map(self, inner: str, depth: int, is_target: bool) -> str:
         name, _, rest = inner.partition(":")
         key, separator, default = rest.partition("|")
-        found = self.surroundings.look_up(name, self.expand(key, depth + 1, is_target))
+        found = self.state.look_up(name, self.expand(key, depth + 1, is_target))
         if found:
             return found
         return self.expand(default, depth + 1, is_target) if separator else ""

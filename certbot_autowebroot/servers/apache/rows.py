@@ -19,7 +19,7 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 
 #: A remark before what follows, wherever that is nested; and one before each directive, nested as that is.
 _FILE = "# In file: "
@@ -36,7 +36,7 @@ _NAMES = re.compile(rf"^{_FILE}(.*)$|"
                     re.IGNORECASE | re.MULTILINE)
 
 
-class Tree:
+class TreeBuilder:
     """Builds the directives from the rows; the indentation counts, for an empty section has no closing tag.
 
     :param file: where the first row stands.
@@ -94,16 +94,17 @@ class Tree:
         if match:
             if len(self._open) > MAX_DEPTH:
                 raise ConfigurationError("sections are nested too deep")
-            shown = sys.intern(match.group(1))
-            section = Directive(sys.intern(shown.lower()), shown, match.group(2).strip(), *source, is_section=True)
+            spelling = sys.intern(match.group(1))
+            section = Directive(sys.intern(spelling.lower()), spelling, match.group(2).strip(), *source,
+                                is_section=True)
             if section.name == "virtualhost" and not indentation:
                 return self._pass_over(section, unread)
             self._open.append((indentation, section, []))
             return None
-        shown, _, text = row.partition(" ")
+        spelling, _, text = row.partition(" ")
         # Few names for 200,000 directives.
-        shown = sys.intern(shown)
-        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), *source))
+        spelling = sys.intern(spelling)
+        self._open[-1][2].append(Directive(sys.intern(spelling.lower()), spelling, text.strip(), *source))
         return None
 
     def _pass_over(self, section: Directive, unread: Iterator[str]) -> Optional[str]:
@@ -116,7 +117,7 @@ class Tree:
                     break
                 self._file = row[len(_FILE):]
             inside.append(row)
-        self._open[-1][2].append(section._replace(children=Unread("\n".join(inside), file)))
+        self._open[-1][2].append(section._replace(children=UnparsedContents("\n".join(inside), file)))
         return following
 
     def _close(self, indentation: int) -> None:
@@ -126,8 +127,8 @@ class Tree:
             self._open[-1][2].append(section._replace(children=tuple(children)))
 
 
-class Unread(Sequence[Directive]):
-    """What stands in a virtual host. To ask for it raises Unknowable where it makes no sense.
+class UnparsedContents(Sequence[Directive]):
+    """What stands in a virtual host. To ask for it raises UnknowableError where it makes no sense.
 
     :param text: its rows.
     :param file: where the first of them stands.
@@ -146,9 +147,9 @@ class Unread(Sequence[Directive]):
         found = []
         file = self._file
         for match in _NAMES.finditer(self._text):
-            other_file, line, shown, text = match.groups("")
-            if shown:
-                found.append(Directive(shown.lower(), shown, text.strip(), *source_of(file, int(line))))
+            other_file, line, spelling, text = match.groups("")
+            if spelling:
+                found.append(Directive(spelling.lower(), spelling, text.strip(), *source_of(file, int(line))))
             else:
                 file = other_file
         return found
@@ -156,12 +157,12 @@ class Unread(Sequence[Directive]):
     @property
     def _all(self) -> Tuple[Directive, ...]:
         if self._read is None:
-            tree = Tree(self._file)
+            tree = TreeBuilder(self._file)
             try:
                 collections.deque(tree.others(self._text.split("\n")), maxlen=0)
                 self._read = tree.finish()
             except ConfigurationError as error:
-                raise Unknowable(str(error)) from error
+                raise UnknowableError(str(error)) from error
         return self._read
 
     @overload

@@ -16,7 +16,7 @@ from typing import Tuple
 
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.directives import is_request_section
 from certbot_autowebroot.servers.apache.directives import outside_sections
 from certbot_autowebroot.servers.common import regex
 
@@ -36,7 +36,7 @@ class Scope:
 
     directives: Tuple[Directive, ...]
     directory: str
-    opening: Optional[Directive] = None
+    section: Optional[Directive] = None
     inner: Tuple[Directive, ...] = ()
 
     def last(self, name: str) -> Optional[Directive]:
@@ -180,7 +180,7 @@ def if_scopes(sections: Sequence[Directive], holds: Condition) -> List[Scope]:
 
 def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
     """The sections among the directives of a section or a .htaccess."""
-    return tuple(child for child in directives if is_for_a_part(child))
+    return tuple(child for child in directives if is_request_section(child))
 
 
 def _scope(section: Directive, directory: str) -> Scope:

@@ -25,7 +25,7 @@ from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.sections import Scope
 
 #: Answers to conditions that are tried together at most.
@@ -56,7 +56,7 @@ class HtaccessReader(Protocol):
     """Reads the .htaccess of a directory."""
 
     def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
-        """Its directives; None where there is none. Raises Unknowable."""
+        """Its directives; None where there is none. Raises UnknowableError."""
 
 
 #: A question that a rule asks (a file's path, or a directive) and the answer that is tried.
@@ -135,7 +135,7 @@ class State:
         """Whether a path is a file or a directory; for a path with the token it is a question."""
         if kind in "FU":
             if self.request.token not in path:
-                raise Unknowable(f"-{kind} asks the server itself for {path}")
+                raise UnknowableError(f"-{kind} asks the server itself for {path}")
             kind = "f"
         if self.request.token in path:
             if kind in "dhlLx":
@@ -145,7 +145,7 @@ class State:
                 self.assumed_files.append(path)
             return self.ask(path)
         if kind in "hlLx":
-            raise Unknowable(f"whether {path} is a link or a program")
+            raise UnknowableError(f"whether {path} is a link or a program")
         if not path.startswith("/"):
             return False
         if kind == "e":
@@ -161,7 +161,7 @@ class State:
                                directive.source))
         return answer
 
-    # What conditions and expressions look at (rewrite.Surroundings).
+    # What conditions and expressions look at (rewrite.RewriteState).
 
     def variable(self, name: str, filename: str) -> str:
         """The value of ``%{name}``."""
@@ -174,36 +174,37 @@ class State:
             return self.header(upper[5:].replace("_", "-"))
         request = self.request
         path, query = request.path, f"?{request.query}" if request.query else ""
+        document_root = self.document_root or self.site.document_root_as_written
         values = {
             "HTTP_HOST": request.host, "REQUEST_URI": self.uri, "REQUEST_METHOD": "GET",
             "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
             "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": self.path_info, "REMOTE_USER": "",
-            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.document_root or self.site.document_root_as_said,
-            "CONTEXT_DOCUMENT_ROOT": self.context[1] or self.document_root or self.site.document_root_as_said,
+            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": document_root,
+            "CONTEXT_DOCUMENT_ROOT": self.context[1] or document_root,
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
-            "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
+            "THE_REQUEST": f"GET {mapping.escape_path(path)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": self.context[0], "SCRIPT_GROUP": "", "HANDLER": "",
         }
         if upper in values:
             return values[upper]
-        raise Unknowable(f"%{{{name}}} is known to the running server only")
+        raise UnknowableError(f"%{{{name}}} is known to the running server only")
 
     def header(self, name: str) -> str:
-        """A header of the request, empty where a CA sends none. Raises Unknowable."""
+        """A header of the request, empty where a CA sends none. Raises UnknowableError."""
         name = name.lower()
         if name == "host":
             return self.request.host
         came_straight = not self.request.endpoint.is_unix and self.request.endpoint.host not in ("127.0.0.1", "::1")
         if name in _NEVER_SENT or (came_straight and name not in _SENT):
             return ""  # no CA sends it, and there is no proxy that would add it
-        raise Unknowable(f"the header {name} is known to the running server only")
+        raise UnknowableError(f"the header {name} is known to the running server only")
 
     def environment(self, name: str) -> str:
-        """An environment variable, empty where it is not set. Raises Unknowable."""
+        """An environment variable, empty where it is not set. Raises UnknowableError."""
         value = self.env.get(name, "")
-        if value is HIDDEN:
-            raise Unknowable(f"the environment variable {name} hangs on what only the running server knows")
+        if value is UNKNOWN_VALUE:
+            raise UnknowableError(f"the environment variable {name} hangs on what only the running server knows")
         return value
 
     def expression(self, text: str, filename: str) -> bool:
@@ -223,7 +224,7 @@ class State:
             return key.upper()
         if source.startswith("txt:"):
             return self._look_up_text(source[4:], key)
-        raise Unknowable(f"the map {name} ({source})")
+        raise UnknowableError(f"the map {name} ({source})")
 
     def _look_up_text(self, path: str, key: str) -> Optional[str]:
         """"Using RewriteMap", txt: a key, white space, its value; what follows and lines with # count for nothing."""
@@ -231,7 +232,7 @@ class State:
         try:
             text = os.fsdecode(self.files.read(path))
         except OSError as error:
-            raise Unknowable(f"the map {path} cannot be read: {error.strerror or error}") from error
+            raise UnknowableError(f"the map {path} cannot be read: {error.strerror or error}") from error
         for line in text.split("\n"):
             words = line.split(None, 2)
             if len(words) > 1 and words[0] == key and not line.startswith("#"):
@@ -274,14 +275,14 @@ class State:
 
     # How it ends.
 
-    def dead(self, reason: str, directive: Optional[Directive] = None) -> DeadEnd:
+    def dead_end(self, reason: str, directive: Optional[Directive] = None) -> DeadEnd:
         """A dead end, at this directive where one is to blame."""
         trail: Trail = tuple(self.trail) + ((directive.step,) if directive else ())
         return DeadEnd(reason, trail)
 
 
-class _Hidden(str):
+class _UnknownValue(str):
     """The value of an environment variable that cannot be known."""
 
 
-HIDDEN = _Hidden("?")
+UNKNOWN_VALUE = _UnknownValue("?")

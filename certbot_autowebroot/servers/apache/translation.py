@@ -15,7 +15,7 @@ from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import is_on
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.state import State
@@ -25,7 +25,7 @@ from certbot_autowebroot.servers.common import regex
 def translate(state: State) -> Union[mapping.Mapped, Destination]:
     """What the path leads to, by the first module that claims it.
 
-    :raises Unknowable: a rule asks for what only the running server knows.
+    :raises UnknowableError: a rule asks for what only the running server knows.
     """
     rewritten = _rewrite_server(state)
     if rewritten is not None:
@@ -37,7 +37,7 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
     moved = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
         "redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), state.uri)
     if moved:
-        return ends.moved(state, moved)
+        return ends.redirection(state, moved)
     file = mapping.location_alias(state.scopes, state.uri) or mapping.alias(state.site, state.uri)
     if file:
         return replace(file, name=state.expanded(file.name), root=state.expanded(file.root))
@@ -45,16 +45,16 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
         words = directive.words
         if len(words) > 1 and (regex.search(words[0], state.uri) if directive.name.endswith("match")
                                else mapping.match_prefix(state.uri, words[0])):
-            return state.dead("a WSGI application answers", directive)
+            return state.dead_end("a WSGI application answers", directive)
     script = mapping.virtual_script(state.site, state.uri)
     if script:
-        return state.dead("it would be executed", script)
+        return state.dead_end("it would be executed", script)
     file = mapping.virtual_document_root(state.site, state.server_name, state.server_port,
                                          state.request.endpoint.host, state.uri)
     if file:
         return file
     if not state.site.document_root[0]:
-        raise Unknowable("no DocumentRoot is said, and the compiled default is not known")
+        raise UnknowableError("no DocumentRoot is said, and the compiled default is not known")
     return _below_root(state, state.uri)
 
 
@@ -64,20 +64,20 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     if not engine or not is_on(engine) or state.ended:
         return None
     rules = [rule for server in inheritance.servers(state.site) for rule in read_rules(server.directives)]
-    if not rules or not inheritance.has_own(state.site):
+    if not rules or not inheritance.configures_rewrite(state.site):
         return None
     result = apply_rules(state, rules, state.uri)
     if isinstance(result, DeadEnd) or not result.changed:
         return result if isinstance(result, DeadEnd) else None
     if result.passthrough:
         if not result.path.startswith("/"):
-            return state.dead("it answers 400, for [PT] hands on what is no path")
+            return state.dead_end("it answers 400, for [PT] hands on what is no path")
         state.uri, state.status = result.path, result.redirect
         return None
     if result.proxied:
         return mapping.Proxied(result.path, result.rules[-1].directive)
     if result.is_url:
-        return ends.rewritten(state, result)
+        return ends.rewrite_redirect(state, result)
     state.status = result.redirect
     return _rewritten_file(state, result)
 
@@ -91,10 +91,10 @@ def apply_rules(state: State, rules: List[Rule], path: str,
     state.has_own_query = state.query != query
     state.trail += [rule.directive.step for rule in result.rules]
     if result.error:
-        return state.dead(f"it answers {result.error}")
+        return state.dead_end(f"it answers {result.error}")
     state.handler = result.handler or state.handler
     if result.handler and result.handler != "default-handler":
-        return state.dead(f"the handler {result.handler} answers")
+        return state.dead_end(f"the handler {result.handler} answers")
     return result
 
 
@@ -119,7 +119,7 @@ def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File,
 
 def _below_root(state: State, path: str) -> Union[mapping.File, DeadEnd]:
     if posixpath.normpath(path.lstrip("/")).partition("/")[0] == "..":
-        return state.dead("it answers 403, for the rules lead out of the document root")
+        return state.dead_end("it answers 403, for the rules lead out of the document root")
     return mapping.document_root(state.site, path)
 
 

@@ -17,9 +17,9 @@ from typing import Tuple
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import for_get
-from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.directives import is_request_section
 from certbot_autowebroot.servers.apache.directives import outside_sections
-from certbot_autowebroot.servers.apache.rows import Unread
+from certbot_autowebroot.servers.apache.rows import UnparsedContents
 
 _IPV4_IN_IPV6 = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)$", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?::([0-9]{1,9}|\*))?$")
@@ -33,7 +33,7 @@ class Address:
 
     host: str
     port: int
-    shown: str
+    text: str
 
     @property
     def is_name(self) -> bool:
@@ -48,8 +48,8 @@ class Server:
     :param contents: what stands in it.
     """
 
-    def __init__(self, opening: Optional[Directive], contents: Sequence[Directive]) -> None:
-        self.opening = opening
+    def __init__(self, section: Optional[Directive], contents: Sequence[Directive]) -> None:
+        self.section = section
         self.addresses: Tuple[Address, ...] = ()
         self.name = self.scheme = ""
         self.port = 0
@@ -64,7 +64,7 @@ class Server:
     @functools.cached_property
     def sections(self) -> List[Directive]:
         """Its sections, in order."""
-        return [one for child in self._contents for one in for_get(child) if is_for_a_part(one)]
+        return [one for child in self._contents for one in for_get(child) if is_request_section(one)]
 
     def last(self, name: str) -> Optional[Directive]:
         """The last directive of this name: the one that holds where a directive can be said once."""
@@ -72,7 +72,7 @@ class Server:
 
     def read_names(self, resolved: str = "") -> None:
         """Take the names from ServerName and ServerAlias; without the former, the one that the address resolves to."""
-        said = self._contents.names if isinstance(self._contents, Unread) else self.directives
+        said = self._contents.names if isinstance(self._contents, UnparsedContents) else self.directives
         words = [one.words for one in said if one.name == "servername"]
         match = _SERVER_NAME.match(words[-1][0]) if words and words[-1] else None
         if match:
@@ -83,20 +83,20 @@ class Server:
         self.aliases = tuple(word.lower() for one in said if one.name == "serveralias" for word in one.words)
 
     def read_addresses(self, resolved: Sequence[str], main_name: str) -> None:
-        """Take the addresses from the opening tag.
+        """Take the addresses from the section tag.
 
         :param resolved: what a name among them has been resolved to.
         :param main_name: the name of the main server, which a nameless wildcard virtual host takes over.
         """
-        assert self.opening is not None  # noqa: S101 - only the main server has none
-        self.addresses = tuple(_address(word) for word in self.opening.words)
+        assert self.section is not None  # noqa: S101 - only the main server has none
+        self.addresses = tuple(_address(word) for word in self.section.words)
         if not self.name and any(not address.host for address in self.addresses):
             self.name = main_name
         if any(address.is_name for address in self.addresses):
             self.addresses += tuple(address for address in map(_address, resolved) if address not in self.addresses)
 
 
-class Namesakes:
+class NameBasedVirtualHosts:
     """The virtual hosts of one address. The first that has the name answers, else the first of all.
 
     Names are looked up, so that ten thousand virtual hosts cost no more than ten: those without a wildcard as they
@@ -113,7 +113,7 @@ class Namesakes:
         """Add the next virtual host."""
         position = len(self._servers)
         self._servers.append(server)
-        self._addresses.setdefault(address.shown, position)
+        self._addresses.setdefault(address.text, position)
         self._names.setdefault(server.name, position)
         for alias in server.aliases:
             if _WILDCARD.search(alias):
@@ -122,11 +122,11 @@ class Namesakes:
                 self._names.setdefault(alias, position)
 
     @property
-    def first(self) -> Server:
+    def default(self) -> Server:
         """The one that answers for the address."""
         return self._servers[0]
 
-    def named(self, host: str) -> Tuple[Server, bool]:
+    def find(self, host: str) -> Tuple[Server, bool]:
         """The one that answers a Host header, and whether it answers to that name."""
         host = host.rstrip(".").lower()
         found = [self._names[host]] if host in self._names else []
@@ -135,19 +135,19 @@ class Namesakes:
                       if (not found or position < found[0]) and _compiled(pattern).match(host)][:1]
         if not found and host in self._addresses:
             found = [self._addresses[host]]
-        return (self._servers[min(found)], True) if found else (self.first, False)
+        return (self._servers[min(found)], True) if found else (self.default, False)
 
 
 class VirtualHosts:
     """All virtual hosts, by address and port."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
-        self._table: Dict[Tuple[str, int], Namesakes] = {}
+        self._table: Dict[Tuple[str, int], NameBasedVirtualHosts] = {}
         for server in servers:
             for address in server.addresses:
-                self._table.setdefault((address.host, address.port), Namesakes()).add(server, address)
+                self._table.setdefault((address.host, address.port), NameBasedVirtualHosts()).add(server, address)
 
-    def at(self, endpoint: Endpoint) -> Optional[Namesakes]:
+    def at(self, endpoint: Endpoint) -> Optional[NameBasedVirtualHosts]:
         """Those of the best matching address; None where the main server answers.
 
         A full address hides the wildcards, a port hides "any port": the most specific set answers alone.
