@@ -15,9 +15,9 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
-from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.state import PORTS
@@ -127,15 +127,16 @@ def upstream(state: State, url: str, directive: Optional[Directive]) -> Destinat
     scheme = _SCHEMES.get(scheme, scheme)
     host = (parts.hostname or "").lower()
     member = Endpoint("unix:" + socket, 0) if socket else Endpoint(host, port or scheme_port)
-    preserve = sections.last(state.scopes, "proxypreservehost")
     path = re.sub(r"^[^:]+://[^/?]*", "", url).partition("?")[0] or "/"
-    return Upstream((member,), state.request.host if preserve and is_on(preserve) else host, path, scheme,
-                    trail=tuple(state.trail), depends_on_client=state.depends_on_client)
+    if sections.flag(state.scopes, "proxypreservehost"):
+        host = state.request.host
+    return Upstream((member,), host, path, scheme, trail=tuple(state.trail),
+                    depends_on_client=state.depends_on_client)
 
 
 def _balanced(state: State, name: str, rest: str, directive: Optional[Directive]) -> Destination:
     found = [upstream(state, url.rstrip("/") + rest, directive)
-             for url in mapping.balancer_members(state.site, name)]
+             for url in proxy.balancer_members(state.site, name)]
     if not found:
         return state.dead_end(f"balancer://{name} has no members")
     first = found[0]

@@ -27,6 +27,7 @@ from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import environment
 from certbot_autowebroot.servers.apache import fixups
 from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import Configuration
@@ -152,7 +153,7 @@ def _process(state: State) -> Union[str, Destination]:
     mapped = translation.translate(state)
     if not isinstance(mapped, (mapping.File, mapping.Proxied)):
         return mapped
-    servlets = mapping.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
+    servlets = proxy.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
     if servlets and "no-jk" not in state.env:
         return state.dead_end("a servlet container answers", servlets)
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
@@ -216,9 +217,8 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
 
 def _lacks_slash(state: State, name: str) -> bool:
     """Whether mod_dir redirects to a directory: where no rule does, and before any handler (DirectorySlash)."""
-    slash = sections.last(state.scopes, "directoryslash")
     return (state.files.is_dir(name) and not state.uri.endswith("/") and state.configuration.has_module("dir")
-            and (slash is None or is_on(slash)))
+            and sections.flag(state.scopes, "directoryslash", True))
 
 
 def _check_access(state: State, name: str) -> Optional[Destination]:

@@ -15,6 +15,7 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.servers.apache.configuration import Site
+from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import is_request_section
 from certbot_autowebroot.servers.apache.directives import outside_sections
@@ -57,6 +58,12 @@ def last(scopes: Sequence[Scope], name: str) -> Optional[Directive]:
     return None
 
 
+def flag(scopes: Sequence[Scope], name: str, default: bool = False) -> bool:
+    """The value of an On/Off directive."""
+    directive = last(scopes, name)
+    return is_on(directive) if directive else default
+
+
 def server_scopes(site: Site) -> List[Scope]:
     """What holds for every path: the main server's directives, then the virtual host's."""
     return [Scope(tuple(server.directives), "") for server in reversed(site.chain)]
@@ -72,7 +79,7 @@ def location_groups(site: Site, uri: str) -> Dict[str, str]:
     """What the named groups of ``<LocationMatch>`` put into the environment, such as ``MATCH_SITENAME``."""
     groups: Dict[str, str] = {}
     for section in site.sections:
-        if section.name == "locationmatch" or (section.name == "location" and section.words[:1] == ["~"]):
+        if section.name in ("location", "locationmatch") and is_regex(section):
             match = regex.search(_argument(section), uri)
             named = match.groupdict() if match else {}
             groups.update({"MATCH_" + name.upper(): value for name, value in named.items() if value})
@@ -84,7 +91,7 @@ def proxy_scopes(site: Site, url: str) -> List[Scope]:
     found = []
     for section in site.sections:
         argument = _argument(section)
-        if section.name == "proxymatch" or (section.name == "proxy" and section.words[:1] == ["~"]):
+        if section.name in ("proxy", "proxymatch") and is_regex(section):
             matches = regex.search(argument, url) is not None
         elif section.name == "proxy":
             matches = argument == "*" or url.startswith(argument.rstrip("*"))
@@ -100,9 +107,9 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Cal
 
     :param filename: with a slash at the end for a directory.
     """
-    plain = [s for s in site.sections if s.name == "directory" and s.words[:1] != ["~"] and s.words]
-    matching = [s for s in site.sections if s.name == "directorymatch" or (s.name == "directory"
-                                                                           and s.words[:1] == ["~"])]
+    sections = [section for section in site.sections if section.name in ("directory", "directorymatch")]
+    plain = [section for section in sections if section.words and not is_regex(section)]
+    matching = [section for section in sections if is_regex(section)]
     scopes: List[Scope] = []
     parts = [part for part in os.path.dirname(filename).split("/") if part]
     for depth in range(len(parts) + 1):
@@ -151,7 +158,7 @@ def file_scopes(sections: Iterable[Directive], filename: str) -> List[Scope]:
     found = []
     for section in sections:
         argument = _argument(section)
-        if section.name == "filesmatch" or (section.name == "files" and section.words[:1] == ["~"]):
+        if section.name in ("files", "filesmatch") and is_regex(section):
             matches = regex.search(argument, name) is not None
         elif section.name == "files":
             matches = _fnmatch(name, argument)
@@ -183,6 +190,11 @@ def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
     return tuple(child for child in directives if is_request_section(child))
 
 
+def is_regex(section: Directive) -> bool:
+    """Whether a section takes a regular expression: ``<LocationMatch regex>``, ``<Location ~ regex>``."""
+    return section.name.endswith("match") or section.words[:1] == ["~"]
+
+
 def _scope(section: Directive, directory: str) -> Scope:
     return Scope(outside_sections(section.children), directory, section, inner_sections(section.children))
 
@@ -211,7 +223,7 @@ def _same_path(pattern: str, path: str) -> bool:
 
 def _is_location(section: Directive, uri: str) -> bool:
     argument = _argument(section)
-    if section.name == "locationmatch" or section.words[:1] == ["~"]:
+    if is_regex(section):
         return regex.search(argument, uri) is not None
     if _is_wildcard(argument):
         parts, wanted = uri.split("/"), argument.split("/")

@@ -23,7 +23,6 @@ from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import Site
-from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.sections import Scope
@@ -248,9 +247,8 @@ class State:
     @property
     def server_name(self) -> str:
         """The host of a URL of its own (UseCanonicalName)."""
-        canonical = sections.last(self.scopes, "usecanonicalname")
         name = self.site.server.name or self.site.main.name
-        return name if canonical and is_on(canonical) and name else self.request.host
+        return name if name and sections.flag(self.scopes, "usecanonicalname") else self.request.host
 
     @property
     def server_port(self) -> int:
@@ -258,12 +256,11 @@ class State:
 
         UseCanonicalPhysicalPort puts the real one before the scheme's; without UseCanonicalName before ServerName's.
         """
-        physical, canonical = (sections.last(self.scopes, name) for name in ("usecanonicalphysicalport",
-                                                                             "usecanonicalname"))
-        real = self.request.endpoint.port if physical and is_on(physical) else 0
-        said = self.site.server.port
-        in_order = (said, real) if canonical and is_on(canonical) else (real, said)
-        return next(filter(None, in_order), PORTS[self.request.scheme])
+        physical = self.request.endpoint.port if sections.flag(self.scopes, "usecanonicalphysicalport") else 0
+        ports = [physical, self.site.server.port]
+        if sections.flag(self.scopes, "usecanonicalname"):
+            ports.reverse()
+        return next(filter(None, ports), PORTS[self.request.scheme])
 
     @property
     def own_url(self) -> str:

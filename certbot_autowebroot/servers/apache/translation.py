@@ -12,9 +12,9 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
-from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
@@ -31,7 +31,7 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
     if rewritten is not None:
         return rewritten
     # mod_proxy's manual page, "Protocol Adjustments": an environment variable takes a request out.
-    passed = None if "no-proxy" in state.env else mapping.proxy_pass(state.site, state.scopes, state.uri)
+    passed = None if "no-proxy" in state.env else proxy.proxy_pass(state.site, state.scopes, state.uri)
     if passed:
         return passed
     moved = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
@@ -60,8 +60,7 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
 
 def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
     """mod_rewrite on the level of the server; None where it declines, perhaps with another path."""
-    engine = sections.last(state.scopes, "rewriteengine")
-    if not engine or not is_on(engine) or state.ended:
+    if state.ended or not sections.flag(state.scopes, "rewriteengine"):
         return None
     rules = [rule for server in inheritance.servers(state.site) for rule in read_rules(server.directives)]
     if not rules or not inheritance.configures_rewrite(state.site):
