@@ -418,7 +418,7 @@ def test_require_ip_depends_on_client(roots: pathlib.Path) -> None:
     with Apache(roots, configuration) as server:
         (destination,) = ask(server, "b.test")
     assert isinstance(destination, Directory)
-    assert "Require ip 10.0.0.0/8: who asks decides" in trail_of(destination)
+    assert "Require ip 10.0.0.0/8: depends on the client" in trail_of(destination)
 
 
 @pytest.mark.lab

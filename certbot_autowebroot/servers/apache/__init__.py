@@ -1,4 +1,4 @@
-"""Apache httpd: from a running process to where its configuration sends a request."""
+"""Apache httpd: from a running process to the destination of a request by its configuration."""
 import functools
 from typing import Dict
 from typing import Optional
@@ -25,17 +25,17 @@ from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
 
-#: The executable's name: Debian's, everybody else's, and a few builds of the latter.
+#: Names of the executable: Debian's, the usual one, and those of some builds.
 NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
 
 
-#: By pid and start time of the process that the workers come from.
+#: By pid and start time of the parent process.
 _kept: Kept[Configuration] = Kept()
 
 
 @implementer(IWebServer)
 class ApacheServer:
-    """Looks at the evaluated configuration once per process and order, and answers from it."""
+    """Reads the configuration once per process and order, and answers from it."""
 
     name = "Apache httpd"
 
@@ -43,11 +43,11 @@ class ApacheServer:
         self._configurations: Dict[Tuple[int, int], Union[Configuration, str]] = {}
 
     def recognises(self, process: Process) -> bool:
-        """Whether the executable is httpd's. BusyBox's httpd is a link to busybox, and so has another name."""
+        """Whether the executable is httpd. BusyBox's httpd has another name, for it is a link to busybox."""
         return process.name in NAMES
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where the request goes by the configuration on disk."""
+        """The destinations of the request by the configuration on disk."""
         configuration = self._configuration(master_of(process))
         if isinstance(configuration, str):
             return [Unknown(configuration)]
@@ -65,25 +65,25 @@ class ApacheServer:
 
 
 def evaluated(process: Process, noting: Optional[Noting] = None) -> ConfigurationTree:
-    """The configuration as the binary says it; where it does not, as we read it from the files.
+    """The configuration as the binary dumps it; where it does not, as our parser reads it from the files.
 
-    :param noting: the process's view, that is to note what the configuration is read from.
-    :raises ConfigurationError: neither is to be had.
-    :raises OSError: the process is gone, or its root is not ours to see.
+    :param noting: a view of the process that records the files of the configuration.
+    :raises ConfigurationError: neither works.
+    :raises OSError: the process has ended, or we may not see its root.
     """
     view = noting or Noting(process.view)
     try:
-        return dump(process, functools.partial(includes.note, process, view))
+        return dump(process, functools.partial(includes.record, process, view))
     except ConfigurationError as error:
-        found = parser.read(process, view)
-        found.problems = (str(error), *found.problems)
-        # Why the binary refuses may lie in files that are not of the configuration: a certificate, a module.
+        tree = parser.read(process, view)
+        tree.problems = (str(error), *tree.problems)
+        # The cause may be another file than those of the configuration: a certificate, a module.
         view.settled = False
-        return found
+        return tree
 
 
 def master_of(process: Process) -> Process:
-    """The process that the workers come from: it was started by a person or by init, the arguments are the same."""
+    """The parent process of the workers: a person or init has started it, with the same arguments."""
     while process.parent > 1:
         parent = look_at(process.parent)
         if parent is None or parent.name != process.name:

@@ -1,9 +1,9 @@
-"""Where httpd sends a request: its phases, in its order.
+"""The destination of a request: httpd's phases, in its order.
 
 Source: "Request Processing in the Apache HTTP Server 2.x" and the modules' manual pages. The phases: the virtual host,
-URL to file name (mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core), access, the per-directory rewriting, the
-handler. Whether a file exists can be part of a condition, so the request is followed once for each answer, and what
-contradicts itself falls away: a file that a rule would refuse once it exists is a dead end.
+URL translation (mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core), access, fixups (per-directory rewriting),
+the handler. A condition can test whether a file exists. So the evaluator follows the request once for each answer and
+drops contradictions: a file that a rule refuses once it exists is a dead end.
 """
 import os
 import re
@@ -50,32 +50,32 @@ MAX_INTERNAL_REDIRECTS = 10
 
 def evaluate(configuration: Configuration, request: Request, files: Files,
              htaccess: HtaccessReader) -> List[Destination]:
-    """Where a request goes; alternatives, the likeliest first, at least one."""
-    good: List[Tuple[State, Destination]] = []
+    """The destinations of a request: alternatives, the likeliest first, at least one."""
+    useful: List[Tuple[State, Destination]] = []
     others: List[Destination] = []
     contradictions: List[Destination] = []
     pending: List[Answers] = [{}]
     runs: List[Tuple[State, Destination]] = []
     while pending and len(runs) < MAX_ALTERNATIVES:
-        # Fewest answers changed first: where rules go round, the last ones have no end.
+        # Runs with the fewest changed answers first: where rules loop, the others do not end.
         run = State(configuration, request, files, htaccess, pending.pop(0))
         destination = _destination(run)
         pending += run.untried
         is_consistent = run.is_consistent(destination)
-        end = destination if is_consistent else _refused(destination)
+        end = destination if is_consistent else _contradiction(destination)
         runs.append((run, end))
         if not is_consistent:
             contradictions.append(end)
         elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
-            good.append((run, destination))
+            useful.append((run, destination))
         else:
             others.append(destination)
-    # A front controller takes over only where there is no file: there will be one.
-    return _distinct([_marked(one, runs) for one in good] or others or contradictions[:1])
+    # A front controller answers only where there is no file; the challenge file will exist.
+    return _distinct([_with_client_mark(one, runs) for one in useful] or others or contradictions[:1])
 
 
-def _marked(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destination]]) -> Destination:
-    """An end, marked where another run with the same files and another client comes to another end."""
+def _with_client_mark(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destination]]) -> Destination:
+    """A destination, marked where a run with the same files and another client has another one."""
     run, end = one
     if not isinstance(end, (Directory, Upstream)):
         return end
@@ -94,8 +94,8 @@ def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
     return list(seen.values())
 
 
-def _refused(destination: Destination) -> Destination:
-    """What a contradiction comes to: the file is not what answers, and nothing else does while it is not there."""
+def _contradiction(destination: Destination) -> Destination:
+    """The dead end of a contradiction: httpd never serves the file, and nothing else while it is missing."""
     if isinstance(destination, (DeadEnd, Unknown)):
         return destination
     return DeadEnd("the rules stop leading to the file as soon as it exists", destination.trail)
@@ -106,7 +106,7 @@ def _destination(state: State) -> Destination:
     try:
         return _follow(state)
     except NotAllowedHereError as error:
-        return state.dead_end("it answers 500, for AllowOverride does not allow what a .htaccess says", error.directive)
+        return state.dead_end("it answers 500, for AllowOverride does not allow a line of .htaccess", error.directive)
     except (UnknowableError, regex.RegexError) as error:
         return Unknown(str(error), tuple(state.trail))
 
@@ -120,15 +120,15 @@ def _follow(state: State) -> Destination:
     if tls is not None and tls != (request.scheme == "https"):
         return state.dead_end(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
     for site in (state.configuration.default_at(request), state.site):
-        wants = site.last("remoteipproxyprotocol")  # a PROXY line, as a load balancer sends it
-        if wants and is_on(wants) and not (request.endpoint.is_loopback or state.depends_on_client):
+        proxied = site.last("remoteipproxyprotocol")  # a load balancer sends a PROXY line
+        if proxied and is_on(proxied) and not (request.endpoint.is_loopback or state.depends_on_client):
             state.depends_on_client = True
-            state.trail.append(Step(f"{wants.step.text}: who asks decides", wants.source))
+            state.trail.append(Step(f"{proxied.step.text}: depends on the client", proxied.source))
     if not by_name and state.site.flag("stricthostcheck"):
-        return state.dead_end("StrictHostCheck refuses a host that no virtual host names")
-    managed = managed_domain(state.configuration, request)
-    if managed:
-        return state.dead_end(f"mod_md answers the challenges of {request.host} itself", managed)
+        return state.dead_end("StrictHostCheck refuses a host that no virtual host has")
+    domain = managed_domain(state.configuration, request)
+    if domain:
+        return state.dead_end(f"mod_md answers the challenges of {request.host} itself", domain)
     state.uri = normalize(request.path, state.site.flag("mergeslashes", True))
     for _ in range(MAX_INTERNAL_REDIRECTS):
         outcome = _process(state)
@@ -142,7 +142,7 @@ def _follow(state: State) -> Destination:
 
 
 def _process(state: State) -> Union[str, Destination]:
-    """One round: the destination, or the path of an internal redirect."""
+    """One pass through the phases: the destination, or the path of an internal redirect."""
     state.path_info = state.handler = state.document_root = ""
     state.context = ("", "")
     state.status = 0
@@ -158,24 +158,24 @@ def _process(state: State) -> Union[str, Destination]:
         return state.dead_end("a servlet container answers", servlets)
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
     if isinstance(mapped, mapping.Proxied):
-        found = sections.proxy_scopes(state.site, mapped.url)
+        scopes = sections.proxy_scopes(state.site, mapped.url)
     else:
         if not name.startswith("/"):
             return state.dead_end(f"{name} is not an absolute path")
         state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
-        found = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
-                                          lambda path: state.exists(path, "f"))
-        found += sections.file_scopes(state.site.sections, name)
-        found += sections.file_scopes(_inner(found), name)
-    found += sections.location_scopes(state.site, state.uri)
+        scopes = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
+                                           lambda path: state.exists(path, "f"))
+        scopes += sections.file_scopes(state.site.sections, name)
+        scopes += sections.file_scopes(_inner(scopes), name)
+    scopes += sections.location_scopes(state.site, state.uri)
     if not state.is_redirected:
-        environment.set_environment(state, [directive for scope in found for directive in scope.directives])
-    state.scopes = _with_ifs(state, server + found, name)
-    refused = _check_access(state, name)
-    if refused:
-        return refused
+        environment.set_environment(state, [directive for scope in scopes for directive in scope.directives])
+    state.scopes = _with_ifs(state, server + scopes, name)
+    refusal = _check_access(state, name)
+    if refusal:
+        return refusal
     outcome = fixups.fix_up(state, name)
     if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
         return state.dead_end(f"{name} is a directory, and it redirects to it", mapped.directive)
@@ -185,10 +185,10 @@ def _process(state: State) -> Union[str, Destination]:
 
 
 def _walk(state: State, name: str) -> Tuple[str, str]:
-    """The file name, and its path info: what follows the first component that is no directory.
+    """Split a file name after the first component that is not a directory; the rest is the path info.
 
-    So the name ends before the challenge file as long as a directory on the way to it is missing, and sections and
-    rules see that shorter name (``ap_directory_walk``, "AcceptPathInfo").
+    While a directory above the challenge file is missing, sections and rules see the shorter name
+    (``ap_directory_walk``, "AcceptPathInfo").
     """
     slash = "/" if name.endswith("/") and name != "/" else ""
     name = os.path.normpath(name).replace("//", "/")
@@ -216,7 +216,7 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
 
 
 def _lacks_slash(state: State, name: str) -> bool:
-    """Whether mod_dir redirects to a directory: where no rule does, and before any handler (DirectorySlash)."""
+    """Whether mod_dir redirects to the directory with a slash (DirectorySlash), before any handler."""
     return (state.files.is_dir(name) and not state.uri.endswith("/") and state.configuration.has_module("dir")
             and sections.flag(state.scopes, "directoryslash", True))
 
@@ -228,22 +228,22 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
                 else state.expression(what, name)
         except (UnknowableError, regex.RegexError):
             return None
-    verdict, by = access.granted([scope.directives for scope in state.scopes], judge)
+    verdict, directive = access.granted([scope.directives for scope in state.scopes], judge)
     if verdict is False:
-        return state.dead_end("access is denied", by)
+        return state.dead_end("access is denied", directive)
     verify = sections.last(state.scopes, "sslverifyclient")
     if state.request.scheme == "https" and verify and verify.words[:1] == ["require"]:
-        verdict, by = None, verify  # a content delivery network has a certificate
-    if verdict is None and by:
+        verdict, directive = None, verify  # a content delivery network has a certificate
+    if verdict is None and directive:
         state.depends_on_client = True
-        state.trail.append(Step(f"{by.step.text}: who asks decides", by.source))
+        state.trail.append(Step(f"{directive.step.text}: depends on the client", directive.source))
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
         return state.dead_end("SSLRequireSSL refuses http")
     return None
 
 
 def normalize(path: str, merge_slashes: bool) -> str:
-    """Take dot segments and doubled slashes out of a path, as httpd does before anything else."""
+    """Remove dot segments and doubled slashes from a path (``ap_normalize_path``), before all phases."""
     if merge_slashes:
         path = re.sub("/+", "/", path)
     parts: List[str] = []
@@ -256,7 +256,7 @@ def normalize(path: str, merge_slashes: bool) -> str:
 
 
 def _matters(section: Directive) -> bool:
-    """Whether a section can change where a request goes."""
+    """Whether a section can change the destination."""
     names = {"require", "requireall", "requireany", "requirenone", "order", "allow", "deny", "satisfy", "sethandler",
              "redirect", "redirectmatch", "redirectpermanent", "redirecttemp", "rewriterule", "rewriteengine",
              "proxypass", "alias", "authmerging"}

@@ -172,7 +172,7 @@ def disagreements(destinations: Sequence[Destination], request: Request, server:
     # After a guess, the dead end of the other answer is not among the destinations; nor is a redirect that needs our
     # file to exist.
     possible += ["none", "elsewhere"] if any(text in step.text for end in destinations for step in end.trail
-                                             for text in ("taken as", "who asks decides")) else []
+                                             for text in ("taken as", "depends on the client")) else []
     return [] if _agree(answer, possible) else [f"httpd answers {answer}"]
 
 
