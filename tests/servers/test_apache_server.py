@@ -300,7 +300,7 @@ def test_recognises(name: str, expected: bool) -> None:
 
 def test_ended_process_is_unknown() -> None:
     """httpd may stop between the snapshot and the question."""
-    with subprocess.Popen(["true"]) as gone:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
     process = Process(gone.pid, 0, 1, "apache2", ("apache2",), PathInView(PROGRAM), PathInView("/"), 0)
     (destination,) = ApacheServer().ask(process, request_for("a.test"))

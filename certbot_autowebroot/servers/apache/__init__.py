@@ -25,11 +25,11 @@ from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
 
-#: Names of the executable: Debian's, the usual one, and those of some builds.
+#: The executable's name: Debian's, everybody else's, and a few builds of the latter.
 NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
 
 
-#: By pid and start time of the parent process.
+#: By pid and start time of the process that the workers come from.
 _kept: Kept[Configuration] = Kept()
 
 
@@ -43,7 +43,7 @@ class ApacheServer:
         self._configurations: Dict[Tuple[int, int], Union[Configuration, str]] = {}
 
     def recognises(self, process: Process) -> bool:
-        """Whether the executable is httpd. BusyBox's httpd has another name, for it is a link to busybox."""
+        """Whether the executable is httpd's. BusyBox's httpd is a link to busybox, and so has another name."""
         return process.name in NAMES
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:

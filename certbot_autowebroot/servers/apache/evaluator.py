@@ -36,11 +36,11 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.htaccess import NotAllowedHereError
 from certbot_autowebroot.servers.apache.managed import managed_domain
+from certbot_autowebroot.servers.apache.sections import HtaccessReader
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import MAX_ALTERNATIVES
 from certbot_autowebroot.servers.apache.state import Answers
 from certbot_autowebroot.servers.apache.state import Files
-from certbot_autowebroot.servers.apache.state import HtaccessReader
 from certbot_autowebroot.servers.apache.state import State
 from certbot_autowebroot.servers.common import regex
 

@@ -24,6 +24,8 @@ SAFE_IN_PATH = "/$-_.+!*'(),:@&=~;"
 
 _STATUSES = {"permanent": 301, "temp": 302, "seeother": 303, "gone": 410}
 _PRESET = {"redirectpermanent": 301, "redirecttemp": 302}
+#: The directives of mod_alias that redirect.
+REDIRECTS = ("redirect", "redirectmatch", *_PRESET)
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,11 @@ def substitute(template: str, match: "Match[str]") -> str:
     return re.sub(r"\$(\d)|\\([\s\S])", group, template)
 
 
-def redirects(directives: Iterable[Directive]) -> List[Directive]:
-    """The directives that redirect."""
-    return [d for d in directives if d.name in ("redirect", "redirectmatch", *_PRESET)]
-
-
 def redirect(directives: Iterable[Directive], uri: str) -> Optional[Redirection]:
     """``Redirect``, ``RedirectMatch`` and variants with a path: the first that matches."""
-    for directive in redirects(directives):
+    for directive in directives:
+        if directive.name not in REDIRECTS:
+            continue
         status, words = _status(directive)
         has_target = 300 <= status < 400
         if len(words) < 1 + has_target:
@@ -121,10 +120,12 @@ def redirect(directives: Iterable[Directive], uri: str) -> Optional[Redirection]
 def location_redirect(scopes: Sequence[Scope]) -> Optional[Redirection]:
     """``Redirect`` with only a target, inside a ``<Location>`` or ``<Directory>``."""
     for scope in reversed(scopes):
-        for directive in reversed(redirects(scope.directives)):
+        for directive in reversed(scope.directives if scope.directory else ()):
+            if directive.name not in REDIRECTS or directive.name == "redirectmatch":
+                continue
             status, words = _status(directive)
             has_target = 300 <= status < 400
-            if scope.directory and directive.name != "redirectmatch" and len(words) == int(has_target):
+            if len(words) == int(has_target):
                 return Redirection(words[0] if has_target else "", status, directive, is_expression=True)
     return None
 

@@ -21,8 +21,8 @@ from certbot_autowebroot.servers.apache.directives import is_request_section
 from certbot_autowebroot.servers.apache.directives import outside_sections
 from certbot_autowebroot.servers.common import regex
 
-#: Reads the .htaccess of a directory, given its other directives; None where there is no file to read.
-Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
+#: Reads the .htaccess of a directory, given its other directives; None where there is no file. Raises UnknowableError.
+HtaccessReader = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
 #: Whether the condition of an ``<If>`` holds.
 Condition = Callable[[Directive], bool]
 
@@ -102,7 +102,8 @@ def proxy_scopes(site: Site, url: str) -> List[Scope]:
     return scopes
 
 
-def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Callable[[str], bool]) -> List[Scope]:
+def directory_scopes(site: Site, filename: str, htaccess: HtaccessReader,
+                     is_file: Callable[[str], bool]) -> List[Scope]:
     """``<Directory>`` from the shortest to the longest with the .htaccess of each, then ``<DirectoryMatch>``.
 
     :param filename: a directory has a slash at the end.

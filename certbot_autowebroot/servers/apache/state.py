@@ -8,7 +8,6 @@ from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Protocol
-from typing import Sequence
 from typing import Set
 
 from certbot_autowebroot.route import DeadEnd
@@ -25,6 +24,7 @@ from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.sections import HtaccessReader
 from certbot_autowebroot.servers.apache.sections import Scope
 
 #: Runs with different answers for one request.
@@ -49,13 +49,6 @@ class Files(Protocol):
 
     def read(self, path: str) -> bytes:
         """The content of a file. Raises OSError."""
-
-
-class HtaccessReader(Protocol):
-    """Reads the .htaccess of a directory."""
-
-    def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
-        """Its directives; None where there is none. Raises UnknowableError."""
 
 
 #: By question (the path of a file, or a condition), the answer of this run.

@@ -34,8 +34,8 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
     proxied = None if "no-proxy" in state.env else proxy.proxy_pass(state.site, state.scopes, state.uri)
     if proxied:
         return proxied
-    redirect = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
-        "redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), state.uri)
+    redirect = mapping.location_redirect(state.scopes) or mapping.redirect(
+        state.site.all(*mapping.REDIRECTS), state.uri)
     if redirect:
         return ends.redirection(state, redirect)
     file = mapping.location_alias(state.scopes, state.uri) or mapping.alias(state.site, state.uri)
