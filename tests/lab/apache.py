@@ -45,7 +45,7 @@ TypesConfig /dev/null
 _READY = "resuming normal operations"
 
 
-def open_the_way(directory: pathlib.Path) -> None:
+def make_world_readable(directory: pathlib.Path) -> None:
     """Let all users enter a directory: the workers are www-data, and only root may enter pytest's tmp_path."""
     for parent in (directory, *directory.parents):
         mode = parent.stat().st_mode & 0o7777
@@ -68,7 +68,7 @@ class Apache:
         self._process: Optional[subprocess.Popen[bytes]] = None
         for name in ("run", "logs"):
             (directory / name).mkdir(parents=True, exist_ok=True)
-        open_the_way(directory)
+        make_world_readable(directory)
         self.write(configuration)
 
     def write(self, configuration: str) -> None:
