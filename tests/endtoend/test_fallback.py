@@ -18,7 +18,7 @@ from tests.endtoend.test_check import run_json
 from tests.lab import certificates
 from tests.lab import plugins
 from tests.lab.apache import Apache
-from tests.lab.apache import open_the_way
+from tests.lab.apache import make_world_readable
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import OTHER_V4
@@ -169,7 +169,7 @@ def test_nginx_answers_for_an_application_behind_it(certbot: Certbot, place: Pat
 
 def test_apache_answers_for_an_application_behind_it(certbot: Certbot, place: Path, application: Path) -> None:
     """As nginx does. Its authenticator's files lie in Certbot's directory, which must be open to httpd."""
-    open_the_way(certbot.directory)
+    make_world_readable(certbot.directory)
     config = VIRTUAL_HOSTS.format(place=place, name=APP, address=PUBLIC_V4)
     with Apache(place / "apache", config) as apache:
         before = configuration(apache.directory)
@@ -189,7 +189,7 @@ def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, 
 
     Certbot's two share a checkpoint: to make the second takes back what the first has done.
     """
-    open_the_way(certbot.directory)
+    make_world_readable(certbot.directory)
     ca.resolve("other.sample.com", [OTHER_V4])
     config = VIRTUAL_HOSTS.format(place=place, name="other.sample.com", address=OTHER_V4)
     with Apache(place / "apache", config) as apache:
@@ -238,7 +238,7 @@ def test_each_address_is_answered_in_its_own_way(certbot: Certbot, ca: CA, place
 def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
                                             application: Path) -> None:
     """Two servers, and no authenticator for both at once: it is cleaned up, which undoes what the others need."""
-    open_the_way(certbot.directory)
+    make_world_readable(certbot.directory)
     ca.resolve("other.sample.com", [OTHER_V4])
     ca.resolve("both.sample.com", [PUBLIC_V4, OTHER_V4])
     config = VIRTUAL_HOSTS.format(place=place, name="other.sample.com", address=OTHER_V4)

@@ -7,10 +7,10 @@ from typing import Dict
 from typing import Iterable
 from typing import List
 
+from tests.lab import apache_table
 from tests.lab.nginx import _FRAME
 from tests.lab.random import nginx
 from tests.lab.table import TOKEN
-from tests.servers import test_apache_table
 from tests.servers import test_caddy_sites
 from tests.servers import test_haproxy
 from tests.servers import test_lighttpd
@@ -93,8 +93,8 @@ def _nginx() -> Iterable[bytes]:
 
 
 def _apache() -> Iterable[bytes]:
-    top = test_apache_table._TOP
-    for row in test_apache_table.ROWS:
+    top = apache_table.TOP
+    for row in apache_table.ROWS:
         host = row.host or f"{row.name}.test"
         lines = row.lines.replace("{{", "{").replace("}}", "}")
         name = "" if "ServerName" in lines else f"ServerName {host}\n"
@@ -105,7 +105,7 @@ def _apache() -> Iterable[bytes]:
 
 
 def _apache_dump() -> Iterable[bytes]:
-    for row in test_apache_table.ROWS:
+    for row in apache_table.ROWS:
         host = row.host or f"{row.name}.test"
         lines = [f"ServerName {host}", *row.lines.replace("{{", "{").replace("}}", "}").split("\n")]
         rows = "".join(f"    #   {number}:\n  {line}\n" for number, line in enumerate(lines, 2))

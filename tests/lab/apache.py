@@ -16,7 +16,7 @@ from typing import Set
 PROGRAM = "/usr/sbin/apache2"
 MODULES = "/usr/lib/apache2/modules"
 
-#: What the test configurations may use; mod_info is left out, as in every distribution's default.
+#: Modules for the test configurations; without mod_info, as in every distribution's default.
 DEFAULT_MODULES = ("mpm_event", "authz_core", "authz_host", "alias", "dir", "headers", "macro", "mime", "proxy",
                    "proxy_http", "proxy_balancer", "proxy_fcgi", "lbmethod_byrequests", "slotmem_shm", "rewrite",
                    "setenvif", "ssl", "vhost_alias")
@@ -40,13 +40,13 @@ TypesConfig /dev/null
 </IfModule>
 """
 
-#: What httpd logs at each start and reload once its workers accept. It binds long before, even when it is about to
-#: give up, so that an open port alone says nothing.
+#: httpd logs this at each start and reload once its workers accept. It binds long before, even when it is about to
+#: give up: an open port says nothing.
 _READY = "resuming normal operations"
 
 
-def open_the_way(directory: pathlib.Path) -> None:
-    """Let everybody pass to a directory: the workers are www-data, and the top of pytest's tmp_path is root's alone."""
+def make_world_readable(directory: pathlib.Path) -> None:
+    """Let all users enter a directory: the workers are www-data, and only root may enter pytest's tmp_path."""
     for parent in (directory, *directory.parents):
         mode = parent.stat().st_mode & 0o7777
         if mode & 0o055 != 0o055 and os.stat(parent).st_uid == os.geteuid() and parent != pathlib.Path("/"):
@@ -68,17 +68,17 @@ class Apache:
         self._process: Optional[subprocess.Popen[bytes]] = None
         for name in ("run", "logs"):
             (directory / name).mkdir(parents=True, exist_ok=True)
-        open_the_way(directory)
+        make_world_readable(directory)
         self.write(configuration)
 
     def write(self, configuration: str) -> None:
-        """Put a configuration on disk; the running server goes on with the old one until :meth:`reload`."""
+        """Write a configuration; the running server keeps the old one until :meth:`reload`."""
         loads = "".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so\n" for name in self.modules)
         self.file.write_text((loads + _BASE + configuration).replace("{dir}", str(self.directory)))
 
     @property
     def argv(self) -> List[str]:
-        """How the server is started."""
+        """The command line."""
         return [PROGRAM, "-f", str(self.file), "-DFOREGROUND", *self.arguments]
 
     @property
@@ -100,7 +100,7 @@ class Apache:
         return file.read_text() if file.exists() else ""
 
     def start(self) -> "Apache":
-        """Start, and wait until it accepts; what it says on standard error goes to logs/stderr."""
+        """Start, and wait until it accepts; standard error goes to logs/stderr."""
         starts = self.log.count(_READY)
         with open(self.directory / "logs" / "stderr", "wb") as stderr:
             self._process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
@@ -112,7 +112,7 @@ class Apache:
         return self
 
     def reload(self) -> None:
-        """Graceful restart; back when the workers with the old configuration are gone and the new ones accept."""
+        """Graceful restart; returns when the old workers are gone and the new ones accept."""
         before = self.workers
         starts = self.log.count(_READY)
         os.kill(self.pid, signal.SIGUSR1)
@@ -123,12 +123,12 @@ class Apache:
         deadline = time.monotonic() + 60  # ten thousand virtual hosts with TLS take 20
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                said = (self.directory / "logs" / "stderr").read_text()
-                raise AssertionError(f"httpd is not ready, status {self._process.poll()}\n{said}\n{self.log[-2000:]}")
+                stderr = (self.directory / "logs" / "stderr").read_text()
+                raise AssertionError(f"httpd is not ready, status {self._process.poll()}\n{stderr}\n{self.log[-2000:]}")
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop at once. May be called more than once."""
+        """Stop at once; a second call does nothing."""
         if self._process is None:
             return
         if self._process.poll() is None:

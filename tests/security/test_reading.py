@@ -18,8 +18,8 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.servers.apache import key_pairs
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.common import configuration
 from certbot_autowebroot.system import identity
 from certbot_autowebroot.system import processes
@@ -159,7 +159,7 @@ def test_the_view_of_a_parent_is_seen_with_the_childs_rights(running: Process, c
 def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, uid: int, expected: str) -> None:
     """Whether a file of root's is there, and what is in it, is not for his configuration to ask."""
     with view(uid) as its:
-        said = key_pairs.complaint(Evaluated((
+        said = key_pairs.complaint(ConfigurationTree((
             Directive("sslengine", "SSLEngine", "on", "x", 1),
             Directive("sslcertificatefile", "SSLCertificateFile", closed, "x", 2))), its)
     assert said == (f"there is no certificate in {closed}" if expected else "")

@@ -1,4 +1,4 @@
-"""Which virtual host answers on which address, port and protocol: the real httpd and we agree."""
+"""The virtual host that answers on an address, port and protocol: the evaluator alone, and with the real httpd."""
 import pathlib
 import ssl
 import subprocess
@@ -8,16 +8,20 @@ from typing import Tuple
 import pytest
 
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.servers.apache.configuration import Configuration
 from tests.lab.apache import Apache
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
-from tests.lab.random.apache_oracle import NAMES
-from tests.lab.random.apache_oracle import Asked
-from tests.lab.random.apache_oracle import Evaluators
-from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import FILES
+from tests.lab.random.apache_oracle import ask_evaluator
+from tests.lab.random.apache_oracle import ask_server
+from tests.lab.random.apache_oracle import described
+from tests.lab.random.apache_oracle import dumped_configuration
 from tests.lab.random.apache_oracle import fill
-from tests.lab.random.apache_oracle import ours
+from tests.lab.random.apache_oracle import read_configuration
+from tests.lab.random.apache_oracle import request_for
 
 _ROOTS = ("main", "star", "star2", "other", "other2", "six", "loopback", "named", "anyport", "nameless", "exact",
           "tls", "tls2", "implied", "strict")
@@ -106,62 +110,87 @@ StrictHostCheck ON
 </VirtualHost>
 """
 
+#: Only httpd resolves the names in an opening tag; our parser does not.
+_RESOLVED = "a host name as the address"
+
 ROWS = [
-    ("wildcard by name", Asked("star2.test", address="127.0.0.2"), "star2"),
-    ("wildcard by alias", Asked("both.test", address="127.0.0.2"), "star2"),
-    ("wildcard, no name matches: the first, not the main server", Asked("main.test", address="127.0.0.2"), "star"),
-    ("an address hides the wildcard, even for a name of the latter", Asked("star2.test", address=OTHER_V4), "other"),
-    ("an address, the second name", Asked("other2.test", address=OTHER_V4), "other2"),
-    ("IPv6", Asked("star.test", address=PUBLIC_V6), "six"),
-    ("IPv6 in capitals and with a trailing dot", Asked("SIX.test.", address=PUBLIC_V6), "six"),
-    ("a host name as the address", Asked("star.test", address="127.0.0.1"), "loopback"),
-    ("no virtual host for the port: the main server", Asked("star.test", port=8001, address=OTHER_V4), "main"),
-    ("_default_ is a wildcard", Asked("nothing.test", port=8002, address=OTHER_V4), "named"),
-    ("a virtual host without a name has the main one's", Asked("main.test", port=8002, address=OTHER_V4), "nameless"),
-    ("any port of an address", Asked("star.test", port=8001), "anyport"),
-    ("any port of an address hides the wildcard of a port", Asked("star.test"), "anyport"),
-    ("the exact port hides any port", Asked("anyport.test", port=8003), "exact"),
-    ("TLS, by name", Asked("tls2.test", port=443, address=OTHER_V4, tls=True), "tls2"),
-    ("TLS, no name matches", Asked("star.test", port=443, address=OTHER_V4, tls=True), "tls"),
-    ("plain http to a TLS port", Asked("tls.test", port=443, address=OTHER_V4), ""),
-    ("TLS to a plain port", Asked("star.test", port=80, address=OTHER_V4, tls=True), ""),
-    ("TLS because Listen says https", Asked("any.test", port=8005, address=OTHER_V4, tls=True), "implied"),
-    ("plain http where Listen says https", Asked("any.test", port=8005, address=OTHER_V4), ""),
-    ("StrictHostCheck, a name that is named", Asked("strict.test", port=8004, address=OTHER_V4), "strict"),
-    ("StrictHostCheck, another", Asked("star.test", port=8004, address=OTHER_V4), ""),
+    ("wildcard by name", request_for("star2.test", address="127.0.0.2"), "star2"),
+    ("wildcard by alias", request_for("both.test", address="127.0.0.2"), "star2"),
+    ("wildcard, no name matches: the first", request_for("main.test", address="127.0.0.2"), "star"),
+    ("an address hides the wildcard and its names", request_for("star2.test", address=OTHER_V4), "other"),
+    ("an address, the second name", request_for("other2.test", address=OTHER_V4), "other2"),
+    ("IPv6", request_for("star.test", address=PUBLIC_V6), "six"),
+    ("IPv6 in capitals and with a trailing dot", request_for("SIX.test.", address=PUBLIC_V6), "six"),
+    (_RESOLVED, request_for("star.test", address="127.0.0.1"), "loopback"),
+    ("no virtual host for the port", request_for("star.test", port=8001, address=OTHER_V4), "main"),
+    ("_default_ is a wildcard", request_for("nothing.test", port=8002, address=OTHER_V4), "named"),
+    ("nameless: the main server's name", request_for("main.test", port=8002, address=OTHER_V4), "nameless"),
+    ("any port of an address", request_for("star.test", port=8001), "anyport"),
+    ("any port of an address hides the wildcard of a port", request_for("star.test"), "anyport"),
+    ("the exact port hides any port", request_for("anyport.test", port=8003), "exact"),
+    ("TLS, by name", request_for("tls2.test", port=443, address=OTHER_V4, tls=True), "tls2"),
+    ("TLS, no name matches", request_for("star.test", port=443, address=OTHER_V4, tls=True), "tls"),
+    ("plain http to a TLS port", request_for("tls.test", port=443, address=OTHER_V4), ""),
+    ("TLS to a plain port", request_for("star.test", port=80, address=OTHER_V4, tls=True), ""),
+    ("TLS because Listen says https", request_for("any.test", port=8005, address=OTHER_V4, tls=True), "implied"),
+    ("plain http where Listen says https", request_for("any.test", port=8005, address=OTHER_V4), ""),
+    ("StrictHostCheck, a name of a virtual host", request_for("strict.test", port=8004, address=OTHER_V4), "strict"),
+    ("StrictHostCheck, another", request_for("star.test", port=8004, address=OTHER_V4), ""),
 ]
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Tuple[pathlib.Path, Evaluators]]":
+def files(tmp_path_factory: pytest.TempPathFactory) -> Tuple[pathlib.Path, Configuration]:
+    """The directory, and the configuration as our parser reads it."""
+    directory = tmp_path_factory.mktemp("addresses-files")
+    return directory, read_configuration(Apache(directory, _CONFIGURATION))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[pathlib.Path, Configuration, Configuration]]:
+    """A real httpd: its directory, its dump, and the configuration as our parser reads it."""
     directory = tmp_path_factory.mktemp("addresses")
     for name in _ROOTS:
         fill(directory / name)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=tls.test", "-days", "2",
                     "-keyout", "key.pem", "-out", "only.pem"], cwd=directory, check=True, capture_output=True)
     (directory / "cert.pem").write_bytes((directory / "only.pem").read_bytes() + (directory / "key.pem").read_bytes())
-    with Apache(directory, _CONFIGURATION) as server:
-        yield directory, Evaluators(server)
+    with Apache(directory, _CONFIGURATION) as running:
+        yield directory, dumped_configuration(running), read_configuration(running)
 
 
-def test_who_has_a_certificate_may_come_in(lab: "Tuple[pathlib.Path, Evaluators]") -> None:
-    """A content delivery network shows one; a CA that comes straight has none, as our probe."""
-    _, evaluators = lab
-    asked = Asked("verified.test", port=443, address=OTHER_V4, tls=True)
-    with pytest.raises(ssl.SSLError):
-        fetch(asked)
-    (end,) = evaluators.destinations(asked, evaluators.dumped)
-    assert isinstance(end, Directory)
-    assert end.depends_on_client
+def expected_words(root: str, directory: pathlib.Path) -> str:
+    """The expected column in the words of apache_oracle."""
+    return f"file {directory}/{root}/{FILES[0]}" if root else "none"
 
 
-@pytest.mark.parametrize(("asked", "root"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_virtual_host(asked: Asked, root: str, lab: "Tuple[pathlib.Path, Evaluators]") -> None:
-    """The real server serves from this root, and both our readings say so."""
-    directory, evaluators = lab
-    expected = f"file {directory}/{root}/{NAMES[0]}" if root else "none"
-    answer = fetch(asked)
+@pytest.mark.parametrize(("request_", "root"), [row[1:] for row in ROWS if row[0] != _RESOLVED],
+                         ids=[row[0] for row in ROWS if row[0] != _RESOLVED])
+def test_evaluator(request_: Request, root: str, files: "Tuple[pathlib.Path, Configuration]") -> None:
+    """Our parser and the evaluator give the expected root; no httpd is needed."""
+    directory, read = files
+    assert described(ask_evaluator(read, request_)) == [expected_words(root, directory)]
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("request_", "root"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_server(request_: Request, root: str, server: "Tuple[pathlib.Path, Configuration, Configuration]") -> None:
+    """The real httpd, its dump and the files that our parser reads give the expected root."""
+    directory, dumped, read = server
+    expected = expected_words(root, directory)
+    answer = ask_server(request_)
     assert answer == expected or (answer.startswith("none") and not root)
-    assert ours(evaluators.destinations(asked, evaluators.dumped)) == [expected]
-    if asked.address != "127.0.0.1":  # only the binary resolves names
-        assert ours(evaluators.destinations(asked, evaluators.read)) == [expected]
+    assert described(ask_evaluator(dumped, request_)) == [expected]
+    if request_ is not dict(row[:2] for row in ROWS)[_RESOLVED]:
+        assert described(ask_evaluator(read, request_)) == [expected]
+
+
+@pytest.mark.lab
+def test_client_certificate_depends_on_client(server: "Tuple[pathlib.Path, Configuration, Configuration]") -> None:
+    """A content delivery network shows a certificate; a CA that connects directly has none, as our probe."""
+    request = request_for("verified.test", port=443, address=OTHER_V4, tls=True)
+    with pytest.raises(ssl.SSLError):
+        ask_server(request)
+    (destination,) = ask_evaluator(server[1], request)
+    assert isinstance(destination, Directory)
+    assert destination.depends_on_client

@@ -1,17 +1,20 @@
-"""mod_md's own domains: what we say of a challenge there is what a real httpd with mod_md does."""
+"""The domains of mod_md: the evaluator alone, and with the real mod_md."""
 import pathlib
 
 import pytest
 
 from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.certificates import expired
-from tests.lab.random.apache_oracle import Asked
-from tests.lab.random.apache_oracle import Evaluators
-from tests.lab.random.apache_oracle import fetch
+from tests.lab.random.apache_oracle import ask_evaluator
+from tests.lab.random.apache_oracle import ask_server
+from tests.lab.random.apache_oracle import described
+from tests.lab.random.apache_oracle import dumped_configuration
 from tests.lab.random.apache_oracle import fill
-from tests.lab.random.apache_oracle import ours
+from tests.lab.random.apache_oracle import read_configuration
+from tests.lab.random.apache_oracle import request_for
 
 _FRAME = """
 Listen 80
@@ -22,7 +25,7 @@ MDCertificateAgreement accepted
 <Directory {dir}>
 Require all granted
 </Directory>
-@said
+@outside
 <VirtualHost *:80>
 ServerName a.test
 ServerAlias *.a.test
@@ -40,8 +43,8 @@ SSLEngine On
 </VirtualHost>
 """
 
-
-@pytest.mark.parametrize("said, inside, md", [
+#: Lines of the main server, lines inside the virtual host, the hosts that mod_md answers for.
+_ROWS = [
     ("MDomain a.test", "", "a.test"),
     ("MDomain A.Test www.a.test", "", "a.test www.a.test"),
     ("MDomain a.test moved.a.test", "", "a.test moved.a.test"),
@@ -61,20 +64,46 @@ SSLEngine On
     ("MDomain a.test\n" + _TLS, "", "a.test www.a.test"),
     ("MDomain a.test manual\n" + _TLS.replace("ServerAlias www.a.test\n", ""), "", "a.test"),
     ("MDMembers manual\nMDomain a.test auto\n" + _TLS, "", "a.test www.a.test"),
-])
-def test_what_mod_md_renews_by_http_it_answers_itself(said: str, inside: str, md: str, tmp_path: pathlib.Path) -> None:
-    """With 404 before any rule or file, and the dead end names its line; everything else it leaves alone."""
+]
+
+_HOSTS = ("a.test", "www.a.test", "x.a.test", "moved.a.test")
+
+
+def make_server(directory: pathlib.Path, outside: str, inside: str) -> Apache:
+    """The configuration of a row; the httpd is not started."""
+    configuration = _FRAME.replace("@outside", outside).replace("@inside", inside)
+    return Apache(directory, configuration, (*DEFAULT_MODULES, "md"))
+
+
+def check(destination: Destination, host: str, managed: str) -> None:
+    """Compare the evaluator's answer with a row: a dead end at the domain's line where mod_md answers, else none."""
+    assert isinstance(destination, DeadEnd) == (host in managed.split()), host
+    if isinstance(destination, DeadEnd):
+        assert destination.reason == f"mod_md answers the challenges of {host} itself"
+        assert str(destination.trail[-1]).lower().lstrip("<").startswith("mdomain")
+
+
+@pytest.mark.parametrize("outside, inside, managed", _ROWS)
+def test_evaluator(outside: str, inside: str, managed: str, tmp_path: pathlib.Path) -> None:
+    """Our parser and the evaluator give the expected answer; no httpd is needed."""
+    configuration = read_configuration(make_server(tmp_path, outside, inside))
+    for host in _HOSTS:
+        (destination,) = ask_evaluator(configuration, request_for(host))
+        check(destination, host, managed)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("outside, inside, managed", _ROWS)
+def test_server(outside: str, inside: str, managed: str, tmp_path: pathlib.Path) -> None:
+    """The real mod_md answers these hosts with 404, before any rule or file, and no others."""
     fill(tmp_path / "a")
     expired(tmp_path, "a.test")
-    configuration = _FRAME.replace("@said", said).replace("@inside", inside)
-    with Apache(tmp_path, configuration, (*DEFAULT_MODULES, "md")) as server:
-        evaluators = Evaluators(server)
-        for host in ("a.test", "www.a.test", "x.a.test", "moved.a.test"):
-            for known in (evaluators.dumped, evaluators.read):
-                (end,) = evaluators.destinations(Asked(host), known)
-                answer = fetch(Asked(host))
-                assert (ours([end]) == ["none"] and answer == "none 404") or ours([end]) == [answer], host
-                assert isinstance(end, DeadEnd) == (host in md.split())
-                if isinstance(end, DeadEnd):
-                    assert end.reason == f"mod_md answers the challenges of {host} itself"
-                    assert str(end.trail[-1]).lower().lstrip("<").startswith("mdomain")
+    with make_server(tmp_path, outside, inside) as server:
+        configurations = [dumped_configuration(server), read_configuration(server)]
+        for host in _HOSTS:
+            answer = ask_server(request_for(host))
+            for configuration in configurations:
+                (destination,) = ask_evaluator(configuration, request_for(host))
+                words = described([destination])
+                assert (words == ["none"] and answer == "none 404") or words == [answer], host
+                check(destination, host, managed)

@@ -34,7 +34,7 @@ from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.varnish import VarnishServer
 from certbot_autowebroot.system.processes import process
 from tests.lab.apache import Apache
-from tests.lab.apache import open_the_way
+from tests.lab.apache import make_world_readable
 from tests.lab.caddy import Caddy
 from tests.lab.haproxy import Haproxy
 from tests.lab.lighttpd import Lighttpd
@@ -152,7 +152,7 @@ def _late(number: int, frame: Optional[FrameType]) -> NoReturn:
 @pytest.fixture(scope="module", params=SERVERS)
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     directory = tmp_path_factory.mktemp(request.param)
-    open_the_way(directory)  # Varnish reads as a user of its own
+    make_world_readable(directory)  # Varnish reads as a user of its own
     made = Lab(request.param, directory)
     try:
         yield made

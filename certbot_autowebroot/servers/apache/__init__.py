@@ -1,4 +1,4 @@
-"""Apache httpd: from a running process to where its configuration sends a request."""
+"""Apache httpd: from a running process to the destination of a request by its configuration."""
 import functools
 from typing import Dict
 from typing import Optional
@@ -16,7 +16,7 @@ from certbot_autowebroot.servers.apache import includes
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.apache.directives import Evaluated
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
@@ -32,7 +32,7 @@ _kept: Kept[Configuration] = Kept()
 
 @implementer(IWebServer)
 class ApacheServer:
-    """Looks at the evaluated configuration once per process and order, and answers from it."""
+    """Reads the configuration once per process and order, and answers from it."""
 
     name = "Apache httpd"
 
@@ -44,7 +44,7 @@ class ApacheServer:
         return process.name in executables("apache")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where the request goes by the configuration on disk."""
+        """The destinations of the request by the configuration on disk."""
         configuration = self._configuration(master_of(process))
         if isinstance(configuration, str):
             return [Unknown(configuration)]
@@ -61,26 +61,26 @@ class ApacheServer:
         return self._configurations[key]
 
 
-def evaluated(process: Process, noting: Optional[Noting] = None) -> Evaluated:
-    """The configuration as the binary says it; where it does not, as we read it from the files.
+def evaluated(process: Process, noting: Optional[Noting] = None) -> ConfigurationTree:
+    """The configuration as the binary dumps it; where it does not, as our parser reads it from the files.
 
-    :param noting: the process's view, that is to note what the configuration is read from.
-    :raises ConfigurationError: neither is to be had.
-    :raises OSError: the process is gone, or its root is not ours to see.
+    :param noting: a view of the process that records the files of the configuration.
+    :raises ConfigurationError: neither works.
+    :raises OSError: the process has ended, or we may not see its root.
     """
     view = noting or Noting(process.view)
     try:
-        return dump(process, functools.partial(includes.note, process, view))
+        return dump(process, functools.partial(includes.record, process, view))
     except ConfigurationError as error:
-        found = parser.read(process, view)
-        found.complaints = (str(error), *found.complaints)
-        # Why the binary refuses may lie in files that are not of the configuration: a certificate, a module.
+        tree = parser.read(process, view)
+        tree.problems = (str(error), *tree.problems)
+        # The cause may be another file than those of the configuration: a certificate, a module.
         view.settled = False
-        return found
+        return tree
 
 
 def master_of(process: Process) -> Process:
-    """The process that the workers come from: it was started by a person or by init, the arguments are the same."""
+    """The parent process of the workers: a person or init has started it, with the same arguments."""
     while process.parent > 1:
         parent = look_at(process.parent)
         if parent is None or parent.name != process.name:

@@ -1,7 +1,6 @@
-"""Whether the configuration lets a stranger have a file: mod_authz_core, mod_authz_host, mod_access_compat.
+"""Access control for any client: mod_authz_core, mod_authz_host, mod_access_compat.
 
-Three answers: yes, no, and None where it hangs on something that only the moment knows (the client's address, a
-password); the probe finds that out.
+The answer is True, False, or None where it depends on the client (its address, a password); the probe finds that out.
 """
 from typing import Callable
 from typing import List
@@ -11,7 +10,7 @@ from typing import Tuple
 
 from certbot_autowebroot.servers.apache.directives import Directive
 
-#: Judges an expression (``Require expr``), or whether an environment variable is set (``Require env``).
+#: Judges an expression (``Require expr``) or tests for an environment variable (``Require env``).
 Judge = Callable[[str, str], Optional[bool]]
 Verdict = Tuple[Optional[bool], Optional[Directive]]
 
@@ -19,39 +18,39 @@ _CONTAINERS = ("requireall", "requireany", "requirenone")
 
 
 def granted(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
-    """Whether access is granted, and the directive that decides.
+    """Whether access is granted, and the deciding directive.
 
-    :param scopes: the directives of each section that applies, the weakest first.
+    :param scopes: the directives of each section that applies, in the order in which httpd merges them.
     """
-    authorized = _authorized(scopes, judge)
-    # A section that has any of them replaces the earlier ones entirely.
+    authorization = _authorization(scopes, judge)
+    # A section with any of these replaces those of earlier sections.
     names = ("order", "allow", "deny", "satisfy")
     scope = next((s for s in reversed(scopes) if any(d.name in names for d in s)), ())
-    allowed = _allowed(scope, judge)
+    host_access = _host_access(scope, judge)
     satisfy = next((d for d in reversed(scope) if d.name == "satisfy"), None)
-    if satisfy and satisfy.words[:1] and satisfy.words[0].lower() == "any" and authorized[1]:
-        return _any([authorized, allowed])
-    return _all([allowed, authorized])
+    if satisfy and satisfy.words[:1] and satisfy.words[0].lower() == "any" and authorization[1]:
+        return _any([authorization, host_access])
+    return _all([host_access, authorization])
 
 
-def _authorized(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
-    """``Require``: the last section that has any replaces the earlier ones, unless AuthMerging says otherwise."""
+def _authorization(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdict:
+    """``Require``: a section with any replaces the earlier sections, unless AuthMerging combines them."""
     verdict: Verdict = (True, None)
-    found = False
+    is_set = False
     for scope in scopes:
         requires = [d for d in scope if _requires(d)]
-        if not requires and not any(map(_limits_others, scope)):
+        if not requires and not any(map(_limits_other_methods, scope)):
             continue
         merging = next((d.words[0].lower() for d in reversed(scope) if d.name == "authmerging" and d.words), "off")
-        if not requires:  # a <Limit> of other methods: nothing for GET, but without merging it replaces what was said
-            verdict, found = ((True, None), False) if merging == "off" else (verdict, found)
+        if not requires:  # a <Limit> of other methods: none for GET, but without merging it replaces the earlier
+            verdict, is_set = ((True, None), False) if merging == "off" else (verdict, is_set)
             continue
         own = _any([_judge_one(d, judge) for d in requires])
-        if not found or merging == "off":
+        if not is_set or merging == "off":
             verdict = own
         else:
             verdict = _all([verdict, own]) if merging == "and" else _any([verdict, own])
-        found = True
+        is_set = True
     return verdict
 
 
@@ -59,10 +58,10 @@ def _requires(directive: Directive) -> bool:
     return directive.name == "require" or (directive.is_section and directive.name in _CONTAINERS)
 
 
-def _limits_others(directive: Directive) -> bool:
-    """Whether it is a ``<Limit>`` of other methods than GET that requires something."""
+def _limits_other_methods(directive: Directive) -> bool:
+    """Whether it is a ``<Limit>`` of other methods than GET with a ``Require``."""
     return directive.name in ("limit", "limitexcept") and any(
-        _requires(child) or _limits_others(child) for child in directive.children)
+        _requires(child) or _limits_other_methods(child) for child in directive.children)
 
 
 def _judge_one(directive: Directive, judge: Judge) -> Verdict:
@@ -94,7 +93,7 @@ def _provider(words: List[str], directive: Directive, judge: Judge) -> Optional[
     return None
 
 
-def _allowed(scope: Sequence[Directive], judge: Judge) -> Verdict:
+def _host_access(scope: Sequence[Directive], judge: Judge) -> Verdict:
     """Order, Allow and Deny of httpd 2.2."""
     order = "deny,allow"
     by: Optional[Directive] = None

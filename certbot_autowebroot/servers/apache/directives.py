@@ -1,4 +1,4 @@
-"""httpd's configuration as a tree of directives, whichever way it was learned (a dump or the files)."""
+"""httpd's configuration as a tree of directives, from a dump or from the files."""
 import re
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,31 +14,31 @@ from typing import Tuple
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 
-#: Deeper nesting than a person writes; guards the stack against a hostile file.
+#: Levels of sections; real configurations have a few. It guards the stack against a hostile file.
 MAX_DEPTH = 50
-#: Sections that hold for a part of the requests only.
+#: Sections that httpd evaluates for each request ("Configuration Section Containers").
 _SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if",
                        "elseif", "else", "proxy", "proxymatch"})
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be known: not readable, not understood, too large. The text is for a person."""
+    """The configuration is not readable, not understood or too large. The text is for a person."""
 
 
-class Unknowable(Exception):
-    """Something that only the running server has: the client's address, a time, a program's answer."""
+class UnknowableError(Exception):
+    """A value that only the running server has: the client's address, a time, a program's answer."""
 
 
 class Directive(NamedTuple):
-    """One directive, or one section with what it holds.
+    """One directive, or one section with its content.
 
     :ivar name: in lower case; of a section without the angle brackets (``virtualhost``).
-    :ivar shown: the name as it is written.
-    :ivar text: the arguments as they are written, variables replaced.
+    :ivar spelling: the name as in the file.
+    :ivar text: the arguments as in the file, with variables replaced.
     """
 
     name: str
-    shown: str
+    spelling: str
     text: str
     file: str
     line: int
@@ -47,7 +47,7 @@ class Directive(NamedTuple):
 
     @property
     def source(self) -> Source:
-        """Where it stands."""
+        """File and line."""
         return Source(self.file, self.line)
 
     @property
@@ -58,21 +58,21 @@ class Directive(NamedTuple):
     @property
     def step(self) -> Step:
         """The directive as a step of a trail."""
-        text = f"{self.shown} {self.text}".strip()
+        text = f"{self.spelling} {self.text}".strip()
         return Step(f"<{text}>" if self.is_section else text, self.source)
 
 
 @dataclass
-class Evaluated:
-    """What is known of a configuration.
+class ConfigurationTree:
+    """A whole configuration.
 
     :ivar directives: the top level, in order.
-    :ivar server_root: where relative paths start.
-    :ivar document_root: the one that holds where no directive says another; empty when not known.
-    :ivar modules: what is loaded, such as ``rewrite_module``; None when not known.
-    :ivar names: the name that a virtual host without ServerName got, by the place of its opening.
-    :ivar addresses: the addresses and ports that a virtual host listens to once its name is resolved, likewise.
-    :ivar complaints: what could not be read.
+    :ivar server_root: the start of relative paths.
+    :ivar document_root: the compiled default; empty where it is not known.
+    :ivar modules: the loaded modules, such as ``rewrite_module``; None where they are not known.
+    :ivar names: httpd's name for a virtual host without ServerName, by the source of the section.
+    :ivar addresses: the resolved addresses and ports of a virtual host, by the source of the section.
+    :ivar problems: parts that could not be read, as sentences.
     """
 
     directives: Tuple[Directive, ...]
@@ -81,11 +81,11 @@ class Evaluated:
     modules: Optional[FrozenSet[str]] = None
     names: Dict[Source, str] = field(default_factory=dict)
     addresses: Dict[Source, List[str]] = field(default_factory=dict)
-    complaints: Tuple[str, ...] = ()
+    problems: Tuple[str, ...] = ()
 
 
 def for_get(directive: Directive) -> Sequence[Directive]:
-    """The directive, or of a ``<Limit>`` what it says for GET; a limit of other methods stays as it is."""
+    """The directive itself; for a ``<Limit>`` of GET its content. A limit of other methods stays."""
     if directive.is_section and directive.name in ("limit", "limitexcept"):
         named = "GET" in [word.upper() for word in directive.words]
         if named != (directive.name == "limit"):
@@ -94,14 +94,14 @@ def for_get(directive: Directive) -> Sequence[Directive]:
     return (directive,)
 
 
-def is_for_a_part(directive: Directive) -> bool:
-    """Whether it is a section that holds for a part of the requests only."""
+def is_request_section(directive: Directive) -> bool:
+    """Whether it is a section that httpd evaluates for each request."""
     return directive.is_section and directive.name in _SECTIONS
 
 
 def outside_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
-    """Those that hold for every GET request which comes to where they stand."""
-    return tuple(one for directive in directives for one in for_get(directive) if not is_for_a_part(one))
+    """The directives that apply to every GET request in their context."""
+    return tuple(one for directive in directives for one in for_get(directive) if not is_request_section(one))
 
 
 def split_words(text: str) -> List[str]:

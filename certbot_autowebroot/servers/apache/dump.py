@@ -1,8 +1,8 @@
-"""The evaluated configuration, from the running binary itself: ``-t -D DUMP_CONFIG`` (mod_info).
+"""The configuration as the binary of a running httpd dumps it: ``-t -D DUMP_CONFIG`` (mod_info).
 
-The binary resolves what would be hardest to get right: IfDefine, Define, IfVersion, IfFile, Macro, Include. It is
-asked through /proc/PID/exe, which still works when an upgrade has deleted the file, with the arguments, environment
-and directory of the running process. ``-t`` neither binds nor writes. What it prints is for ``rows.py``.
+The binary resolves the hardest parts: IfDefine, Define, IfVersion, IfFile, Macro, Include. We run /proc/PID/exe, which
+works even after an upgrade has deleted the file, with the arguments, environment and directory of the running process.
+``-t`` neither binds nor writes. ``rows.py`` parses the output.
 """
 import collections
 import contextlib
@@ -16,34 +16,34 @@ from typing import List
 from typing import Optional
 
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.apache.directives import Evaluated
-from certbot_autowebroot.servers.apache.rows import Tree
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
+from certbot_autowebroot.servers.apache.rows import TreeBuilder
 from certbot_autowebroot.servers.apache.rows import source_of
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 
-#: Ten thousand virtual hosts take two seconds. httpd waits for ever for a FIFO that it is told to include.
+#: Seconds. Ten thousand virtual hosts take two; httpd waits for ever for a FIFO in an Include.
 TIMEOUT = 10.0
-#: Ten thousand virtual hosts of fifteen lines are 15 MB.
+#: Bytes. Ten thousand virtual hosts of fifteen lines are 15 MB.
 MAX_OUTPUT = 256 * 1024 * 1024
 
-#: Of DUMP_VHOSTS: an address with its only virtual host, or alone above several of them.
+#: DUMP_VHOSTS: an address with its only virtual host, or an address above several.
 _ADDRESS = re.compile(r"(\S+:(?:[0-9]{1,9}|\*))\s+(?:is a NameVirtualHost|(\S+) \((.*):([0-9]{1,9})\))$")
 _NAMED = re.compile(r"\s+port \S+ namevhost (\S+) \((.*):([0-9]{1,9})\)$")
 _MODULE = re.compile(r" (\w+_module) \((?:static|shared)\)$")
 
 
-def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Evaluated:
-    """Ask the binary of a running httpd for its configuration.
+def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> ConfigurationTree:
+    """Run the binary of a running httpd to dump its configuration.
 
-    :param meanwhile: is called while it reads that.
-    :raises ConfigurationError: it is not ours to run, the configuration on disk is broken, or mod_info is missing.
+    :param meanwhile: work to do while httpd reads the configuration.
+    :raises ConfigurationError: we may not run it, the configuration on disk is broken, or mod_info is missing.
     """
     if not process.view.is_host:
         raise ConfigurationError("the binary belongs to a container and is not run from here")
     if process.uid != os.geteuid():
-        # Its arguments and its environment (-f, LD_PRELOAD) are another user's: running it would be running his code.
+        # Another user's arguments and environment (-f, LD_PRELOAD) would run that user's code as ours.
         raise ConfigurationError(f"process {process.pid} belongs to user {process.uid} and is not run by another")
     arguments = [process.name, *process.argv[1:]]
     information = _mod_info(process.pid)
@@ -56,8 +56,8 @@ def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Eval
 
 
 def _mod_info(pid: int) -> str:
-    """Where mod_info lies, beside the modules that the process has mapped; empty when it is mapped itself."""
-    directories: List[str] = []  # one that was built elsewhere, such as pip's mod_wsgi, lies alone
+    """The path of mod_info, beside the modules that the process has mapped; empty where it is mapped itself."""
+    directories: List[str] = []  # a module from elsewhere, such as pip's mod_wsgi, has its own
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             for line in file:
@@ -68,15 +68,15 @@ def _mod_info(pid: int) -> str:
                 if name.startswith("mod_") and name.endswith(".so") and os.path.dirname(path) not in directories:
                     directories.append(os.path.dirname(path))
     except OSError as error:
-        raise ConfigurationError(f"the modules of process {pid} are not ours to see: {error.strerror}") from error
+        raise ConfigurationError(f"the modules of process {pid} are not visible to us: {error.strerror}") from error
     paths = [os.path.join(directory, "mod_info.so") for directory in directories]
     return next((path for path in paths if os.path.isfile(path) and '"' not in path), "")
 
 
-def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> Evaluated:
-    """Run to the end, bounded in time and output; no shell, no standard input, standard error discarded.
+def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) -> ConfigurationTree:
+    """Run to the end, with limits on time and output; no shell, no standard input, no standard error.
 
-    httpd writes each word for itself, and takes a second for ten thousand virtual hosts. They are read meanwhile.
+    httpd writes word by word and takes a second for ten thousand virtual hosts. We parse its output meanwhile.
     """
     environment = process.environment or None
     try:
@@ -88,22 +88,22 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
                                      stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{process.name} cannot be asked for its configuration: {error}") from error
-    nothing_said: Optional[ConfigurationError] = None
+    parse_error: Optional[ConfigurationError] = None
     try:
         with contextlib.closing(output.chunks(child, TIMEOUT, MAX_OUTPUT)) as printed:
             try:
                 meanwhile()
-                evaluated = parse(_rows(printed))
+                tree = parse(_rows(printed))
             except ConfigurationError as error:
-                nothing_said = error
-            collections.deque(printed, maxlen=0)  # to the end: its status says more
+                parse_error = error
+            collections.deque(printed, maxlen=0)  # to the end: the exit status tells more
     except output.TooMuch as error:
         raise ConfigurationError(f"{process.name} -t {error}") from error
     if child.returncode != 0:
         raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")
-    if nothing_said is not None:
-        raise nothing_said
-    return evaluated
+    if parse_error is not None:
+        raise parse_error
+    return tree
 
 
 def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -115,43 +115,43 @@ def _rows(chunks: Iterable[bytes]) -> Iterator[str]:
     yield os.fsdecode(rest)
 
 
-def parse(rows: Iterable[str]) -> Evaluated:
-    """Read the output of all four dumps.
+def parse(rows: Iterable[str]) -> ConfigurationTree:
+    """Parse the output of all four dumps.
 
     :param rows: its lines.
-    :raises ConfigurationError: there is no configuration in it (mod_info was not there), or it makes no sense.
+    :raises ConfigurationError: it has no configuration (mod_info is missing), or is malformed.
     """
-    tree = Tree()
-    evaluated = Evaluated(())
+    builder = TreeBuilder()
+    tree = ConfigurationTree(())
     modules = set()
     address = ""
-    for row in tree.others(rows):
+    for row in builder.others(rows):
         if row.startswith("ServerRoot: "):
-            evaluated.server_root = row[len("ServerRoot: "):].strip('"')
+            tree.server_root = row[len("ServerRoot: "):].strip('"')
         elif row.startswith("Main DocumentRoot: "):
-            evaluated.document_root = row[len("Main DocumentRoot: "):].strip('"')
+            tree.document_root = row[len("Main DocumentRoot: "):].strip('"')
         else:
             module = _MODULE.match(row)
             if module:
                 modules.add(module.group(1))
             else:
-                address = _virtual_host(row, address, evaluated)
-    evaluated.directives = tree.finish()
-    if not evaluated.directives:
+                address = _virtual_host(row, address, tree)
+    tree.directives = builder.finish()
+    if not tree.directives:
         raise ConfigurationError("the binary does not show its configuration (mod_info is missing)")
-    evaluated.modules = frozenset(modules) or None
-    return evaluated
+    tree.modules = frozenset(modules) or None
+    return tree
 
 
-def _virtual_host(row: str, address: str, evaluated: Evaluated) -> str:
-    """Take in a row of DUMP_VHOSTS; the address that the next rows are about."""
-    found = _ADDRESS.match(row)
-    if found:
-        address = found.group(1)
+def _virtual_host(row: str, address: str, tree: ConfigurationTree) -> str:
+    """Take in a row of DUMP_VHOSTS and return the address of the next rows."""
+    alone = _ADDRESS.match(row)
+    if alone:
+        address = alone.group(1)
     named = _NAMED.match(row)
-    name, file, line = found.groups()[1:] if found else named.groups() if named else (None, "", "")
+    name, file, line = alone.groups()[1:] if alone else named.groups() if named else (None, "", "")
     if name:
         source = source_of(file, int(line))
-        evaluated.names.setdefault(source, name)
-        evaluated.addresses.setdefault(source, []).append(address)
+        tree.names.setdefault(source, name)
+        tree.addresses.setdefault(source, []).append(address)
     return address

@@ -1,9 +1,9 @@
-"""Where httpd sends a request: its phases, in its order.
+"""The destination of a request: httpd's phases, in its order.
 
 Source: "Request Processing in the Apache HTTP Server 2.x" and the modules' manual pages. The phases: the virtual host,
-URL to file name (mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core), access, the per-directory rewriting, the
-handler. Whether a file exists can be part of a condition, so the request is followed once for each answer, and what
-contradicts itself falls away: a file that a rule would refuse once it exists is a dead end.
+URL translation (mod_rewrite, mod_proxy, mod_alias, mod_vhost_alias, core), access, fixups (per-directory rewriting),
+the handler. A condition can test whether a file exists. So the evaluator follows the request once for each answer and
+drops contradictions: a file that a rule refuses once it exists is a dead end.
 """
 import os
 import re
@@ -27,19 +27,20 @@ from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import environment
 from certbot_autowebroot.servers.apache import fixups
 from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache import translation
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
-from certbot_autowebroot.servers.apache.htaccess import Refused
-from certbot_autowebroot.servers.apache.managed import manager_of
+from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.htaccess import NotAllowedHereError
+from certbot_autowebroot.servers.apache.managed import managed_domain
+from certbot_autowebroot.servers.apache.sections import HtaccessReader
 from certbot_autowebroot.servers.apache.sections import Scope
 from certbot_autowebroot.servers.apache.state import MAX_ALTERNATIVES
 from certbot_autowebroot.servers.apache.state import Answers
 from certbot_autowebroot.servers.apache.state import Files
-from certbot_autowebroot.servers.apache.state import HtaccessReader
 from certbot_autowebroot.servers.apache.state import State
 from certbot_autowebroot.servers.common import regex
 
@@ -49,32 +50,32 @@ MAX_INTERNAL_REDIRECTS = 10
 
 def evaluate(configuration: Configuration, request: Request, files: Files,
              htaccess: HtaccessReader) -> List[Destination]:
-    """Where a request goes; alternatives, the likeliest first, at least one."""
-    good: List[Tuple[State, Destination]] = []
+    """The destinations of a request: alternatives, the likeliest first, at least one."""
+    useful: List[Tuple[State, Destination]] = []
     others: List[Destination] = []
     contradictions: List[Destination] = []
     pending: List[Answers] = [{}]
     runs: List[Tuple[State, Destination]] = []
     while pending and len(runs) < MAX_ALTERNATIVES:
-        # Fewest answers changed first: where rules go round, the last ones have no end.
+        # Runs with the fewest changed answers first: where rules loop, the others do not end.
         run = State(configuration, request, files, htaccess, pending.pop(0))
         destination = _destination(run)
         pending += run.untried
         is_consistent = run.is_consistent(destination)
-        end = destination if is_consistent else _refused(destination)
+        end = destination if is_consistent else _contradiction(destination)
         runs.append((run, end))
         if not is_consistent:
             contradictions.append(end)
         elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
-            good.append((run, destination))
+            useful.append((run, destination))
         else:
             others.append(destination)
-    # A front controller takes over only where there is no file: there will be one.
-    return _distinct([_marked(one, runs) for one in good] or others or contradictions[:1])
+    # A front controller answers only where there is no file; the challenge file will exist.
+    return _distinct([_with_client_mark(one, runs) for one in useful] or others or contradictions[:1])
 
 
-def _marked(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destination]]) -> Destination:
-    """An end, marked where another run with the same files and another client comes to another end."""
+def _with_client_mark(one: Tuple[State, Destination], runs: Sequence[Tuple[State, Destination]]) -> Destination:
+    """A destination, marked where a run with the same files and another client has another one."""
     run, end = one
     if not isinstance(end, (Directory, Upstream)):
         return end
@@ -93,8 +94,8 @@ def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
     return list(seen.values())
 
 
-def _refused(destination: Destination) -> Destination:
-    """What a contradiction comes to: the file is not what answers, and nothing else does while it is not there."""
+def _contradiction(destination: Destination) -> Destination:
+    """The dead end of a contradiction: httpd never serves the file, and nothing else while it is missing."""
     if isinstance(destination, (DeadEnd, Unknown)):
         return destination
     return DeadEnd("the rules stop leading to the file as soon as it exists", destination.trail)
@@ -104,9 +105,9 @@ def _destination(state: State) -> Destination:
     """Follow the request to its end."""
     try:
         return _follow(state)
-    except Refused as error:
-        return state.dead("it answers 500, for AllowOverride does not allow what a .htaccess says", error.directive)
-    except (Unknowable, regex.RegexError) as error:
+    except NotAllowedHereError as error:
+        return state.dead_end("it answers 500, for AllowOverride does not allow a line of .htaccess", error.directive)
+    except (UnknowableError, regex.RegexError) as error:
         return Unknown(str(error), tuple(state.trail))
 
 
@@ -115,19 +116,19 @@ def _follow(state: State) -> Destination:
     tls = state.configuration.default_at(request).speaks_tls(request.endpoint.port)
     state.site, by_name = state.configuration.choose(request)
     state.trail.append(state.site.step)
-    state.trail += [Step(f"not certain: {text}") for text in state.configuration.evaluated.complaints]
+    state.trail += [Step(f"not certain: {text}") for text in state.configuration.tree.problems]
     if tls is not None and tls != (request.scheme == "https"):
-        return state.dead(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
+        return state.dead_end(f"port {request.endpoint.port} speaks {'TLS' if tls else 'no TLS'} here")
     for site in (state.configuration.default_at(request), state.site):
-        wants = site.last("remoteipproxyprotocol")  # a PROXY line, as a load balancer sends it
-        if wants and is_on(wants) and not (request.endpoint.is_loopback or state.depends_on_client):
+        proxied = site.last("remoteipproxyprotocol")  # a load balancer sends a PROXY line
+        if proxied and is_on(proxied) and not (request.endpoint.is_loopback or state.depends_on_client):
             state.depends_on_client = True
-            state.trail.append(Step(f"{wants.step.text}: who asks decides", wants.source))
+            state.trail.append(Step(f"{proxied.step.text}: depends on the client", proxied.source))
     if not by_name and state.site.flag("stricthostcheck"):
-        return state.dead("StrictHostCheck refuses a host that no virtual host names")
-    managed = manager_of(state.configuration, request)
-    if managed:
-        return state.dead(f"mod_md answers the challenges of {request.host} itself", managed)
+        return state.dead_end("StrictHostCheck refuses a host that no virtual host has")
+    domain = managed_domain(state.configuration, request)
+    if domain:
+        return state.dead_end(f"mod_md answers the challenges of {request.host} itself", domain)
     state.uri = normalize(request.path, state.site.flag("mergeslashes", True))
     for _ in range(MAX_INTERNAL_REDIRECTS):
         outcome = _process(state)
@@ -137,11 +138,11 @@ def _follow(state: State) -> Destination:
         state.env = {"REDIRECT_" + name: value for name, value in state.env.items()}
         state.env["REDIRECT_STATUS"] = "200"
         state.is_redirected = True
-    return state.dead(f"more than {MAX_INTERNAL_REDIRECTS} internal redirects")
+    return state.dead_end(f"more than {MAX_INTERNAL_REDIRECTS} internal redirects")
 
 
 def _process(state: State) -> Union[str, Destination]:
-    """One round: the destination, or the path of an internal redirect."""
+    """One pass through the phases: the destination, or the path of an internal redirect."""
     state.path_info = state.handler = state.document_root = ""
     state.context = ("", "")
     state.status = 0
@@ -152,42 +153,42 @@ def _process(state: State) -> Union[str, Destination]:
     mapped = translation.translate(state)
     if not isinstance(mapped, (mapping.File, mapping.Proxied)):
         return mapped
-    servlets = mapping.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
+    servlets = proxy.servlet_mount(state.site, state.uri) if isinstance(mapped, mapping.File) else None
     if servlets and "no-jk" not in state.env:
-        return state.dead("a servlet container answers", servlets)
+        return state.dead_end("a servlet container answers", servlets)
     name = mapped.name if isinstance(mapped, mapping.File) else "proxy:" + mapped.url
     if isinstance(mapped, mapping.Proxied):
-        found = sections.proxy_scopes(state.site, mapped.url)
+        scopes = sections.proxy_scopes(state.site, mapped.url)
     else:
         if not name.startswith("/"):
-            return state.dead(f"{name} is not an absolute path")
+            return state.dead_end(f"{name} is not an absolute path")
         state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
-        found = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
-                                          lambda path: state.exists(path, "f"))
-        found += sections.file_scopes(state.site.sections, name)
-        found += sections.file_scopes(_inner(found), name)
-    found += sections.location_scopes(state.site, state.uri)
+        scopes = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
+                                           lambda path: state.exists(path, "f"))
+        scopes += sections.file_scopes(state.site.sections, name)
+        scopes += sections.file_scopes(_inner(scopes), name)
+    scopes += sections.location_scopes(state.site, state.uri)
     if not state.is_redirected:
-        environment.set_environment(state, [directive for scope in found for directive in scope.directives])
-    state.scopes = _with_ifs(state, server + found, name)
-    refused = _check_access(state, name)
-    if refused:
-        return refused
+        environment.set_environment(state, [directive for scope in scopes for directive in scope.directives])
+    state.scopes = _with_ifs(state, server + scopes, name)
+    refusal = _check_access(state, name)
+    if refusal:
+        return refusal
     outcome = fixups.fix_up(state, name)
     if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
-        return state.dead(f"{name} is a directory, and it redirects to it", mapped.directive)
+        return state.dead_end(f"{name} is a directory, and it redirects to it", mapped.directive)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)
 
 
 def _walk(state: State, name: str) -> Tuple[str, str]:
-    """The file name, and its path info: what follows the first component that is no directory.
+    """Split a file name after the first component that is not a directory; the rest is the path info.
 
-    So the name ends before the challenge file as long as a directory on the way to it is missing, and sections and
-    rules see that shorter name (``ap_directory_walk``, "AcceptPathInfo").
+    While a directory above the challenge file is missing, sections and rules see the shorter name
+    (``ap_directory_walk``, "AcceptPathInfo").
     """
     slash = "/" if name.endswith("/") and name != "/" else ""
     name = os.path.normpath(name).replace("//", "/")
@@ -209,16 +210,15 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
     def holds(section: Directive) -> bool:
         try:
             return state.expression(" ".join(section.words), filename)
-        except (Unknowable, regex.RegexError) as error:
+        except (UnknowableError, regex.RegexError) as error:
             return state.decide(section, str(error)) if _matters(section) else False
     return scopes + sections.if_scopes(candidates, holds)
 
 
 def _lacks_slash(state: State, name: str) -> bool:
-    """Whether mod_dir redirects to a directory: where no rule does, and before any handler (DirectorySlash)."""
-    slash = sections.last(state.scopes, "directoryslash")
+    """Whether mod_dir redirects to the directory with a slash (DirectorySlash), before any handler."""
     return (state.files.is_dir(name) and not state.uri.endswith("/") and state.configuration.has_module("dir")
-            and (slash is None or is_on(slash)))
+            and sections.flag(state.scopes, "directoryslash", True))
 
 
 def _check_access(state: State, name: str) -> Optional[Destination]:
@@ -226,24 +226,24 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
         try:
             return what in state.env and state.environment(what) is not None if kind == "env" \
                 else state.expression(what, name)
-        except (Unknowable, regex.RegexError):
+        except (UnknowableError, regex.RegexError):
             return None
-    verdict, by = access.granted([scope.directives for scope in state.scopes], judge)
+    verdict, directive = access.granted([scope.directives for scope in state.scopes], judge)
     if verdict is False:
-        return state.dead("access is denied", by)
+        return state.dead_end("access is denied", directive)
     verify = sections.last(state.scopes, "sslverifyclient")
     if state.request.scheme == "https" and verify and verify.words[:1] == ["require"]:
-        verdict, by = None, verify  # a content delivery network has a certificate
-    if verdict is None and by:
+        verdict, directive = None, verify  # a content delivery network has a certificate
+    if verdict is None and directive:
         state.depends_on_client = True
-        state.trail.append(Step(f"{by.step.text}: who asks decides", by.source))
+        state.trail.append(Step(f"{directive.step.text}: depends on the client", directive.source))
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
-        return state.dead("SSLRequireSSL refuses http")
+        return state.dead_end("SSLRequireSSL refuses http")
     return None
 
 
 def normalize(path: str, merge_slashes: bool) -> str:
-    """Take dot segments and doubled slashes out of a path, as httpd does before anything else."""
+    """Remove dot segments and doubled slashes from a path (``ap_normalize_path``), before all phases."""
     if merge_slashes:
         path = re.sub("/+", "/", path)
     parts: List[str] = []
@@ -256,7 +256,7 @@ def normalize(path: str, merge_slashes: bool) -> str:
 
 
 def _matters(section: Directive) -> bool:
-    """Whether a section can change where a request goes."""
+    """Whether a section can change the destination."""
     names = {"require", "requireall", "requireany", "requirenone", "order", "allow", "deny", "satisfy", "sethandler",
              "redirect", "redirectmatch", "redirectpermanent", "redirecttemp", "rewriterule", "rewriteengine",
              "proxypass", "alias", "authmerging"}

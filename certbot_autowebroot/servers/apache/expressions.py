@@ -1,6 +1,6 @@
-"""httpd's expressions, of ``<If>``, ``RewriteCond expr`` and ``Require expr``.
+"""Expressions of ``<If>``, ``RewriteCond expr`` and ``Require expr``.
 
-Source: "Expressions in Apache HTTP Server". What is not understood here is unknowable, never false.
+Source: "Expressions in Apache HTTP Server". An expression with unknown syntax is unknowable, never false.
 """
 import re
 from typing import Callable
@@ -10,7 +10,7 @@ from typing import Match
 from typing import Optional
 
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.common import regex
 
 _TOKEN = re.compile(r"""\s*(?:
@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"""\s*(?:
 Variable = Callable[[str], str]
 Exists = Callable[[str, str], bool]
 
-_STRING_TESTS: Dict[str, Callable[[int], bool]] = {
+_COMPARISONS: Dict[str, Callable[[int], bool]] = {
     "==": lambda c: c == 0, "=": lambda c: c == 0, "!=": lambda c: c != 0, "<": lambda c: c < 0,
     "<=": lambda c: c <= 0, ">": lambda c: c > 0, ">=": lambda c: c >= 0}
 _NUMBER_TESTS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -35,21 +35,28 @@ _NUMBER_TESTS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge":
 def holds(text: str, variable: Variable, exists: Exists) -> bool:
     """Whether an expression is true.
 
-    :raises Unknowable: it is not understood, or asks for something that only the running server has.
+    :raises UnknowableError: it has unknown syntax, or needs a value of the running server.
     """
     parser = _Parser(text, variable, exists)
-    value = parser.alternatives(0)
+    value = parser.disjunction(0)
     if parser.peek():
-        raise Unknowable(f"the expression {text} is not understood")
+        raise parser.syntax_error()
     if value is None:
-        raise parser.reason or Unknowable(f"the expression {text}")
+        raise parser.reason or UnknowableError(f"the expression {text}")
     return value
 
 
-def interpolate(text: str, variable: Variable) -> str:
-    """A string with ``%{…}`` replaced, as Redirect and Alias in a Location and SetHandler take it.
+def compare_numbers(operator: str, one: str, two: str) -> bool:
+    """The comparison by ``eq``, ``ne``, ``lt``, ``le``, ``gt`` or ``ge``; a text without a number is 0, as in C."""
+    match, other = (re.match(r"\s*-?[0-9]{1,18}", text) for text in (one, two))
+    difference = (int(match.group()) if match else 0) - (int(other.group()) if other else 0)
+    return _COMPARISONS[_NUMBER_TESTS[operator]](difference)
 
-    :raises Unknowable: as :func:`holds`.
+
+def interpolate(text: str, variable: Variable) -> str:
+    """Replace ``%{…}`` in an argument of SetHandler, or of Redirect and Alias inside a Location.
+
+    :raises UnknowableError: as :func:`holds`.
     """
     parser = _Parser("", variable, lambda path, kind: False)
     return parser.string(text)()
@@ -61,19 +68,22 @@ class _Parser:
         self.variable = variable
         self.exists = exists
         self.match: Optional[Match[str]] = None
-        #: Why a part of it cannot be known; the whole may be known all the same.
-        self.reason: Optional[Unknowable] = None
+        #: The reason why a part is unknown; the value of the whole may be known even so.
+        self.reason: Optional[UnknowableError] = None
         self.tokens: List[tuple[str, str]] = []
         position = 0
         text = text.rstrip()
         while position < len(text):
             match = _TOKEN.match(text, position)
             if not match:
-                raise Unknowable(f"the expression {text} is not understood")
+                raise self.syntax_error()
             kind = next(name for name in ("string", "regex", "variable", "operator", "word") if match.group(name))
             self.tokens.append((kind, match.group(kind)))
             position = match.end()
         self.index = 0
+
+    def syntax_error(self) -> UnknowableError:
+        return UnknowableError(f"the expression {self.text} is not understood")
 
     def peek(self) -> str:
         return self.tokens[self.index][1] if self.index < len(self.tokens) else ""
@@ -83,52 +93,55 @@ class _Parser:
 
     def next(self) -> str:
         if self.index >= len(self.tokens):
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise self.syntax_error()
         self.index += 1
         return self.tokens[self.index - 1][1]
 
-    def alternatives(self, depth: int) -> Optional[bool]:
-        value = self._all(depth)
+    def _expect(self, symbol: str) -> None:
+        if self.next() != symbol:
+            raise self.syntax_error()
+
+    def disjunction(self, depth: int) -> Optional[bool]:
+        value = self._conjunction(depth)
         while self.peek() == "||":
             self.next()
-            other = self._all(depth)
+            other = self._conjunction(depth)
             value = True if True in (value, other) else None if None in (value, other) else False
         return value
 
-    def _all(self, depth: int) -> Optional[bool]:
-        value = self._one(depth)
+    def _conjunction(self, depth: int) -> Optional[bool]:
+        value = self._term(depth)
         while self.peek() == "&&":
             self.next()
-            other = self._one(depth)
+            other = self._term(depth)
             value = False if False in (value, other) else None if None in (value, other) else True
         return value
 
-    def _one(self, depth: int) -> Optional[bool]:
+    def _term(self, depth: int) -> Optional[bool]:
         if depth > MAX_DEPTH:
-            raise Unknowable(f"the expression {self.text} is nested too deep")
-        piece = self.peek()
-        if piece == "!":
+            raise UnknowableError(f"the expression {self.text} is nested too deep")
+        symbol = self.peek()
+        if symbol == "!":
             self.next()
-            value = self._one(depth + 1)
+            value = self._term(depth + 1)
             return None if value is None else not value
-        if piece == "(":
+        if symbol == "(":
             self.next()
-            value = self.alternatives(depth + 1)
-            if self.next() != ")":
-                raise Unknowable(f"the expression {self.text} is not understood")
+            value = self.disjunction(depth + 1)
+            self._expect(")")
             return value
-        if piece.lower() in ("true", "false") and self.kind() == "word":
+        if symbol.lower() in ("true", "false") and self.kind() == "word":
             return self.next().lower() == "true"
-        if re.match(r"-[a-zA-Z]$", piece) and self.kind() == "operator":
+        if re.match(r"-[a-zA-Z]$", symbol) and self.kind() == "operator":
             self.next()
-            return self._guarded(self._unary, piece[1])
+            return self._guarded(self._unary, symbol[1])
         return self._guarded(self._comparison, "")
 
     def _guarded(self, judge: Callable[[str], bool], operator: str) -> Optional[bool]:
-        """Judge, where a word that cannot be known makes only this part unknown."""
+        """Judge a part; None where it has a word with an unknown value."""
         try:
             return judge(operator)
-        except _Hidden as error:
+        except _UnknownWordError as error:
             self.reason = error
             return None
 
@@ -143,18 +156,18 @@ class _Parser:
             return value.lower() not in ("", "0", "off", "false", "no")
         if operator in "defFLhsx":
             return self.exists(value, operator)
-        raise _Hidden(f"-{operator} in the expression {self.text}")
+        raise _UnknownWordError(f"-{operator} in the expression {self.text}")
 
     def _comparison(self, _operator: str) -> bool:
         left = self._word()
         operator = self.next().lstrip("-")
         if operator in ("=~", "!~"):
             if self.kind() != "regex":
-                raise Unknowable(f"the expression {self.text} is not understood")
-            piece = self.next()
-            start = 2 if piece.startswith("m") else 1
-            end = piece.rindex(piece[start - 1])
-            match = regex.search(piece[start:end], left(), "i" in piece[end:])
+                raise self.syntax_error()
+            symbol = self.next()
+            start = 2 if symbol.startswith("m") else 1
+            end = symbol.rindex(symbol[start - 1])
+            match = regex.search(symbol[start:end], left(), "i" in symbol[end:])
             if match:
                 self.match = match
             return (match is not None) == (operator == "=~")
@@ -163,40 +176,36 @@ class _Parser:
         right = self._word()
         one, two = left(), right()
         if operator in _NUMBER_TESTS:
-            numbers = [int(m.group()) if m else 0 for m in (re.match(r"\s*-?[0-9]{1,18}", w) for w in (one, two))]
-            return _STRING_TESTS[_NUMBER_TESTS[operator]](numbers[0] - numbers[1])
-        if operator in _STRING_TESTS:
-            return _STRING_TESTS[operator]((one > two) - (one < two))
-        raise _Hidden(f"-{operator} in the expression {self.text}")
+            return compare_numbers(operator, one, two)
+        if operator in _COMPARISONS:
+            return _COMPARISONS[operator]((one > two) - (one < two))
+        raise _UnknownWordError(f"-{operator} in the expression {self.text}")
 
     def _in_list(self, left: Callable[[], str]) -> bool:
-        if self.next() != "{":
-            raise Unknowable(f"the expression {self.text} is not understood")
+        self._expect("{")
         words = [self._word()]
         while self.peek() == ",":
             self.next()
             words.append(self._word())
-        if self.next() != "}":
-            raise Unknowable(f"the expression {self.text} is not understood")
+        self._expect("}")
         return left() in [word() for word in words]
 
     def _word(self, depth: int = 0) -> Callable[[], str]:
-        """A word, evaluated when it is needed: the rest must be read even where its value is hidden."""
+        """A word as a function: the parser reads on even where the value of the word is unknown."""
         if depth > MAX_DEPTH:
-            raise Unknowable(f"the expression {self.text[:80]} is nested too deep")
-        kind, piece = self.kind(), self.next()
+            raise UnknowableError(f"the expression {self.text[:80]} is nested too deep")
+        kind, symbol = self.kind(), self.next()
         if kind == "string":
-            part = self.string(re.sub(r"\\(.)", r"\1", piece[1:-1]))
-        elif kind == "variable" or (kind == "word" and piece.isdigit()):
-            part = self.string(piece)
+            part = self.string(re.sub(r"\\(.)", r"\1", symbol[1:-1]))
+        elif kind == "variable" or (kind == "word" and symbol.isdigit()):
+            part = self.string(symbol)
         elif kind == "word" and self.peek() == "(":
             self.next()
             argument = self._word(depth + 1)
-            if self.next() != ")":
-                raise Unknowable(f"the expression {self.text} is not understood")
-            part = self._function(piece, argument)
+            self._expect(")")
+            part = self._function(symbol, argument)
         else:
-            raise Unknowable(f"the expression {self.text} is not understood")
+            raise self.syntax_error()
         if self.peek() == ".":
             self.next()
             rest = self._word(depth + 1)
@@ -211,15 +220,14 @@ class _Parser:
                 return argument().upper()
             if name in ("req", "http", "reqenv", "env"):
                 return self._value(("HTTP:" if name in ("req", "http") else "ENV:") + argument())
-            raise _Hidden(f"{name}() in the expression {self.text}")
+            raise _UnknownWordError(f"{name}() in the expression {self.text}")
         return call
 
     def string(self, text: str) -> Callable[[], str]:
         def replace(match: Match[str]) -> str:
             if match.group(2):
                 number = int(match.group(2))
-                found = self.match
-                return (found.group(number) or "") if found and number <= found.re.groups else ""
+                return (self.match.group(number) or "") if self.match and number <= self.match.re.groups else ""
             name = match.group(1)
             function, _, rest = name.partition(":")
             if function.lower() in ("tolower", "toupper", "req", "http", "reqenv", "env") and rest:
@@ -230,9 +238,9 @@ class _Parser:
     def _value(self, name: str) -> str:
         try:
             return self.variable(name)
-        except Unknowable as error:
-            raise _Hidden(str(error)) from error
+        except UnknowableError as error:
+            raise _UnknownWordError(str(error)) from error
 
 
-class _Hidden(Unknowable):
-    """The value of one word cannot be known."""
+class _UnknownWordError(UnknowableError):
+    """One word of an expression has an unknown value."""

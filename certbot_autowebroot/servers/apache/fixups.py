@@ -1,4 +1,4 @@
-"""What a directory changes once the file name is known: its rewrite rules, then its redirects."""
+"""The fixup hooks: per-directory rewrite rules, then per-directory redirects."""
 from typing import List
 from typing import Tuple
 from typing import Union
@@ -23,8 +23,8 @@ def fix_up(state: State, name: str) -> Union[str, Destination, None]:
     if isinstance(outcome, (DeadEnd, Redirect)):
         return outcome
     per_directory = [d for scope in reversed(state.scopes) if scope.directory for d in scope.directives]
-    moved = mapping.location_redirect(state.scopes) or mapping.redirect(per_directory, state.uri)
-    return ends.moved(state, moved) if moved else outcome
+    redirect = mapping.location_redirect(state.scopes) or mapping.redirect(per_directory, state.uri)
+    return ends.redirection(state, redirect) if redirect else outcome
 
 
 def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]:
@@ -33,14 +33,14 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
     if not directory or not engine or not is_on(engine) or state.ended:
         return None
     if name + "/" == directory and "allownoslash" not in options:
-        return None  # left to mod_dir's redirect
+        return None  # mod_dir redirects
     if not sections.link_options(state.scopes):
-        return state.dead("RewriteRule is forbidden without Options FollowSymLinks", engine)
+        return state.dead_end("RewriteRule is forbidden without Options FollowSymLinks", engine)
     result = translation.apply_rules(state, rules, name, directory)
     if isinstance(result, DeadEnd) or not result.changed:
         return result if isinstance(result, DeadEnd) else None
     if result.passthrough and result.is_url:
-        return state.dead("it answers 400, for [PT] hands on what is no path")
+        return state.dead_end("it answers 400, for [PT] passes on a URL in place of a path")
     if result.proxied:
         return ends.upstream(state, result.path, result.rules[-1].directive)
     if result.is_url:
@@ -48,13 +48,14 @@ def _rewrite_directory(state: State, name: str) -> Union[str, Destination, None]
             head, slash, path = result.path.partition("://")
             host, _, rest = path.partition("/")
             result.path = f"{head}{slash}{host}/{_swap_prefix(rest, directory[1:], base[1:])}"
-        return ends.rewritten(state, result)
+        return ends.rewrite_redirect(state, result)
     if result.redirect:
-        return state.dead(f"it answers {result.redirect} without a target, for a later rule has replaced it")
+        return state.dead_end(f"it answers {result.redirect} without a target, for a later rule has replaced it")
     if result.path == name:
         return None
     if state.handler:
-        return state.dead(f"the handler {state.handler} answers")  # and not the one that goes on with the path
+        # It replaces redirect-handler, which would make the internal redirect.
+        return state.dead_end(f"the handler {state.handler} answers")
     return _as_url(state, result.path, directory, base)
 
 
@@ -69,7 +70,7 @@ def _as_url(state: State, path: str, directory: str, base: str) -> str:
 
 
 def _directory_rules(state: State) -> Tuple[List[Rule], str, str, "set[str]"]:
-    """The per-directory rules that hold, directory, RewriteBase and options: those of the strongest section."""
+    """The merged per-directory configuration of mod_rewrite: rules, directory, RewriteBase and options."""
     rules: List[Rule] = []
     directory = base = ""
     options: set[str] = set()
@@ -77,18 +78,18 @@ def _directory_rules(state: State) -> Tuple[List[Rule], str, str, "set[str]"]:
         if not scope.has(*inheritance.DIRECTIVES):
             continue
         own = [d for d in scope.directives if d.name in inheritance.DIRECTIVES]
-        above, options = options, inheritance.options(own) or options
-        down = set() if "ignoreinherit" in options else above
+        parent, options = options, inheritance.options(own) or options
+        inherited = set() if "ignoreinherit" in options else parent
         if not scope.directory:
             continue
         directory = scope.directory if scope.directory.endswith("/") else scope.directory + "/"
         new = read_rules(own)
-        if "inherit" in options or "inheritdown" in down:
+        if "inherit" in options or "inheritdown" in inherited:
             rules = new + rules
         else:
-            rules = rules + new if "inheritbefore" in options or "inheritdownbefore" in down else new
-        said = scope.last("rewritebase")
-        base = said.words[0] if said and said.words else base if "mergebase" in options else ""
+            rules = rules + new if "inheritbefore" in options or "inheritdownbefore" in inherited else new
+        rewrite_base = scope.last("rewritebase")
+        base = rewrite_base.words[0] if rewrite_base and rewrite_base.words else base if "mergebase" in options else ""
     return rules, directory, base, options
 
 

@@ -1,4 +1,4 @@
-"""The .htaccess of a directory: what it may say there (AllowOverride), and what it says."""
+"""The .htaccess of a directory: the directives in it, and those that AllowOverride allows."""
 import os
 import re
 from typing import Iterator
@@ -8,7 +8,7 @@ from typing import Sequence
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.parser import Parser
 from certbot_autowebroot.system.views import View
 
@@ -20,14 +20,14 @@ _CLASSES = {
     "limit": {"order", "allow", "deny"},
     "options": {"options"},
 }
-#: The classes that allow a directive, any of them; one that is not here, such as <IfModule>, is allowed by each.
+#: The classes of which each allows a directive; any class allows another directive, such as <IfModule>.
 _CLASSES_OF = {directive: {name} for name, directives in _CLASSES.items() for directive in directives}
 _CLASSES_OF.update({"limit": {"limit", "authconfig"}, "limitexcept": {"limit", "authconfig"}})
 _CONDITION = re.compile(r"^\s*<(If(?:Module|Define|Version|File|Directive|Section))\b([^>\n]*)", re.I | re.M)
 
 
-class Refused(Exception):
-    """A directive that AllowOverride does not allow: httpd answers 500."""
+class NotAllowedHereError(Exception):
+    """AllowOverride does not allow a directive of .htaccess: httpd answers 500 ("not allowed here")."""
 
     def __init__(self, directive: Directive) -> None:
         super().__init__(str(directive.step))
@@ -44,9 +44,9 @@ class Htaccess:
     def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
         """The directives of the .htaccess of a directory; None where there is none.
 
-        :param above: what holds in the directory without it.
-        :raises Refused: it says what AllowOverride does not allow.
-        :raises Unknowable: it cannot be read or understood.
+        :param above: the merged directives of the directory without it.
+        :raises NotAllowedHereError: AllowOverride does not allow a directive.
+        :raises UnknowableError: the file is not readable or not understood.
         """
         if not is_read(above):
             return None
@@ -59,31 +59,31 @@ class Htaccess:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
-                raise Unknowable(f"{path} cannot be read: {error}") from error
+                raise UnknowableError(f"{path} cannot be read: {error}") from error
             return self._parsed(text, path, above)
         return None
 
     def _parsed(self, text: str, path: str, above: Sequence[Directive]) -> Sequence[Directive]:
-        parser = Parser(self._view, self._configuration.evaluated.server_root, {})
-        parser.modules |= self._configuration.evaluated.modules or set()
+        parser = Parser(self._view, self._configuration.tree.server_root, {})
+        parser.modules |= self._configuration.tree.modules or set()
         try:
             directives = parser.text(text, path)
         except ConfigurationError as error:
-            raise Unknowable(f"{path}: {error}") from error
-        if parser.complaints:
-            raise Unknowable(f"{path} is refused: {parser.complaints[0]}")
-        allowed = said(above, "allowoverride") or set()
-        listed = said(above, "allowoverridelist") or set()
+            raise UnknowableError(f"{path}: {error}") from error
+        if parser.problems:
+            raise UnknowableError(f"{path} is refused: {parser.problems[0]}")
+        allowed = override_words(above, "allowoverride") or set()
+        listed = override_words(above, "allowoverridelist") or set()
         if allowed & {"nonfatal=override", "nonfatal=all"}:
             return [one for one in directives if all(_is_allowed(d, allowed, listed) for d in _all([one]))]
         for directive in (*_conditions(text, path), *_all(directives)):
             if not _is_allowed(directive, allowed, listed):
-                raise Refused(directive)
+                raise NotAllowedHereError(directive)
         return directives
 
 
 def _conditions(text: str, path: str) -> Iterator[Directive]:
-    """``<IfModule>`` and its like, which are worked out where the file is read and so are not in the tree."""
+    """``<IfModule>`` and similar sections: the parser evaluates them, so the tree lacks them."""
     for match in _CONDITION.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         yield Directive(match.group(1).lower(), match.group(1), match.group(2), path, line, is_section=True)
@@ -95,22 +95,23 @@ def _is_allowed(directive: Directive, allowed: "set[str]", listed: "set[str]") -
 
 
 def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
-    """The directives and what stands in them: a ``<Limit POST>`` does not make its ``Require`` one that is allowed."""
+    """All directives at every level: an allowed ``<Limit POST>`` does not allow the ``Require`` in it."""
     for directive in directives:
         yield directive
         yield from _all(directive.children)
 
 
-def said(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
-    """The words of the AllowOverride or AllowOverrideList that holds; None where there is none."""
+def override_words(above: Sequence[Directive], name: str) -> "Optional[set[str]]":
+    """The words of the effective AllowOverride or AllowOverrideList; None where there is none."""
     directive = next((d for d in reversed(above) if d.name == name), None)
     words = [word.lower() for word in directive.words] if directive else []
     return {word if word.startswith("nonfatal") else word.partition("=")[0] for word in words} if directive else None
 
 
 def is_read(above: Sequence[Directive]) -> bool:
-    """Whether .htaccess files are looked for.
+    """Whether httpd reads .htaccess files.
 
-    Only ``AllowOverride None`` stops that. Without any AllowOverride they are read and each directive is refused.
+    Only ``AllowOverride None`` prevents that. Without AllowOverride httpd reads them and refuses each directive.
     """
-    return said(above, "allowoverride") != {"none"} or (said(above, "allowoverridelist") or {"none"}) != {"none"}
+    override, listed = override_words(above, "allowoverride"), override_words(above, "allowoverridelist")
+    return override != {"none"} or (listed or {"none"}) != {"none"}

@@ -1,4 +1,4 @@
-"""Whose rewrite rules and maps hold in a virtual host: RewriteOptions Inherit and its like."""
+"""The servers whose rewrite rules and maps apply in a virtual host: RewriteOptions Inherit and variants."""
 from typing import List
 from typing import Sequence
 
@@ -6,7 +6,7 @@ from certbot_autowebroot.servers.apache.configuration import Site
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.virtualhosts import Server
 
-#: What mod_rewrite is configured by.
+#: The directives of mod_rewrite.
 DIRECTIVES = ("rewriteengine", "rewriterule", "rewritecond", "rewriteoptions", "rewritebase", "rewritemap")
 
 
@@ -15,30 +15,30 @@ def options(directives: Sequence[Directive]) -> "set[str]":
     return {word.lower() for d in directives if d.name == "rewriteoptions" for word in d.words}
 
 
-def has_own(site: Site) -> bool:
-    """Whether a server speaks to mod_rewrite anywhere; the main server's rules are not for one that does not."""
+def configures_rewrite(site: Site) -> bool:
+    """Whether a server has a directive of mod_rewrite; else not even the main server's rules apply to it."""
     server = site.server
-    return server is site.main or any(map(_is_spoken_to, (*server.directives, *server.sections)))
+    return server is site.main or any(map(_configures_rewrite, (*server.directives, *server.sections)))
 
 
 def servers(site: Site) -> List[Server]:
-    """The servers whose rules hold, in their order; of a map's definitions the first holds."""
+    """The servers whose rules apply, in order; the first definition of a map applies."""
     server, main = site.server, site.main
-    if server is main or not has_own(site):
+    if server is main or not configures_rewrite(site):
         return [main]
-    from_above = options(main.directives)
+    inherited = options(main.directives)
     own = server_options(site)
-    if ("ignoreinherit" not in own and "inheritdown" in from_above) or "inherit" in own:
+    if ("ignoreinherit" not in own and "inheritdown" in inherited) or "inherit" in own:
         return [server, main]
-    if ("ignoreinherit" not in own and "inheritdownbefore" in from_above) or "inheritbefore" in own:
+    if ("ignoreinherit" not in own and "inheritdownbefore" in inherited) or "inheritbefore" in own:
         return [main, server]
     return [server]
 
 
 def server_options(site: Site) -> "set[str]":
-    """RewriteOptions outside of any section, the main server's where the virtual host has none."""
+    """RewriteOptions outside of sections; the main server's where the virtual host has none."""
     return options(site.server.directives) or options(site.main.directives)
 
 
-def _is_spoken_to(directive: Directive) -> bool:
-    return directive.name in DIRECTIVES or any(map(_is_spoken_to, directive.children))
+def _configures_rewrite(directive: Directive) -> bool:
+    return directive.name in DIRECTIVES or any(map(_configures_rewrite, directive.children))

@@ -1,6 +1,6 @@
-"""Whether the certificates and keys that Apache httpd's configuration names belong together.
+"""Whether the certificates and keys of a configuration belong together.
 
-``httpd -t`` opens none of them, and says "Syntax OK" over a torn file: httpd then ends at its next reload (2.4).
+``httpd -t`` opens none of them and prints "Syntax OK" for a torn file: httpd 2.4 then ends at its next reload.
 """
 import math
 import posixpath
@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
 from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.views import View
@@ -24,33 +24,33 @@ from certbot_autowebroot.system.views import View
 _CERTIFICATE = "sslcertificatefile"
 _KEY = "sslcertificatekeyfile"
 
-#: cryptography 39 and up can do without the proof that a key's primes are some, which takes 1.5 s for one of 4096 bits.
+#: cryptography 39 and up can skip the proof that a key's primes are primes, which takes 1.5 s for 4096 bits.
 _WITHOUT_PROOF = {"unsafe_skip_rsa_key_validation": True} if int(cryptography.__version__.split(".")[0]) >= 39 else {}
-#: Else there has to be an end to that: bytes of a key of 16384 bits, the largest that OpenSSL takes; and seconds, for
-#: all keys of a user's httpd together.
+#: Without that there are limits: bytes of a key of 16384 bits, the largest that OpenSSL takes; and seconds for all keys
+#: of an ordinary user's httpd.
 _MAX_KEY = 16 * 1024
-_PATIENCE = 30.0
+_MAX_SECONDS = 30.0
 
 
-def complaint(configuration: Evaluated, view: View) -> str:
-    """The first pair that would end httpd; empty where there is none.
+def complaint(configuration: ConfigurationTree, view: View) -> str:
+    """Why the first bad pair would end httpd; empty where all pairs are good.
 
-    :param view: the httpd's. A user's may name files of root's, or a device.
+    :param view: of the httpd. An ordinary user's configuration may name root's files, or a device.
     """
-    deadline = time.monotonic() + (_PATIENCE if is_ordinary(view.uid) else math.inf)
-    found = (broken(certificate, key, view) for certificate, key in _pairs(configuration)
-             if time.monotonic() < deadline)
-    return next(filter(None, found), "")
+    deadline = time.monotonic() + (_MAX_SECONDS if is_ordinary(view.uid) else math.inf)
+    errors = (broken(certificate, key, view) for certificate, key in _pairs(configuration)
+              if time.monotonic() < deadline)
+    return next(filter(None, errors), "")
 
 
 def broken(certificate: str, key: str, view: View) -> str:
     """Why a server could not start with a certificate and a key (PEM files); empty where it could.
 
-    A key that is encrypted, of a kind that we do not know, or not to be read with these rights, says nothing.
+    A key that is encrypted, of an unknown kind, or not readable with these rights counts as good.
     """
     path = certificate
     try:
-        found = x509.load_pem_x509_certificate(view.read(path)).public_key()
+        public = x509.load_pem_x509_certificate(view.read(path)).public_key()
         path = key
         content = view.read(path)
         if len(content) > _MAX_KEY and not _WITHOUT_PROOF:
@@ -63,21 +63,21 @@ def broken(certificate: str, key: str, view: View) -> str:
     except ValueError:
         return f"there is no {'certificate' if path == certificate else 'key'} in {path}"
     form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    return "" if found.public_bytes(*form) == private.public_bytes(*form) else \
+    return "" if public.public_bytes(*form) == private.public_bytes(*form) else \
         f"the key {key} does not belong to the certificate {certificate}"
 
 
-def _pairs(configuration: Evaluated) -> Iterator[Tuple[str, str]]:
-    """mod_ssl: the files of each virtual host that speaks TLS, in turn; a key without a file of its own is in the same.
+def _pairs(configuration: ConfigurationTree) -> Iterator[Tuple[str, str]]:
+    """mod_ssl: the files of each virtual host with TLS, in order; without a key file the certificate's has the key.
 
-    What ``pkcs11:`` names is not in a file.
+    A name with ``pkcs11:`` is not a file.
     """
     top = configuration.directives
-    main = _said(top, "sslengine")
+    main = _arguments(top, "sslengine")
     for section in [top, *(directive.children for directive in top if directive.name == "virtualhost")]:
-        if (_said(section, "sslengine") or main or ["off"])[-1].lower() == "off":
+        if (_arguments(section, "sslengine") or main or ["off"])[-1].lower() == "off":
             continue
-        certificates, keys = _said(section, _CERTIFICATE), _said(section, _KEY)
+        certificates, keys = _arguments(section, _CERTIFICATE), _arguments(section, _KEY)
         for number, certificate in enumerate(certificates):
             key = keys[number] if number < len(keys) else certificate
             if not certificate.startswith("pkcs11:") and not key.startswith("pkcs11:"):
@@ -85,7 +85,7 @@ def _pairs(configuration: Evaluated) -> Iterator[Tuple[str, str]]:
                        posixpath.join(configuration.server_root, key))
 
 
-def _said(section: Sequence[Directive], name: str) -> List[str]:
+def _arguments(section: Sequence[Directive], name: str) -> List[str]:
     """The first argument of each directive of a name."""
     words = [split_words(directive.text) for directive in section if directive.name == name]
     return [word[0] for word in words if word]

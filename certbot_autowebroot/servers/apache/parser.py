@@ -1,7 +1,7 @@
-"""The configuration files read by ourselves: for a container, a broken configuration, and .htaccess.
+"""Our own parser of the configuration files: for a container, a broken configuration, and .htaccess.
 
-httpd's own reading decides what a file means: Include, Define, Macro and the conditional sections are worked out as
-they come, in order. What cannot be read is noted and passed over, for the running server once could.
+Like httpd it evaluates Include, Define, Macro and the conditional sections in the order of the files. It reports a part
+that it cannot read and goes on, for the running server could read it once.
 """
 import os
 import re
@@ -12,39 +12,37 @@ from typing import Optional
 from typing import Set
 from typing import Tuple
 
-from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Source
+from certbot_autowebroot.servers.apache import invocation
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
+from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.directives import split_words
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
 
-#: Lines of all files together; ten thousand virtual hosts are 200,000. Macros that use macros double with each step.
+#: Lines of all files; ten thousand virtual hosts have 200,000. Macros that use macros double them with each step.
 MAX_LINES = 500_000
 MAX_INCLUDE_DEPTH = 20
-#: Characters that take the place of variables and of the arguments of macros, all together.
+#: Characters in place of variables and arguments of macros, in all files; and in place of one.
 MAX_REPLACED = 16 * 1024 * 1024
 MAX_VALUE = 64 * 1024
-MAX_COMPLAINTS = 20
+MAX_PROBLEMS = 20
 
-#: Compiled into every build that we know of, and so without a LoadModule line.
+#: Compiled into every known build, and so without a LoadModule line.
 _BUILT_IN = {"core_module", "so_module", "http_module", "unixd_module", "version_module", "log_config_module",
              "logio_module", "watchdog_module"}
 _CONDITIONS = frozenset({"ifdefine", "ifmodule", "ifversion", "iffile", "ifdirective", "ifsection"})
-#: What follows the last ">" counts for nothing: people write a comment there.
+#: httpd ignores text after the last ">"; people write comments there.
 _OPEN = re.compile(r"<\s*([A-Za-z]\w*)(.*)>[^>]*$", re.DOTALL)
-#: What ``httpd -V`` prints stands in the binary as it is printed.
-_COMPILED = re.compile(rb'-D (HTTPD_ROOT|SERVER_CONFIG_FILE)="([^"\0]{1,1000})"')
 
 #: File, number and text of a line, continuation lines joined.
 Line = Tuple[str, int, str]
 
 
 class Parser:
-    """Reads files in one view of the file system, and remembers what was defined and loaded on the way."""
+    """Reads files in one view of the file system, and collects definitions and modules."""
 
     def __init__(self, view: View, server_root: str, environment: Dict[str, str]) -> None:
         self.view = view
@@ -52,22 +50,22 @@ class Parser:
         self.environment = environment
         self.defines: Dict[str, str] = {}
         self.modules: Set[str] = set(_BUILT_IN)
-        #: What could not be read or understood, as sentences.
-        self.complaints: List[str] = []
+        #: Parts that were not readable or not understood, as sentences.
+        self.problems: List[str] = []
         self._macros: Dict[str, Tuple[List[str], List[Line]]] = {}
         self._macros_in_use: List[str] = []
         self._lines = 0
         self._replaced = 0
 
     def file(self, path: str, depth: int = 0) -> Tuple[Directive, ...]:
-        """The directives of a file; none and a complaint where it cannot be read.
+        """The directives of a file; none, and a problem, where it is not readable.
 
-        :raises ConfigurationError: it is too large, or includes go round.
+        :raises ConfigurationError: it is too large, or the includes loop.
         """
         try:
             content = self.view.read(path)
         except (OSError, ValueError) as error:
-            self._complain(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+            self._report(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
             return ()
         return self.text(os.fsdecode(content), path, depth)
 
@@ -78,7 +76,7 @@ class Parser:
     def _block(self, lines: Iterator[Line], until: str, depth: int, nesting: int) -> Tuple[Directive, ...]:
         if nesting > MAX_DEPTH:
             raise ConfigurationError("sections are nested too deep")
-        found: List[Directive] = []
+        directives: List[Directive] = []
         for file, number, text in lines:
             self._lines += 1
             if self._lines > MAX_LINES:
@@ -86,34 +84,34 @@ class Parser:
             source = Source(file, number)
             if text.startswith("</"):
                 if text[2:].rstrip(">").strip().lower() == until:
-                    return tuple(found)
-                self._complain(f"{source}: {text} closes what is not open")
+                    return tuple(directives)
+                self._report(f"{source}: {text} closes a section that is not open")
                 continue
             opening = _OPEN.match(text)
             if opening:
-                shown, arguments = opening.group(1), self._resolve(opening.group(2).strip())
-                name = shown.lower()
+                spelling, arguments = opening.group(1), self._resolve(opening.group(2).strip())
+                name = spelling.lower()
                 if name == "macro":
                     self._define_macro(arguments, list(_until(lines, "macro")))
                 elif name in _CONDITIONS:
                     if self._holds(name, arguments):
-                        found += self._block(lines, name, depth, nesting + 1)
+                        directives += self._block(lines, name, depth, nesting + 1)
                     else:
                         for _ in _until(lines, name):
                             pass
                 else:
-                    found.append(Directive(name, shown, arguments, *source,
-                                           self._block(lines, name, depth, nesting + 1), True))
+                    directives.append(Directive(name, spelling, arguments, *source,
+                                                self._block(lines, name, depth, nesting + 1), True))
                 continue
-            shown = text.split(None, 1)[0]
-            directive = Directive(shown.lower(), shown, self._resolve(text[len(shown):].strip()), *source)
-            found += self._directive(directive, depth, nesting)
-        if until and until not in _CONDITIONS:  # httpd does not mind a condition that holds to the end of a file
-            self._complain(f"<{until}> is not closed")
-        return tuple(found)
+            spelling = text.split(None, 1)[0]
+            directive = Directive(spelling.lower(), spelling, self._resolve(text[len(spelling):].strip()), *source)
+            directives += self._directive(directive, depth, nesting)
+        if until and until not in _CONDITIONS:  # httpd accepts a condition without an end
+            self._report(f"<{until}> is not closed")
+        return tuple(directives)
 
     def _directive(self, directive: Directive, depth: int, nesting: int) -> Tuple[Directive, ...]:
-        """What a directive adds: itself, what it includes, or nothing but an effect on the reading."""
+        """The directives in its place: itself, those that it includes, or none where it only guides the parser."""
         name, words = directive.name, directive.words
         if name in ("include", "includeoptional") and words:
             return self._include(directive, words[0], depth, name == "includeoptional")
@@ -136,26 +134,18 @@ class Parser:
         if depth >= MAX_INCLUDE_DEPTH:
             raise ConfigurationError(f"{directive.source}: files include each other without end")
         pattern = os.path.join(self.server_root, path)
-        found: List[Directive] = []
+        directives: List[Directive] = []
         try:
             matches = self.view.glob(pattern)
         except OSError as error:
-            self._complain(f"{directive.source}: {path}: {error.strerror}")
+            self._report(f"{directive.source}: {path}: {error.strerror}")
             return ()
         if not matches and not optional and not any(char in path for char in "*?["):
-            self._complain(f"{directive.source}: {path} does not exist")
+            self._report(f"{directive.source}: {path} does not exist")
         for match in matches:
-            for file in self._files(match, depth):
-                found += self.file(file, depth + 1)
-        return tuple(found)
-
-    def _files(self, path: str, depth: int) -> Iterator[str]:
-        """A file itself, or every file below a directory."""
-        if not self.view.is_dir(path):
-            yield path
-        elif depth < MAX_INCLUDE_DEPTH:
-            for name in self.view.list_dir(path):
-                yield from self._files(os.path.join(path, name), depth + 1)
+            for file in files_below(self.view, match, depth):
+                directives += self.file(file, depth + 1)
+        return tuple(directives)
 
     def _define_macro(self, arguments: str, body: List[Line]) -> None:
         words = split_words(arguments)
@@ -166,9 +156,9 @@ class Parser:
         name = words[0].lower()
         macro = self._macros.get(name)
         if macro is None or name in self._macros_in_use:
-            self._complain(f"{directive.source}: {'no' if macro is None else 'recursive use of'} macro {words[0]}")
+            self._report(f"{directive.source}: {'no' if macro is None else 'recursive use of'} macro {words[0]}")
             return ()
-        # The longest name first, for $name may begin another's name.
+        # The longest name first: $name may be the beginning of another name.
         values = sorted(zip(macro[0], words[1:]), key=lambda pair: -len(pair[0]))
         names = re.compile("|".join(re.escape(name) for name, _ in values) or r"(?!)")
         replaced = [(file, number, names.sub(lambda match: self._counted(dict(values)[match.group()]), text))
@@ -180,14 +170,14 @@ class Parser:
             self._macros_in_use.pop()
 
     def _resolve(self, text: str) -> str:
-        """Replace ``${NAME}`` by what was defined, else by the environment; what is neither stays."""
+        """Replace ``${NAME}`` by its definition, else by the environment variable; an unknown name stays."""
         def value(match: "re.Match[str]") -> str:
             name = match.group(1)
             return self._counted(self.defines.get(name, self.environment.get(name, match.group())))
         return re.sub(r"\$\{([^{}]*)\}", value, text) if "${" in text else text
 
     def _counted(self, text: str) -> str:
-        """What takes the place of a variable: forty times ``Define A ${A}${A}`` fills any memory."""
+        """Count the text in place of a variable: forty lines ``Define A ${A}${A}`` fill any memory."""
         self._replaced += len(text)
         if len(text) > MAX_VALUE or self._replaced > MAX_REPLACED:
             raise ConfigurationError("the values of variables have no end")
@@ -206,7 +196,7 @@ class Parser:
             return (self.view.stat(os.path.join(self.server_root, wanted)) is not None) != negated
         if name == "ifversion":
             return _version_holds(words) != negated
-        # <IfDirective> and <IfSection>: written for versions newer than every directive that matters here.
+        # <IfDirective> and <IfSection> are newer than every directive that matters here.
         return not negated
 
     def _is_loaded(self, name: str) -> bool:
@@ -214,67 +204,47 @@ class Parser:
         mpm = re.sub(r"^(prefork|worker|event)\.c$", r"mpm_\1_module", name)
         return bool({name, identifier, mpm} & self.modules)
 
-    def _complain(self, text: str) -> None:
-        if len(self.complaints) < MAX_COMPLAINTS:
-            self.complaints.append(text)
+    def _report(self, text: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
 
 
-def read(process: Process, view: Optional[View] = None) -> Evaluated:
+def read(process: Process, view: Optional[View] = None) -> ConfigurationTree:
     """The configuration of a running httpd, from the files as the process sees them.
 
-    :param view: its own, that notes what is read.
-    :raises ConfigurationError: there is nothing to read, or it is too large.
+    :param view: the process's view where it records the files; by default the plain view.
+    :raises ConfigurationError: it is empty or too large.
     """
-    given = options(process.argv)
-    root, file = main_file(process)
+    options = invocation.options(process.argv)
+    root, file = invocation.main_file(process)
     if not file or not (root or file.startswith("/")):
         raise ConfigurationError(f"{process.name} does not say where its configuration is")
     parser = Parser(view or process.view, root or "/", process.environment)
-    for value in given["D"]:
+    for value in options["D"]:
         parser.defines[value] = ""
-    directives = parser.text("\n".join(given["C"]), "-C")
+    directives = parser.text("\n".join(options["C"]), "-C")
     directives += parser.file(os.path.join(root, file))
-    directives += parser.text("\n".join(given["c"]), "-c")
+    directives += parser.text("\n".join(options["c"]), "-c")
     if not directives:
-        raise ConfigurationError("; ".join(parser.complaints) or f"{file} is empty")
+        raise ConfigurationError("; ".join(parser.problems) or f"{file} is empty")
     modules = frozenset(module for module in parser.modules if module.endswith("_module"))
-    return Evaluated(directives, parser.server_root, "", modules, complaints=tuple(parser.complaints))
+    return ConfigurationTree(directives, parser.server_root, "", modules, problems=tuple(parser.problems))
 
 
-def main_file(process: Process) -> Tuple[str, str]:
-    """The ServerRoot that a running httpd begins with, and its main configuration file; empty where it does not say."""
-    given = options(process.argv)
-    root, file = _compiled(process)
-    for value in given["d"]:
-        root = os.path.normpath(os.path.join(process.cwd, value))
-    return root, (given["f"] or [file])[-1]
-
-
-def options(argv: Tuple[str, ...]) -> Dict[str, List[str]]:
-    """The options with a value, getopt(3) style: ``-D NAME`` and ``-DNAME``."""
-    found: Dict[str, List[str]] = {letter: [] for letter in "DCcdfEek"}
-    words = iter(argv[1:])
-    for word in words:
-        if word[:1] == "-" and word[1:2] in found:
-            found[word[1]].append(word[2:] or next(words, ""))
-    return found
-
-
-def _compiled(process: Process) -> Tuple[str, str]:
-    """The ServerRoot and the configuration file that the binary was built with."""
-    try:
-        content = process.view.read(PathInView(process.exe))
-    except (OSError, ValueError):
-        return "", ""
-    said = {match.group(1): os.fsdecode(match.group(2)) for match in _COMPILED.finditer(content)}
-    return said.get(b"HTTPD_ROOT", ""), said.get(b"SERVER_CONFIG_FILE", "")
+def files_below(view: View, path: str, depth: int = 0) -> Iterator[str]:
+    """The path itself, or every file below a directory."""
+    if not view.is_dir(path):
+        yield path
+    elif depth < MAX_INCLUDE_DEPTH:
+        for name in view.list_dir(path):
+            yield from files_below(view, os.path.join(path, name), depth + 1)
 
 
 def _lines(text: str, file: str) -> Iterator[Line]:
-    """The lines that are not empty and no comment; a backslash at the end continues a line, even a comment."""
+    """The lines without empty ones and comments; a backslash at the end continues a line, even a comment."""
     joined = ""
     number, end = 0, -1
-    while end < len(text):  # one by one: all lines of a large file at once take ten times its size
+    while end < len(text):  # line by line: a list of the lines takes ten times the size of the file
         number, start = number + 1, end + 1
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
@@ -289,7 +259,7 @@ def _lines(text: str, file: str) -> Iterator[Line]:
 
 
 def _until(lines: Iterator[Line], name: str) -> Iterator[Line]:
-    """The lines up to the end of a section, without it; sections of the same name may nest."""
+    """The lines before the end of a section; sections of the same name may nest."""
     depth = 1
     for line in lines:
         text = line[2].lower()
@@ -303,10 +273,10 @@ def _until(lines: Iterator[Line], name: str) -> Iterator[Line]:
 
 
 def _version_holds(words: List[str]) -> bool:
-    """``<IfVersion>`` for any 2.4: we do not know the last number, and configurations ask about 2.2 and 2.4."""
+    """``<IfVersion>`` for any 2.4: the patch number is not known, and configurations test for 2.2 and 2.4."""
     operator, version = (words[0], words[1]) if len(words) > 1 else ("=", words[0] if words else "")
     numbers = re.findall(r"[0-9]{1,9}", version)[:2]
-    asked = tuple(int(number) for number in numbers)
-    have = (2, 4)[:len(asked)]
-    return {">=": have >= asked, ">": have > asked, "<": have < asked, "<=": have <= asked}.get(
-        operator.lstrip("!"), have == asked)
+    wanted = tuple(int(number) for number in numbers)
+    own = (2, 4)[:len(wanted)]
+    return {">=": own >= wanted, ">": own > wanted, "<": own < wanted, "<=": own <= wanted}.get(
+        operator.lstrip("!"), own == wanted)

@@ -1,69 +1,43 @@
 """mod_rewrite's rule engine: a rule set applied to a path.
 
-Sources: "Apache mod_rewrite Technical Details", the manual pages of RewriteRule and RewriteCond. What the result
-means (a file, a redirect, a proxied URL, another round) is decided by the evaluator.
+Sources: "Apache mod_rewrite Technical Details", the manual pages of RewriteRule and RewriteCond. The caller
+decides what the result means: a file, a redirect, a proxied URL, another round.
 """
 import re
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Dict
 from typing import List
-from typing import Match
 from typing import Optional
-from typing import Protocol
 from typing import Sequence
 
-from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
-from certbot_autowebroot.servers.apache.rules import Cond
+from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.expansion import Expansion
+from certbot_autowebroot.servers.apache.expansion import RewriteState
+from certbot_autowebroot.servers.apache.expressions import compare_numbers
+from certbot_autowebroot.servers.apache.rules import Condition
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.common import regex
 from certbot_autowebroot.servers.common.numbers import number
 
-#: httpd counts 10,000 rounds of [N]; that many of ours would take seconds, and honest rules take a few.
+#: httpd allows 10,000 rounds of [N]. Here they would take seconds, and real rules need a few.
 MAX_ROUNDS = 200
-#: httpd's own limit is twice LimitRequestLine.
+#: Characters of a path; httpd's limit is twice LimitRequestLine.
 MAX_LENGTH = 16380
 
 _SCHEME = re.compile(r"(?:https?|ftp|ajp|ws|wss|fcgi|scgi|uwsgi|h2c?|balancer|ldaps?|gopher|nntp)://"
                      r"|(?:mailto|news|unix):", re.IGNORECASE)
 
 
-class Surroundings(Protocol):
-    """What conditions look at, and rules change.
-
-    :ivar path_info: what follows the file name, in a per-directory context.
-    :ivar query: the query string as it is now.
-    """
-
-    path_info: str
-    query: str
-
-    def variable(self, name: str, filename: str) -> str:
-        """The value of ``%{name}`` while the engine holds this path. Raises Unknowable."""
-
-    def exists(self, path: str, kind: str) -> bool:
-        """Whether a path is a file (``f``), a directory (``d``) and so on. Raises Unknowable."""
-
-    def expression(self, text: str, filename: str) -> bool:
-        """Whether an expression holds. Raises Unknowable."""
-
-    def look_up(self, name: str, key: str) -> Optional[str]:
-        """The value of a key in a RewriteMap. Raises Unknowable."""
-
-    def decide(self, directive: Directive, reason: str) -> bool:
-        """What to take for a condition that cannot be known; every answer is tried in the end."""
-
-
 @dataclass
 class Result:
-    """What became of a path.
+    """The result of a rule set.
 
-    :ivar changed: any rule has substituted.
-    :ivar reduced: a URL that leads back to this virtual host has been cut to its path.
-    :ivar error: the status that a rule has ended the request with.
-    :ivar redirect: the status that a rule has set for a redirect, 0 for none.
-    :ivar rules: those that applied, the deciding one last.
+    :ivar changed: a rule has made a substitution.
+    :ivar reduced: a URL of this virtual host has become its path (mod_rewrite's ``reduce_uri``).
+    :ivar error: the status by which a rule ends the request, 0 for none.
+    :ivar redirect: the redirect status of a rule, 0 for none.
+    :ivar rules: the rules that applied, in order.
     """
 
     path: str
@@ -90,20 +64,20 @@ def is_absolute(path: str) -> bool:
     return bool(_SCHEME.match(path))
 
 
-def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dict[str, str],
+def apply(rules: Sequence[Rule], path: str, state: RewriteState, env: Dict[str, str],
           directory: str = "", own_url: str = "", reduce: "Optional[re.Pattern[str]]" = None) -> Result:
     """Apply a rule set.
 
-    :param directory: the directory of a per-directory context (with a trailing slash), stripped for the match.
-    :param own_url: scheme, host and port of this server, put before a redirect to a path.
-    :param reduce: matches the scheme, host and port of a URL that leads back to this very virtual host.
+    :param directory: the directory of a per-directory context, with a slash at the end; rules match the path below it.
+    :param own_url: scheme, host and port of this server, for a redirect to a path.
+    :param reduce: matches the scheme, host and port of a URL of this virtual host.
     """
     result = Result(path)
     rounds = 0
     index = 0
     while index < len(rules):
         rule = rules[index]
-        match = _Application(rule, result, surroundings, env, directory).run(own_url, reduce)
+        match = _Application(rule, result, state, env, directory).run(own_url, reduce)
         index += 1
         if not match:
             while "c" in rule.flags and index < len(rules):
@@ -130,7 +104,7 @@ def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dic
                 result.error = 500
                 return result
             if rounds > MAX_ROUNDS:
-                raise Unknowable(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
+                raise UnknowableError(f"{rule.directive.step} goes round more than {MAX_ROUNDS} times")
             index = 0
         else:
             index += max(0, number(rule.flags.get("s", "")))
@@ -138,26 +112,23 @@ def apply(rules: Sequence[Rule], path: str, surroundings: Surroundings, env: Dic
 
 
 class _Application:
-    """One rule tried on the path as it is."""
+    """One rule, applied to the path that the rules before it have made."""
 
-    def __init__(self, rule: Rule, result: Result, surroundings: Surroundings, env: Dict[str, str],
+    def __init__(self, rule: Rule, result: Result, state: RewriteState, env: Dict[str, str],
                  directory: str) -> None:
         self.rule = rule
         self.result = result
-        self.surroundings = surroundings
+        self.state = state
         self.env = env
         self.directory = directory
-        self.rule_match: Optional[Match[str]] = None
-        self.cond_match: Optional[Match[str]] = None
-        #: A back reference has brought in a question mark; since 2.4.60 that ends in 403, UnsafeAllow3F apart.
-        self.unsafe = False
+        self.expansion = Expansion(state, rule.flags, result.path)
 
     def run(self, own_url: str, reduce: "Optional[re.Pattern[str]]") -> bool:
-        """Whether the rule applies; if so, the result has changed."""
+        """Apply the rule to the result; whether it matched."""
         rule, result = self.rule, self.result
-        # Each rule of a directory sees the path info again, whatever the rules before it have made of the path.
-        subject = result.path + self.surroundings.path_info if self.directory else result.path
-        # A request that mod_proxy has taken has no directory.
+        # Each per-directory rule sees the path info again, even after a substitution by an earlier rule.
+        subject = result.path + self.state.path_info if self.directory else result.path
+        # A proxied request has no directory.
         is_proxied = result.path.startswith("proxy:")
         if self.directory and not is_proxied and subject.startswith(self.directory):
             subject = subject[len(self.directory):]
@@ -165,23 +136,23 @@ class _Application:
         match = regex.search(rule.pattern[negated:], subject, "nc" in rule.flags)
         if bool(match) == negated:
             return False
-        self.rule_match = match
+        self.expansion.rule_match = match
         if not self._conditions_hold():
             return False
-        target = "-" if rule.target == "-" else self.expand(rule.target, is_target=True)
-        if self.unsafe:
+        target = "-" if rule.target == "-" else self.expansion.expand(rule.target, is_target=True)
+        if self.expansion.unsafe:
             result.error = 403
             return True
         self._set_environment()
         if "h" in rule.flags:
-            result.handler = self.expand(rule.flags["h"]).lower()
+            result.handler = self.expansion.expand(rule.flags["h"]).lower()
         if rule.target == "-" or rule.error:
             return True
         result.last_substitution = rule
         result.changed = True
         result.escape = "ne" not in rule.flags
         if self.directory and "dpi" in rule.flags:
-            self.surroundings.path_info = ""
+            self.state.path_info = ""
         if not is_proxied and not target.startswith("/") and not is_absolute(target):
             target = (self.directory or "/") + target
         result.path = self._split_query(target)
@@ -211,19 +182,19 @@ class _Application:
     def _split_query(self, target: str) -> str:
         flags = self.rule.flags
         if "qsd" in flags:
-            self.surroundings.query = ""
+            self.state.query = ""
         if "?" not in target:
             return target
         path, _, own = target.rpartition("?") if "qsl" in flags else target.partition("?")
-        former = self.surroundings.query if "qsa" in flags else ""
-        self.surroundings.query = "&".join(part for part in (own, former) if part)
+        former = self.state.query if "qsa" in flags else ""
+        self.state.query = "&".join(part for part in (own, former) if part)
         return path
 
     def _set_environment(self) -> None:
         value = self.rule.flags.get("e")
         if not value:
             return
-        expanded = self.expand(value)
+        expanded = self.expansion.expand(value)
         if expanded.startswith("!"):
             self.env.pop(expanded[1:], None)
         else:
@@ -232,111 +203,48 @@ class _Application:
 
     def _conditions_hold(self) -> bool:
         skip = False
-        for cond in self.rule.conditions:
+        for condition in self.rule.conditions:
             if skip:
-                skip = "or" in cond.flags
+                skip = "or" in condition.flags
                 continue
-            holds = self._condition(cond)
-            if "or" in cond.flags:
+            holds = self._condition(condition)
+            if "or" in condition.flags:
                 skip = holds
             elif not holds:
                 return False
         return True
 
-    def _condition(self, cond: Cond) -> bool:
+    def _condition(self, condition: Condition) -> bool:
         try:
-            return self._judge(cond)
-        except (Unknowable, regex.RegexError) as error:
-            return self.surroundings.decide(cond.directive, str(error))
+            return self._judge(condition)
+        except (UnknowableError, regex.RegexError) as error:
+            return self.state.decide(condition.directive, str(error))
 
-    def _judge(self, cond: Cond) -> bool:
-        pattern, negated = cond.pattern, False
+    def _judge(self, condition: Condition) -> bool:
+        pattern, negated = condition.pattern, False
         if pattern.startswith("!"):
             pattern, negated = pattern[1:], True
-        if cond.test.lower() == "expr":
-            return self.surroundings.expression(pattern, self.result.path) != negated
-        subject = self.expand(cond.test)
-        no_case = "nc" in cond.flags
+        if condition.test.lower() == "expr":
+            return self.state.expression(pattern, self.result.path) != negated
+        subject = self.expansion.expand(condition.test)
+        no_case = "nc" in condition.flags
         if re.match(r"-[a-zA-Z]$", pattern):
-            holds = self.surroundings.exists(subject, pattern[1])
+            holds = self.state.exists(subject, pattern[1])
         elif re.match(r"-(?:eq|ne|lt|le|gt|ge)", pattern):
-            holds = _compare_numbers(pattern[1:3], subject, self.expand(pattern[3:]))
+            holds = compare_numbers(pattern[1:3], subject, self.expansion.expand(pattern[3:]))
         elif pattern[:1] in ("<", ">", "=") and len(pattern) > 1:
-            holds = _compare(pattern, subject, no_case, self)
+            holds = _compare(pattern, subject, no_case, self.expansion)
         else:
             match = regex.search(pattern, subject, no_case)
             if match and not negated:
-                self.cond_match = match
+                self.expansion.condition_match = match
             holds = match is not None
         return holds != negated
 
-    def expand(self, text: str, depth: int = 0, is_target: bool = False) -> str:
-        """Replace ``$1``, ``%1``, ``%{NAME}`` and ``${map:key|default}``; [B] is for the target only."""
-        if depth > 10:
-            raise Unknowable("variables are nested too deep")
-        out = []
-        position = 0
-        while position < len(text):
-            char = text[position]
-            following = text[position + 1:position + 2]
-            if char == "\\" and following:
-                out.append(following)
-                position += 2
-            elif char in "$%" and number(following) >= 0:
-                match = self.rule_match if char == "$" else self.cond_match
-                out.append(self._back_reference(match, int(following), is_target))
-                position += 2
-            elif char in "$%" and following == "{":
-                end = _closing(text, position + 1)
-                if end < 0:
-                    out.append(text[position:])
-                    break
-                inner = text[position + 2:end]
-                out.append(self._map(inner, depth, is_target) if char == "$" else self.surroundings.variable(
-                    self.expand(inner, depth + 1, is_target), self.result.path))
-                position = end + 1
-            else:
-                out.append(char)
-                position += 1
-        return "".join(out)
 
-    def _back_reference(self, match: Optional[Match[str]], number: int, is_target: bool) -> str:
-        if match is None or number > (match.re.groups or 0):
-            return ""
-        value = match.group(number) or ""
-        self.unsafe = self.unsafe or (is_target and "?" in value and "unsafeallow3f" not in self.rule.flags)
-        if is_target and "b" in self.rule.flags:
-            return _escaped(value)
-        return value
-
-    def _map(self, inner: str, depth: int, is_target: bool) -> str:
-        name, _, rest = inner.partition(":")
-        key, separator, default = rest.partition("|")
-        found = self.surroundings.look_up(name, self.expand(key, depth + 1, is_target))
-        if found:
-            return found
-        return self.expand(default, depth + 1, is_target) if separator else ""
-
-
-def _escaped(value: str) -> str:
-    """A back reference under [B]: all but letters, digits and the underscore, so that a token's "-" becomes %2d."""
-    return re.sub(rb"[^0-9A-Za-z_]", lambda match: b"+" if match.group() == b" " else b"%%%02x" % ord(match.group()),
-                  value.encode("utf-8", "surrogateescape")).decode("ascii")
-
-
-def _closing(text: str, opening: int) -> int:
-    """The brace that closes the one at `opening`; -1 for none."""
-    depth = 0
-    for position in range(opening, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    return -1
-
-
-def _compare(pattern: str, subject: str, no_case: bool, application: _Application) -> bool:
+def _compare(pattern: str, subject: str, no_case: bool, expansion: Expansion) -> bool:
     operator = pattern[:2] if pattern[1:2] == "=" and pattern[0] in "<>" else pattern[0]
-    other = application.expand(pattern[len(operator):])
+    other = expansion.expand(pattern[len(operator):])
     if operator == "=" and other == '""':
         other = ""
     if no_case:
@@ -344,10 +252,3 @@ def _compare(pattern: str, subject: str, no_case: bool, application: _Applicatio
     # httpd compares the lengths first.
     one, two = (len(subject), subject), (len(other), other)
     return {"=": one == two, "<": one < two, ">": one > two, "<=": one <= two, ">=": one >= two}[operator]
-
-
-def _compare_numbers(operator: str, subject: str, other: str) -> bool:
-    found = [re.match(r"\s*-?[0-9]{1,18}", text) for text in (subject, other)]
-    one, two = (int(match.group()) if match else 0 for match in found)
-    return {"eq": one == two, "ne": one != two, "lt": one < two, "le": one <= two, "gt": one > two,
-            "ge": one >= two}[operator]

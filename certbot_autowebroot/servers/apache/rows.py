@@ -1,7 +1,7 @@
 """The rows of ``-D DUMP_CONFIG`` as a tree of directives.
 
-Of ten thousand virtual hosts one or two are ever asked for. So of each only its names are read at once; the rest is
-kept as text, and read when somebody asks.
+Of ten thousand virtual hosts, an order needs one or two. So the parser reads only the names of each virtual host at
+once, and the rest on demand.
 """
 import collections
 import re
@@ -19,67 +19,67 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.servers.apache.directives import MAX_DEPTH
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 
-#: A remark before what follows, wherever that is nested; and one before each directive, nested as that is.
+#: A comment before the rows of a file, at any level; and one before each directive, with its indentation.
 _FILE = "# In file: "
 _NO_LINE = -1
 _LINE = re.compile(r"\s*#\s*([0-9]{1,9}):$")
-#: What follows the last ">" counts for nothing: people write a comment there.
+#: httpd ignores text after the last ">"; people write comments there.
 _OPEN = re.compile(r"\s*<([A-Za-z]\w*)(.*)>[^>]*$", re.DOTALL)
 _MACRO = re.compile(r"macro '.*?' \(defined on line ([0-9]{1,9}) of \"([^\"]*)\"")
-#: What stands in a section is indented by so much.
+#: The indentation of each level.
 _INDENTATION = "  "
-#: Of a virtual host's rows: those that name a file, and its names.
+#: The rows of a virtual host that name a file, and its names.
 _NAMES = re.compile(rf"^{_FILE}(.*)$|"
                     rf"^{_INDENTATION}#\s*([0-9]{{1,9}}):\n{_INDENTATION}(ServerName|ServerAlias)(?:[ \t]+(.*))?$",
                     re.IGNORECASE | re.MULTILINE)
 
 
-class Tree:
-    """Builds the directives from the rows; the indentation counts, for an empty section has no closing tag.
+class TreeBuilder:
+    """Builds the tree from the rows, by their indentation: httpd prints an empty section without a closing tag.
 
-    :param file: where the first row stands.
+    :param file: the file of the first row.
     """
 
     def __init__(self, file: str = "") -> None:
         self._file = file
-        # For each open section: its indentation, itself without children, its children.
+        # For each open section: indentation, section without children, children.
         self._open: List[Tuple[int, Directive, List[Directive]]] = [(-1, Directive("", "", "", "", 0), [])]
 
     def others(self, rows: Iterable[str]) -> Iterator[str]:
-        """Take in the rows of the configuration, which begins with the name of its file; the other rows.
+        """Take in the rows of the configuration, which begin with the name of a file; yield the other rows.
 
-        :raises ConfigurationError: it makes no sense.
+        :raises ConfigurationError: the rows are malformed.
         """
-        is_begun, line = bool(self._file), _NO_LINE
-        unread = iter(rows)
-        row = next(unread, None)
+        has_begun, line = bool(self._file), _NO_LINE
+        remaining = iter(rows)
+        row = next(remaining, None)
         while row is not None:
             following = None
             bare = row.lstrip()
-            at_line = _LINE.match(row) if is_begun and bare.startswith("#") else None
+            at_line = _LINE.match(row) if has_begun and bare.startswith("#") else None
             if bare.startswith(_FILE):
-                self._file, is_begun, line = bare[len(_FILE):], True, _NO_LINE
+                self._file, has_begun, line = bare[len(_FILE):], True, _NO_LINE
             elif at_line:
                 line = int(at_line.group(1))
-            elif is_begun and (line != _NO_LINE or bare.startswith("</")):
-                following = self._add(row, source_of(self._file, line), unread)
+            elif has_begun and (line != _NO_LINE or bare.startswith("</")):
+                following = self._add(row, source_of(self._file, line), remaining)
                 line = _NO_LINE
-            elif row.startswith("ServerRoot: ") or not is_begun:
-                is_begun = False
+            elif row.startswith("ServerRoot: ") or not has_begun:
+                has_begun = False
                 yield row
-            row = next(unread, None) if following is None else following
+            row = next(remaining, None) if following is None else following
 
     def finish(self) -> Tuple[Directive, ...]:
         """The top level."""
         self._close(0)
         return tuple(self._open[0][2])
 
-    def _add(self, row: str, source: Source, unread: Iterator[str]) -> Optional[str]:
-        """Take in a row, and of a virtual host all that stands in it.
+    def _add(self, row: str, source: Source, remaining: Iterator[str]) -> Optional[str]:
+        """Take in a row, and with the row of a virtual host its whole content.
 
-        :returns: a row that was read beyond that.
+        :returns: the row after that content.
         """
         indentation = len(row) - len(row.lstrip())
         row = row.strip()
@@ -94,43 +94,44 @@ class Tree:
         if match:
             if len(self._open) > MAX_DEPTH:
                 raise ConfigurationError("sections are nested too deep")
-            shown = sys.intern(match.group(1))
-            section = Directive(sys.intern(shown.lower()), shown, match.group(2).strip(), *source, is_section=True)
+            spelling = sys.intern(match.group(1))
+            section = Directive(sys.intern(spelling.lower()), spelling, match.group(2).strip(), *source,
+                                is_section=True)
             if section.name == "virtualhost" and not indentation:
-                return self._pass_over(section, unread)
+                return self._defer(section, remaining)
             self._open.append((indentation, section, []))
             return None
-        shown, _, text = row.partition(" ")
+        spelling, _, text = row.partition(" ")
         # Few names for 200,000 directives.
-        shown = sys.intern(shown)
-        self._open[-1][2].append(Directive(sys.intern(shown.lower()), shown, text.strip(), *source))
+        spelling = sys.intern(spelling)
+        self._open[-1][2].append(Directive(sys.intern(spelling.lower()), spelling, text.strip(), *source))
         return None
 
-    def _pass_over(self, section: Directive, unread: Iterator[str]) -> Optional[str]:
+    def _defer(self, section: Directive, remaining: Iterator[str]) -> Optional[str]:
         inside: List[str] = []
         file, following = self._file, None
-        for row in unread:
+        for row in remaining:
             if not row.startswith(_INDENTATION):
                 if not row.startswith(_FILE):
                     following = None if row.startswith("</") else row
                     break
                 self._file = row[len(_FILE):]
             inside.append(row)
-        self._open[-1][2].append(section._replace(children=Unread("\n".join(inside), file)))
+        self._open[-1][2].append(section._replace(children=UnparsedContents("\n".join(inside), file)))
         return following
 
     def _close(self, indentation: int) -> None:
-        """Close every section that is indented so far or farther."""
+        """Close every section with this indentation or more."""
         while len(self._open) > 1 and self._open[-1][0] >= indentation:
             _, section, children = self._open.pop()
             self._open[-1][2].append(section._replace(children=tuple(children)))
 
 
-class Unread(Sequence[Directive]):
-    """What stands in a virtual host. To ask for it raises Unknowable where it makes no sense.
+class UnparsedContents(Sequence[Directive]):
+    """The content of a virtual host, parsed on demand; access raises UnknowableError where it is malformed.
 
     :param text: its rows.
-    :param file: where the first of them stands.
+    :param file: the file of the first row.
     """
 
     __slots__ = ("_file", "_read", "_text")
@@ -142,26 +143,26 @@ class Unread(Sequence[Directive]):
 
     @property
     def names(self) -> List[Directive]:
-        """Its ServerName and ServerAlias, without a reading of the rest."""
-        found = []
+        """Its ServerName and ServerAlias, without parsing the rest."""
+        names = []
         file = self._file
         for match in _NAMES.finditer(self._text):
-            other_file, line, shown, text = match.groups("")
-            if shown:
-                found.append(Directive(shown.lower(), shown, text.strip(), *source_of(file, int(line))))
+            other_file, line, spelling, text = match.groups("")
+            if spelling:
+                names.append(Directive(spelling.lower(), spelling, text.strip(), *source_of(file, int(line))))
             else:
                 file = other_file
-        return found
+        return names
 
     @property
     def _all(self) -> Tuple[Directive, ...]:
         if self._read is None:
-            tree = Tree(self._file)
+            tree = TreeBuilder(self._file)
             try:
                 collections.deque(tree.others(self._text.split("\n")), maxlen=0)
                 self._read = tree.finish()
             except ConfigurationError as error:
-                raise Unknowable(str(error)) from error
+                raise UnknowableError(str(error)) from error
         return self._read
 
     @overload
@@ -178,6 +179,6 @@ class Unread(Sequence[Directive]):
 
 
 def source_of(file: str, line: int) -> Source:
-    """A line of a macro's text is counted from the macro's own opening."""
+    """File and line; httpd counts a line of a macro from the start of the macro."""
     macro = _MACRO.match(file) if file.startswith("macro ") else None
     return Source(macro.group(2), int(macro.group(1)) + line) if macro else Source(file, line)

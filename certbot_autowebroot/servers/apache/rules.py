@@ -21,7 +21,7 @@ _FLAG_NAMES = {"redirect": "r", "last": "l", "forbidden": "f", "gone": "g", "pro
 
 
 @dataclass(frozen=True)
-class Cond:
+class Condition:
     """One RewriteCond."""
 
     directive: Directive
@@ -38,11 +38,11 @@ class Rule:
     pattern: str
     target: str
     flags: Dict[str, str]
-    conditions: Tuple[Cond, ...]
+    conditions: Tuple[Condition, ...]
 
     @property
     def redirect_status(self) -> int:
-        """What [R=…] says, 302 where it does not; may be an error code."""
+        """The status of [R=…], 302 by default; it may be an error."""
         value = self.flags.get("r", "")
         return _STATUSES.get(value.lower()) or (number(value) if number(value) >= 0 else 302)
 
@@ -59,11 +59,11 @@ class Rule:
 def read_rules(directives: Sequence[Directive]) -> List[Rule]:
     """The rules of one context, each with the conditions before it."""
     rules: List[Rule] = []
-    conditions: List[Cond] = []
+    conditions: List[Condition] = []
     for directive in directives:
         words = _arguments(directive.text)
         if directive.name == "rewritecond" and len(words) >= 2:
-            conditions.append(Cond(directive, words[0], words[1], _flags(words[2] if len(words) > 2 else "")))
+            conditions.append(Condition(directive, words[0], words[1], _flags(words[2] if len(words) > 2 else "")))
         elif directive.name == "rewriterule" and len(words) >= 2:
             rules.append(Rule(directive, words[0], words[1], _flags(words[2] if len(words) > 2 else ""),
                               tuple(conditions)))
@@ -72,7 +72,7 @@ def read_rules(directives: Sequence[Directive]) -> List[Rule]:
 
 
 def _arguments(text: str) -> List[str]:
-    """mod_rewrite splits its arguments itself: a backslash before white space stays, quotes are taken off."""
+    """mod_rewrite splits its arguments itself: it keeps a backslash before white space and removes quotes."""
     return [match.group(1) or match.group(2) or match.group(3) or ""
             for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|((?:\\\s|\S)+)', text)]
 

@@ -1,4 +1,4 @@
-"""Which sections hold for a path, in httpd's order: Directory, .htaccess, DirectoryMatch, Files, Location, If.
+"""The sections that apply to a path, in merge order: Directory, .htaccess, DirectoryMatch, Files, Location, If.
 
 Source: "Configuration Sections", part "How the sections are merged".
 """
@@ -15,13 +15,14 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.servers.apache.configuration import Site
+from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import is_for_a_part
+from certbot_autowebroot.servers.apache.directives import is_request_section
 from certbot_autowebroot.servers.apache.directives import outside_sections
 from certbot_autowebroot.servers.common import regex
 
-#: The directives of a .htaccess, given the directory and what holds there; None where there is none to be read.
-Htaccess = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
+#: Reads the .htaccess of a directory, given its other directives; None where there is no file. Raises UnknowableError.
+HtaccessReader = Callable[[str, Sequence[Directive]], Optional[Sequence[Directive]]]
 #: Whether the condition of an ``<If>`` holds.
 Condition = Callable[[Directive], bool]
 
@@ -30,13 +31,13 @@ Condition = Callable[[Directive], bool]
 class Scope:
     """The directives of one section that applies.
 
-    :ivar directory: what mod_rewrite strips from a path there; empty on the level of the server.
-    :ivar inner: the sections that stand directly inside it.
+    :ivar directory: the prefix that mod_rewrite strips there; empty for a server.
+    :ivar inner: the sections directly inside it.
     """
 
     directives: Tuple[Directive, ...]
     directory: str
-    opening: Optional[Directive] = None
+    section: Optional[Directive] = None
     inner: Tuple[Directive, ...] = ()
 
     def last(self, name: str) -> Optional[Directive]:
@@ -44,12 +45,12 @@ class Scope:
         return next((d for d in reversed(self.directives) if d.name == name), None)
 
     def has(self, *names: str) -> bool:
-        """Whether any directive of these names is there."""
+        """Whether it has a directive of one of these names."""
         return any(d.name in names for d in self.directives)
 
 
 def last(scopes: Sequence[Scope], name: str) -> Optional[Directive]:
-    """The directive that holds: of the strongest scope that has one."""
+    """The effective directive: that of the last scope with one."""
     for scope in reversed(scopes):
         directive = scope.last(name)
         if directive:
@@ -57,8 +58,14 @@ def last(scopes: Sequence[Scope], name: str) -> Optional[Directive]:
     return None
 
 
+def flag(scopes: Sequence[Scope], name: str, default: bool = False) -> bool:
+    """The value of an On/Off directive."""
+    directive = last(scopes, name)
+    return is_on(directive) if directive else default
+
+
 def server_scopes(site: Site) -> List[Scope]:
-    """What holds for every path: the main server's directives, then the virtual host's."""
+    """The directives for every path: the main server's, then the virtual host's."""
     return [Scope(tuple(server.directives), "") for server in reversed(site.chain)]
 
 
@@ -69,10 +76,10 @@ def location_scopes(site: Site, uri: str) -> List[Scope]:
 
 
 def location_groups(site: Site, uri: str) -> Dict[str, str]:
-    """What the named groups of ``<LocationMatch>`` put into the environment, such as ``MATCH_SITENAME``."""
+    """The environment variables of the named groups of ``<LocationMatch>``, such as ``MATCH_SITENAME``."""
     groups: Dict[str, str] = {}
     for section in site.sections:
-        if section.name == "locationmatch" or (section.name == "location" and section.words[:1] == ["~"]):
+        if section.name in ("location", "locationmatch") and is_regex(section):
             match = regex.search(_argument(section), uri)
             named = match.groupdict() if match else {}
             groups.update({"MATCH_" + name.upper(): value for name, value in named.items() if value})
@@ -81,28 +88,29 @@ def location_groups(site: Site, uri: str) -> Dict[str, str]:
 
 def proxy_scopes(site: Site, url: str) -> List[Scope]:
     """``<Proxy>`` and ``<ProxyMatch>`` of a proxied request."""
-    found = []
+    scopes = []
     for section in site.sections:
         argument = _argument(section)
-        if section.name == "proxymatch" or (section.name == "proxy" and section.words[:1] == ["~"]):
+        if section.name in ("proxy", "proxymatch") and is_regex(section):
             matches = regex.search(argument, url) is not None
         elif section.name == "proxy":
             matches = argument == "*" or url.startswith(argument.rstrip("*"))
         else:
             continue
         if matches:
-            found.append(_scope(section, argument))
-    return found
+            scopes.append(_scope(section, argument))
+    return scopes
 
 
-def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Callable[[str], bool]) -> List[Scope]:
+def directory_scopes(site: Site, filename: str, htaccess: HtaccessReader,
+                     is_file: Callable[[str], bool]) -> List[Scope]:
     """``<Directory>`` from the shortest to the longest with the .htaccess of each, then ``<DirectoryMatch>``.
 
-    :param filename: with a slash at the end for a directory.
+    :param filename: a directory has a slash at the end.
     """
-    plain = [s for s in site.sections if s.name == "directory" and s.words[:1] != ["~"] and s.words]
-    matching = [s for s in site.sections if s.name == "directorymatch" or (s.name == "directory"
-                                                                           and s.words[:1] == ["~"])]
+    sections = [section for section in site.sections if section.name in ("directory", "directorymatch")]
+    plain = [section for section in sections if section.words and not is_regex(section)]
+    matching = [section for section in sections if is_regex(section)]
     scopes: List[Scope] = []
     parts = [part for part in os.path.dirname(filename).split("/") if part]
     for depth in range(len(parts) + 1):
@@ -111,11 +119,11 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Cal
             path = _directory(section)
             if path.count("/") - 1 == depth and _same_path(path, prefix):
                 scopes.append(_scope(section, path))
-        found = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
-        if found is not None:
-            scopes.append(Scope(outside_sections(found), prefix, inner=inner_sections(found)))
+        directives = htaccess(prefix, tuple(d for scope in scopes for d in scope.directives))
+        if directives is not None:
+            scopes.append(Scope(outside_sections(directives), prefix, inner=inner_sections(directives)))
     for section in plain:
-        # With FollowSymLinks alone httpd spares itself a look, and so a wildcard is also matched with a file's name.
+        # With only FollowSymLinks httpd skips lstat(2), and so matches a wildcard also with the name of a file.
         if _is_wildcard(_directory(section)) and _directory(section).count("/") == len(parts) + 2 \
                 and _same_path(_directory(section), filename + "/") \
                 and link_options(server_scopes(site) + scopes) == {"followsymlinks"} and is_file(filename):
@@ -127,7 +135,7 @@ def directory_scopes(site: Site, filename: str, htaccess: Htaccess, is_file: Cal
 
 
 def link_options(scopes: Sequence[Scope]) -> "set[str]":
-    """FollowSymLinks and SymLinksIfOwnerMatch, as far as Options has them; the former where nothing is said."""
+    """FollowSymLinks and SymLinksIfOwnerMatch as Options sets them; the default is the former."""
     names = {"followsymlinks", "symlinksifownermatch"}
     options = {"followsymlinks"}
     for scope in scopes:
@@ -146,41 +154,46 @@ def link_options(scopes: Sequence[Scope]) -> "set[str]":
 
 
 def file_scopes(sections: Iterable[Directive], filename: str) -> List[Scope]:
-    """``<Files>`` and ``<FilesMatch>``, wherever they stand."""
+    """``<Files>`` and ``<FilesMatch>``."""
     name = os.path.basename(filename)
-    found = []
+    scopes = []
     for section in sections:
         argument = _argument(section)
-        if section.name == "filesmatch" or (section.name == "files" and section.words[:1] == ["~"]):
+        if section.name in ("files", "filesmatch") and is_regex(section):
             matches = regex.search(argument, name) is not None
         elif section.name == "files":
             matches = _fnmatch(name, argument)
         else:
             continue
         if matches:
-            found.append(_scope(section, argument))
-    return found
+            scopes.append(_scope(section, argument))
+    return scopes
 
 
 def if_scopes(sections: Sequence[Directive], holds: Condition) -> List[Scope]:
     """``<If>``, ``<ElseIf>`` and ``<Else>``; an ``<If>`` inside one comes right after it."""
-    found: List[Scope] = []
-    taken = False
+    scopes: List[Scope] = []
+    done = False
     for section in sections:
         if section.name not in ("if", "elseif", "else"):
             continue
         if section.name == "if":
-            taken = False
-        if not taken and (section.name == "else" or holds(section)):
-            taken = True
-            found.append(_scope(section, "*If"))
-            found += if_scopes(inner_sections(section.children), holds)
-    return found
+            done = False
+        if not done and (section.name == "else" or holds(section)):
+            done = True
+            scopes.append(_scope(section, "*If"))
+            scopes += if_scopes(inner_sections(section.children), holds)
+    return scopes
 
 
 def inner_sections(directives: Iterable[Directive]) -> Tuple[Directive, ...]:
     """The sections among the directives of a section or a .htaccess."""
-    return tuple(child for child in directives if is_for_a_part(child))
+    return tuple(child for child in directives if is_request_section(child))
+
+
+def is_regex(section: Directive) -> bool:
+    """Whether a section takes a regular expression: ``<LocationMatch regex>``, ``<Location ~ regex>``."""
+    return section.name.endswith("match") or section.words[:1] == ["~"]
 
 
 def _scope(section: Directive, directory: str) -> Scope:
@@ -211,7 +224,7 @@ def _same_path(pattern: str, path: str) -> bool:
 
 def _is_location(section: Directive, uri: str) -> bool:
     argument = _argument(section)
-    if section.name == "locationmatch" or section.words[:1] == ["~"]:
+    if is_regex(section):
         return regex.search(argument, uri) is not None
     if _is_wildcard(argument):
         parts, wanted = uri.split("/"), argument.split("/")

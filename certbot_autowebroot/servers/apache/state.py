@@ -1,14 +1,13 @@
-"""What the rules of a configuration see of one request, and what they change: names, variables, files, the trail.
+"""The state of one request: names, variables, files and the trail, as rules see and change them.
 
-Whether the challenge file exists can be part of a condition, so a request is followed once for each answer; the
-questions and answers are kept here.
+A condition can test whether the challenge file exists. So the evaluator follows a request once for each answer; the
+state has the questions and answers.
 """
 import os
 from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Protocol
-from typing import Sequence
 from typing import Set
 
 from certbot_autowebroot.route import DeadEnd
@@ -23,16 +22,16 @@ from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import sections
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.configuration import Site
-from certbot_autowebroot.servers.apache.configuration import is_on
 from certbot_autowebroot.servers.apache.directives import Directive
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
+from certbot_autowebroot.servers.apache.sections import HtaccessReader
 from certbot_autowebroot.servers.apache.sections import Scope
 
-#: Answers to conditions that are tried together at most.
+#: Runs with different answers for one request.
 MAX_ALTERNATIVES = 32
-#: The ports of the schemes that a request can come by or be passed on by.
+#: Default ports of the schemes of requests and upstreams.
 PORTS = {"http": 80, "https": 443, "h2": 443, "h2c": 80, "ws": 80, "wss": 443}
-#: Headers that no CA sends and no proxy adds, and those that a CA may send with a value that we do not know.
+#: Headers that no CA sends and no proxy adds; and headers that a CA may send, with an unknown value.
 _NEVER_SENT = frozenset({"cookie", "referer", "authorization", "range", "upgrade", "origin", "x-requested-with",
                          "content-type", "content-length", "if-modified-since", "if-none-match"})
 _SENT = frozenset({"user-agent", "accept", "accept-encoding", "accept-language", "accept-charset", "connection",
@@ -40,7 +39,7 @@ _SENT = frozenset({"user-agent", "accept", "accept-encoding", "accept-language",
 
 
 class Files(Protocol):
-    """What the evaluation may ask of the file system; :class:`certbot_autowebroot.system.views.View` can."""
+    """The file system for the evaluator; :class:`certbot_autowebroot.system.views.View` implements it."""
 
     def is_file(self, path: str) -> bool:
         """Whether the path leads to a regular file."""
@@ -52,19 +51,12 @@ class Files(Protocol):
         """The content of a file. Raises OSError."""
 
 
-class HtaccessReader(Protocol):
-    """Reads the .htaccess of a directory."""
-
-    def __call__(self, directory: str, above: Sequence[Directive]) -> Optional[Sequence[Directive]]:
-        """Its directives; None where there is none. Raises Unknowable."""
-
-
-#: A question that a rule asks (a file's path, or a directive) and the answer that is tried.
+#: By question (the path of a file, or a condition), the answer of this run.
 Answers = Dict[str, bool]
 
 
 class State:
-    """One request on its way through the phases, under one set of answers: what the rules see and change."""
+    """One request in one run through the phases, with one set of answers."""
 
     def __init__(self, configuration: Configuration, request: Request, files: Files, htaccess: HtaccessReader,
                  answers: Answers) -> None:
@@ -76,32 +68,32 @@ class State:
         self.assumed_files: List[str] = []
         self.assumed_directories: List[str] = []
         self.untried: List[Answers] = []
-        #: Questions that only the running server knows the answer to: about the client, the time, a program.
+        #: Questions with an answer that only the running server knows: on the client, the time, a program.
         self.undecided: Set[str] = set()
         self.trail: List[Step] = []
         self.depends_on_client = False
         self.env: Dict[str, str] = {}
         self.query = request.query
-        #: The rules have changed it, and so it is escaped in a redirect.
+        #: A rule has changed the query, and so a redirect escapes it.
         self.has_own_query = False
         self.uri = ""
         self.path_info = ""
-        #: Where this round's directory is not the DocumentRoot: VirtualDocumentRoot's; prefix and path of an Alias.
+        #: The root of VirtualDocumentRoot; prefix and path of an Alias: where they replace the DocumentRoot.
         self.document_root = ""
         self.context = ("", "")
-        #: What [R] of a rule has set before another rule has made it a path again, 0 for nothing.
+        #: The status of [R] of a rule whose URL a later rule has replaced by a path; 0 for none.
         self.status = 0
-        #: What [H] of a rule has set, which beats SetHandler.
+        #: The handler by [H] of a rule, which precedes SetHandler.
         self.handler = ""
         self.is_redirected = False
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
         self.scopes: List[Scope] = []
 
-    # The answers that are tried.
+    # Questions and answers.
 
     def ask(self, question: str) -> bool:
-        """The answer to a question that only a try can settle: yes first, no the next time."""
+        """The answer to a question with two possible answers: yes in this run, no in another."""
         if question not in self.answers:
             if len(self.untried) < MAX_ALTERNATIVES:
                 self.untried.append({**self.answers, question: False})
@@ -109,9 +101,9 @@ class State:
         return self.answers[question]
 
     def is_consistent(self, destination: Destination) -> bool:
-        """Whether what was taken to exist is just the file that is served, and the directories on the way to it.
+        """Whether the assumed files are exactly the served file and the directories between it and the root.
 
-        They are made below the root only: a root that is missing stays missing.
+        We make directories only below the root; a missing root stays missing.
         """
         served, root = "", ""
         if isinstance(destination, Directory):
@@ -121,7 +113,7 @@ class State:
             for path in self.assumed_directories)
 
     def is_directory(self, path: str) -> bool:
-        """Whether a path is a directory; one that is missing now may come into being with the challenge file."""
+        """Whether a path is a directory; we may make a missing one together with the challenge file."""
         if self.files.is_dir(path):
             return True
         if self.files.is_file(path):
@@ -132,10 +124,10 @@ class State:
         return self.ask(path)
 
     def exists(self, path: str, kind: str) -> bool:
-        """Whether a path is a file or a directory; for a path with the token it is a question."""
+        """Whether a path is a file or a directory; a path with the token is a question."""
         if kind in "FU":
             if self.request.token not in path:
-                raise Unknowable(f"-{kind} asks the server itself for {path}")
+                raise UnknowableError(f"-{kind} asks the server itself for {path}")
             kind = "f"
         if self.request.token in path:
             if kind in "dhlLx":
@@ -145,7 +137,7 @@ class State:
                 self.assumed_files.append(path)
             return self.ask(path)
         if kind in "hlLx":
-            raise Unknowable(f"whether {path} is a link or a program")
+            raise UnknowableError(f"whether {path} is a link or a program")
         if not path.startswith("/"):
             return False
         if kind == "e":
@@ -161,7 +153,7 @@ class State:
                                directive.source))
         return answer
 
-    # What conditions and expressions look at (rewrite.Surroundings).
+    # Values for conditions and expressions (expansion.RewriteState).
 
     def variable(self, name: str, filename: str) -> str:
         """The value of ``%{name}``."""
@@ -174,36 +166,37 @@ class State:
             return self.header(upper[5:].replace("_", "-"))
         request = self.request
         path, query = request.path, f"?{request.query}" if request.query else ""
+        document_root = self.document_root or self.site.document_root_as_written
         values = {
             "HTTP_HOST": request.host, "REQUEST_URI": self.uri, "REQUEST_METHOD": "GET",
             "HTTPS": "on" if request.scheme == "https" else "off", "REQUEST_SCHEME": request.scheme,
             "SERVER_NAME": self.server_name, "SERVER_PORT": str(self.server_port), "SERVER_ADDR": request.endpoint.host,
             "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": self.query, "PATH_INFO": self.path_info, "REMOTE_USER": "",
-            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": self.document_root or self.site.document_root_as_said,
-            "CONTEXT_DOCUMENT_ROOT": self.context[1] or self.document_root or self.site.document_root_as_said,
+            "AUTH_TYPE": "", "REMOTE_IDENT": "", "DOCUMENT_ROOT": document_root,
+            "CONTEXT_DOCUMENT_ROOT": self.context[1] or document_root,
             "REQUEST_FILENAME": filename, "SCRIPT_FILENAME": filename, "IS_SUBREQ": "false",
-            "THE_REQUEST": f"GET {mapping.quoted(path)}{query} HTTP/1.1",
+            "THE_REQUEST": f"GET {mapping.escape_path(path)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": self.context[0], "SCRIPT_GROUP": "", "HANDLER": "",
         }
         if upper in values:
             return values[upper]
-        raise Unknowable(f"%{{{name}}} is known to the running server only")
+        raise UnknowableError(f"%{{{name}}} is known to the running server only")
 
     def header(self, name: str) -> str:
-        """A header of the request, empty where a CA sends none. Raises Unknowable."""
+        """The value of a header, empty where a CA does not send it. Raises UnknowableError."""
         name = name.lower()
         if name == "host":
             return self.request.host
-        came_straight = not self.request.endpoint.is_unix and self.request.endpoint.host not in ("127.0.0.1", "::1")
-        if name in _NEVER_SENT or (came_straight and name not in _SENT):
+        is_direct = not self.request.endpoint.is_unix and self.request.endpoint.host not in ("127.0.0.1", "::1")
+        if name in _NEVER_SENT or (is_direct and name not in _SENT):
             return ""  # no CA sends it, and there is no proxy that would add it
-        raise Unknowable(f"the header {name} is known to the running server only")
+        raise UnknowableError(f"the header {name} is known to the running server only")
 
     def environment(self, name: str) -> str:
-        """An environment variable, empty where it is not set. Raises Unknowable."""
+        """An environment variable, empty where it is not set. Raises UnknowableError."""
         value = self.env.get(name, "")
-        if value is HIDDEN:
-            raise Unknowable(f"the environment variable {name} hangs on what only the running server knows")
+        if value is UNKNOWN_VALUE:
+            raise UnknowableError(f"the environment variable {name} depends on what only the running server knows")
         return value
 
     def expression(self, text: str, filename: str) -> bool:
@@ -223,15 +216,15 @@ class State:
             return key.upper()
         if source.startswith("txt:"):
             return self._look_up_text(source[4:], key)
-        raise Unknowable(f"the map {name} ({source})")
+        raise UnknowableError(f"the map {name} ({source})")
 
     def _look_up_text(self, path: str, key: str) -> Optional[str]:
-        """"Using RewriteMap", txt: a key, white space, its value; what follows and lines with # count for nothing."""
+        """"Using RewriteMap", txt: a key, white space, its value. httpd ignores further words and lines with #."""
         path = self.configuration.path(path)
         try:
             text = os.fsdecode(self.files.read(path))
         except OSError as error:
-            raise Unknowable(f"the map {path} cannot be read: {error.strerror or error}") from error
+            raise UnknowableError(f"the map {path} cannot be read: {error.strerror or error}") from error
         for line in text.split("\n"):
             words = line.split(None, 2)
             if len(words) > 1 and words[0] == key and not line.startswith("#"):
@@ -239,49 +232,45 @@ class State:
         return None
 
     def expanded(self, text: str) -> str:
-        """A string with the variables of an expression."""
+        """A string with the variables of an expression replaced."""
         return expressions.interpolate(text, lambda name: self.variable(name, "")) if "%{" in text else text
 
-    # The names and ports that httpd puts into a URL of its own.
+    # Self-referential URLs (UseCanonicalName).
 
     @property
     def server_name(self) -> str:
-        """The host of a URL of its own (UseCanonicalName)."""
-        canonical = sections.last(self.scopes, "usecanonicalname")
+        """The host of a self-referential URL."""
         name = self.site.server.name or self.site.main.name
-        return name if canonical and is_on(canonical) and name else self.request.host
+        return name if name and sections.flag(self.scopes, "usecanonicalname") else self.request.host
 
     @property
     def server_port(self) -> int:
-        """The port of a URL of its own: ServerName's or the scheme's, not the virtual host's.
+        """The port of a self-referential URL: that of ServerName or of the scheme, not that of the section.
 
-        UseCanonicalPhysicalPort puts the real one before the scheme's; without UseCanonicalName before ServerName's.
+        UseCanonicalPhysicalPort puts the real port before the scheme's; without UseCanonicalName before ServerName's.
         """
-        physical, canonical = (sections.last(self.scopes, name) for name in ("usecanonicalphysicalport",
-                                                                             "usecanonicalname"))
-        real = self.request.endpoint.port if physical and is_on(physical) else 0
-        said = self.site.server.port
-        in_order = (said, real) if canonical and is_on(canonical) else (real, said)
-        return next(filter(None, in_order), PORTS[self.request.scheme])
+        physical = self.request.endpoint.port if sections.flag(self.scopes, "usecanonicalphysicalport") else 0
+        ports = [physical, self.site.server.port]
+        if sections.flag(self.scopes, "usecanonicalname"):
+            ports.reverse()
+        return next(filter(None, ports), PORTS[self.request.scheme])
 
     @property
     def own_url(self) -> str:
-        """Scheme, host and port of this server."""
+        """Scheme, host and port of a self-referential URL."""
         scheme = self.site.server.scheme or self.request.scheme
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         port = "" if self.server_port == PORTS.get(scheme) else f":{self.server_port}"
         return f"{scheme}://{host}{port}"
 
-    # How it ends.
-
-    def dead(self, reason: str, directive: Optional[Directive] = None) -> DeadEnd:
-        """A dead end, at this directive where one is to blame."""
+    def dead_end(self, reason: str, directive: Optional[Directive] = None) -> DeadEnd:
+        """A dead end, with the directive that causes it as the last step."""
         trail: Trail = tuple(self.trail) + ((directive.step,) if directive else ())
         return DeadEnd(reason, trail)
 
 
-class _Hidden(str):
-    """The value of an environment variable that cannot be known."""
+class _UnknownValue(str):
+    """The unknown value of an environment variable."""
 
 
-HIDDEN = _Hidden("?")
+UNKNOWN_VALUE = _UnknownValue("?")

@@ -12,10 +12,10 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.servers.apache import ends
 from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
+from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
-from certbot_autowebroot.servers.apache.configuration import is_on
-from certbot_autowebroot.servers.apache.directives import Unknowable
+from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.state import State
@@ -23,21 +23,21 @@ from certbot_autowebroot.servers.common import regex
 
 
 def translate(state: State) -> Union[mapping.Mapped, Destination]:
-    """What the path leads to, by the first module that claims it.
+    """The result of the first module that accepts the path.
 
-    :raises Unknowable: a rule asks for what only the running server knows.
+    :raises UnknowableError: a rule needs a value of the running server.
     """
     rewritten = _rewrite_server(state)
     if rewritten is not None:
         return rewritten
-    # mod_proxy's manual page, "Protocol Adjustments": an environment variable takes a request out.
-    passed = None if "no-proxy" in state.env else mapping.proxy_pass(state.site, state.scopes, state.uri)
-    if passed:
-        return passed
-    moved = mapping.location_redirect(state.scopes) or mapping.redirect(state.site.all(
-        "redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), state.uri)
-    if moved:
-        return ends.moved(state, moved)
+    # mod_proxy's manual page, "Protocol Adjustments": the environment variable no-proxy exempts a request.
+    proxied = None if "no-proxy" in state.env else proxy.proxy_pass(state.site, state.scopes, state.uri)
+    if proxied:
+        return proxied
+    redirect = mapping.location_redirect(state.scopes) or mapping.redirect(
+        state.site.all(*mapping.REDIRECTS), state.uri)
+    if redirect:
+        return ends.redirection(state, redirect)
     file = mapping.location_alias(state.scopes, state.uri) or mapping.alias(state.site, state.uri)
     if file:
         return replace(file, name=state.expanded(file.name), root=state.expanded(file.root))
@@ -45,64 +45,63 @@ def translate(state: State) -> Union[mapping.Mapped, Destination]:
         words = directive.words
         if len(words) > 1 and (regex.search(words[0], state.uri) if directive.name.endswith("match")
                                else mapping.match_prefix(state.uri, words[0])):
-            return state.dead("a WSGI application answers", directive)
+            return state.dead_end("a WSGI application answers", directive)
     script = mapping.virtual_script(state.site, state.uri)
     if script:
-        return state.dead("it would be executed", script)
+        return state.dead_end("it would be executed", script)
     file = mapping.virtual_document_root(state.site, state.server_name, state.server_port,
                                          state.request.endpoint.host, state.uri)
     if file:
         return file
     if not state.site.document_root[0]:
-        raise Unknowable("no DocumentRoot is said, and the compiled default is not known")
+        raise UnknowableError("no DocumentRoot is set, and the compiled default is not known")
     return _below_root(state, state.uri)
 
 
 def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
-    """mod_rewrite on the level of the server; None where it declines, perhaps with another path."""
-    engine = sections.last(state.scopes, "rewriteengine")
-    if not engine or not is_on(engine) or state.ended:
+    """mod_rewrite in the server context; None where it declines, perhaps with another path."""
+    if state.ended or not sections.flag(state.scopes, "rewriteengine"):
         return None
     rules = [rule for server in inheritance.servers(state.site) for rule in read_rules(server.directives)]
-    if not rules or not inheritance.has_own(state.site):
+    if not rules or not inheritance.configures_rewrite(state.site):
         return None
     result = apply_rules(state, rules, state.uri)
     if isinstance(result, DeadEnd) or not result.changed:
         return result if isinstance(result, DeadEnd) else None
     if result.passthrough:
         if not result.path.startswith("/"):
-            return state.dead("it answers 400, for [PT] hands on what is no path")
+            return state.dead_end("it answers 400, for [PT] passes on a URL in place of a path")
         state.uri, state.status = result.path, result.redirect
         return None
     if result.proxied:
         return mapping.Proxied(result.path, result.rules[-1].directive)
     if result.is_url:
-        return ends.rewritten(state, result)
+        return ends.rewrite_redirect(state, result)
     state.status = result.redirect
     return _rewritten_file(state, result)
 
 
 def apply_rules(state: State, rules: List[Rule], path: str,
                 directory: str = "") -> Union[rewrite.Result, DeadEnd]:
-    """What rules make of a path; a dead end where one of them ends the request."""
+    """Apply rules to a path; a dead end where one of them ends the request."""
     query = state.query
-    result = rewrite.apply(rules, path, state, state.env, directory, state.own_url, _back_to_here(state))
+    result = rewrite.apply(rules, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
     state.ended = state.ended or result.end
     state.has_own_query = state.query != query
     state.trail += [rule.directive.step for rule in result.rules]
     if result.error:
-        return state.dead(f"it answers {result.error}")
+        return state.dead_end(f"it answers {result.error}")
     state.handler = result.handler or state.handler
     if result.handler and result.handler != "default-handler":
-        return state.dead(f"the handler {result.handler} answers")
+        return state.dead_end(f"the handler {result.handler} answers")
     return result
 
 
 def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File, DeadEnd]:
-    """A path of the file system where its first component exists there, else one below the document root.
+    """A path of the file system where its first component exists, else a path below the document root.
 
-    Since 2.4.60 that counts only where the substitution has it literally, or the document root at its beginning,
-    or the flag UnsafePrefixStat. A path that was cut out of a URL is always a URL path (LegacyPrefixDocRoot).
+    Since 2.4.60 the former needs a literal first component in the substitution, the document root at its beginning, or
+    the flag UnsafePrefixStat. A path from a URL of this virtual host is always a URL path (LegacyPrefixDocRoot).
     """
     rule = result.last_substitution
     assert rule is not None  # noqa: S101 - only a substitution changes the path
@@ -119,12 +118,12 @@ def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File,
 
 def _below_root(state: State, path: str) -> Union[mapping.File, DeadEnd]:
     if posixpath.normpath(path.lstrip("/")).partition("/")[0] == "..":
-        return state.dead("it answers 403, for the rules lead out of the document root")
+        return state.dead_end("it answers 403, for the rules lead out of the document root")
     return mapping.document_root(state.site, path)
 
 
-def _back_to_here(state: State) -> Optional[Pattern[str]]:
-    """Matches a URL that leads to this very virtual host, which must say its port: such a redirect stays inside."""
+def _own_url_pattern(state: State) -> Optional[Pattern[str]]:
+    """Matches a URL of this virtual host, which needs a port in ServerName: httpd makes it a path again."""
     server = state.site.server
     if not server.port:
         return None

@@ -1,4 +1,4 @@
-"""Random Apache virtual hosts: a few hundred pieces of configuration, put together in every way that httpd accepts."""
+"""Random Apache virtual hosts: combinations of a few hundred pieces of configuration."""
 import re
 from random import Random
 from typing import List
@@ -9,7 +9,7 @@ from tests.lab import net
 ADDRESSES = (net.PUBLIC_V4, net.OTHER_V4, net.PUBLIC_V6, "127.0.0.1")
 HOSTS = ("*:80", "*:80", "*:80", f"{net.PUBLIC_V4}:80", f"{net.OTHER_V4}:80", f"[{net.PUBLIC_V6}]:80", "*:8000",
          "_default_:80", f"{net.PUBLIC_V4}:*", f"{net.PUBLIC_V4}:80 {net.OTHER_V4}:8000")
-#: In what follows, ``{r}`` is the site's own directory, ``{n}`` its number.
+#: ``{r}`` is the site's own directory, ``{n}`` its number.
 NAMES_OF_SITES = ("www.{n}.test", "*.{n}.test", "a?.{n}.test", "shared.test", "*.shared.test", "WWW.Shared.test",
                   "*.*.{n}.test", "{n}.*")
 ASKED_NAMES = ("{n}.test", "{n}.test", "www.{n}.test", "x.y.{n}.test", "ab.{n}.test", "shared.test", "{n}.example",
@@ -20,7 +20,7 @@ REGEXES = (r"^/\.well-known/acme-challenge/(.*)$", r"^/\.well-known/(.*)", r"^/(
            r"/\.", r"/\.(?!well-known)", "^/acme(.*)", "acme", "^/nothing", r"^/\.well-known/acme-challenge/([\w-]+)$",
            "(.*)/([^/]+)$")
 ROOTS = ("{r}/a", "{r}/a", "{r}/b", "{r}/c", '"{r}/b/"', "{r}/c/site")
-#: What AliasMatch leads to.
+#: File names for AliasMatch.
 FILE_TARGETS = ("{r}/a/acme/$1", "{r}/b/$1", "{r}/c", "{r}/b$0", "{r}/a/$2")
 URLS = ("https://other.test/", "https://other.test", "/acme", "/site/", "http://{n}.test/acme/",
         "https://other.test/x?y=z")
@@ -134,7 +134,7 @@ class Generator:
         return self._random.choice(options)
 
     def main(self) -> str:
-        """What stands outside of the virtual hosts."""
+        """The main server."""
         lines = [_TOP, "Define below acme"]
         lines += ["Alias /other/ {dir}/main/"] if self._maybe(0.3) else []
         lines += [f"Redirect {self._pick(PREFIXES[6:])} https://main.test/"] if self._maybe(0.2) else []
@@ -158,7 +158,7 @@ class Generator:
         return _placed(text, number)
 
     def htaccess(self, number: int) -> str:
-        """What lies in a directory; an empty one for none."""
+        """The .htaccess of a directory; empty for none."""
         lines: List[str] = []
         if self._maybe(0.5):
             return ""
@@ -209,7 +209,7 @@ class Generator:
             return [f"RedirectMatch {self._pick(STATUSES)}{self._pick(REGEXES)} {target}"]
         if self._maybe(0.1):
             return [f"Redirect {self._pick(('gone', '404', '403'))} {self._pick(PREFIXES[:-1])}"]
-        # One of everything, which leaves nothing else to see, is to be rare.
+        # A redirect of all paths hides the rest of the site, so it is rare.
         prefix = self._pick(PREFIXES[self._random.choice((0, 1, 1, 5)):-1])
         return [f"Redirect {self._pick(STATUSES)}{prefix} {self._pick(URLS)}"]
 

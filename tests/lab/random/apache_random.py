@@ -1,0 +1,206 @@
+"""Random Apache configurations against a real httpd: ``python -m tests.lab.random.apache_random --count 5000``.
+
+A configuration is one ``<VirtualHost>`` with its own directories and .htaccess files. Several make a batch, which one
+httpd runs, so that they compete for names and addresses too. A seed always makes the same batch. The command enters a
+network namespace of its own, as pytest does. Most of its time goes into files: TMPDIR is best a tmpfs.
+"""
+import argparse
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+import typing
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import List
+from typing import Sequence
+
+from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.apache.configuration import Configuration
+from tests.lab import net
+from tests.lab.apache import DEFAULT_MODULES
+from tests.lab.apache import Apache
+from tests.lab.random.apache_generator import ADDRESSES
+from tests.lab.random.apache_generator import ASKED_NAMES
+from tests.lab.random.apache_generator import Generator
+from tests.lab.random.apache_oracle import FILES
+from tests.lab.random.apache_oracle import PATH
+from tests.lab.random.apache_oracle import TOKEN
+from tests.lab.random.apache_oracle import all_described
+from tests.lab.random.apache_oracle import answer_without_query
+from tests.lab.random.apache_oracle import ask_evaluator
+from tests.lab.random.apache_oracle import backends
+from tests.lab.random.apache_oracle import described
+from tests.lab.random.apache_oracle import disagreements
+from tests.lab.random.apache_oracle import dumped_configuration
+from tests.lab.random.apache_oracle import read_configuration
+from tests.lab.random.apache_oracle import request_for
+
+SITES_PER_BATCH = 50
+REQUESTS_PER_SITE = 3
+
+
+@dataclass
+class _Case:
+    """One request and the evaluator's answer."""
+
+    site: int
+    request: Request
+    destinations: List[Destination]
+
+
+def run_batch(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> List[str]:
+    """Run one batch and return the disagreements with httpd; ``counts`` gets the kinds of our answers."""
+    generator = Generator(seed)
+    present = Random(f"directories {seed}")  # noqa: S311
+    top = directory / f"batch{seed}"
+    server = Apache(top, generator.main(), (*DEFAULT_MODULES, "access_compat", "cgid", "env", "status"), ["-DACME"])
+    for name in ("sites", "fragments"):
+        (top / name).mkdir()
+    (top / "fragments" / "root.inc").write_text(f"DocumentRoot {top}/main\n")
+    (top / "fragments" / "x.inc").write_text(f"<IfDefine ACME>\nAlias /site {top}/main/site\n</IfDefine>\n")
+    _make_directories(top / "main")
+    for number in range(SITES_PER_BATCH):
+        for root in ("a", "b", "c"):
+            # Where a directory is missing, httpd takes what follows for path info.
+            _make_directories(top / f"s{number}" / root, FILES if present.random() < 0.5 else present.sample(FILES, 1))
+        (top / f"s{number}" / "hosts" / f"n{number}.test").mkdir(parents=True)
+        (top / "sites" / f"{number}.conf").write_text(generator.site(number).replace("{dir}", str(top)))
+        for place in ("a", "b", "a/acme"):
+            text = generator.htaccess(number)
+            if text and (top / f"s{number}" / place).is_dir():
+                (top / f"s{number}" / place / ".htaccess").write_text(text.replace("{dir}", str(top)))
+    with backends(top):
+        start(server, counts)
+        try:
+            return _ask(server, Random(seed), counts)  # noqa: S311
+        finally:
+            server.stop()
+
+
+def _make_directories(root: pathlib.Path, files: Sequence[str] = FILES) -> None:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+
+
+def start(server: Apache, counts: typing.Counter[str]) -> None:
+    """Start it without the virtual hosts that httpd refuses."""
+    while True:
+        try:
+            server.start()
+            return
+        except AssertionError as error:
+            site = re.search(r"line \d+ of (\S+/sites/\d+\.conf)", str(error))
+            if site is None:
+                raise
+            os.unlink(site[1])
+            counts["refused"] += 1
+
+
+def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[str]:
+    dumped, read = dumped_configuration(server), read_configuration(server)
+    mismatches: List[str] = []
+    cases: List[_Case] = []
+    sites = sorted(int(path.stem) for path in (server.directory / "sites").iterdir())
+    counts["configurations"] += len(sites)
+    for site in sites:
+        text = (server.directory / "sites" / f"{site}.conf").read_text()
+        for template in random.sample(ASKED_NAMES, REQUESTS_PER_SITE):
+            query = "?x=y&b" if random.random() < 0.1 else ""
+            request = request_for(template.replace("{n}", f"n{site}"), PATH + query, address=_address(text, random),
+                                  port=8000 if ":8000>" in text or random.random() < 0.05 else 80)
+            before = ask_evaluator(dumped, request)
+            had_roots = all(os.path.isdir(end.root) for end in before if isinstance(end, Directory))
+            case = _Case(site, request, _destinations(dumped, request))
+            cases.append(case)
+            counts["answers"] += 1
+            counts[type(case.destinations[0]).__name__] += 1
+            counts["alternatives"] += len(case.destinations) > 1
+            # A new directory below a root changes nothing, for it comes with the challenge; a new root does.
+            if had_roots and set(all_described(before)) != set(all_described(case.destinations)):
+                mismatches.append(_mismatch(server, case, f"without directories we say {all_described(before)}"))
+            from_files = described(ask_evaluator(read, request))
+            if from_files != described(case.destinations):
+                mismatches.append(_mismatch(server, case, f"the files say {from_files}"))
+    cases = [case for case in cases if not isinstance(case.destinations[0], Unknown)]
+    for case in cases:
+        mismatches += [_mismatch(server, case, text) for text in disagreements(case.destinations, case.request, server)]
+    return mismatches + _other_files_served(server, [case for case in cases if not any(
+        isinstance(destination, Directory) for destination in case.destinations)])
+
+
+def _address(text: str, random: Random) -> str:
+    """Mostly an address of the virtual host."""
+    own = [address for address in ADDRESSES if address in text.partition("\n")[0]]
+    return random.choice(own if own and random.random() < 0.9 else ADDRESSES)
+
+
+def _destinations(configuration: Configuration, request: Request) -> List[Destination]:
+    """The evaluator's answer once the directories in it exist: an owner makes the directories that he configures."""
+    for _ in range(4):
+        destinations = ask_evaluator(configuration, request)
+        missing = [pathlib.Path(str(d)).parent for d in destinations if isinstance(d, Directory)]
+        if all(path.is_dir() for path in missing):
+            break
+        for path in missing:
+            path.mkdir(parents=True, exist_ok=True)
+    return destinations
+
+
+def _other_files_served(server: Apache, cases: Sequence[_Case]) -> List[str]:
+    """Files that httpd serves where the evaluator names none."""
+    files = [path / TOKEN for top in ("main", "s*") for path in server.directory.glob(f"{top}/**")
+             if not (path / TOKEN).is_dir()]  # a document root may have the token as its name
+    for file in files:
+        file.write_text(f"file {file}")
+    answers = [(case, answer_without_query(case.request)) for case in cases]
+    for file in files:
+        file.unlink()
+    mismatches = []
+    for case, answer in answers:
+        if answer.startswith("file "):
+            file = pathlib.Path(answer[5:])
+            file.write_text(answer)
+            if answer_without_query(case.request) == answer:
+                mismatches.append(_mismatch(server, case, f"httpd serves {answer}"))
+            file.unlink()
+    return mismatches
+
+
+def _mismatch(server: Apache, case: _Case, what: str) -> str:
+    trail = " > ".join(str(step) for step in case.destinations[0].trail)
+    return (f"{server.directory.name} site {case.site} {case.request.url} at {case.request.endpoint}:\n"
+            f"  we say {described(case.destinations)}\n  by {trail}\n  {what}")
+
+
+def main() -> int:
+    """Run many batches and print the figures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--count", type=int, default=5000, help="configurations")
+    arguments.add_argument("--seed", type=int, default=0, help="the first batch")
+    arguments.add_argument("--directory", help="keep the configurations there")
+    given = arguments.parse_args()
+    net.enter_private_namespace()
+    began = time.monotonic()
+    counts: typing.Counter[str] = Counter()
+    mismatches: List[str] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        seed = given.seed
+        while counts["configurations"] < given.count:
+            mismatches += run_batch(seed, pathlib.Path(given.directory or temporary), counts)
+            seed += 1
+    for text in mismatches:
+        print(text)
+    print(f"{len(mismatches)} disagreements in {time.monotonic() - began:.0f} s;",
+          ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    return 1 if mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
