@@ -255,7 +255,7 @@ def _roots(data: bytes) -> None:
     with mock.patch.object(authenticator.logger, "warning"):
         hints = plugin._hints("www.sample.com", plugin._remembered())
     for hint in hints:
-        assert str(hint.place("TOKEN").end).endswith("TOKEN")
+        assert str(hint.place().end_for("TOKEN")).endswith("TOKEN")
 
 
 def _kernel(data: bytes) -> None:
