@@ -99,13 +99,11 @@ def _parse(message: bytes, name: str, record_type: int, number: int) -> Answer:
         raise WrongAnswerError("it answers another question")
     if flags & _TRUNCATED:
         return Answer(Outcome.FAILED, is_truncated=True)
-    if code not in (_NO_ERROR, _NAME_ERROR):
-        return Answer(Outcome.FAILED)
+    if code:
+        return Answer(Outcome.NO_SUCH_NAME if code == _NAME_ERROR else Outcome.FAILED)
     addresses = _addresses(message, offset + _QUESTION.size, min(records, MAX_RECORDS), owner, record_type)
     if addresses:
         return Answer(Outcome.ADDRESSES, tuple(addresses[:MAX_ADDRESSES]))
-    if code == _NAME_ERROR:
-        return Answer(Outcome.NO_SUCH_NAME)
     # A server that does not resolve for us refers us to others instead; glibc goes on with the next one too.
     is_referral = not records and not flags & (_AUTHORITATIVE | _RECURSION_AVAILABLE)
     return Answer(Outcome.FAILED if is_referral else Outcome.NO_DATA)
