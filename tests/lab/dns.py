@@ -63,6 +63,11 @@ class DnsServer:
         """Set what a name resolves to; to nothing: it exists and has no address."""
         self.names[name] = addresses
 
+    def forget(self) -> None:
+        """Know nothing any more, and have no fault."""
+        for known in (self.names, self.aliases, self.codes, self.silent, self.truncated, self.queries):
+            known.clear()
+
     def answers(self, message: bytes, over_tcp: bool) -> List[bytes]:
         """What is sent back for a query."""
         number, = struct.unpack_from("!H", message)

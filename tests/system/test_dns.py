@@ -1,4 +1,5 @@
 """Names as DNS has them: answers as bytes, name servers good and bad, /etc/hosts."""
+import socket
 import struct
 import subprocess
 import sys
@@ -134,9 +135,18 @@ def test_counts_are_bounded() -> None:
         read(answer(address(1)).replace(struct.pack("!2H", 1, 1), struct.pack("!2H", 1, 0xFFFF), 1))
 
 
+@pytest.fixture(autouse=True)
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A port that needs no root, at which all name servers of a test listen."""
+    with socket.create_server((SERVERS[0], 0)) as listener:
+        port = int(listener.getsockname()[1])
+    monkeypatch.setattr(dns, "_PORT", port)
+    return port
+
+
 @pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(SERVERS[0]) as running:
+def server(port: int) -> Iterator[DnsServer]:
+    with DnsServer(SERVERS[0], port=port) as running:
         running.resolve(NAME, "192.0.2.1", "2001:db8::2", "192.0.2.3")
         yield running
 
@@ -199,9 +209,9 @@ def test_truncated_answer_is_asked_for_over_tcp(server: DnsServer) -> None:
 
 
 @pytest.mark.parametrize("fault", ["closed", "refused", "silent", "failure"])
-def test_next_server_is_asked(fault: str, server: DnsServer, asked_system: Sequence[str]) -> None:
+def test_next_server_is_asked(fault: str, server: DnsServer, port: int, asked_system: Sequence[str]) -> None:
     """At once where the first says that it cannot, after a second where it says nothing."""
-    with DnsServer(SERVERS[1], ["192.0.2.50"]):
+    with DnsServer(SERVERS[1], ["192.0.2.50"], port):
         if fault == "closed":
             server.__exit__(None, None, None)
         server.codes["*"] = {"refused": REFUSED, "failure": SERVER_FAILURE}.get(fault, 0)
@@ -266,9 +276,9 @@ def test_ids_and_ports_are_random(server: DnsServer) -> None:
     assert len(set(numbers)) > 90
 
 
-def test_given_server_is_the_only_one(server: DnsServer) -> None:
+def test_given_server_is_the_only_one(server: DnsServer, port: int) -> None:
     """--autowebroot-resolver: a public resolver sees what the CA sees."""
-    with DnsServer("127.0.0.3", ["198.51.100.9"]):
+    with DnsServer("127.0.0.3", ["198.51.100.9"], port):
         assert dns.resolve([NAME], "127.0.0.3")[NAME].addresses == ("198.51.100.9",)
     assert not server.queries
 
