@@ -53,7 +53,8 @@ def edge(directory: Path, name: str, origin: str, mode: str = "flexible", *, htt
     both.write_bytes(crt.read_bytes() + key.read_bytes())
     rules = [f"http-request deny deny_status 403 if {{ hdr_sub(user-agent) {agent} }}" for agent in challenge]
     if https_only:
-        rules.append("http-request redirect scheme https code 301 if !{ ssl_fc }")
+        # pebble's Host header has a port, Let's Encrypt's has none.
+        rules.append("http-request redirect code 301 location https://%[hdr(host),field(1,:)]%[path] if !{ ssl_fc }")
     config = _EDGE.format(address=EDGE_V4, v6=EDGE_V6, certificate=both, rules="\n".join(rules), origin=origin,
                           secure=f"{origin}:443 ssl verify none" if mode == "full" else f"{origin}:80")
     return Haproxy(directory, config, address=EDGE_V4)

@@ -3,7 +3,7 @@
 ::
 
     outside                                              router                              machine
-    198.51.100.1   CA                                    198.51.100.77 (NAT) -> 10.0.0.2     10.0.0.2 or 203.0.113.10
+    198.51.100.1   CA and its name server                198.51.100.77 (NAT) -> 10.0.0.2     10.0.0.2 or 203.0.113.10
     198.51.100.53  the machine's name server   <------>  10.0.0.1, 203.0.113.1      <----->  2001:db8:a::10
     198.51.100.80  a CDN's edge                          2001:db8:a::1
     198.51.100.90  a balancer
@@ -41,8 +41,8 @@ NAT = "198.51.100.77"
 PRIVATE = "10.0.0.2"
 #: The machine's own public addresses.
 OWN_V4, OWN_V6 = "203.0.113.10", "2001:db8:a::10"
-#: An address at which nothing answers, not even that it is not there.
-SILENT = "198.51.100.99"
+#: Addresses at which nothing answers, not even that they are not there.
+SILENT_V4, SILENT_V6 = "198.51.100.99", "2001:db8:f::99"
 
 _NAT_RULES = """
 table ip nat {{
@@ -75,7 +75,7 @@ class Outside:
     def __init__(self, directory: Path) -> None:
         self.network = Network()
         self.router = Network()
-        self.dns = DnsServer("127.0.0.1")
+        self.dns = DnsServer(CA_V4)
         self.inner_dns = DnsServer(NAME_SERVER)
         self.ca = Pebble(directory, CA_V4)
         self._open = contextlib.ExitStack()
@@ -91,9 +91,11 @@ class Outside:
                                                                                   OTHER_V6)),
                         "route add default via 198.51.100.254", "route add ::/0 via 2001:db8:f::fe")
         self.router.ip("addr add 198.51.100.254/24 dev wan", f"addr add {NAT}/32 dev wan",
-                       "addr add 2001:db8:f::fe/64 dev wan nodad", f"route add blackhole {SILENT}")
+                       "addr add 2001:db8:f::fe/64 dev wan nodad", f"route add blackhole {SILENT_V4}",
+                       f"route add blackhole {SILENT_V6}")
         # Where nobody answers a connection, nobody says so: the kernel would, for what has no neighbour.
-        self.network.ip(f"neigh add {SILENT} lladdr 02:00:00:00:00:99 dev wan")
+        self.network.ip(*(f"neigh add {address} lladdr 02:00:00:00:00:99 dev wan"
+                          for address in (SILENT_V4, SILENT_V6)))
         with self.router.entered():
             for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
                 Path("/proc/sys/net", setting).write_text("1")

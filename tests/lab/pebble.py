@@ -14,7 +14,7 @@ _ACME_PORT = 14000
 
 
 class Pebble:
-    """pebble alone, started in the network of the thread that enters it; its name server is at 127.0.0.1.
+    """pebble alone, started in the network of the thread that enters it; its name server is at its own address.
 
     :ivar server: the URL of its directory; :ivar bundle: the certificate that it is trusted by.
     :ivar log: what it has printed.
@@ -40,7 +40,7 @@ class Pebble:
         environment: Dict[str, str] = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0",
                                        "PEBBLE_AUTHZREUSE": "0"}
         with open(self.log, "wb") as log:
-            command = ["pebble", "-config", config, "-dnsserver", "127.0.0.1:53"]
+            command = ["pebble", "-config", config, "-dnsserver", f"{self._address}:53"]
             self._process = subprocess.Popen(command, env=environment,
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         ports.wait_for_port(self._address, _ACME_PORT, self._process)
