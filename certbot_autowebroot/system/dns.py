@@ -4,6 +4,7 @@ The system's resolver mixes DNS with /etc/hosts and the machine's own name (nss-
 So the name servers are asked directly. Where none of them answers (an isolated machine), the system's resolver counts,
 and :attr:`Resolution.is_from_system` says so.
 """
+import errno
 import ipaddress
 import os
 import selectors
@@ -232,10 +233,10 @@ def _read_exactly(stream: socket.socket, length: int, deadline: float) -> bytes:
         stream.settimeout(max(0.01, deadline - time.monotonic()))
         part = stream.recv(length - len(data))
         if not part:
-            raise ConnectionResetError("the name server hangs up")
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         data += part
         if time.monotonic() > deadline:
-            raise socket.timeout("timed out")
+            raise socket.timeout
     return data
 
 

@@ -36,13 +36,13 @@ class Outcome(enum.Enum):
 
     ADDRESSES = "addresses"
     #: The name exists, and has no record of this type.
-    NO_DATA = "no address of this family"
+    NO_DATA = "no-data"
     #: NXDOMAIN, RFC 8020.
-    NO_SUCH_NAME = "no such name"
+    NO_SUCH_NAME = "no-such-name"
     #: The name servers answer, but not this question: SERVFAIL, REFUSED.
-    FAILED = "the name server failed"
+    FAILED = "failed"
     #: None of them answers.
-    NO_ANSWER = "no answer"
+    NO_ANSWER = "silent"
 
     @property
     def is_final(self) -> bool:
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 class WrongAnswerError(ValueError):
-    """The bytes are no answer to this question."""
+    """The bytes are no answer to this question; the text says which part of them is wrong."""
 
 
 def query(name: str, record_type: int, number: int) -> bytes:
@@ -83,20 +83,20 @@ def parse(message: bytes, name: str, record_type: int, number: int) -> Answer:
     """
     try:
         return _parse(message, name, record_type, number)
-    except (struct.error, IndexError) as error:
-        raise WrongAnswerError(f"the answer is cut short: {error}") from None
+    except (struct.error, IndexError):
+        raise WrongAnswerError("length") from None
 
 
 def _parse(message: bytes, name: str, record_type: int, number: int) -> Answer:
     received, flags, questions, records, _, _ = _HEADER.unpack_from(message)
     if received != number or not flags & _RESPONSE or flags & _OPCODE:
-        raise WrongAnswerError("it is no answer to this query")
+        raise WrongAnswerError("header")
     code = flags & _RCODE
     if not questions and code not in (_NO_ERROR, _NAME_ERROR):
         return Answer(Outcome.FAILED)  # FORMERR and the like may repeat no question
     owner, offset = _name(message, _HEADER.size)
     if questions != 1 or owner != _key(name) or _QUESTION.unpack_from(message, offset) != (record_type, _IN):
-        raise WrongAnswerError("it answers another question")
+        raise WrongAnswerError("question")
     if flags & _TRUNCATED:
         return Answer(Outcome.FAILED, is_truncated=True)
     if code:
@@ -120,7 +120,7 @@ def _addresses(message: bytes, offset: int, records: int, owner: bytes, record_t
         offset += _RECORD.size
         data = message[offset:offset + length]
         if len(data) < length:
-            raise WrongAnswerError("the answer is cut short")
+            raise WrongAnswerError("length")
         if kind == CNAME and network == _IN:
             aliases.setdefault(record_owner, _name(message, offset)[0])
         elif kind == record_type and network == _IN and length == size:
@@ -136,10 +136,10 @@ def _addresses(message: bytes, offset: int, records: int, owner: bytes, record_t
 def _encode(name: str) -> bytes:
     labels = name.rstrip(".").encode("ascii").split(b".")
     if not all(0 < len(label) <= _MAX_LABEL for label in labels):
-        raise ValueError(f"{name!r} is no DNS name: a label has 1 to {_MAX_LABEL} characters")
+        raise ValueError(name)
     encoded = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
     if len(encoded) > _MAX_NAME:
-        raise ValueError(f"{name!r} is no DNS name: it is longer than {_MAX_NAME} bytes")
+        raise ValueError(name)
     return encoded
 
 
@@ -162,17 +162,17 @@ def _name(message: bytes, offset: int) -> Tuple[bytes, int]:
             offset = (size & 0x3F) << 8 | message[offset + 1]
             # RFC 1035 section 4.1.4: a "prior occurrence"; so a chain of pointers comes to an end.
             if offset >= limit:
-                raise WrongAnswerError("a compressed name leads forward")
+                raise WrongAnswerError("pointer")
             limit = offset
             continue
         if size > _MAX_LABEL:
-            raise WrongAnswerError("a label of an unknown kind")
+            raise WrongAnswerError("label")
         length += 1 + size
         if length > _MAX_NAME:
-            raise WrongAnswerError("a name that is too long")
+            raise WrongAnswerError("name")
         label = message[offset:offset + 1 + size]
         if len(label) < 1 + size:
-            raise WrongAnswerError("the answer is cut short")
+            raise WrongAnswerError("length")
         labels.append(label)
         offset += 1 + size
         if not size:
