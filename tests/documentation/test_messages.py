@@ -16,7 +16,7 @@ _SILENT = {"add", "add_argument", "add_parser", "ArgumentParser", "Attribute", "
 #: These have several words, and nobody reads them.
 _NO_MESSAGES = {
     "configure arguments",  # of nginx -V
-    "dead end", "no listener", "no certificate",  # values in the JSON of check
+    "dead end", "no listener", "no certificate", "proven from inside",  # values in the JSON of check
     "LoadModule info_module",
     "master process",  # nginx's title
     "(mode tcp)",

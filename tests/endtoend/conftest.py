@@ -8,6 +8,8 @@ import pytest
 
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.outside import Outside
+from tests.lab.outside_orders import Orders
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,16 @@ def place() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """The world outside of the machine, for tests that say what machine it is."""
+    with Outside(tmp_path_factory.mktemp("outside")) as running:
+        yield running
+
+
+@pytest.fixture
+def orders(outside: Outside, tmp_path: Path, place: Path) -> Orders:
+    """A Certbot whose CA is outside."""
+    return Orders(outside, tmp_path, place)

@@ -167,6 +167,19 @@ def _kernel() -> Iterable[bytes]:
     yield b"var/lib/docker/x\0srv/a b\\040c\n\xff\0a) R 1 (x"
 
 
+def _dns() -> Iterable[bytes]:
+    question = b"\3www\6sample\3com\0\0%c\0\1"
+    record = b"%s\0%c\0\1\0\0\0\x3c\0%c%s"
+    alias = record % (b"\xc0\x0c", 5, 4, b"\1x\xc0\x10")
+    for code in (0x80, 0x83, 0x82):
+        for kind, address in ((1, b"\xc0\0\2\1"), (28, bytes(15) + b"\1")):
+            records = (b"", record % (b"\xc0\x0c", kind, len(address), address) * 3,
+                       alias + record % (b"\xc0\x2c", kind, len(address), address))
+            for number, section in enumerate(records):
+                yield b"\0\7\x81%c\0\1\0%c\0\0\0\0" % (code, (0, 3, 2)[number]) + question % kind + section
+    yield b"127.0.1.1 www.sample.com www # x\n::1%lo www.sample.com\nnameserver fe80::1%eth0\n"
+
+
 _MADE = {
     "nginx": _nginx, "nginx-log": _nginx_log, "apache": _apache, "apache-dump": _apache_dump, "caddy": _caddy,
     "caddyfile": _caddyfile,
@@ -175,4 +188,5 @@ _MADE = {
     "haproxy": lambda: _of(test_haproxy, "%% ../srv/paths.lst\n/.well-known/\n# x\n%% ../srv/hosts.map\na two\n"
                                          "%% ../srv/regex.map\n^x three\n"),
     "arguments": _arguments, "probe": lambda: _ANSWERS, "journal": _journal, "roots": _roots, "kernel": _kernel,
+    "dns": _dns,
 }

@@ -53,9 +53,11 @@ from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.static import StaticServer
 from certbot_autowebroot.servers.varnish import VarnishServer
+from certbot_autowebroot.system import dns_messages
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
+from certbot_autowebroot.system import resolver_files
 from certbot_autowebroot.system.views import View
 from tests.fuzz import files
 from tests.lab.table import FRONT
@@ -276,6 +278,22 @@ def _kernel(data: bytes) -> None:
         assert [c.port for c in namespaces._connections(7, "tcp")] == [80]
 
 
+def _dns(data: bytes) -> None:
+    """What a name server, or somebody in its place, sends; and a hosts file of the same bytes."""
+    for record_type in (dns_messages.A, dns_messages.AAAA):
+        try:
+            answer = dns_messages.parse(data, "www.sample.com", record_type, int.from_bytes(data[:2], "big"))
+        except dns_messages.WrongAnswerError:
+            continue
+        assert bool(answer.addresses) == (answer.outcome is dns_messages.Outcome.ADDRESSES)
+        assert len(answer.addresses) <= dns_messages.MAX_ADDRESSES
+        assert all((":" in address) == (record_type == dns_messages.AAAA) for address in answer.addresses)
+    text = data.decode("ascii", "replace")
+    lines = resolver_files.hosts_lines_in(text, ["www.sample.com"], "hosts").get("www.sample.com", ())
+    assert all(resolver_files.is_address(line.address) and line.source.line for line in lines)
+    assert all(map(resolver_files.is_address, resolver_files.name_servers_in(text)))
+
+
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
@@ -306,6 +324,7 @@ _ALL: List[Target] = [
     Target("journal", _journal),
     Target("roots", _roots),
     Target("kernel", _kernel),
+    Target("dns", _dns),
 ]
 #: By name.
 TARGETS: Dict[str, Target] = {target.name: target for target in _ALL}

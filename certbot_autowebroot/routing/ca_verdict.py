@@ -1,0 +1,171 @@
+"""What the answers at a CA's endpoints mean for a name. *Pure*.
+
+A positive answer at the CA's own address is proof. A negative one is a verdict only where nothing between this machine
+and the answer differs from the CA's way: a router may not let its own network come back in, a balancer may refuse us
+alone. A wasted validation costs twelve minutes, a false refusal the certificate.
+"""
+import enum
+import ipaddress
+from typing import Collection
+from typing import Dict
+from typing import Iterable
+from typing import Mapping
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.ca_view import CAView
+from certbot_autowebroot.routing.ca_view import Kind
+
+
+class State(enum.Enum):
+    """What is known of a name, the best first."""
+
+    PROVEN = "proven"
+    #: A file came back within this machine; the CA's own address does not answer from here.
+    FROM_INSIDE = "proven from inside"
+    UNPROVEN = "unproven"
+    DEAD_END = "dead end"
+
+
+_ORDER = list(State)
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of some states; :attr:`State.DEAD_END` of none."""
+    return max(states, key=_ORDER.index, default=State.DEAD_END)
+
+
+class Reply(NamedTuple):
+    """What came back from an endpoint, after its redirects.
+
+    :ivar is_ours: the body is that of a test file.
+    :ivar connected: there was a connection; without one, a CA turns to the next IP version.
+    :ivar status: the HTTP status; 0 where the connection ended without one.
+    :ivar server: the Server header.
+    :ivar error: why there is no status; a phrase.
+    """
+
+    is_ours: bool = False
+    connected: bool = True
+    status: int = 0
+    server: str = ""
+    error: str = ""
+
+    def __str__(self) -> str:
+        if not self.status:
+            return self.error
+        return f"status {self.status}" + (f" of {self.server}" if self.server else "")
+
+
+class Shown(NamedTuple):
+    """What an endpoint of this machine has shown: proven, unproven or a dead end; and by which reply."""
+
+    state: State
+    reply: Reply = Reply()
+
+
+class Meaning(NamedTuple):
+    """What a remote address means for a name; the sentence is empty where it is simply proven."""
+
+    state: State
+    sentence: str = ""
+
+
+#: A limit of requests, a password, an allow-list, a page that wants to see a browser; a gateway whose member is down.
+_MAY_REFUSE_US_ALONE = (0, 401, 403, 407, 429, 502, 503, 504)
+#: Cloudflare's documentation, "Cloudflare 5xx errors".
+_UNUSABLE_ORIGIN = {521: "it refuses the connection", 522: "it does not answer", 523: "it cannot be reached",
+                    524: "it answers too late", 525: "its TLS handshake fails", 526: "its certificate is not valid"}
+
+
+def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], proven: Collection[int]) -> Meaning:
+    """What the answer of one remote address means.
+
+    :param inside: what the endpoints of this machine to which it may lead have shown; None where there are none.
+    :param proven: the IP versions of the name's addresses that are proven to lead to this machine.
+    """
+    if reply.is_ours:
+        return Meaning(State.PROVEN)
+    if not reply.connected and proven:
+        # A CA that does not get a connection over IPv6 either turns to IPv4, but never to another address of a version.
+        state = State.UNPROVEN if _version(address) in proven else State.FROM_INSIDE
+        return Meaning(state, f"{name} also resolves to {address}, which does not answer from here ({reply}); other "
+                              "addresses of it lead here")
+    if not reply.connected:
+        state = State.FROM_INSIDE if inside is None or inside.state is State.PROVEN else inside.state
+        return Meaning(state, f"{name} resolves to {address}, which does not answer from here ({reply}): port 80 there "
+                              "must lead here")
+    if reply.status in _UNUSABLE_ORIGIN:
+        return Meaning(State.DEAD_END, f"{name} resolves to {address}, a CDN that cannot use this machine "
+                                       f"({reply}: {_UNUSABLE_ORIGIN[reply.status]})")
+    is_dead_end = inside is not None and inside.state is State.DEAD_END
+    # Through a router that lets us come back in, it is our own server that answers.
+    is_our_server = inside is not None and inside.reply == reply and bool(reply.status)
+    if reply.status in _MAY_REFUSE_US_ALONE and not (is_dead_end and is_our_server):
+        return Meaning(State.UNPROVEN, f"{name} resolves to {address}, which may refuse this machine alone ({reply})")
+    if proven:
+        return Meaning(State.DEAD_END, f"{name} also resolves to {address}, where another server answers ({reply}); "
+                                       "other addresses of it lead here")
+    state = State.DEAD_END if is_dead_end else State.UNPROVEN
+    return Meaning(state, f"{name} resolves to {address}, where another server answers ({reply}): port 80 there must "
+                          "lead here")
+
+
+class Verdict(NamedTuple):
+    """What all endpoints of a name mean together, and what is to be said of its addresses."""
+
+    state: State
+    sentences: Tuple[str, ...] = ()
+
+
+def verdict(view: CAView, shown: Mapping[Endpoint, Shown], replies: Mapping[Endpoint, Reply]) -> Verdict:
+    """Put together what the endpoints of a name have shown.
+
+    Each address has to be answered: records rotate, and a CA that connects does not turn to the other IP version. Of
+    the guessed endpoints of one version, one is enough, for one of them is the one; they do not count where the CA's
+    own address is proven.
+
+    :param shown: what each local and each guessed endpoint has shown.
+    :param replies: what came back from each remote one.
+    """
+    local = {endpoint: shown[endpoint].state for endpoint in view.of_kind(Kind.LOCAL)}
+    proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is State.PROVEN}
+    proven |= {_version(endpoint.host) for endpoint in replies if replies[endpoint].is_ours}
+    inside = _inside(view, shown)
+    states, sentences = list(local.values()), list(view.notes)
+    for endpoint in view.of_kind(Kind.REMOTE):
+        behind = _behind(endpoint, inside, bool(local))
+        found = meaning(view.name, endpoint.host, replies[endpoint], behind, proven)
+        states.append(found.state)
+        sentences += [found.sentence] if found.sentence else []
+    if not states:
+        # The name does not resolve here: the CA may come by every IP version, and it is not known by which it does.
+        states = [State.FROM_INSIDE if one.state is State.PROVEN else one.state for one in inside.values()]
+    return Verdict(worst(states), tuple(sentences))
+
+
+def _inside(view: CAView, shown: Mapping[Endpoint, Shown]) -> Dict[int, Shown]:
+    """The best of what the guessed endpoints of each IP version have shown."""
+    best: Dict[int, Shown] = {}
+    for endpoint in view.of_kind(Kind.GUESSED):
+        version = _version(endpoint.host)
+        if version not in best or _ORDER.index(shown[endpoint].state) < _ORDER.index(best[version].state):
+            best[version] = shown[endpoint]
+    return best
+
+
+def _behind(remote: Endpoint, inside: Mapping[int, Shown], has_local: bool) -> Optional[Shown]:
+    """What the endpoints show that a remote address may lead to: those of its IP version, or else of the other.
+
+    A name's own local address of the other version is none of them: the CA comes there by itself.
+    """
+    version = _version(remote.host)
+    if version in inside or has_local:
+        return inside.get(version)
+    return max(inside.values(), key=lambda one: _ORDER.index(one.state), default=None)
+
+
+def _version(address: str) -> int:
+    return ipaddress.ip_address(address).version

@@ -1,0 +1,136 @@
+"""At which endpoints a CA may arrive, by the addresses that DNS gives a name. *Pure*.
+
+Let's Encrypt takes the first AAAA record, and the first A record only after a failed connect: a wrong answer over IPv6
+is final. Records rotate, so each address counts.
+"""
+import enum
+import ipaddress
+from typing import Iterable
+from typing import List
+from typing import NamedTuple
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.follow import Machine
+from certbot_autowebroot.system.dns import Resolution
+
+#: A hosting machine may have hundreds of addresses, and a name as many: those that are asked of each family.
+MAX_OF_FAMILY = 8
+#: IP versions in the CA's order.
+VERSIONS = (6, 4)
+#: The IP versions that ``--http-01-address`` stands for, where it is no single address. A socket of standalone's takes
+#: IPv4 too where it listens on ``::`` (ipv6(7), IPV6_V6ONLY).
+_ALL_ADDRESSES = {"": VERSIONS, "::": VERSIONS, "0.0.0.0": (4,)}  # noqa: S104 - these are looked at, not bound
+
+
+class Kind(enum.Enum):
+    """What an endpoint is to the CA."""
+
+    #: An address of this machine that the name resolves to: the CA's way and ours are one.
+    LOCAL = "local"
+    #: An address that this machine does not have. It is asked over the network, as the CA does.
+    REMOTE = "remote"
+    #: An address of this machine to which what holds a remote address (a router, a balancer, a CDN) may lead.
+    GUESSED = "guessed"
+
+
+class CAEndpoint(NamedTuple):
+    """One endpoint at which the CA, or what it has come to, may arrive."""
+
+    endpoint: Endpoint
+    kind: Kind
+
+    @property
+    def version(self) -> int:
+        """The IP version."""
+        return ipaddress.ip_address(self.endpoint.host).version
+
+    @property
+    def may_begin_with_proxy_line(self) -> bool:
+        """Whether a balancer may be in front of it: only then does a PROXY line prove anything."""
+        return self.kind is Kind.GUESSED
+
+
+class CAView(NamedTuple):
+    """Where a name's requests arrive.
+
+    :ivar endpoints: in the CA's order: IPv6 first; guessed endpoints after the remote ones that may lead to them.
+    :ivar notes: what a person should know of the name's addresses; sentences.
+    """
+
+    name: str
+    endpoints: Tuple[CAEndpoint, ...]
+    notes: Tuple[str, ...] = ()
+
+    def of_kind(self, *kinds: Kind) -> List[Endpoint]:
+        """The endpoints of these kinds."""
+        return [one.endpoint for one in self.endpoints if one.kind in kinds]
+
+
+def ca_view(resolution: Resolution, machine: Machine, port: int, address: str = "") -> CAView:
+    """Find the endpoints of a name.
+
+    Behind a remote address the endpoints are guessed: for each IP version that the name resolves to; for those that
+    this machine has where it has none of these (a CDN speaks IPv6 for it), or where the name does not resolve.
+
+    :param port: the port of ours that the CA's port 80 leads to (``--http-01-port``).
+    :param address: the only local address that counts (``--http-01-address``); empty or a wildcard for all.
+    """
+    versions = _ALL_ADDRESSES.get(address, VERSIONS)
+    resolved = [a for a in _addresses(resolution) if ipaddress.ip_address(a).version in versions]
+    local = [a for a in resolved if machine.is_here(a)]
+    remote = [a for a in resolved if a not in local]
+    if address not in _ALL_ADDRESSES:
+        kind = Kind.LOCAL if address in local or not remote else Kind.GUESSED
+        ours = [CAEndpoint(Endpoint(address, port), kind)]
+    else:
+        ours = [CAEndpoint(Endpoint(a, port), Kind.LOCAL) for a in local]
+        ours += _guessed(machine, port, local, remote, versions)
+    theirs = [CAEndpoint(Endpoint(a, CA_PORTS["http"]), Kind.REMOTE) for a in remote]
+    endpoints = [one for version in VERSIONS for part in (theirs, ours)
+                 for one in [one for one in part if one.version == version][:MAX_OF_FAMILY]]
+    return CAView(resolution.name, tuple(endpoints), tuple(_notes(resolution, resolved)))
+
+
+def _addresses(resolution: Resolution) -> List[str]:
+    """The addresses at which a CA can arrive: Debian's /etc/hosts has the host's own name at 127.0.1.1."""
+    if resolution.is_from_system and resolution.is_own_name and not resolution.hosts:
+        return []  # nss-myhostname(8) gives it all addresses of the machine
+    return [a for a in resolution.addresses if not ipaddress.ip_address(a).is_loopback]
+
+
+def _guessed(machine: Machine, port: int, local: Sequence[str], remote: Sequence[str], versions: Sequence[int]) \
+        -> List[CAEndpoint]:
+    """:param versions: the IP versions that count at all."""
+    if local and not remote:
+        return []
+    wanted = (_versions(remote) or {*versions}) - _versions(local)
+    addresses = [ipaddress.ip_address(a) for a in machine.local_addresses()]
+    addresses = [a for a in addresses if not a.is_loopback and not a.is_link_local] or addresses
+    of_versions = [a for a in addresses if a.version in wanted]
+    if not of_versions and not local:
+        of_versions = [a for a in addresses if a.version in versions]
+    endpoints = [CAEndpoint(Endpoint(str(a), port), Kind.GUESSED) for a in of_versions]
+    held = [one for one in endpoints if machine.holders(one.endpoint)]
+    # A bridge of containers has an address too. Where a program listens, that is where a port forward leads.
+    return [one for one in endpoints if one in held or one.version not in {other.version for other in held}]
+
+
+def _versions(addresses: Iterable[str]) -> Set[int]:
+    return {ipaddress.ip_address(a).version for a in addresses}
+
+
+def _notes(resolution: Resolution, resolved: Sequence[str]) -> List[str]:
+    name = resolution.name
+    notes = [f"{name} is {line.address} in {line.source}, for this machine alone; the CA goes by DNS"
+             for line in resolution.contradicting_hosts]
+    if resolution.is_missing:
+        notes.append(f"{name} does not exist in DNS")
+    elif resolution.is_from_system and resolved:
+        notes.append(f"no name server answers for {name}: its addresses are known from this machine's resolver alone")
+    elif not resolved:
+        notes.append(f"{name} resolves to no address at which a CA could arrive, seen from here")
+    return notes
