@@ -1,4 +1,4 @@
-"""One module or package per web server: from a process to "where does this request go?"."""
+"""The web servers that we know, and which of them a process is."""
 import functools
 import importlib
 import logging
@@ -56,7 +56,7 @@ class WebServers:
 
 def _built_in(name: str) -> Callable[[], Any]:
     module, _, attribute = name.partition(":")
-    return lambda: getattr(importlib.import_module(f"{__name__}.{module}"), attribute)()
+    return lambda: getattr(importlib.import_module(f"{__package__}.{module}"), attribute)()
 
 
 def _registered() -> Iterator[Callable[[], Any]]:
