@@ -19,7 +19,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.route import alternatives
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.probe import Answer
 
 #: Places that are tried for one name at most.
@@ -74,7 +74,7 @@ class Inquiry:
     """
 
     name: str
-    doors: Doors
+    doors: FrontEndpoints
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     routes: Dict[Endpoint, List[Route]] = field(default_factory=dict)
     places: List[Place] = field(default_factory=list)

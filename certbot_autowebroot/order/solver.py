@@ -24,7 +24,7 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.front_endpoints import front_doors
+from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system.terminal import printable
@@ -206,7 +206,7 @@ class Solver:
         proof.prove([self.inquiries[name] for name in names], self._machine, self._responder, self._progress)
 
     def _inquiry(self, name: str) -> Inquiry:
-        inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))
+        inquiry = Inquiry(name, front_endpoints(name, self._machine, self._settings.port, self._settings.address))
         for hint in self._settings.hints.get(name, ()):
             inquiry.add_place(hint.place(inquiry.token))
         return inquiry

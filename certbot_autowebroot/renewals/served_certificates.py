@@ -21,7 +21,7 @@ from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.front_endpoints import front_doors
+from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
 
@@ -73,7 +73,7 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
 
 
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
-    doors = front_doors(name, machine, CA_PORTS["https"], address)
+    doors = front_endpoints(name, machine, CA_PORTS["https"], address)
     if doors.certain:
         return list(doors.endpoints)
     return [door for door in doors.endpoints if machine.holders(door)] or list(doors.endpoints[:1])

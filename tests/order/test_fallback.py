@@ -23,7 +23,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from tests.lab import plugins
 
 DOOR = Endpoint("203.0.113.10", 80)
@@ -80,7 +80,7 @@ class Challenge:
 
 def inquiry(holder: Program, name: str = "www.sample.com") -> Inquiry:
     """A name whose port is held by a program that leads to a dead end."""
-    found = Inquiry(name, Doors((DOOR,), certain=True))
+    found = Inquiry(name, FrontEndpoints((DOOR,), certain=True))
     hop = Hop(holder, found.request(DOOR, found.token), ())
     behind = Hop(Program("nginx", 1), found.request(DOOR, found.token), ())
     found.routes[DOOR] = [Route((hop, behind), DeadEnd("no"))]

@@ -17,7 +17,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.probe import Answer
 
 V4 = Endpoint("203.0.113.10", 80)
@@ -32,7 +32,7 @@ REFUSED = DeadEnd("return 403")
 def inquiry(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
             doors: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Inquiry:
     """Every door leads to these ends; the test file of the first came back at those that won."""
-    found = Inquiry("www.sample.com", Doors(tuple(doors), certain, resolved=resolved))
+    found = Inquiry("www.sample.com", FrontEndpoints(tuple(doors), certain, resolved=resolved))
     for door in doors:
         found.routes[door] = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
                               for number, end in enumerate(ends)]
