@@ -25,7 +25,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import follow
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
@@ -79,9 +79,9 @@ def parts(server: str, sites: int, layout: str) -> None:
         measure("owner of the listener, first look", lambda: listeners.owners(inodes), before=forget)
         measure("owner of the listener, again", lambda: listeners.owners(inodes))
         few = 3 if sites > 1000 else 10
-        measure("follow: all of it, for the first time", lambda: follow(request, ThisMachine()), few, forget)
-        measure("follow: in the next lineage", lambda: follow(request, ThisMachine()), few)
-        machine = ThisMachine()
+        measure("follow: all of it, for the first time", lambda: follow(request, Host()), few, forget)
+        measure("follow: in the next lineage", lambda: follow(request, Host()), few)
+        machine = Host()
         measure("follow: the next name of an order", lambda: follow(request, machine), few)
         measure("floor: one loopback request", _ask)
         measure("probe", lambda: probe.ask(request, machine))
@@ -98,7 +98,7 @@ def three_hops() -> None:
         server { listen 127.0.0.1:8082; root /srv; }"""
     request = Request(machines.name_of(0), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
     with _directory() as directory, Nginx(directory, config):
-        machine = ThisMachine()
+        machine = Host()
         follow(request, machine)
         print("\nThree servers on one road")
         measure("follow: the next name of an order", lambda: follow(request, machine))

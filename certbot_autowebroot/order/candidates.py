@@ -18,7 +18,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.routing.follow import follow
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Search:
     :param begin: makes the inquiry about a name: its front doors, and what is hinted at.
     """
 
-    def __init__(self, machine: ThisMachine, begin: Callable[[str], Inquiry]) -> None:
+    def __init__(self, machine: Host, begin: Callable[[str], Inquiry]) -> None:
         self._machine = machine
         self._begin = begin
         self._silent: Set[Endpoint] = set()
@@ -106,6 +106,6 @@ class Search:
             self._guessing += time.monotonic() - started
 
 
-def routes(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[Route]]:
+def routes(inquiry: Inquiry, machine: Host) -> Dict[Endpoint, List[Route]]:
     """Where the requests of a name go, by door."""
     return {door: follow(inquiry.request(door, inquiry.token), machine) for door in inquiry.doors.endpoints}

@@ -25,7 +25,7 @@ from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system.terminal import printable
 
@@ -76,7 +76,7 @@ class Solver:
         self._settings = settings
         self._journal = journal
         self._responders = Responders(journal, settings.port, settings.address)
-        self._machine = ThisMachine()
+        self._machine = Host()
         self._published: Dict[Challenge, List[Any]] = {}
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
@@ -173,7 +173,7 @@ class Solver:
         self._sweep()
         pending = list(dict.fromkeys(names))
         for attempt in range(ATTEMPTS):
-            self._machine = ThisMachine()
+            self._machine = Host()
             self._find_out(pending, from_memory=from_memory and attempt == 0)
             pending = failing_of(pending)
             if not pending:
@@ -256,12 +256,12 @@ class Solver:
         if any(not self.inquiries[name].routes for name in names):
             return True  # it was proven from memory, and nothing has been looked at yet
         before = {name: _ends(self.inquiries[name], self._machine) for name in names}
-        machine = ThisMachine()
+        machine = Host()
         return any(before[name] != _ends(self.inquiries[name], machine) for name in names)
 
     def _responder(self, place: Place) -> Any:
         return self._responders.at(place.end, place.program, self._machine.view_of)
 
 
-def _ends(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[object]]:
+def _ends(inquiry: Inquiry, machine: Host) -> Dict[Endpoint, List[object]]:
     return {door: [route.end for route in found] for door, found in routes(inquiry, machine).items()}

@@ -27,7 +27,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.routing.follow import MAX_HOPS
 from certbot_autowebroot.routing.follow import Holder
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.servers import control
 from certbot_autowebroot.servers.apache import key_pairs
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
@@ -93,7 +93,7 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     :param lineage: one with a certificate.
     :param patience: seconds that they get to show it.
     """
-    machine = ThisMachine()
+    machine = Host()
     seen = _by_door(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
         return [Finding(Outcome.GOOD, reload_messages.nobody(names))]
@@ -131,7 +131,7 @@ def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, 
     return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
 
 
-def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
+def servers_at(name: str, door: Endpoint, machine: Host) -> List[Server]:
     """Who speaks TLS at a door: who holds it, or whom its holder passes connections on to as they are."""
     found: Dict[Server, None] = {}
     ends = [door]
@@ -142,7 +142,7 @@ def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
     return list(found) or [Server(reload_messages.SOMEBODY)]
 
 
-def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
+def _onward(holder: Holder, request: Request, machine: Host, found: Dict[Server, None]) -> Iterator[Endpoint]:
     """Where a forwarder (the kernel, Docker's proxy) sends connections; whoever is none has been found."""
     process = processes.process(holder.program.pid) if holder.program.pid else None
     if process is None or Forwarder().recognises(process):

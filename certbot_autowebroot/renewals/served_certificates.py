@@ -22,7 +22,7 @@ from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
 
 _TIMEOUT = 5.0
@@ -40,7 +40,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
 
     For a name that does not resolve to addresses of this machine, the doors where somebody listens.
     """
-    machine = ThisMachine()
+    machine = Host()
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
              for lineage in having if lineage.certificate}
@@ -52,7 +52,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
             for lineage in having}
 
 
-def questions(names: Sequence[str], machine: ThisMachine) -> List[Question]:
+def questions(names: Sequence[str], machine: Host) -> List[Question]:
     """Each name at each door where it is served."""
     machine.resolve(names)
     return [(name, door) for name in dict.fromkeys(names) for door in _doors(name, "", machine)]
@@ -72,7 +72,7 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
     return list(threads.each(look, asked))
 
 
-def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
+def _doors(name: str, address: str, machine: Host) -> List[Endpoint]:
     doors = front_endpoints(name, machine, CA_PORTS["https"], address)
     if doors.certain:
         return list(doors.endpoints)

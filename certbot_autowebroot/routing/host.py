@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from certbot_autowebroot.routing.listening import Endpoints
 
 
-class ThisMachine:
+class Host:
     """What the kernel, the resolver and the web servers' configurations say now."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import listening
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import addresses
 from tests.lab import certificates
 from tests.lab import ports
@@ -757,7 +757,7 @@ def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkey
         time.sleep(0.2)
         return []
     monkeypatch.setattr(addresses, "resolve", late)
-    here = ThisMachine()
+    here = Host()
     for number in range(30):
         assert here.reach(Endpoint(f"{number}.sample.org", 80), Endpoint(PUBLIC_V4, 80)) == []
     assert 1 < len(asked) < 8

@@ -12,7 +12,7 @@ from typing import Set
 import pytest
 
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import netlink
 from certbot_autowebroot.system import processes
@@ -152,7 +152,7 @@ def test_the_machines_addresses_are_all_there() -> None:
 def test_our_own_listener_is_nobody(held: List[socket.socket]) -> None:
     """A second look must not take the responder of the first for a web server."""
     listen(held, "0.0.0.0")
-    assert ThisMachine().holders(Endpoint(PUBLIC_V4, 8080)) == []
+    assert Host().holders(Endpoint(PUBLIC_V4, 8080)) == []
 
 
 def test_somebody_elses_listener_is_named() -> None:
@@ -160,7 +160,7 @@ def test_somebody_elses_listener_is_named() -> None:
     code = "import socket; s = socket.create_server(('0.0.0.0', 8080)); print('up', flush=True); s.accept()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline()
-        holder, = ThisMachine().holders(Endpoint(PUBLIC_V4, 8080))
+        holder, = Host().holders(Endpoint(PUBLIC_V4, 8080))
         assert holder.program.pid == other.pid
         assert holder.program.name.startswith("python")
         other.kill()
