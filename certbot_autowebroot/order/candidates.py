@@ -72,7 +72,7 @@ class Search:
         """Inquire again where the kernel takes connections away from those who listen at the doors."""
         held = [door for door, found in failed.routes.items() if found[0].hops]
         # Each door is asked, for each that is forwarded has to be followed.
-        return self.follow(failed.name) if [door for door in held if self._machine.finds_a_forward(door)] else None
+        return self.follow(failed.name) if [door for door in held if self._machine.detect_port_forward(door)] else None
 
     def _is_hinted_at(self, place: Place, inquiry: Inquiry) -> bool:
         """Whether a hint is the same file: of two contents, only one can lie there."""

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_CPU_TIME = 30.0
 
 
-class Forward(NamedTuple):
+class PortForward(NamedTuple):
     """The kernel, that sends connections on to another address or port."""
 
     target: Endpoint
@@ -39,7 +39,7 @@ class Forward(NamedTuple):
 
 
 @dataclass
-class Known:
+class IdentifiedProgram:
     """A process that holds the endpoint.
 
     :ivar spent: the CPU time that its configuration has taken so far.
@@ -74,7 +74,7 @@ class Known:
             self.spent += time.process_time() - started
 
 
-class Stranger(NamedTuple):
+class UnidentifiedListener(NamedTuple):
     """Somebody listens, and who it is we may not see: without root, on another Unix, a kernel's own listener."""
 
     reason: str

@@ -68,6 +68,6 @@ class Host:
         """Where the program at a hop looked for a file in vain, as far as it writes that down."""
         return self._endpoints.missed(hop)
 
-    def finds_a_forward(self, endpoint: Endpoint) -> bool:
+    def detect_port_forward(self, endpoint: Endpoint) -> bool:
         """Whether the kernel takes connections away from whoever listens there; then they are followed."""
-        return self._endpoints.finds_a_forward(endpoint)
+        return self._endpoints.detect_port_forward(endpoint)

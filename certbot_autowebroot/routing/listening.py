@@ -19,9 +19,9 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.follow import Holder
-from certbot_autowebroot.routing.holders import Forward
-from certbot_autowebroot.routing.holders import Known
-from certbot_autowebroot.routing.holders import Stranger
+from certbot_autowebroot.routing.holders import IdentifiedProgram
+from certbot_autowebroot.routing.holders import PortForward
+from certbot_autowebroot.routing.holders import UnidentifiedListener
 from certbot_autowebroot.servers.registry import WebServers
 from certbot_autowebroot.system import container_dns
 from certbot_autowebroot.system import listeners
@@ -134,7 +134,7 @@ class Endpoints:
         except OSError as error:
             untold = _untold(error)
             _announce(untold)
-            return [] if _is_free(endpoint) else [Stranger(untold)]
+            return [] if _is_free(endpoint) else [UnidentifiedListener(untold)]
         if not accepting:
             return self._behind_a_forward(endpoint)
         owners = listeners.owners({listener.inode for listener in accepting})
@@ -144,8 +144,8 @@ class Endpoints:
             return []
         leaders = _leaders(held)
         self._processes.update({leader.pid: leader for leader in leaders})
-        return [Known(leader, self._web_servers) for leader in leaders] or [
-            Stranger(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
+        return [IdentifiedProgram(leader, self._web_servers) for leader in leaders] or [
+            UnidentifiedListener(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
 
     def _listeners_in(self, namespace: int) -> List[listeners.Listener]:
         if namespace not in self._listeners:
@@ -153,22 +153,22 @@ class Endpoints:
                                           else listeners.listeners())
         return self._listeners[namespace]
 
-    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[Forward]:
+    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[PortForward]:
         """Whoever listens, if anybody, another may accept: the kernel forwards the port (nft, iptables)."""
         if endpoint.namespace or endpoint.is_unix:
             return []
         accepting = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
         if accepting is None:
             return []
-        return [Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
+        return [PortForward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
 
-    def finds_a_forward(self, endpoint: Endpoint) -> bool:
+    def detect_port_forward(self, endpoint: Endpoint) -> bool:
         """Whether the kernel takes connections away from whoever listens there; then they are followed.
 
         A rule of nft or iptables comes before any listener: k3s and other users of the CNI forward port 80 so.
         """
         if endpoint not in self._forwarded:
-            is_known = any(isinstance(holder, Forward) for holder in self.holders(endpoint))
+            is_known = any(isinstance(holder, PortForward) for holder in self.holders(endpoint))
             forward = [] if is_known else self._behind_a_forward(endpoint)
             self._forwarded[endpoint] = any(
                 (f.target.port, f.target.namespace) != (endpoint.port, endpoint.namespace) for f in forward)

@@ -15,7 +15,7 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.routing.holders import Known
+from certbot_autowebroot.routing.holders import IdentifiedProgram
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.processes import Process
 from tests.lab.table import request
@@ -91,7 +91,7 @@ def test_one_that_cannot_be_loaded_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_that_fails_when_asked_costs_its_answer_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes back is Unknown, with the reason; hints and other names go on."""
-    holder = Known(PROCESS, register(monkeypatch, Broken))
+    holder = IdentifiedProgram(PROCESS, register(monkeypatch, Broken))
     answer, = holder.ask(request())
     assert isinstance(answer, Unknown) and "too deep" in answer.reason
 
