@@ -8,7 +8,7 @@ import time
 from typing import List
 from typing import Tuple
 
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import check_place
 from certbot_autowebroot.route import Directory
@@ -43,7 +43,7 @@ def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
         # Whoever asks a program for a file tells it that there is one: so not where we would not write on its word.
         check_place(Walk(view).to(directory.root), usual=True)
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
-    except (OSError, Refused):
+    except (OSError, UnsafePathError):
         return []
     found = []
     try:

@@ -19,7 +19,7 @@ from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.progress import ASKING
 from certbot_autowebroot.order.progress import Progress
-from certbot_autowebroot.responders import AnotherRoad
+from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
@@ -65,7 +65,7 @@ def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeRe
                     responder = make_responder(place)
                     published.append(responder)
                     responder.publish(body)
-                except AnotherRoad:  # a symlink that was proven last time, and what it leads to: nothing is refused
+                except AlreadyPublishedError:  # the place is a symlink to another one of them
                     inquiry.places.remove(place)
                     continue
                 except PublishError as error:

@@ -8,7 +8,7 @@ class PublishError(Exception):
     """
 
 
-class AnotherRoad(PublishError):
+class AlreadyPublishedError(PublishError):
     """The directory is one that this run has put its file into already, by another path: it need not be tried twice.
 
     The text is the file's path; nobody has to be told.

@@ -21,7 +21,7 @@ from typing import Optional
 
 from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.responders.safe_directories import Key
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import as_owner
 from certbot_autowebroot.responders.safe_directories import read_file
@@ -188,7 +188,7 @@ def find(footprint: Footprint) -> Held:
             directory = Walk(view).to(footprint.path)[-1]
         except FileNotFoundError:
             continue
-        except (OSError, Refused) as error:
+        except (OSError, UnsafePathError) as error:
             failure = error
             continue
         if directory.key == footprint.parent:

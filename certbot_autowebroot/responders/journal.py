@@ -34,7 +34,7 @@ from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.footprints import remove
 from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.responders.safe_directories import Key
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import user
 from certbot_autowebroot.system.terminal import printable
 
@@ -318,7 +318,7 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                     yield f"Removed {removed}, which an earlier run had left behind."
             except FileNotFoundError:
                 pass
-            except (OSError, Refused, ValueError) as error:
+            except (OSError, UnsafePathError, ValueError) as error:
                 if getattr(error, "errno", None) not in _IN_USE:
                     named, reason = str(getattr(error, "filename", "")), getattr(error, "strerror", None) or str(error)
                     what = named if named.startswith(str(footprint.path)) else footprint

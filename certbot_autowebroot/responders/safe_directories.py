@@ -53,11 +53,11 @@ _SYSTEM_PARENTS = frozenset(("/", "/run", "/usr", "/usr/local", "/usr/share", "/
 _WEB_ROOTS = ("/opt", "/srv", "/usr/local/www", "/usr/share/caddy", "/usr/share/nginx", "/var/www")
 
 
-class Refused(Exception):
+class UnsafePathError(Exception):
     """We do not go there. The text is a whole sentence for a person: the path, what is in the way, whose it is."""
 
 
-class _NoDirectory(Refused):
+class _NotADirectoryError(UnsafePathError):
     """Something else is there; the link that leads to it, if any, is to be named too."""
 
 
@@ -114,7 +114,7 @@ Chain = Tuple[Held, ...]
 class Walk:
     """One walk through a view, component by component.
 
-    :raises Refused: (all methods) something on the way is not to be followed.
+    :raises UnsafePathError: (all methods) something on the way is not to be followed.
     :raises OSError: (all methods) as open(2); FileNotFoundError only for the component itself, never for what a link
         on the way leads to.
     """
@@ -162,29 +162,29 @@ class Walk:
         here = chain[-1]
         path = here.child(name)
         if not stat.S_ISLNK(status.st_mode):
-            raise _NoDirectory(f"{path} is {describe(status)}, and not a directory.")
+            raise _NotADirectoryError(f"{path} is {describe(status)}, and not a directory.")
         self._links += 1
         if self._links > MAX_LINKS:
-            raise Refused(f"{path} leads through more than {MAX_LINKS} symbolic links.")
+            raise UnsafePathError(f"{path} leads through more than {MAX_LINKS} symbolic links.")
         link = f"{path} is a symbolic link of {user(status.st_uid)} to {target}"
         if not hasattr(os, "O_PATH") and _others_may_write(here):
             # It may have been swapped between our look at its owner and our look at its target.
-            raise Refused(f"{link}, in a directory where others than root may swap it. It is not followed.")
+            raise UnsafePathError(f"{link}, in a directory where others than root may swap it. It is not followed.")
         try:
             end = self._along(chain, target)
         except FileNotFoundError:
-            raise Refused(f"{link}, which does not exist.") from None
-        except _NoDirectory as error:
-            raise Refused(f"{link}. {error}") from None
+            raise UnsafePathError(f"{link}, which does not exist.") from None
+        except _NotADirectoryError as error:
+            raise UnsafePathError(f"{link}. {error}") from None
         owner = end[-1].uid
         if status.st_uid == owner:
             return end
         if status.st_uid != self._view.root_uid:
-            raise Refused(f"{link}, a directory of {user(owner)}. It is not followed: only a link of root's, or of "
-                          "the owner of what it leads to, is.")
+            raise UnsafePathError(f"{link}, a directory of {user(owner)}. It is not followed: only a link of root's, "
+                                  "or of the directory's own owner, is.")
         # Where fs.protected_hardlinks is off, anybody can have a second name for a link of root's at any place.
         if status.st_nlink > 1 and here.uid != status.st_uid:
-            raise Refused(f"{link}, and a hard link in a directory of {user(here.uid)}. It is not followed.")
+            raise UnsafePathError(f"{link}, and a hard link in a directory of {user(here.uid)}. It is not followed.")
         return end
 
 
@@ -212,28 +212,28 @@ def check_place(chain: Chain, usual: bool) -> None:
     Recognised by where the walk ended, not by what it was called on the way.
 
     :param usual: the file is to be called as the CA asks for it, and nothing else is made for it.
-    :raises Refused: a system directory of root's; a directory of a user whom the server's container does not know; one
-        that an ordinary user's program names and that user could not write in.
+    :raises UnsafePathError: a system directory of root's; a directory of a user that the server's container does not
+        have; one that an ordinary user's program names and that user could not write in.
     """
     here = chain[-1]
     view = here.view
     owner = here.uid
     if not view.knows(owner):
         # Root in a user namespace of its own, which anybody can have, is nobody among the machine's other users.
-        raise Refused(f"{here.path} belongs to {user(owner)}, whom the server's container has no power over. Nothing "
-                      "is put there.")
+        raise UnsafePathError(f"{here.path} belongs to {user(owner)}, a user that the server's container does not "
+                              "have. Nothing is put there.")
     if here.path == "/":
         # Unless it is the root of a server that is chrooted into its document root, as mini_httpd is.
         refused = os.path.samestat(os.fstat(here.fd), os.stat("..", dir_fd=here.fd))
     else:
         refused = owner == view.root_uid and is_system_directory(here.path)
     if refused:
-        raise Refused(f"{here.path} is a system directory. Nothing is put there: please let the server answer "
-                      "/.well-known/acme-challenge/ from a directory such as /var/www/acme.")
+        raise UnsafePathError(f"{here.path} is a system directory. Nothing is put there: please let the server answer "
+                              "/.well-known/acme-challenge/ from a directory such as /var/www/acme.")
     if os.geteuid() == 0 and not _may_name(chain, usual):
-        raise Refused(f"{here.path} belongs to {user(owner)}, and is named by a program of {user(view.uid)}, who may "
-                      "not write there. Nothing is put there on such a word: please give the directory to the user "
-                      "whose program serves it, or say by --autowebroot-path that it is meant.")
+        raise UnsafePathError(f"{here.path} belongs to {user(owner)}. The program that names it runs as "
+                              f"{user(view.uid)}, and that user may not write there. Nothing is put there: please give "
+                              f"the directory to {user(view.uid)}, or confirm it with --autowebroot-path.")
 
 
 def _may_name(chain: Chain, usual: bool) -> bool:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from certbot_autowebroot import route
 from certbot_autowebroot.interfaces import IResponder
-from certbot_autowebroot.responders import AnotherRoad
+from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.footprints import give_name
@@ -21,7 +21,7 @@ from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.journal import JournalError
 from certbot_autowebroot.responders.safe_directories import Chain
 from certbot_autowebroot.responders.safe_directories import Held
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import as_owner
 from certbot_autowebroot.responders.safe_directories import check_place
@@ -63,7 +63,7 @@ class WebrootResponder:
         """
         try:
             self._publish(content)
-        except (Refused, JournalError) as error:
+        except (UnsafePathError, JournalError) as error:
             self.withdraw()
             raise PublishError(str(error)) from error
         except (OSError, ValueError) as error:
@@ -80,7 +80,7 @@ class WebrootResponder:
     def _publish(self, content: bytes) -> None:
         *between, name = self._place.name.split("/")
         if name in ("", ".", "..") or ".." in between:
-            raise Refused(f"{self._place} does not name a file below {self._place.root}. Nothing is put there.")
+            raise UnsafePathError(f"{self._place} does not name a file below {self._place.root}. Nothing is put there.")
         usual = bool(_USUAL.fullmatch(str(self._place)))
         for attempt in range(_ATTEMPTS):
             self._step = f"The document root {self._place.root} cannot be used"
@@ -111,7 +111,7 @@ class WebrootResponder:
         self._made(footprint, here, os.mkdir, footprint.draft, 0o755)
         draft = _enter_made(walk, chain, footprint.draft)
         if draft.uid not in (footprint.uid, here.uid):  # the latter where the mount says whose everything is (vfat)
-            raise Refused(f"{draft.path} was replaced while it was made, by a directory of {user(draft.uid)}.")
+            raise UnsafePathError(f"{draft.path} was replaced while it was made, by a directory of {user(draft.uid)}.")
         self._journal.confirm(footprint, draft.key)
         try:
             as_owner(here, give_name, footprint, here)
@@ -120,7 +120,7 @@ class WebrootResponder:
             return walk.enter(chain, name)
         made = _enter_made(walk, chain, name)
         if made.key != draft.key:
-            raise Refused(f"{made.path} was replaced while it was made, by a directory of {user(made.uid)}.")
+            raise UnsafePathError(f"{made.path} was replaced while it was made, by a directory of {user(made.uid)}.")
         return (*chain, made)
 
     def _create(self, directory: Held, name: str, content: bytes) -> None:
@@ -157,10 +157,10 @@ class WebrootResponder:
         except PermissionError:
             there = None  # a hard link, perhaps, to what the directory's owner may not read
         if there != content and is_ours:
-            raise AnotherRoad(directory.child(name))
+            raise AlreadyPublishedError(directory.child(name))
         if there != content:
-            raise Refused(f"{directory.child(name)} exists already: {describe(status)}, and not with the content that "
-                          "is needed. Please remove it.")
+            raise PublishError(f"{directory.child(name)} exists already: {describe(status)}, and not with the content "
+                               "that is needed. Please remove it.")
         logger.debug("%s is there already, with the right content", printable(directory.child(name)))
 
     def _announce(self, directory: Held, name: str, content: Optional[bytes] = None) -> Footprint:
@@ -182,8 +182,8 @@ def _enter_made(walk: Walk, chain: Chain, name: str) -> Held:
     try:
         return walk.enter_directory(chain, name)[-1]
     except NotADirectoryError:
-        raise Refused(f"{chain[-1].child(name)} was replaced while it was made, in a directory of "
-                      f"{user(chain[-1].uid)}.") from None
+        raise UnsafePathError(f"{chain[-1].child(name)} was replaced while it was made, in a directory of "
+                              f"{user(chain[-1].uid)}.") from None
 
 
 def _write(fd: int, content: bytes) -> None:

@@ -24,7 +24,7 @@ from certbot_autowebroot import authenticator
 from certbot_autowebroot.responders import footprints
 from certbot_autowebroot.responders import journal
 from certbot_autowebroot.responders.safe_directories import Held
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -244,7 +244,7 @@ def _journal(data: bytes) -> None:
         for footprint in found[:5]:
             assert str(footprint).startswith("/") and all(name and "/" not in name for name in footprint.names)
             assert not footprint.sha256 or not footprint.is_like(status), "a directory is no file"
-            with contextlib.suppress(OSError, Refused, ValueError):
+            with contextlib.suppress(OSError, UnsafePathError, ValueError):
                 assert isinstance(footprints.find(footprint), Held)
 
 

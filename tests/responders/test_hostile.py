@@ -257,7 +257,7 @@ def test_a_container_whose_root_is_a_user(site: Site) -> None:
         view = View.of_process(pid)
         assert (view.root_uid, view.knows(OWNER), view.knows(0), view.knows(STRANGER)) == (OWNER, True, False, False)
         for name, owner in (("roots", "root"), ("strangers", f"uid {STRANGER}")):
-            with pytest.raises(PublishError, match=f"{name} belongs to {owner}, whom the server's container"):
+            with pytest.raises(PublishError, match=f"{name} belongs to {owner}, a user that the server's"):
                 WebrootResponder(view, Directory(PathInView(site.path(name)), TOKEN), site.journal).publish(CONTENT)
             assert os.listdir(site.path(name)) == []
         responder = WebrootResponder(view, Directory(PathInView(site.root), TOKEN), site.journal)

@@ -15,7 +15,7 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IResponder
-from certbot_autowebroot.responders import AnotherRoad
+from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders import footprints
 from certbot_autowebroot.responders import safe_directories
@@ -145,7 +145,7 @@ def test_the_same_file_with_another_content(site: Site) -> None:
     """Two contents cannot be one file; the first stays whole."""
     first = site.responder()
     first.publish(CONTENT)
-    with pytest.raises(AnotherRoad, match=TOKEN):
+    with pytest.raises(AlreadyPublishedError, match=TOKEN):
         site.responder().publish(b"another")
     with open(site.file, "rb") as file:
         assert file.read() == CONTENT
@@ -160,7 +160,7 @@ def test_somebody_elses_file_with_another_content(site: Site) -> None:
     before = site.tree()
     with pytest.raises(PublishError, match=f"{TOKEN} exists already: a file of uid {OWNER}") as refused:
         site.responder().publish(CONTENT)
-    assert not isinstance(refused.value, AnotherRoad)
+    assert not isinstance(refused.value, AlreadyPublishedError)
     assert site.tree() == before
 
 

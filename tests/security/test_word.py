@@ -73,7 +73,7 @@ def publish(site: Site, view: View, root: str, name: str) -> bool:
         responder.publish(CONTENT)
         return True
     except PublishError as error:
-        assert f"is named by a program of uid {view.uid}, who may not write there" in str(error)
+        assert f"The program that names it runs as uid {view.uid}, and that user may not write there" in str(error)
         assert site.tree() == before
         return False
     finally:
@@ -260,7 +260,7 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
         said = messages.failure(solver.inquiries[NAME])
-    assert f"{served} belongs to root, and is named by a program of uid {OWNER}, who may not write there" in said
+    assert f"{served} belongs to root. The program that names it runs as uid {OWNER}, and that user" in said
     assert "--autowebroot-path" in said
     assert changed(served) == before
     os.chown(served, 0, GROUP)
@@ -328,7 +328,7 @@ def test_a_volume_that_a_user_has_made_himself(site: Site, owner: int, expected:
             responder.publish(CONTENT)
             assert os.stat(f"{site.root}/{USUAL}").st_uid == OWNER
         else:
-            with pytest.raises(PublishError, match="whom the server's container has no power over"):
+            with pytest.raises(PublishError, match="a user that the server's container does not have"):
                 responder.publish(CONTENT)
         responder.withdraw()
         assert os.listdir(site.root) == []
