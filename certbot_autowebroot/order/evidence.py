@@ -14,7 +14,7 @@ from certbot_autowebroot.responders.safe_directories import check_place
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from certbot_autowebroot.system.views import open_regular
 
@@ -64,7 +64,7 @@ def _content(directory_fd: int, name: str) -> bytes:
     """The beginning of a file that everybody may read; empty for anything else."""
     try:
         fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory_fd), name)
-    except NotRegular:
+    except NotRegularFileError:
         return b""
     try:
         return os.read(fd, probe.MAX_BODY) if os.fstat(fd).st_mode & stat.S_IROTH else b""

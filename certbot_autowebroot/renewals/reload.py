@@ -173,9 +173,9 @@ def _tell(server: Server, door: Endpoint) -> Told:
                 return Told(named, problem=reload_messages.broken(complaint))
         elif not program.survives:
             return Told(named, problem=reload_messages.IN_A_CONTAINER)
-        how = systemd.tell(unit, "reload") if unit else program.reload(leader, door)
+        how = systemd.systemctl(unit, "reload") if unit else program.reload(leader, door)
         return Told(named, ", ".join(filter(None, (how, program.urge(leader, door)))))
-    except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
+    except (CannotRun, Unable, systemd.SystemctlError, ConfigurationError) as error:
         return Told(named, problem=str(error))
     except OSError as error:
         return Told(named, problem=reload_messages.refused(error))
@@ -192,7 +192,7 @@ def _start_anew(named: str, unit: str, complaint: str) -> Told:
     complaint = control.complaint_of_lighttpd(command)
     if complaint:
         return Told(named, problem=reload_messages.broken(complaint))
-    return Told(named, systemd.tell(unit, "restart"))
+    return Told(named, systemd.systemctl(unit, "restart"))
 
 
 def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:

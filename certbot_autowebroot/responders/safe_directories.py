@@ -21,7 +21,7 @@ from typing import TypeVar
 from certbot_autowebroot.system.identity import act_as
 from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.identity import primary_group
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from certbot_autowebroot.system.views import open_regular
 
@@ -279,7 +279,7 @@ def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]
     """
     try:
         fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory.fd), name)
-    except NotRegular:
+    except NotRegularFileError:
         return None
     try:
         return os.read(fd, limit)

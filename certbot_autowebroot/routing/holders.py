@@ -61,7 +61,7 @@ class IdentifiedProgram:
             with limits.cpu_time(MAX_CPU_TIME - self.spent):
                 web_server = self.web_servers.for_process(self.process)
                 return web_server.ask(self.process, request)  # type: ignore[no-any-return]
-        except limits.TookTooLong:
+        except limits.TimeLimitError:
             return [Unknown(f"what the configuration of {self.program} says takes too long to work out")]
         except OSError as error:  # the process has ended, or its files are not ours to see
             return [Unknown(f"{self.program} cannot be looked at: {error}")]

@@ -11,19 +11,19 @@ from typing import Optional
 _AGAIN = 0.1
 
 
-class TookTooLong(Exception):
+class TimeLimitError(Exception):
     """The time is up."""
 
 
 @contextlib.contextmanager
 def cpu_time(seconds: float) -> Iterator[None]:
-    """Raise :class:`TookTooLong` inside once that has taken so many seconds of our CPU time.
+    """Raise :class:`TimeLimitError` inside once that has taken so many seconds of our CPU time.
 
     For what has no simple bound of its own: a file of 16 MB may ask for 10^10 comparisons, each of them honest.
     Only the main thread gets signals: in another one there is no limit. Not to be nested.
     """
     if seconds <= 0:
-        raise TookTooLong
+        raise TimeLimitError
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -39,4 +39,4 @@ def cpu_time(seconds: float) -> Iterator[None]:
 
 
 def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:
-    raise TookTooLong
+    raise TimeLimitError

@@ -18,7 +18,7 @@ _MANY = 32
 _GATHERING = 0.005
 
 
-class TooMuch(Exception):
+class OutputLimitError(Exception):
     """It printed too much, or took too long; the text is a phrase."""
 
 
@@ -35,7 +35,7 @@ def chunks(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> G
 
     :param child: in a session of its own. Where it has not ended then, or nobody reads on, it is killed with all that
         are in that.
-    :raises TooMuch: it did not end in so many seconds, or printed more than that.
+    :raises OutputLimitError: it did not end in so many seconds, or printed more than that.
     """
     assert child.stdout is not None  # noqa: S101 - what PIPE promises, said to mypy
     left, small = max_size, 0
@@ -47,20 +47,20 @@ def chunks(child: "subprocess.Popen[bytes]", seconds: float, max_size: int) -> G
             selector.register(child.stdout, selectors.EVENT_READ)
             while True:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise TooMuch(f"did not end in {seconds:.0f} s")
+                    raise OutputLimitError(f"did not end in {seconds:.0f} s")
                 chunk = os.read(child.stdout.fileno(), 1 << 20)
                 if not chunk:
                     break
                 left -= len(chunk)
                 if left < 0:
-                    raise TooMuch(f"printed more than {max_size} bytes")
+                    raise OutputLimitError(f"printed more than {max_size} bytes")
                 yield chunk
                 small += len(chunk) < _SMALL
                 if small > _MANY:
                     time.sleep(_GATHERING)
         child.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise TooMuch(f"did not end in {seconds:.0f} s") from None
+        raise OutputLimitError(f"did not end in {seconds:.0f} s") from None
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ _TIMEOUT = 90.0
 _SOMEBODY_ELSES = ("User", "DynamicUser", "RootDirectory", "RootImage")
 
 
-class Failed(Exception):
+class SystemctlError(Exception):
     """systemctl says no; the text is what it says."""
 
 
@@ -49,14 +49,14 @@ def owner_of(process: Process) -> str:
         return ""
     try:
         return unit if properties(unit, "MainPID").get("MainPID") == str(process.pid) else ""
-    except Failed:
+    except SystemctlError:
         return ""
 
 
 def properties(unit: str, *names: str) -> Dict[str, str]:
     """Properties of a unit, org.freedesktop.systemd1(5).
 
-    :raises Failed: systemd does not run, or does not know the unit.
+    :raises SystemctlError: systemd does not run, or does not know the unit.
     """
     said = _systemctl(["show", *(f"--property={name}" for name in names), "--", unit])
     return {name: value for name, mark, value in (line.partition("=") for line in said.splitlines()) if mark}
@@ -66,7 +66,7 @@ def command_as_root(unit: str) -> List[str]:
     """What starts the unit as root, as root has written it down: the arguments of a process may be its own words.
 
     :returns: empty where it is started as somebody else, or in another file system: it may be somebody else's then.
-    :raises Failed: systemd does not say so.
+    :raises SystemctlError: systemd does not say so.
     """
     found = properties(unit, "ExecStart", *_SOMEBODY_ELSES)
     if any(found.get(name, "") not in ("", "no") for name in _SOMEBODY_ELSES):
@@ -75,10 +75,10 @@ def command_as_root(unit: str) -> List[str]:
     return match[1].split() if match else []
 
 
-def tell(unit: str, verb: str) -> str:
+def systemctl(unit: str, verb: str) -> str:
     """``systemctl reload`` or ``restart``; returns what was done.
 
-    :raises Failed: it has failed; the text is what systemctl says.
+    :raises SystemctlError: it has failed; the text is what systemctl says.
     """
     _systemctl([verb, "--", unit])
     return f"systemctl {verb} {unit}"
@@ -90,7 +90,7 @@ def _systemctl(arguments: List[str]) -> str:
         done = subprocess.run(["systemctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", env=environment, timeout=_TIMEOUT)
     except (OSError, subprocess.SubprocessError) as error:
-        raise Failed(str(error)) from error
+        raise SystemctlError(str(error)) from error
     if done.returncode != 0:
-        raise Failed(done.stderr.strip() or f"status {done.returncode}")
+        raise SystemctlError(done.stderr.strip() or f"status {done.returncode}")
     return done.stdout

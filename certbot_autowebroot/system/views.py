@@ -238,7 +238,7 @@ class View:
         return [PathInView(path) for path in found if self.stat(path) is not None]
 
 
-class NotRegular(OSError):
+class NotRegularFileError(OSError):
     """It is a directory, a device, a FIFO, a socket or a link."""
 
 
@@ -250,14 +250,14 @@ def open_regular(opened: Callable[[int], int], path: str) -> int:
     one: so it is only looked at, before it is opened.
 
     :param opened: opens it with the flags that it is given.
-    :raises NotRegular: it is another thing.
+    :raises NotRegularFileError: it is another thing.
     :raises OSError: as open(2).
     """
     looks = sys.platform.startswith("linux")
     fd = opened(O_PATH | os.O_CLOEXEC if looks else _TO_READ)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise NotRegular(errno.EINVAL, "not a regular file", path)
+            raise NotRegularFileError(errno.EINVAL, "not a regular file", path)
         if not looks:
             fd, found = -1, fd
             return found

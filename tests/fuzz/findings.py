@@ -43,7 +43,7 @@ def tried(target: Target, data: bytes, seconds: float = TIME_LIMIT) -> Optional[
 
 def _kind(error: Exception) -> str:
     """The exception and the innermost line of ours; of what took too long, only that."""
-    if isinstance(error, limits.TookTooLong):
+    if isinstance(error, limits.TimeLimitError):
         return "took too long"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
               if "certbot_autowebroot" in frame.filename or "fuzz" in frame.filename]

@@ -25,7 +25,7 @@ from certbot_autowebroot.system import identity
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import views
 from certbot_autowebroot.system.processes import Process
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import certificates
 from tests.lab.hostile_site import CONTENT
@@ -302,5 +302,5 @@ def test_users_of_ourselves() -> None:
     """The four users of a process, and its groups, as the kernel says them."""
     assert {user.uid for user in identity.users_of(os.getpid())} == {0}
     assert identity.whose(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
-    with pytest.raises(NotRegular):
+    with pytest.raises(NotRegularFileError):
         View.of_host().read("/")

@@ -27,7 +27,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import programs
 from tests.lab.hostile_site import CONTENT
@@ -190,7 +190,7 @@ def test_no_device_is_opened(site: Site, bell: Any) -> None:
     directory = safe_directories.Walk(site.view).to(site.top)[-1]
     with view(0, confined=True) as containers, view(OWNER) as his, view(0) as roots:
         for its in (containers, his, roots):
-            with pytest.raises(NotRegular):
+            with pytest.raises(NotRegularFileError):
                 its.read(site.path("bell"))
     assert safe_directories.read_file(directory, "bell") is None
     fd = os.open(site.top, os.O_RDONLY)
