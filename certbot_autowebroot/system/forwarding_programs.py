@@ -29,14 +29,14 @@ _PAUSE = 0.01
 _TIME_LIMIT = 2.0
 
 
-class PassedOn(NamedTuple):
+class ForwardTarget(NamedTuple):
     """:ivar in_tls: what comes in as TLS goes on as TLS."""
 
     endpoint: Endpoint
     in_tls: bool
 
 
-def passed_on(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional[PassedOn]:
+def forward_target(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional[ForwardTarget]:
     """Find out where a program passes a connection on to; None where it answers itself.
 
     :param endpoint: where it listens, on this machine.
@@ -48,7 +48,7 @@ def passed_on(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Optional
     for handshake in (False, True)[:1 + secure]:
         found = _attempt(pid, endpoint, secure, name if handshake else None)
         if found is not None:
-            return PassedOn(found, secure and not handshake)
+            return ForwardTarget(found, secure and not handshake)
     return None
 
 

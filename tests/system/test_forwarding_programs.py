@@ -36,6 +36,7 @@ from tests.routing.test_containers import seen_by_all
 __all__ = ["names", "place"]  # fixtures
 
 PYTHON = Path(os.path.realpath(sys.executable)).name
+FRONT = Endpoint(PUBLIC_V4, 80)
 
 
 def forwarder(place: Path, *arguments: object, port: int = 80) -> Program:
@@ -97,7 +98,7 @@ def test_a_connection_that_is_kept_was_not_passed_on(place: Path) -> None:
     """An application opens one to its database when the first visitor comes."""
     with socket.create_server(("127.0.0.1", 5432)) as database, \
             forwarder(place, "127.0.0.1:1", "keep", "127.0.0.1:5432") as application:
-        assert forwarding_programs.passed_on(application.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+        assert forwarding_programs.forward_target(application.pid, FRONT, False, NAME) is None
         database.accept()[0].close()
 
 
@@ -126,16 +127,17 @@ def test_a_busy_forwarder_is_followed_all_the_same(place: Path) -> None:
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080") as running, visitors():
-        found = [forwarding_programs.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) for _ in range(4)]
-    assert forwarding_programs.PassedOn(Endpoint("127.0.0.1", 8080), False) in found
-    assert set(found) <= {forwarding_programs.PassedOn(Endpoint("127.0.0.1", 8080), False), None}
+        targets = [forwarding_programs.forward_target(running.pid, FRONT, False, NAME) for _ in range(4)]
+    target = forwarding_programs.ForwardTarget(Endpoint("127.0.0.1", 8080), False)
+    assert target in targets
+    assert set(targets) <= {target, None}
 
 
 def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> None:
     """Our own connections are no sign, whoever is the parent of both: a shell, or a test of a program like us."""
     code = ("import sys; sys.path[:] = sys.argv[1:]; from certbot_autowebroot.system import forwarding_programs;"
             "from certbot_autowebroot.route import Endpoint;"
-            f"print(forwarding_programs.passed_on({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
+            f"print(forwarding_programs.forward_target({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
     with Program([sys.executable, "-m", "http.server", "80"], place) as server:
         said = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
                               capture_output=True).stdout
@@ -145,10 +147,10 @@ def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> Non
 def test_who_forwards_to_a_dead_port_answers_itself_for_all_we_know(place: Path) -> None:
     """There is no connection to be seen."""
     with forwarder(place, "127.0.0.1:8080") as running:
-        assert forwarding_programs.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+        assert forwarding_programs.forward_target(running.pid, FRONT, False, NAME) is None
 
 
 def test_where_we_cannot_connect_nothing_is_known() -> None:
     """A unix socket, another network, a port where nobody is any more."""
     for endpoint in (Endpoint("unix:/nowhere", 0), Endpoint("127.0.0.1", 80, 5), Endpoint(PUBLIC_V4, 80)):
-        assert forwarding_programs.passed_on(os.getpid(), endpoint, True, NAME) is None
+        assert forwarding_programs.forward_target(os.getpid(), endpoint, True, NAME) is None
