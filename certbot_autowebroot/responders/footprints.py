@@ -19,8 +19,8 @@ from typing import Iterator
 from typing import List
 from typing import Optional
 
-from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.responders.safe_directories import Key
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import as_owner
@@ -111,7 +111,7 @@ def _key(value: Any) -> Key:
     return int(device), int(inode)
 
 
-def give_name(footprint: Footprint, directory: Held) -> None:
+def give_name(footprint: Footprint, directory: OpenDirectory) -> None:
     """Give a directory the name that it was made for. To be called as the owner of the directory that it is in.
 
     :raises FileExistsError: something has that name. Where there is no renameat2(2) (macOS, NFS), an empty directory
@@ -139,7 +139,7 @@ def _rename_new(directory_fd: int, old: str, new: str) -> int:
     return ctypes.get_errno() if failed else 0
 
 
-def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
+def remove(footprint: Footprint, directory: OpenDirectory, by_content: bool) -> str:
     """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
 
     :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
@@ -171,13 +171,13 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
     return ""
 
 
-def _has_content(footprint: Footprint, directory: Held) -> bool:
+def _has_content(footprint: Footprint, directory: OpenDirectory) -> bool:
     """Whether a file has what we gave it, or nothing yet: a run may be killed before it writes."""
     content = read_file(directory, footprint.name)
     return content == b"" or (content is not None and hashlib.sha256(content).hexdigest() == footprint.sha256)
 
 
-def find(footprint: Footprint) -> Held:
+def find(footprint: Footprint) -> OpenDirectory:
     """The directory that a footprint is in.
 
     :raises FileNotFoundError: it is in no view that there is now.

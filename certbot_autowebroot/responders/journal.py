@@ -32,8 +32,8 @@ from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.footprints import find
 from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.footprints import remove
-from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.responders.safe_directories import Key
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import user
 from certbot_autowebroot.system.terminal import printable
@@ -57,7 +57,7 @@ class _Standing(NamedTuple):
     """
 
     footprint: Footprint
-    directory: Held
+    directory: OpenDirectory
     users: Set[object]
 
 
@@ -88,7 +88,7 @@ class Journal:
             self._keeper = None
             self.release(keeper)
 
-    def announce(self, user: object, directory: Held, name: str, uid: int,
+    def announce(self, user: object, directory: OpenDirectory, name: str, uid: int,
                  content: Optional[bytes] = None) -> Footprint:
         """Write down what is about to be made: a directory, or a file with this content.
 

@@ -61,7 +61,7 @@ class _NotADirectoryError(UnsafePathError):
     """Something else is there; the link that leads to it, if any, is to be named too."""
 
 
-class Held:
+class OpenDirectory:
     """A directory that we hold open: it stays the same one whatever it is renamed to.
 
     :ivar path: where it was found, links resolved, in the view that it was found in.
@@ -96,11 +96,11 @@ class Held:
 
 #: An order of a hundred names holds the same few directories again and again: one descriptor for each. The view is
 #: part of the name, for another mount of the same directory may be read-only.
-_held: "weakref.WeakValueDictionary[Tuple[int, str, Key], Held]" = weakref.WeakValueDictionary()
+_held: "weakref.WeakValueDictionary[Tuple[int, str, Key], OpenDirectory]" = weakref.WeakValueDictionary()
 
 
-def _hold(fd: int, path: str, view: View) -> Held:
-    new = Held(fd, path, view)
+def _hold(fd: int, path: str, view: View) -> OpenDirectory:
+    new = OpenDirectory(fd, path, view)
     held = _held.get((id(view), path, new.key))
     if held is None or held.fd < 0:
         held = _held[id(view), path, new.key] = new
@@ -108,7 +108,7 @@ def _hold(fd: int, path: str, view: View) -> Held:
 
 
 #: The directories from the root of a view down to where a walk has come, none of them a link.
-Chain = Tuple[Held, ...]
+Chain = Tuple[OpenDirectory, ...]
 
 
 class Walk:
@@ -188,7 +188,7 @@ class Walk:
         return end
 
 
-def _look(directory: Held, name: str) -> Tuple[os.stat_result, str]:
+def _look(directory: OpenDirectory, name: str) -> Tuple[os.stat_result, str]:
     """What something is, and where it leads to when it is a link: of one and the same thing, where there is O_PATH."""
     if not hasattr(os, "O_PATH"):
         status = os.lstat(name, dir_fd=directory.fd)
@@ -201,7 +201,7 @@ def _look(directory: Held, name: str) -> Tuple[os.stat_result, str]:
         os.close(fd)
 
 
-def _others_may_write(directory: Held) -> bool:
+def _others_may_write(directory: OpenDirectory) -> bool:
     status = os.fstat(directory.fd)
     return status.st_uid != 0 or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
@@ -251,7 +251,7 @@ def _may_name(chain: Chain, usual: bool) -> bool:
     return (here.uid == view.root_uid or not is_ordinary(here.uid)) and public and usual
 
 
-def _is_his(directory: Held) -> bool:
+def _is_his(directory: OpenDirectory) -> bool:
     """Whether the user whose view it is may give the names in a directory to what he likes."""
     status, view = os.fstat(directory.fd), directory.view
     writable = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid in view.gids)
@@ -266,13 +266,13 @@ def is_system_directory(path: str) -> bool:
                                           for n in range(1, len(parts) + 1))
 
 
-def as_owner(directory: Held, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def as_owner(directory: OpenDirectory, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call ``act`` with the rights of the directory's owner, without further groups, and with umask 022."""
     owner = directory.uid
     return act_as(owner, [primary_group(owner)] if owner else [], act, *args, **kwargs)
 
 
-def read_file(directory: Held, name: str, limit: int = 65536) -> Optional[bytes]:
+def read_file(directory: OpenDirectory, name: str, limit: int = 65536) -> Optional[bytes]:
     """What lies in a regular file; None where it is another thing. To be called as the directory's owner.
 
     :raises OSError: as open(2).

@@ -20,7 +20,7 @@ from certbot_autowebroot.responders.footprints import give_name
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.journal import JournalError
 from certbot_autowebroot.responders.safe_directories import Chain
-from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import as_owner
@@ -123,7 +123,7 @@ class WebrootResponder:
             raise UnsafePathError(f"{made.path} was replaced while it was made, by a directory of {user(made.uid)}.")
         return (*chain, made)
 
-    def _create(self, directory: Held, name: str, content: bytes) -> None:
+    def _create(self, directory: OpenDirectory, name: str, content: bytes) -> None:
         self._step = f"The file {directory.child(name)} cannot be written"
         footprint = self._announce(directory, name, content)
         try:
@@ -140,7 +140,7 @@ class WebrootResponder:
         finally:
             os.close(fd)
 
-    def _made(self, footprint: Footprint, directory: Held, make: Callable[..., T], *args: Any) -> T:
+    def _made(self, footprint: Footprint, directory: OpenDirectory, make: Callable[..., T], *args: Any) -> T:
         """Make it, as the directory's owner. What he may not make is not there to be removed, or to be looked for."""
         try:
             return as_owner(directory, make, *args, dir_fd=directory.fd)
@@ -148,7 +148,7 @@ class WebrootResponder:
             self._journal.forget(footprint)
             raise
 
-    def _use(self, directory: Held, name: str, content: bytes) -> None:
+    def _use(self, directory: OpenDirectory, name: str, content: bytes) -> None:
         """Make do with what is there already, if it says the same."""
         status = os.lstat(name, dir_fd=directory.fd)
         is_ours = self._journal.share(self, (status.st_dev, status.st_ino))
@@ -163,7 +163,7 @@ class WebrootResponder:
                                "that is needed. Please remove it.")
         logger.debug("%s is there already, with the right content", printable(directory.child(name)))
 
-    def _announce(self, directory: Held, name: str, content: Optional[bytes] = None) -> Footprint:
+    def _announce(self, directory: OpenDirectory, name: str, content: Optional[bytes] = None) -> Footprint:
         owner = directory.uid if os.geteuid() == 0 else os.geteuid()
         return self._journal.announce(self, directory, name, owner, content)
 
@@ -177,7 +177,7 @@ class WebrootResponder:
         return f"{reason}."
 
 
-def _enter_made(walk: Walk, chain: Chain, name: str) -> Held:
+def _enter_made(walk: Walk, chain: Chain, name: str) -> OpenDirectory:
     """A directory that we have just made; whose it is, is for the caller to judge."""
     try:
         return walk.enter_directory(chain, name)[-1]

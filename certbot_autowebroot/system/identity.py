@@ -54,7 +54,7 @@ def users_of(pid: int) -> List[Rights]:
     return [Rights(uid, gid, status["Groups"]) for uid, gid in zip(status["Uid"], status["Gid"])]
 
 
-def whose(pid: int) -> Rights:
+def responsible_user(pid: int) -> Rights:
     """Whose word it is that a process gives, by its arguments, its working directory and its files.
 
     The effective user's. But what a user has started stays his word when it is a set-user-ID program: su(1) that waits

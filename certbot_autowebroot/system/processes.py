@@ -17,8 +17,8 @@ from typing import Tuple
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.system.identity import Rights
+from certbot_autowebroot.system.identity import responsible_user
 from certbot_autowebroot.system.identity import users_of
-from certbot_autowebroot.system.identity import whose
 from certbot_autowebroot.system.views import O_PATH
 from certbot_autowebroot.system.views import View
 
@@ -142,7 +142,7 @@ def process(pid: int) -> Optional[Process]:
         return None
     try:
         argv = tuple(os.fsdecode(a) for a in _beginning(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0"))
-        uid = whose(pid).uid
+        uid = responsible_user(pid).uid
     except OSError:
         return None
     exe = _link(pid, "exe")

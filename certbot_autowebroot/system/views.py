@@ -23,7 +23,7 @@ from typing import Tuple
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system.identity import act_as
 from certbot_autowebroot.system.identity import is_ordinary
-from certbot_autowebroot.system.identity import whose
+from certbot_autowebroot.system.identity import responsible_user
 
 #: No configuration file that a person or a tool writes is larger; ten thousand sites in one file are 3 MB.
 MAX_FILE_SIZE = 64 * 1024 * 1024
@@ -92,7 +92,7 @@ class View:
             same_mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
             same_root = os.path.samestat(os.fstat(root_fd), os.stat("/"))
             uid_map = _uid_map(pid)
-            uid, gid, groups = whose(pid)
+            uid, gid, groups = responsible_user(pid)
         except OSError:
             os.close(root_fd)
             raise

@@ -23,7 +23,7 @@ from unittest import mock
 from certbot_autowebroot import authenticator
 from certbot_autowebroot.responders import footprints
 from certbot_autowebroot.responders import journal
-from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -245,7 +245,7 @@ def _journal(data: bytes) -> None:
             assert str(footprint).startswith("/") and all(name and "/" not in name for name in footprint.names)
             assert not footprint.sha256 or not footprint.is_like(status), "a directory is no file"
             with contextlib.suppress(OSError, UnsafePathError, ValueError):
-                assert isinstance(footprints.find(footprint), Held)
+                assert isinstance(footprints.find(footprint), OpenDirectory)
 
 
 def _roots(data: bytes) -> None:

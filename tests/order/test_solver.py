@@ -24,7 +24,7 @@ from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.journal import Journal
-from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import listening
 from certbot_autowebroot.routing import probe
@@ -61,7 +61,7 @@ def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatc
     made: List[str] = []
     announce = Journal.announce
 
-    def noted(journal: Journal, user: object, directory: Held, name: str, *rest: Any) -> Footprint:
+    def noted(journal: Journal, user: object, directory: OpenDirectory, name: str, *rest: Any) -> Footprint:
         made.append(name)
         return announce(journal, user, directory, name, *rest)
     monkeypatch.setattr(Journal, "announce", noted)

@@ -292,7 +292,7 @@ def test_replaced_while_it_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) 
 def test_replaced_before_it_gets_its_name(
         site: Site, monkeypatch: pytest.MonkeyPatch, plant: Callable[[str], None]) -> None:
     """What the owner puts in the place of our directory is not taken for it, and is not removed."""
-    def swapped(footprint: Footprint, directory: safe_directories.Held) -> None:
+    def swapped(footprint: Footprint, directory: safe_directories.OpenDirectory) -> None:
         os.rename(f"{site.root}/{footprint.draft}", f"{site.root}/ours")
         plant(f"{site.root}/{footprint.draft}")
         footprints.give_name(footprint, directory)

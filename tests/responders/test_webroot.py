@@ -286,7 +286,7 @@ def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFix
 def test_what_is_left_is_called_what_it_is_called(
         site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that could not be given the name that it is made for, nor be removed: append-only, chattr(1)."""
-    def closed(footprint: footprints.Footprint, directory: safe_directories.Held) -> None:
+    def closed(footprint: footprints.Footprint, directory: safe_directories.OpenDirectory) -> None:
         os.chmod(site.root, 0o555)
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
