@@ -46,7 +46,7 @@ class Responders:
             try:
                 view = view_of(program)
             except OSError as error:
-                raise PublishError(f"{program} has ended or cannot be looked at: {error}") from error
+                raise PublishError(f"{program} has ended or cannot be inspected: {error}") from error
             return WebrootResponder(*where_it_takes_writes(view, end, program), self._journal)
         return self._listening(end)
 

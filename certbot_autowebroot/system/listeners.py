@@ -49,7 +49,7 @@ def listeners() -> List[Listener]:
     return tcp + unix_listeners("self")
 
 
-def listeners_beside(namespace: Namespace) -> List[Listener]:
+def listeners_in(namespace: Namespace) -> List[Listener]:
     """The same in another network namespace.
 
     :raises OSError: its last process has ended.

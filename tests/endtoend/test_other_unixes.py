@@ -26,7 +26,7 @@ from tests.lab.nginx import Nginx
 
 __all__ = ["reusing"]  # a fixture
 NAME = "www.sample.com"
-SAID = "freebsd13 does not tell which program listens on a port"
+SAID = "freebsd13 does not report which program listens on a port"
 _LAB = Path(__file__).parents[1] / "lab" / "otherunix"
 _WITHOUT_PROC = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
 

@@ -226,7 +226,7 @@ def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
     """We do not make somebody else's socket for him."""
     config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
     with Nginx(place / "front", config), solved(place) as solver:
-        assert f"unix:{place}/gone.sock, and nobody listens there" in messages.failure(solver.inquiries[NAME])
+        assert f"unix:{place}/gone.sock, and no program listens there" in messages.failure(solver.inquiries[NAME])
 
 
 def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
@@ -535,7 +535,7 @@ def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Pat
     ("http://$host$request_uri", "loop"),
     ("http://$host:8080$request_uri", "does not follow"),
     ("http://far.sample.com$request_uri", "leads away from this machine, to http://far.sample.com/"),
-    ("https://$host$request_uri", "nobody listens on 203.0.113.10:443")])
+    ("https://$host$request_uri", "no program listens on 203.0.113.10:443")])
 def test_a_redirect_that_leads_nowhere_is_said(
         place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
     """In a loop, to a port that no CA goes to, to another machine, to https that nobody serves."""
