@@ -1,8 +1,8 @@
-"""One HTTP request as a CA makes it, to an address that we choose, and what came back.
+"""Make one HTTP request as the CA makes it, to a given address, and return the answer.
 
-"As a CA makes it": the Host header without a port, redirects followed to ports 80 and 443, certificates not verified
-(RFC 8555 section 8.3 and Let's Encrypt, "Challenge Types"), and an end to it: time and size are limited, for the other
-side may accept and never answer, send one byte a second, or never stop.
+As the CA: the Host header has no port, redirects are followed to ports 80 and 443, certificates are not verified
+(RFC 8555 section 8.3; Let's Encrypt, "Challenge Types"). Time and size are limited: a server may accept and never
+answer, send one byte a second, or never stop.
 """
 import contextlib
 import functools
@@ -31,29 +31,29 @@ from certbot_autowebroot.routing.follow import after_redirect
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0
-#: Bytes of a body that are looked at. A key authorization has 87.
+#: Bytes of a body to read. A key authorization has 87.
 MAX_BODY = 4096
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
-    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; looks before the CA does)",
+    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; checks before the CA does)",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
 
-
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Answer(NamedTuple):
-    """What came back in the end.
+    """The answer to a request, after redirects.
 
-    :ivar request: the last request that was made, after redirects.
-    :ivar status: the HTTP status, 0 where there was no HTTP answer.
-    :ivar error: why there was no HTTP answer, or why it does not count.
-    :ivar elsewhere: a redirect led to this URL of another machine: nothing is proved.
-    :ivar redirects: the URLs that redirects led to on the way.
+    :ivar request: the last request, after redirects.
+    :ivar status: the HTTP status; 0 without an HTTP answer.
+    :ivar error: why there is no HTTP answer, or why it does not count.
+    :ivar refused: the connection was refused.
+    :ivar elsewhere: a redirect to another machine, which proves nothing: its URL.
+    :ivar redirects: the URLs of all redirects.
     """
 
     request: Request
@@ -70,18 +70,18 @@ class Answer(NamedTuple):
 
 
 def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
-    """Make a request, and those that redirects lead to.
+    """Make a request and follow its redirects.
 
-    :param request: ``request.endpoint`` is where the connection is made to.
-    :param machine: resolves the names that redirects lead to.
-    :param timeout: seconds for all of it.
+    :param request: connects to ``request.endpoint``.
+    :param machine: resolves the names in redirects.
+    :param timeout: seconds for all requests together.
     """
     deadline = time.monotonic() + timeout
     front_port = request.endpoint.port
     redirects: Tuple[str, ...] = ()
     while True:
         try:
-            status, body, location = _get_through(request, deadline)
+            status, body, location = _get_with_retry(request, deadline)
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Answer(request, error=_reason(error), refused=isinstance(error, ConnectionRefusedError),
                           redirects=redirects)
@@ -100,9 +100,11 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
 
 
 def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
-    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed.
+    """The body at a path of one server, without redirects; None unless the status is 200.
 
-    :raises socket.timeout: it takes the connection and does not answer.
+    It verifies a guessed document root by a file that exists there.
+
+    :raises socket.timeout: the server accepts the connection and does not answer.
     """
     request = Request(host=host, path=path, token="", endpoint=endpoint)
     try:
@@ -115,36 +117,37 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
 
 
 def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT, key: str = "") -> bytes:
-    """The certificate (DER) that a server shows to whoever asks for a name (SNI, RFC 6066 section 3).
+    """The certificate (DER) that a server presents for a name (SNI, RFC 6066 section 3).
 
-    :param key: ``RSA`` or ``ECDSA``: the only kind of key that we know. A server may have a certificate for each.
-    :raises OSError: there is none: nobody listens, or it is not TLS.
+    :param key: ``RSA`` or ``ECDSA``: the only kind of key to offer. A server may have a certificate for each.
+    :raises OSError: no certificate: no program listens, or it does not speak TLS.
     """
     request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
     deadline = time.monotonic() + timeout
 
-    def attempt(has_proxy_line: bool) -> bytes:
-        with _connect(request, deadline, key, has_proxy_line) as stream:
+    def attempt(with_proxy_line: bool) -> bytes:
+        with _connect(request, deadline, key, with_proxy_line) as stream:
             assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
             return stream.getpeercert(binary_form=True) or b""
-    return _either_way(attempt)
+    return _retry_with_proxy_protocol(attempt)
 
 
-def _get_through(request: Request, deadline: float) -> "tuple[int, bytes, str]":
-    def attempt(has_proxy_line: bool) -> "tuple[int, bytes, str]":
-        found = _get(request, deadline, has_proxy_line)
-        if has_proxy_line and found[0] == http.client.BAD_REQUEST:
-            raise http.client.BadStatusLine(str(found[0]))
-        return found
-    return _either_way(attempt)
+def _get_with_retry(request: Request, deadline: float) -> "tuple[int, bytes, str]":
+    def attempt(with_proxy_line: bool) -> "tuple[int, bytes, str]":
+        answer = _get(request, deadline, with_proxy_line)
+        if with_proxy_line and answer[0] == http.client.BAD_REQUEST:
+            raise http.client.BadStatusLine(str(answer[0]))
+        return answer
+    return _retry_with_proxy_protocol(attempt)
 
 
-def _either_way(attempt: Callable[[bool], Found]) -> Found:
-    """What a server says, also one behind a balancer that begins each connection with a PROXY line.
+def _retry_with_proxy_protocol(attempt: Callable[[bool], Result]) -> Result:
+    """Connect, and connect again with a PROXY line if the server closes the connection.
 
-    Such a server closes any other connection. Others close one for reasons of their own, and do not take the line.
+    A server behind a balancer may expect the line and close every other connection. A server that closes one for
+    another reason rejects the line: then the first error counts.
 
-    :param attempt: told whether to begin with one.
+    :param attempt: its argument is whether to send a PROXY line.
     """
     try:
         return attempt(False)
@@ -154,11 +157,11 @@ def _either_way(attempt: Callable[[bool], Found]) -> Found:
         raise
 
 
-def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
-    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream, \
-            _until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
+def _get(request: Request, deadline: float, with_proxy_line: bool = False) -> "tuple[int, bytes, str]":
+    with _connect(request, deadline, with_proxy_line=with_proxy_line) as stream, \
+            _hang_up_at(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
-        connection.sock = _Limited(stream, deadline)
+        connection.sock = _DeadlineSocket(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
         connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
         for name, value in {"Host": request.host_header, **_HEADERS}.items():
@@ -168,18 +171,18 @@ def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tu
         return response.status, response.read(MAX_BODY), response.getheader("Location", "")
 
 
-def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
+def _connect(request: Request, deadline: float, key: str = "", with_proxy_line: bool = False) -> socket.socket:
     endpoint = request.endpoint
     stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
                            socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
     try:
         stream.settimeout(max(0.01, deadline - time.monotonic()))
         stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
-        if has_proxy_line:
+        if with_proxy_line:
             stream.sendall(_proxy_line(stream))
         if request.scheme == "https":
             server_name = None if _is_address(request.host) else request.host
-            with _until(deadline, stream):
+            with _hang_up_at(deadline, stream):
                 stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
     except BaseException:
         stream.close()
@@ -188,7 +191,7 @@ def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: b
 
 
 def _proxy_line(stream: socket.socket) -> bytes:
-    """As a balancer says who comes: haproxy.org, "The PROXY protocol", section 2.1."""
+    """The line by which a balancer reports its client: haproxy.org, "The PROXY protocol", section 2.1."""
     if stream.family == socket.AF_UNIX:
         return b"PROXY UNKNOWN\r\n"
     (source, from_port), (target, to_port) = stream.getsockname()[:2], stream.getpeername()[:2]
@@ -197,18 +200,17 @@ def _proxy_line(stream: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def _until(deadline: float, stream: socket.socket) -> Iterator[None]:
-    """Hang up where it does not come to an end.
+def _hang_up_at(deadline: float, stream: socket.socket) -> Iterator[None]:
+    """Shut the connection down at the deadline.
 
-    OpenSSL goes on reading for as long as it gets what is no answer (session tickets, hello requests), and looks at no
-    timeout meanwhile.
+    OpenSSL reads session tickets and HelloRequests for as long as they come, and ignores the timeout meanwhile.
 
-    :raises socket.timeout: it was hung up.
+    :raises socket.timeout: the deadline has passed.
     """
-    with socket.socket(fileno=os.dup(stream.fileno())) as same:  # to wrap a socket closes the one that is wrapped
+    with socket.socket(fileno=os.dup(stream.fileno())) as copy:  # wrap_socket() closes the socket that it wraps
         def hang_up() -> None:
             with contextlib.suppress(OSError):
-                same.shutdown(socket.SHUT_RDWR)
+                copy.shutdown(socket.SHUT_RDWR)
         timer = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up)
         timer.daemon = True
         timer.start()
@@ -223,24 +225,24 @@ def _until(deadline: float, stream: socket.socket) -> Iterator[None]:
             timer.join()
 
 
-class _Limited:
-    """What http.client takes for a socket: all its reads end at one moment.
+class _DeadlineSocket:
+    """A socket for http.client with one deadline for all reads.
 
-    A timeout for each read would let one byte a second go on for ever.
+    With a timeout for each read, a server that sends one byte a second would never end.
     """
 
     def __init__(self, stream: socket.socket, deadline: float) -> None:
-        self._reader = _Reader(stream, deadline)
+        self._reader = _DeadlineReader(stream, deadline)
         self.sendall = stream.sendall
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._reader)
 
     def close(self) -> None:
-        """Not yet: http.client closes its socket as soon as it has made a file of it."""
+        """Do nothing: http.client closes its socket as soon as it has made a file of it."""
 
 
-class _Reader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     def __init__(self, stream: socket.socket, deadline: float) -> None:
         self._stream = stream
         self._deadline = deadline
@@ -258,9 +260,9 @@ class _Reader(io.RawIOBase):
 
 @functools.cache
 def _tls(key: str) -> ssl.SSLContext:
-    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation.
+    """Accept every certificate and cipher: a CA validates in spite of an expired certificate or an old cipher.
 
-    What names the kind of the key is the cipher suite, up to TLS 1.2: openssl-ciphers(1), ``aRSA``, ``aECDSA``.
+    The cipher suite selects the kind of key, up to TLS 1.2: openssl-ciphers(1), ``aRSA``, ``aECDSA``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

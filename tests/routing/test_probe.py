@@ -201,7 +201,7 @@ def test_what_takes_no_notice_of_a_timeout_is_hung_up() -> None:
                 theirs.sendall(bytes(65536))
     thread = threading.Thread(target=write)
     thread.start()
-    with ours, theirs, pytest.raises(socket.timeout), probe._until(time.monotonic() + 0.2, ours):
+    with ours, theirs, pytest.raises(socket.timeout), probe._hang_up_at(time.monotonic() + 0.2, ours):
         while ours.recv(65536):
             pass
         raise ssl.SSLEOFError
