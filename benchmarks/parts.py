@@ -54,7 +54,7 @@ def measure(title: str, act: Callable[[], object], times: int = 10, before: Call
 
 def forget() -> None:
     """Begin as a new process does."""
-    listeners._last_looks.clear()
+    listeners._last_searches.clear()
     from certbot_autowebroot.servers import apache
     from certbot_autowebroot.servers import nginx
     nginx._kept = file_cache.Kept()

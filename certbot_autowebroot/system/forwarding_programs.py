@@ -125,7 +125,7 @@ def _sockets(pid: int) -> Set[int]:
     found: Set[int] = set()
     for each in family - {os.getpid()}:
         with contextlib.suppress(OSError):  # it has ended
-            found |= processes.sockets(each)
+            found.update(processes.sockets(each))
     return found
 
 

@@ -17,6 +17,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system import addresses
+from certbot_autowebroot.system.processes import Process
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
@@ -53,6 +54,13 @@ def redirect(place: Path) -> ContextManager[object]:
 def root(place: Path) -> ContextManager[object]:
     """The name of a directory."""
     return Nginx(place / "nginx", f'server {{ listen 80; root "{place}/{EVIL}"; }}')
+
+
+def test_program_name_is_printable() -> None:
+    """A program's name in a route is escaped when the route is made, for whatever prints it."""
+    process = Process(1, 0, 0, EVIL, (), PathInView("/bin/x"), PathInView("/"), 0)
+    assert process.program.name == "x\\x1b[2J\\nNothing failed. Run evil"
+    assert str(process.program) == f"{process.program.name} (pid 1)"
 
 
 @pytest.mark.parametrize("make", [program, answer, redirect, root])

@@ -234,5 +234,5 @@ def test_what_systemd_has_started_is_an_owner_beside_it(monkeypatch: pytest.Monk
     parents = {1: 0, 70: 1, 71: 70, 80: 1}
     monkeypatch.setattr(processes, "all_pids", lambda: list(parents))
     monkeypatch.setattr(processes, "parent_of", parents.__getitem__)
-    monkeypatch.setattr(listeners, "_held_by", lambda pid, wanted: set(wanted.values()) if pid != 80 else set())
+    monkeypatch.setattr(listeners, "_held_by", lambda pid, inodes: inodes if pid != 80 else set())
     assert listeners.owners({-1}) == {-1: [1, 70]}
