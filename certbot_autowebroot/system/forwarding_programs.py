@@ -19,7 +19,7 @@ from typing import Tuple
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
-from certbot_autowebroot.system.namespaces import HALF
+from certbot_autowebroot.system.namespaces import PARTIAL_REQUEST
 from certbot_autowebroot.system.namespaces import Namespace
 
 #: Seconds that a program gets to pass a connection on, and to close the other when ours is closed.
@@ -70,7 +70,7 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
             if server_name is not None:
                 stream = stack.enter_context(_context().wrap_socket(stream, server_hostname=server_name))
             if server_name is not None or not secure:
-                stream.sendall(HALF)
+                stream.sendall(PARTIAL_REQUEST)
             if not _wait(is_passed_on) or len(set(made.values())) != 1:
                 return None
     except OSError:
