@@ -218,7 +218,7 @@ def check_place(chain: Chain, usual: bool) -> None:
     here = chain[-1]
     view = here.view
     owner = here.uid
-    if not view.knows(owner):
+    if not view.has_user(owner):
         # Root in a user namespace of its own, which anybody can have, is nobody among the machine's other users.
         raise UnsafePathError(f"{here.path} belongs to {user(owner)}, a user that the server's container does not "
                               "have. Nothing is put there.")

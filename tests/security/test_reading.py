@@ -22,6 +22,7 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.common import configuration
 from certbot_autowebroot.system import identity
+from certbot_autowebroot.system import openat2
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import views
 from certbot_autowebroot.system.processes import Process
@@ -139,7 +140,7 @@ def test_an_older_kernel_reads_what_a_user_names(site: Site, monkeypatch: pytest
             ctypes.set_errno(errno.ENOSYS)
             return -1
 
-    monkeypatch.setattr(views, "_libc", Older)
+    monkeypatch.setattr(openat2, "_libc", Older)
     os.chmod(site.write("file", b"content"), 0o644)
     with view(OWNER) as his, view(OWNER, confined=True) as contained:
         assert his.read(site.path("file")) == b"content"
@@ -207,7 +208,7 @@ def test_a_read_only_volume_is_named_by_the_same_user_as_before(
         if expected:
             responder.publish(CONTENT)
         else:
-            with pytest.raises(PublishError, match=f"is named by a program of uid {OWNER}"):
+            with pytest.raises(PublishError, match=f"The program that names it runs as uid {OWNER}"):
                 responder.publish(CONTENT)
         responder.withdraw()
         on_host.close()
@@ -220,7 +221,7 @@ def test_whoever_renames_in_a_loop_does_not_hold_us_up(monkeypatch: pytest.Monke
             ctypes.set_errno(errno.EAGAIN)
             return -1
 
-    monkeypatch.setattr(views, "_libc", Unsure)
+    monkeypatch.setattr(openat2, "_libc", Unsure)
     with view(OWNER, confined=True) as its, pytest.raises(BlockingIOError):
         its.read("/a/../b")
 
@@ -239,7 +240,7 @@ def test_a_pattern_that_matches_without_end(site: Site, monkeypatch: pytest.Monk
     """``*/../*/..`` finds ten times as many with each star."""
     for number in range(10):
         site.make(str(number))
-    monkeypatch.setattr(views, "MAX_FOUND", 100)
+    monkeypatch.setattr(views, "MAX_MATCHES", 100)
     with view(0) as its:
         assert len(its.glob(site.path("[0-9]/../[0-9]"))) == 100
         with pytest.raises(OSError, match="more than 100 paths match"):
@@ -301,6 +302,6 @@ def test_arguments_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
 def test_users_of_ourselves() -> None:
     """The four users of a process, and its groups, as the kernel says them."""
     assert {user.uid for user in identity.users_of(os.getpid())} == {0}
-    assert identity.whose(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
+    assert identity.responsible_user(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
     with pytest.raises(NotRegularFileError):
         View.of_host().read("/")
