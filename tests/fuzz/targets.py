@@ -22,7 +22,7 @@ from unittest import mock
 
 from certbot_autowebroot import authenticator
 from certbot_autowebroot.responders import footprints
-from certbot_autowebroot.responders import journal
+from certbot_autowebroot.responders import journal_file
 from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.route import DeadEnd
@@ -231,7 +231,7 @@ def _probe(data: bytes) -> None:
 def _journal(data: bytes) -> None:
     """What a run that is over has left in its journal, or somebody else has put there."""
     fd = os.memfd_create("journal")
-    file = journal._JournalFile(os.dup(fd), "x.jsonl", fd)
+    file = journal_file.JournalFile(os.dup(fd), "x.jsonl", fd)
     try:
         os.write(fd, data)
         found = file.read()

@@ -236,7 +236,7 @@ def test_what_was_done_is_said_where_it_cannot_be_written_down(site: Site, monke
     def full(self: object, line: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("certbot_autowebroot.responders.journal._JournalFile.append", full)
+    monkeypatch.setattr("certbot_autowebroot.responders.journal_file.JournalFile.append", full)
     assert len(site.journal.sweep()) == 2
     monkeypatch.undo()
     os.unlink(site.path("www/.well-known/other"))

@@ -19,7 +19,7 @@ from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders import safe_directories
-from certbot_autowebroot.responders.factory import where_it_takes_writes
+from certbot_autowebroot.responders.factory import writable
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -321,7 +321,7 @@ def test_a_volume_that_a_user_has_made_himself(site: Site, owner: int, expected:
     with read_only_in_a_namespace_of(OWNER, site.root) as pid:
         inside: Any = View.of_process(pid)
         end = Directory(PathInView(site.root), USUAL)
-        its, directory = where_it_takes_writes(inside, end, Program("x", pid))
+        its, directory = writable(inside, end, Program("x", pid))
         assert its.is_host
         responder = WebrootResponder(its, directory, site.journal)
         if expected:
