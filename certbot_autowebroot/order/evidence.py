@@ -41,7 +41,7 @@ def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
     """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
     try:
         # Whoever asks a program for a file tells it that there is one: so not where we would not write on its word.
-        check_place(Walk(view).to(directory.root), usual=True)
+        check_place(Walk(view).to(directory.root), is_challenge_path=True)
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, UnsafePathError):
         return []

@@ -174,7 +174,7 @@ def test_an_address_that_is_not_the_machines_is_named(certbot: Certbot) -> None:
     """The user mistyped --http-01-address. Nobody else is asked whether the port is free."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", "198.51.100.1")
     assert done.returncode == 1
-    assert "cannot listen on 198.51.100.1:80: this machine has no such address" in " ".join(done.stdout.split())
+    assert "cannot listen on 198.51.100.1:80: this host does not have the address" in " ".join(done.stdout.split())
 
 
 def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, root: Path) -> None:

@@ -213,7 +213,7 @@ def _probe(data: bytes) -> None:
     """What a server sends, over a socket; the answer to each further request after a line of ``%%``."""
     answers = iter(data.split(b"%%\n"))
 
-    def connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
+    def connect(request: Request, deadline: float, key: str = "", with_proxy_line: bool = False) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.setblocking(False)
