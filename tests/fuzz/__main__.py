@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a batch; ``kept`` is how many inputs went on as seeds."""
+    """The result of a batch; ``kept`` is the number of inputs that became seeds."""
 
     batch: Batch
     seconds: float
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 
 
 def run(batch: Batch) -> Result:
-    """Run one batch. Every now and then an input is a seed for those after it, so that changes add up."""
+    """Run one batch. Some inputs become seeds for those after them, so that changes add up."""
     # Not a secret: the same numbers each time.
     random = Random(f"{batch.seed} {batch.target} {batch.number}")  # noqa: S311
     target, pool, dictionary = TARGETS[batch.target], list(seeds(batch.target)), words(batch.target)
@@ -66,7 +66,7 @@ def run(batch: Batch) -> Result:
 
 
 def batches(targets: Sequence[str], seed: int, inputs: int) -> List[Batch]:
-    """At least so many inputs, shared among the targets, by turns."""
+    """At least so many inputs, shared among the targets by turns."""
     each = max(1, -(-inputs // len(targets)))
     made = []
     for number in range(0, -(-each // BATCH)):

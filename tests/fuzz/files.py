@@ -1,6 +1,6 @@
 """A process and a file system made of one input's bytes, so that a target runs without touching the disk.
 
-An input is several files in one: a line ``%% NAME`` begins the file /etc/NAME, what stands before the first is the main
+An input is several files in one: a line ``%% NAME`` begins the file /etc/NAME; the lines before the first are the main
 file. The first line may be a request: ``GET http://host/path?query address port``.
 """
 import errno
@@ -31,7 +31,7 @@ _DIRECTORIES = ("/", "/etc", "/srv", "/srv/www", "/srv/a", "/srv/b", "/var", "/v
 
 
 class FakeView:
-    """What the parsers ask of a :class:`~certbot_autowebroot.system.views.View`; what that refuses it refuses."""
+    """The part of a :class:`~certbot_autowebroot.system.views.View` that the parsers use; with the same refusals."""
 
     is_host = False
 
@@ -67,7 +67,7 @@ class FakeView:
         return [PathInView(path) for path in found]
 
 
-def taken_apart(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
+def split(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
     """The request and the files of an input."""
     request = request_for("www.sample.com")
     first, _, rest = data.partition(b"\n")
@@ -90,7 +90,7 @@ def request_for(host: str) -> Request:
 
 
 def endpoint(address: str, port: int) -> Endpoint:
-    """A local endpoint. Raises ValueError: a connection never arrives at what is no address."""
+    """A local endpoint. Raises ValueError: no connection arrives at a text that is no address."""
     found = Endpoint(address, port if not address.startswith("unix:") else 0)
     if not found.is_unix and not 0 < port < 65536:
         raise ValueError(f"{port} is no port")
@@ -99,7 +99,7 @@ def endpoint(address: str, port: int) -> Endpoint:
 
 
 def process(name: str, argv: Sequence[str], files: Dict[str, bytes], cwd: str = "/srv") -> Process:
-    """A process that runs in a container of its own, with these files and no other."""
+    """A process in a container, with these files and no other."""
     found = Process(0, 0, 0, name, tuple(argv), PathInView(f"/usr/sbin/{name}"), PathInView(cwd), 0)
     vars(found)["view"] = FakeView(files)
     vars(found)["environment"] = {"HOME": "/srv", "SITE": "www.sample.com", "EMPTY": ""}

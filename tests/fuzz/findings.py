@@ -1,4 +1,4 @@
-"""Running a target on one input, and what is kept of an input that it does not stand."""
+"""Run a target on one input, and record inputs that it fails on."""
 import re
 import traceback
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Finding:
 
 
 def tried(target: Target, data: bytes, seconds: float = TIME_LIMIT) -> Optional[Finding]:
-    """Run a target; None where it returns in time."""
+    """Run a target; None if it returns in time."""
     try:
         with limits.cpu_time(seconds):
             target.run(data)
@@ -42,7 +42,7 @@ def tried(target: Target, data: bytes, seconds: float = TIME_LIMIT) -> Optional[
 
 
 def _kind(error: Exception) -> str:
-    """The exception and the innermost line of ours; of what took too long, only that."""
+    """The exception and the innermost line of the package; after a time limit, only that."""
     if isinstance(error, limits.TimeLimitError):
         return "took too long"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
@@ -52,7 +52,7 @@ def _kind(error: Exception) -> str:
 
 
 def minimised(finding: Finding, target: Target, max_tries: int = MAX_TRIES) -> Finding:
-    """A smaller input with the same finding: pieces are left out as long as it stays, large ones first."""
+    """A smaller input with the same finding: pieces are left out while it stays, large ones first."""
     tries = 0
 
     def still(data: bytes) -> Optional[Finding]:
@@ -79,5 +79,5 @@ def minimised(finding: Finding, target: Target, max_tries: int = MAX_TRIES) -> F
 
 
 def unwrapped(run: Callable[[bytes], None], name: str = "made up") -> Target:
-    """A target that is none of :data:`~tests.fuzz.targets.TARGETS`."""
+    """A target outside of :data:`~tests.fuzz.targets.TARGETS`."""
     return Target(name, run)

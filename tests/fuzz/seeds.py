@@ -1,4 +1,4 @@
-"""What the fuzzers start from: the configurations of the tables that real servers were asked about."""
+"""The seeds of the fuzzers: the configurations of the tables that real servers were asked about."""
 import functools
 import json
 import re

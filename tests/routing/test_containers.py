@@ -1,4 +1,4 @@
-"""Servers in containers: their own mounts and network, reached through a forward, read and written in their view."""
+"""Servers in containers: other mounts and another network, reached by a forward, read and written in their view."""
 import json
 import os
 import subprocess
@@ -43,7 +43,7 @@ def files(root: str = "/srv/inside") -> Dict[str, str]:
 
 @pytest.fixture
 def forwarded() -> Iterator[None]:
-    """Port 80 of the public address goes into the container, as Docker's rules for the machine itself say."""
+    """A port forward from port 80 of the public address into the container, as Docker's rule for the host itself."""
     subprocess.run(["nft", "-f", "-"], text=True, check=True, input=f"""
 table ip autowebroot {{
     chain output {{
@@ -71,8 +71,8 @@ def seen_by_all(solver: Any) -> List[str]:
             for hop in route.hops]
 
 
-def test_a_kernels_forward_into_a_container_is_followed(place: Path, forwarded: None) -> None:
-    """Nobody listens on port 80 here, bind() would work, and yet the container answers."""
+def test_kernel_forward_into_a_container(place: Path, forwarded: None) -> None:
+    """No program listens on port 80 here, bind() would work, and yet the container answers."""
     with Container(place / "box", NGINX, files()) as box:
         ready()
         with solved(place) as solver:
@@ -86,8 +86,8 @@ def test_a_kernels_forward_into_a_container_is_followed(place: Path, forwarded: 
         assert os.listdir(f"/proc/{box.pid}/root/srv/inside") == ["index.html"]
 
 
-def test_a_kernels_forward_to_another_port_is_followed(place: Path) -> None:
-    """Nothing is bound to port 80 at all."""
+def test_kernel_forward_to_another_port(place: Path) -> None:
+    """No program listens on port 80."""
     (place / "root").mkdir()
     subprocess.run(["nft", "-f", "-"], text=True, check=True, input=f"""
 table ip autowebroot {{
@@ -105,16 +105,16 @@ table ip autowebroot {{
         subprocess.run(["nft", "delete", "table", "ip", "autowebroot"], check=True)
 
 
-def test_the_directory_in_a_container_is_no_hint_for_next_time(place: Path, forwarded: None) -> None:
-    """Its path means something else in our view."""
+def test_directory_in_a_container_is_not_remembered(place: Path, forwarded: None) -> None:
+    """Its path is another directory in the host's view."""
     with Container(place / "box", NGINX, files()):
         ready()
         with solved(place) as solver:
             assert solver.proven_directories() == {}
 
 
-def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
-    """A program of that name and arguments holds the port and passes connections on."""
+def test_dockers_userland_proxy(place: Path) -> None:
+    """A program of that name holds the port; its arguments name the target."""
     with Container(place / "box", NGINX, files()):
         ready()
         # What names the program is its executable: a copy of Python under that name.
@@ -135,7 +135,7 @@ def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
                 running.kill()
 
 
-def test_a_proxy_on_the_machine_in_front_of_a_container(place: Path) -> None:
+def test_proxy_on_the_host_in_front_of_a_container(place: Path) -> None:
     """The usual nginx in front of a container's published or bridge address."""
     with Container(place / "box", NGINX, files()):
         ready()
@@ -146,7 +146,7 @@ def test_a_proxy_on_the_machine_in_front_of_a_container(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name_server", [False, True], ids=["in its /etc/hosts", "by a name server of its own"])
-def test_a_name_that_only_the_container_knows_is_followed(place: Path, forwarded: None, name_server: bool) -> None:
+def test_name_that_only_the_container_resolves(place: Path, forwarded: None, name_server: bool) -> None:
     """docker compose: proxy_pass http://app:3000, where app is another container, or the same one."""
     config = CONFIG.format(root="/nowhere").replace(
         "root /nowhere; }", "location / { proxy_pass http://app.internal:3000; } } "
@@ -167,7 +167,7 @@ def test_a_name_that_only_the_container_knows_is_followed(place: Path, forwarded
             assert seen_by_all(solver) == ["a port forward of the kernel (nft, iptables)", "nginx", "nginx"]
 
 
-def test_a_volume_that_is_read_only_in_the_container_is_written_on_the_host(place: Path, forwarded: None) -> None:
+def test_read_only_volume_is_written_on_the_host(place: Path, forwarded: None) -> None:
     """docker run -v /srv/www:/srv/inside:ro."""
     volume = place / "volume"
     volume.mkdir()
@@ -179,8 +179,8 @@ def test_a_volume_that_is_read_only_in_the_container_is_written_on_the_host(plac
             assert (volume / ".well-known/acme-challenge" / (TOKEN[:-2] + "00")).read_bytes() == CONTENT
 
 
-def test_an_absolute_link_in_a_container_stays_in_it(place: Path, forwarded: None) -> None:
-    """/proc/PID/root/srv/current with current -> /srv/inside leads into the host's /srv, unless one takes care."""
+def test_absolute_link_stays_in_the_container(place: Path, forwarded: None) -> None:
+    """By path, /proc/PID/root/srv/current with current -> /srv/inside would lead into the host's /srv."""
     command = f"sh -c 'ln -s /srv/inside /srv/current; exec {NGINX}'"
     with Container(place / "box", command, files("/srv/current")) as box:
         ready()
@@ -190,7 +190,7 @@ def test_an_absolute_link_in_a_container_stays_in_it(place: Path, forwarded: Non
             assert not Path("/srv/inside").exists()
 
 
-def test_a_link_that_wants_out_of_a_container_stays_in_it(place: Path, forwarded: None) -> None:
+def test_climbing_link_stays_in_the_container(place: Path, forwarded: None) -> None:
     """../../.. ends at the container's root, and /proc/1/root there is a link like any other."""
     outside = place / "outside"
     outside.mkdir()

@@ -1,10 +1,9 @@
-"""Let each system call that changes something fail, with each error that it may fail with, and see what is said.
+"""Let each system call that changes something fail, with each possible error, and check the result.
 
 Run it with ``python -m tests.security.faults``.
 
-What is expected: while publishing, one sentence for a person with the reason in it, and nothing left; while
-withdrawing, no error, and whatever is left is gone after the next run. A fault of the own journal while withdrawing
-changes nothing.
+Expected: while publishing, one sentence for the user with the reason, and no file left; while withdrawing, no error,
+and no file left after the next run. A fault of the run's own journal while withdrawing changes nothing.
 """
 import argparse
 import collections
@@ -43,7 +42,7 @@ _GROUP = 65534
 
 @dataclass
 class Table:
-    """What was expected and what happened, by place and error."""
+    """Expected and actual results, by place and error."""
 
     rows: Dict[Tuple[str, str], List[str]] = field(default_factory=lambda: collections.defaultdict(list))
     failures: List[str] = field(default_factory=list)
@@ -63,7 +62,7 @@ class Table:
 
 
 def act(site: Site, report: str) -> None:
-    """Publish and withdraw in a child, and report what was said in a file whose descriptor is open already."""
+    """Publish and withdraw in a child, and report its messages in a file that is open already."""
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.WARNING, format="%(message)s", force=True)
     responder = site.responder()
@@ -138,7 +137,7 @@ def _with_fault(call: tracing.Call, error: str) -> Tuple[str, str]:
 
 @contextlib.contextmanager
 def mounted(path: str, options: str) -> Iterator[None]:
-    """A small file system of its own."""
+    """A small file system."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
     try:
         yield
@@ -147,7 +146,7 @@ def mounted(path: str, options: str) -> Iterator[None]:
 
 
 def fill(path: str) -> None:
-    """Take the last byte of a file system."""
+    """Use the last byte of a file system."""
     with contextlib.suppress(OSError), open(os.path.join(path, "filler"), "wb", buffering=0) as file:
         for size in (65536, 1):
             with contextlib.suppress(OSError):

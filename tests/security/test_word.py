@@ -1,4 +1,4 @@
-"""Whose word is enough for root to write somewhere: anybody may run a program behind root's proxy."""
+"""Directories that a user's program may name: any user may run a program behind root's proxy."""
 import contextlib
 import ctypes
 import os
@@ -59,14 +59,14 @@ def site() -> Iterator[Site]:
 
 @contextlib.contextmanager
 def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
-    """Ours, as a process of this user's sees it, or a container's with the same files."""
+    """The host's view, as a process of this user has it; or a container's with the same files."""
     found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
     yield found
     found.close()
 
 
 def publish(site: Site, view: View, root: str, name: str) -> bool:
-    """Whether it was; all else that there is has stayed as it was, and a refusal names directory and user."""
+    """Whether it succeeds; all other files stay as they were, and a refusal names directory and user."""
     before = site.tree()
     responder = WebrootResponder(view, Directory(PathInView(root), name), site.journal)
     try:
@@ -89,8 +89,8 @@ def publish(site: Site, view: View, root: str, name: str) -> bool:
     (0, 0o755, SERVICE, True), (STRANGER, 0o755, SERVICE, True), (0, 0o755, 0, True), (0, 0o755, 65534, True),
     (0, 0o1777, OWNER, False), (OWNER, 0o1777, OWNER, True), (0, 0o755, 61184, True), (0, 0o755, 1_000_000, False),
 ])
-def test_what_a_user_could_write_himself(site: Site, owner: int, mode: int, uid: int, expected: bool) -> None:
-    """A user's program names his directory, or one that he may write in. A service's, and root's, names any."""
+def test_directories_that_the_user_may_write(site: Site, owner: int, mode: int, uid: int, expected: bool) -> None:
+    """A user's program may name directories that the user may write; programs of services and root, any."""
     os.chown(site.root, owner, GROUP)
     os.chmod(site.root, mode)
     with view(uid, gids=[uid, GROUP] if uid == OWNER else [uid]) as its:
@@ -98,8 +98,8 @@ def test_what_a_user_could_write_himself(site: Site, owner: int, mode: int, uid:
 
 
 @pytest.mark.parametrize("owner", [0, STRANGER])
-def test_what_is_below_a_directory_of_his(site: Site, owner: int) -> None:
-    """``sudo mkdir`` in one's own document root: he could give its name to another directory."""
+def test_directory_of_root_in_the_users_document_root(site: Site, owner: int) -> None:
+    """After ``sudo mkdir`` in a document root, its owner may rename that directory anyway."""
     site.make("www/.well-known", owner)
     site.make("www/.well-known/acme-challenge", owner)
     with view(OWNER) as its:
@@ -111,9 +111,9 @@ def test_what_is_below_a_directory_of_his(site: Site, owner: int) -> None:
     (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False),
     (0, USUAL + ".conf", False), (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + USUAL, True)])
 @pytest.mark.parametrize("confined", [False, True], ids=["web root", "container"])
-def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
+def test_web_roots_of_root(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
                             confined: bool) -> None:
-    """In /srv and the like, and in a container, root's directories too: for a file called as the CA asks for it."""
+    """In /srv and the like, and in a container, root's directories too, for a challenge's path."""
     if not confined:
         monkeypatch.setattr(safe_directories, "_WEB_ROOTS", ("/srv", site.top))
     os.chown(site.root, owner, owner)
@@ -121,8 +121,8 @@ def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: 
         assert publish(site, its, site.root, name) == expected
 
 
-def test_what_lies_there_already_is_not_told(site: Site) -> None:
-    """A program is not asked for files of a directory that its user may not name: he would learn what is there."""
+def test_existing_files_are_not_revealed(site: Site) -> None:
+    """No request is made for files of a directory that the user may not name: it would reveal them."""
     os.chown(site.root, 0, 0)
     os.chmod(site.root, 0o700)
     os.chmod(site.write("www/favicon.ico", b"icon"), 0o644)
@@ -134,7 +134,7 @@ def test_what_lies_there_already_is_not_told(site: Site) -> None:
 
 @pytest.fixture(params=[True, False], ids=["host", "container"])
 def of_process(request: Any) -> Iterator[View]:
-    """The view of a program of the user's, who is in a further group, in our mount namespace or in one of its own."""
+    """The view of a program of a user with a supplementary group, in the host's mount namespace or in another."""
     argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={GROUP}", "sh", "-c", "echo; exec sleep 60"]
     with subprocess.Popen([*([] if request.param else ["unshare", "--mount"]), *argv],
                           stdout=subprocess.PIPE) as process:
@@ -147,8 +147,8 @@ def of_process(request: Any) -> Iterator[View]:
         process.kill()
 
 
-def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) -> None:
-    """A configuration that includes a file of root's, or asks whether one is there, says nothing of it."""
+def test_files_are_read_as_the_programs_user(site: Site, of_process: View) -> None:
+    """A configuration that includes a file of root, or asks whether it exists, learns nothing."""
     site.make("closed", 0, 0o700)
     site.make("groups", 0)
     for name, gid, mode in (("secret", 0, 0o600), ("closed/file", 0, 0o644), ("groups/file", GROUP, 0o640)):
@@ -170,7 +170,7 @@ def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) 
 
 @pytest.fixture
 def bell(site: Site) -> Iterator[Any]:
-    """A FIFO, in place of a device that does something when it is opened: whether anybody has opened it for reading."""
+    """A FIFO in place of a device with side effects: whether any process has opened it for reading."""
     path = site.path("bell")
     os.mkfifo(path)
     os.chmod(path, 0o666)
@@ -183,7 +183,7 @@ def bell(site: Site) -> Iterator[Any]:
 
 
 def test_no_device_is_opened(site: Site, bell: Any) -> None:
-    """What a container, a user's program or a directory's owner has put in a file's place is looked at, not opened.
+    """A device or FIFO in a file's place is not opened: by a container, a user's program or a directory's owner.
 
     Not for root's httpd either: a user's .htaccess may be a link to it.
     """
@@ -209,8 +209,8 @@ time.sleep(60)
 """
 
 
-def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's nginx: its log is read; by an O_PATH descriptor we are not led to open what he could not."""
+def test_open_log_is_read_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's nginx: its log is read; an O_PATH descriptor does not lead root to open other files."""
     paths = [site.write("log", b"content", OWNER), site.write("secret", b"content", 0), site.path("fifo")]
     os.mkfifo(paths[-1], 0o600)
     opened = []
@@ -237,7 +237,7 @@ def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pyt
 
 @pytest.fixture
 def served(place: Path) -> Iterator[Path]:
-    """What a user's own program serves, that root's nginx passes all requests on to."""
+    """A user's own program, to which root's nginx passes all requests."""
     (place / "root").mkdir()
     (place / "root" / "index.html").write_text("there")
     argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={OWNER},{GROUP}", "busybox", "httpd", "-f",
@@ -249,13 +249,13 @@ def served(place: Path) -> Iterator[Path]:
 
 
 def changed(path: Path) -> Dict[str, int]:
-    """When something was made or removed in a directory, and when its owner or mode was changed."""
+    """The times of the last change in a directory, and of its owner or mode."""
     status = path.stat()
     return {"mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns}
 
 
-def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
-    """It answers with his own directory; with one of root's nothing is put there, and the reason is told."""
+def test_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
+    """It is used with a directory of its user; with one of root, nothing is published, and the reason is given."""
     before = changed(served)
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
@@ -274,15 +274,15 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
         assert ask().startswith(TOKEN[:-2].encode())
 
 
-def test_root_may_say_so(served: Path, place: Path) -> None:
-    """--autowebroot-path is root's word, for the same directory."""
+def test_given_directory_is_accepted(served: Path, place: Path) -> None:
+    """--autowebroot-path is root's own choice, for the same directory."""
     with solved(place, hints={NAME: [Hint(str(served), "--autowebroot-path")]}) as solver:
         assert solver.inquiries[NAME].verdict is Verdict.PROVEN
 
 
 @contextlib.contextmanager
 def read_only_in_a_namespace_of(uid: int, path: str) -> Iterator[int]:
-    """A process of a user's, who is root in a namespace of his own and has made a directory read-only there."""
+    """A process of a user who is root in a user namespace and has made a directory read-only there."""
     libc = ctypes.CDLL(None, use_errno=True)
     mapped, unshared = os.pipe(), os.pipe()
 
@@ -315,8 +315,8 @@ def read_only_in_a_namespace_of(uid: int, path: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("owner, expected", [(0, False), (STRANGER, False), (OWNER, True)])
-def test_a_volume_that_a_user_has_made_himself(site: Site, owner: int, expected: bool) -> None:
-    """What is read-only in a namespace is written on the host, and never where its root has no power."""
+def test_volume_of_a_users_namespace(site: Site, owner: int, expected: bool) -> None:
+    """A directory that is read-only in a namespace is written on the host, but not where its root has no rights."""
     os.chown(site.root, owner, owner)
     with read_only_in_a_namespace_of(OWNER, site.root) as pid:
         inside: Any = View.of_process(pid)

@@ -1,4 +1,4 @@
-"""Real sockets, and who is said to hold them."""
+"""Real sockets and their owners."""
 import contextlib
 import os
 import socket
@@ -47,8 +47,8 @@ def who(host: str) -> List[int]:
     return [found.inode for found in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
 
 
-def test_the_very_address_is_preferred_to_all_addresses(held: List[socket.socket]) -> None:
-    """The kernel's order, and so ours."""
+def test_exact_address_wins_over_all_addresses(held: List[socket.socket]) -> None:
+    """As the kernel chooses."""
     everything = listen(held, "0.0.0.0", reuse=True)
     one = listen(held, PUBLIC_V4, reuse=True)
     assert (who(PUBLIC_V4), who(OTHER_V4)) == ([one], [everything])
@@ -61,8 +61,8 @@ def test_a_dual_stack_socket_takes_ipv4_too(held: List[socket.socket]) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\n0: 1 2 zzzz 4 5 6 7", "a\rb", "a b", "\udcff", "a\n" + "9 " * 7])
-def test_what_a_user_calls_his_socket_harms_nobody(held: List[socket.socket], tmp_path: Path, name: str) -> None:
-    """The kernel writes the path of a unix socket into its table as it is, line feeds and all."""
+def test_unix_socket_with_an_odd_name(held: List[socket.socket], tmp_path: Path, name: str) -> None:
+    """The kernel writes the path of a unix socket into its table as it is, with line feeds."""
     for path in (f"{tmp_path}/{name}", f"{tmp_path}/plain"):
         new = socket.socket(socket.AF_UNIX)
         held.append(new)
@@ -74,12 +74,12 @@ def test_what_a_user_calls_his_socket_harms_nobody(held: List[socket.socket], tm
 
 
 def test_an_ipv6_only_socket_leaves_ipv4_free(held: List[socket.socket]) -> None:
-    """Only netlink tells: /proc/net/tcp6 looks the same."""
+    """Only netlink shows it: /proc/net/tcp6 looks the same."""
     six = listen(held, "::", v6only=True)
     assert (who(PUBLIC_V4), who(PUBLIC_V6)) == ([], [six])
 
 
-def test_an_ipv4_socket_is_preferred_to_a_dual_stack_one(held: List[socket.socket]) -> None:
+def test_ipv4_socket_wins_over_a_dual_stack_one(held: List[socket.socket]) -> None:
     """Both can be bound with SO_REUSEPORT; connections over IPv4 go to the IPv4 one."""
     listen(held, "::", reuse=True)
     four = listen(held, "0.0.0.0", reuse=True)
@@ -90,7 +90,7 @@ def test_an_ipv4_socket_is_preferred_to_a_dual_stack_one(held: List[socket.socke
 
 
 def test_shared_ports_give_every_socket(held: List[socket.socket]) -> None:
-    """SO_REUSEPORT: any of them may get the CA."""
+    """With SO_REUSEPORT, any of them may get the CA."""
     both = [listen(held, "0.0.0.0", reuse=True), listen(held, "0.0.0.0", reuse=True)]
     assert sorted(who(PUBLIC_V4)) == sorted(both)
 
@@ -102,13 +102,13 @@ def test_an_ipv4_mapped_socket_is_one_of_ipv4(held: List[socket.socket]) -> None
 
 
 def test_the_owner_is_found_among_all_processes(held: List[socket.socket]) -> None:
-    """We ourselves, for once."""
+    """Here it is the test process itself."""
     inode = listen(held, "0.0.0.0")
     assert os.getpid() in listeners.owners({inode})[inode]
 
 
-def test_a_unix_socket_is_a_listener_too(held: List[socket.socket], tmp_path: Path) -> None:
-    """Where proxy_pass http://unix:… leads."""
+def test_unix_socket_is_a_listener(held: List[socket.socket], tmp_path: Path) -> None:
+    """The target of proxy_pass http://unix:…."""
     new = socket.socket(socket.AF_UNIX)
     held.append(new)
     new.bind(str(tmp_path / "app socket"))
@@ -129,9 +129,9 @@ time.sleep(60)
 """
 
 
-def test_a_socket_of_the_same_name_in_another_file_system_is_another(
+def test_unix_socket_of_the_same_name_in_another_mount_namespace(
         held: List[socket.socket], tmp_path: Path) -> None:
-    """Anybody may bind one by the name of root's in a mount namespace of his own."""
+    """Any user may bind a socket by the name of root's in another mount namespace."""
     ours = socket.socket(socket.AF_UNIX)
     held.append(ours)
     ours.bind(f"{tmp_path}/app.sock")
@@ -144,19 +144,19 @@ def test_a_socket_of_the_same_name_in_another_file_system_is_another(
     assert [listener.inode for listener in found] == [os.fstat(ours.fileno()).st_ino]
 
 
-def test_the_machines_addresses_are_all_there() -> None:
+def test_local_addresses() -> None:
     """As ip addr lists them."""
     assert {"127.0.0.1", "::1", PUBLIC_V4, OTHER_V4, PUBLIC_V6} <= set(netlink.local_addresses())
 
 
-def test_our_own_listener_is_nobody(held: List[socket.socket]) -> None:
-    """A second look must not take the responder of the first for a web server."""
+def test_own_listener_is_no_holder(held: List[socket.socket]) -> None:
+    """A second attempt must not take the responder of the first for a web server."""
     listen(held, "0.0.0.0")
     assert Host().holders(Endpoint(PUBLIC_V4, 8080)) == []
 
 
-def test_somebody_elses_listener_is_named() -> None:
-    """Program and pid, for the error at three in the morning."""
+def test_holder_has_program_and_pid() -> None:
+    """The error message needs both."""
     code = "import socket; s = socket.create_server(('0.0.0.0', 8080)); print('up', flush=True); s.accept()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline()
@@ -168,7 +168,7 @@ def test_somebody_elses_listener_is_named() -> None:
 
 @contextlib.contextmanager
 def program(code: str, *held: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python program that has our sockets, and has printed a line."""
+    """A Python program that inherits these sockets and has printed a line."""
     descriptors = [each.fileno() for each in held]
     with subprocess.Popen([sys.executable, "-S", "-c", code, *map(str, descriptors)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, pass_fds=descriptors) as running:
@@ -183,13 +183,13 @@ HIDES = f"open('/proc/self/comm', 'w').write('no server'); {WAITS}"
 
 
 def owners_of(inode: int) -> Set[int]:
-    """Who holds a socket, but for us, who have made it."""
+    """The owners of a socket, except this process, which has made it."""
     return set(listeners.owners({inode}).get(inode, ())) - {os.getpid()}
 
 
 @pytest.mark.parametrize("code", [WAITS, HIDES])
-def test_whoever_takes_a_socket_over_is_found_at_the_next_look(held: List[socket.socket], code: str) -> None:
-    """The owners of last time are looked at first; they are not believed. The heir may be older than that look."""
+def test_new_owner_is_found_at_the_next_search(held: List[socket.socket], code: str) -> None:
+    """Earlier owners are searched first, and checked. The new owner may be older than that search."""
     inode = listen(held, "0.0.0.0")
     with program(code, held[0]) as before:
         assert listeners.owners({inode}) == {inode: [os.getpid()]}
@@ -200,8 +200,8 @@ def test_whoever_takes_a_socket_over_is_found_at_the_next_look(held: List[socket
     assert owners_of(inode) == set()
 
 
-def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket.socket]) -> None:
-    """A process that the last look passed over is looked at when it holds what is asked for now."""
+def test_each_socket_has_its_own_owner(held: List[socket.socket]) -> None:
+    """A process that an earlier search has passed over is found as owner of another socket."""
     here, there = listen(held, PUBLIC_V4), listen(held, OTHER_V4)
     with program(WAITS, held[0]) as one, program(HIDES, held[1]) as other:
         held.pop().close()
@@ -210,17 +210,17 @@ def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket
         assert (owners_of(here), owners_of(there)) == ({one.pid}, {other.pid})
 
 
-def test_a_worker_is_not_an_owner_beside_its_master(held: List[socket.socket]) -> None:
-    """It has the socket from there, and thousands of connections beside it, which nobody has to look through."""
+def test_worker_is_no_owner_beside_its_main_process(held: List[socket.socket]) -> None:
+    """It has inherited the socket, and has thousands of connections, which need no search."""
     inode = listen(held, "0.0.0.0")
     with program(FORKS, held[0]) as master:
         held.pop().close()
         assert owners_of(inode) == {master.pid}
 
 
-def test_a_worker_with_a_lower_number_than_its_master_is_none_either(
+def test_worker_with_a_lower_pid_than_its_main_process(
         held: List[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The numbers of processes begin anew at pid_max: then the worker is looked at first."""
+    """Pids start anew at pid_max: then the worker is searched first."""
     inode = listen(held, "0.0.0.0")
     in_order = processes.all_pids
     monkeypatch.setattr(processes, "all_pids", lambda: in_order()[::-1])
@@ -229,8 +229,8 @@ def test_a_worker_with_a_lower_number_than_its_master_is_none_either(
         assert owners_of(inode) == {master.pid}
 
 
-def test_what_systemd_has_started_is_an_owner_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Socket activation: init holds the socket too, is the parent of who answers, and does not answer."""
+def test_socket_activated_program_is_an_owner_beside_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Socket activation: init holds the socket too, is the parent of the program, and does not answer."""
     parents = {1: 0, 70: 1, 71: 70, 80: 1}
     monkeypatch.setattr(processes, "all_pids", lambda: list(parents))
     monkeypatch.setattr(processes, "parent_of", parents.__getitem__)
