@@ -70,3 +70,9 @@ def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
 def make(place: Path, *names: str) -> None:
     for name in names:
         (place / name).mkdir(parents=True)
+
+
+def programs_of(solver: Any) -> List[str]:
+    """The names of the programs on all routes of a name."""
+    return [hop.program.name for routes in solver.inquiries[NAME].routes.values() for route in routes
+            for hop in route.hops]

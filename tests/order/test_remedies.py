@@ -32,13 +32,13 @@ from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
+from tests.lab.container_nginx import forwarded
+from tests.lab.container_nginx import wait_for_answer
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
-from tests.routing.test_containers import forwarded
-from tests.routing.test_containers import ready
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
 
@@ -234,7 +234,7 @@ uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 def test_a_server_in_a_container_has_no_road(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
-        ready()
+        wait_for_answer()
         assert open_roads(place) == []
 
 
@@ -242,7 +242,7 @@ def test_a_proxy_before_a_container_has_one(place: Path) -> None:
     """The last stop that is ours."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
-        ready()
+        wait_for_answer()
         with Nginx(place / "nginx", site):
             assert open_roads(place) == ["Lines", "Fallback"]
 

@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from typing import Any
-from typing import Dict
 from typing import List
 from typing import Optional
 
@@ -20,9 +19,12 @@ from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import ENTRY
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
+
+pytestmark = pytest.mark.lab
 
 #: Publishes one file and is killed.
 KILLED = """
@@ -270,21 +272,6 @@ def test_garbage(site: Site, garbage: bytes) -> None:
         file.write(garbage)
     assert len(site.journal.sweep()) == 3
     assert os.listdir(site.journal_directory) == []
-
-
-ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "draft": ".draft",
-                         "uid": 33, "sha256": "", "made": None}
-
-
-@pytest.mark.parametrize("field, value", [
-    ("number", "1"), ("number", None), ("path", "relative"), ("path", 1), ("path", "/a\0b"), ("parent", [1]),
-    ("parent", "ab"), ("parent", [float("inf"), 1]), ("name", "../../etc"), ("name", ""), ("name", ["a"]),
-    ("draft", "../etc"), ("draft", ""), ("draft", None), ("uid", "root"), ("sha256", None), ("sha256", "00"),
-    ("more", 1)])
-def test_wrong_fields(field: str, value: Any) -> None:
-    """A line with a field of another type, a name with a slash, or neither file nor directory is ignored."""
-    assert parse(json.dumps(ENTRY).encode()) != []
-    assert parse(json.dumps({**ENTRY, field: value}).encode()) == []
 
 
 def test_name_that_cannot_be_encoded(site: Site) -> None:

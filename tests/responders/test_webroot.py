@@ -28,6 +28,8 @@ from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
 
+pytestmark = pytest.mark.lab
+
 
 def test_is_a_responder() -> None:
     """The class has the interface's methods."""
@@ -46,9 +48,9 @@ def test_modes(site: Site) -> None:
     """All users can read the file and pass the directories, whatever the umask; the owner of the root owns them."""
     os.makedirs(site.journal_directory)
     site.responder().publish(CONTENT)
-    found = {name: (oct(mode), uid, gid, content)  # type: ignore[call-overload]
-             for name, (_, mode, uid, gid, content, _) in site.tree().items() if name != "."}
-    assert found == {
+    entries = {name: (oct(mode), uid, gid, content)  # type: ignore[call-overload]
+               for name, (_, mode, uid, gid, content, _) in site.tree().items() if name != "."}
+    assert entries == {
         ".well-known": ("0o40755", OWNER, 65534, ""),
         DIRECTORY: ("0o40755", OWNER, 65534, ""),
         f"{DIRECTORY}/{TOKEN}": ("0o100644", OWNER, 65534, CONTENT),

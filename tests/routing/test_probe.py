@@ -19,6 +19,8 @@ from tests.lab.nginx import Nginx
 from tests.lab.table import TableMachine
 from tests.lab.table import request
 
+pytestmark = pytest.mark.lab
+
 Behaviour = Callable[[socket.socket], None]
 MACHINE = TableMachine(local=["127.0.0.1", PUBLIC_V4])
 
@@ -245,8 +247,8 @@ def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, 
 def test_closed_connection_counts_if_the_proxy_line_is_rejected(serve: Callable[..., Server]) -> None:
     """nginx's 444: a CA does not see the 400 that answers a PROXY line."""
     server = serve(lambda connection: None, answer("400 Bad Request"))
-    found = probe.ask(request(), MACHINE)
-    assert (found.status, "closed" in found.error) == (0, True)
+    got = probe.ask(request(), MACHINE)
+    assert (got.status, "closed" in got.error) == (0, True)
     assert server.requests[1].startswith(b"PROXY TCP4 203.0.113.10 203.0.113.10 ")
 
 

@@ -14,6 +14,7 @@ from typing import AbstractSet
 from typing import Callable
 from typing import Counter
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.responders.journal import Journal
@@ -97,8 +98,9 @@ def sweep(site: Site) -> None:
 #: What a responder of our own does; its threads' calls are not walked, and how often a reader reads is chance.
 NETWORK = ("socket", "setsockopt", "bind", "listen", "getsockname", "connect", "sendto", "shutdown", "close")
 
-#: How it is before; what is killed; the calls that it is killed at, where that is not for the caller to say.
-SCENARIOS: List[Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str, ...]]] = [
+#: The state before; the function to kill; the calls at which it is killed, empty for the caller's choice.
+Scenario = Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str, ...]]
+SCENARIOS: List[Scenario] = [
     (prepare_empty, publish_and_withdraw, ()),
     (prepare_roots, publish_and_withdraw, ()),
     (prepare_others, publish_and_withdraw, ()),
@@ -121,13 +123,13 @@ class Walked:
                 f"after the next run: {len(self.failures)} leftovers or failures")
 
 
-def walk(names: Tuple[str, ...] = ()) -> Walked:
+def walk(names: Tuple[str, ...] = (), scenarios: Sequence[Scenario] = SCENARIOS) -> Walked:
     """Kill at each call by these names, or at each call."""
     walked = Walked()
     with new_site() as site:
         publish_and_withdraw(site)  # what is looked up once in a process, is not looked up while we count
         listen_and_stop(site)
-    for prepare, act, own_names in SCENARIOS:
+    for prepare, act, own_names in scenarios:
         with new_site() as site:
             prepare(site)
             calls = tracing.run(lambda: act(site), names=own_names or names).calls  # noqa: B023
@@ -155,9 +157,9 @@ def _kill_at(call: tracing.Call, prepare: Callable[[Site], None], act: Callable[
         left = site.tree() != expected
         _set_the_clock(site, site.tree().keys() - before.keys())
         site.journal = Journal(site.journal_directory)
-        said = site.journal.sweep()
+        sentences = site.journal.sweep()
         if site.tree() != expected:
-            return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep said {said}"
+            return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep reported {sentences}"
         publish_and_withdraw(site)
         listen_and_stop(site)
         if site.tree() != expected:

@@ -259,12 +259,12 @@ def _prepare(site: Site) -> None:
 
 
 def _victim(site: Site) -> Dict[str, Tuple[int, ...]]:
-    found = {}
+    status_by_path = {}
     for directory, _, files in os.walk(site.path("victim")):
         for path in (directory, *(os.path.join(directory, name) for name in files)):
             status = os.lstat(path)
-            found[path] = status.st_ctime_ns, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
-    return found
+            status_by_path[path] = status.st_ctime_ns, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
+    return status_by_path
 
 
 def _restore(site: Site) -> None:

@@ -1,5 +1,9 @@
 """A failing system call gives an error with a reason, and leaves nothing behind."""
+import pytest
+
 from tests.security import faults
+
+pytestmark = pytest.mark.lab
 
 
 def test_each_change_fails() -> None:

@@ -6,6 +6,8 @@ import pytest
 from tests.lab.hostile_site import Site
 from tests.security import race
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.mark.parametrize("attack", race.ATTACKS, ids=lambda attack: attack.__name__)
 def test_no_escape(attack: Callable[[Site], race.Attack]) -> None:

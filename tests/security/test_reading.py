@@ -29,24 +29,15 @@ from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import certificates
+from tests.lab.hostile_site import CHALLENGE_FILE
 from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import GROUP
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import Site
-from tests.lab.hostile_site import new_site
-from tests.security.test_word import GROUP
-from tests.security.test_word import USUAL
-from tests.security.test_word import bell
-from tests.security.test_word import view
+from tests.lab.hostile_site import view
 
-__all__ = ["bell"]  # a fixture
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with new_site() as site:
-        yield site
-
+pytestmark = pytest.mark.lab
 
 @pytest.fixture
 def closed(site: Site) -> str:
@@ -64,9 +55,9 @@ def running(request: Any) -> Iterator[Process]:
     with subprocess.Popen(["setpriv", *request.param, "sleep", "60"]) as process:
         while processes.comm(process.pid) != "sleep":
             assert process.poll() is None
-        found = processes.process(process.pid)
-        assert found is not None
-        yield found
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None
+        yield snapshot
         process.kill()
 
 
@@ -151,7 +142,7 @@ def test_kernel_without_openat2(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("running", [AS_OWNER], indirect=True)
 def test_parents_view_has_the_childs_rights(running: Process, closed: str) -> None:
     """The parent of a user's HAProxy may be root or init; files are read with the user's rights."""
-    assert [found.uid for found in configuration.views(running)] == [OWNER, OWNER]
+    assert [view.uid for view in configuration.views(running)] == [OWNER, OWNER]
     with pytest.raises(PermissionError):
         configuration.readable(running, closed).read(closed)
 
@@ -204,7 +195,7 @@ def test_host_path_of_a_volume_keeps_the_user(
     os.chown(site.root, owner, owner)
     with view(uid, confined=True) as its:
         on_host = its.on_host()
-        responder = WebrootResponder(on_host, Directory(PathInView(site.root), USUAL), site.journal)
+        responder = WebrootResponder(on_host, Directory(PathInView(site.root), CHALLENGE_FILE), site.journal)
         if expected:
             responder.publish(CONTENT)
         else:
@@ -293,8 +284,8 @@ def test_arguments_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(processes, "_beginning", noted)
     with subprocess.Popen(["setpriv", *AS_OWNER, program], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"done\n"
-        found = processes.process(process.pid)
-        assert found is not None and found.environment == {}
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None and snapshot.environment == {}
         process.kill()
     assert read == [processes._MAX_ARGUMENTS] * 2
 

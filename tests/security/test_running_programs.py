@@ -16,6 +16,8 @@ from certbot_autowebroot.system.processes import Process
 from tests.lab.hostile_site import OWNER
 from tests.lab.nginx import public_directory
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -51,15 +53,15 @@ def turned(place: Path) -> Iterator[Process]:
     subprocess.run(["gcc", "-x", "c", "-o", program, f'-DPLACE="{place}"', "-"], input=PROGRAM, text=True, check=True)
     command = f"read go; exec setpriv --reuid={OWNER} --regid={OWNER} --clear-groups {program}"
     with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE) as running:
-        found = processes.process(running.pid)
-        assert found is not None and found.uid == 0
-        vars(found)["name"], vars(found)["argv"] = "httpd", ("httpd",)
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None and snapshot.uid == 0
+        vars(snapshot)["name"], vars(snapshot)["argv"] = "httpd", ("httpd",)
         assert running.stdin is not None
         running.stdin.write(b"\n")
         running.stdin.flush()
         while not (place / f"run-by-{OWNER}").exists():
             assert running.poll() is None
-        yield found
+        yield snapshot
         running.kill()
 
 
@@ -91,10 +93,10 @@ def test_process_that_is_root_for_a_moment() -> None:
     with subprocess.Popen(["setpriv", f"--ruid={OWNER}", "sleep", "60"]) as running:
         while processes.comm(running.pid) != "sleep":
             assert running.poll() is None
-        found = processes.process(running.pid)
-        assert found is not None and found.uid == OWNER
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None and snapshot.uid == OWNER
         with pytest.raises(PermissionError, match="with the rights of several users"), \
-                processes.opened_program(found):
+                processes.opened_program(snapshot):
             pass
         running.kill()
 
@@ -103,19 +105,19 @@ def test_working_directory_is_not_found_by_name(place: Path) -> None:
     """A link in its place would start a user's program in a directory closed to that user."""
     (place / "here").mkdir()
     with subprocess.Popen(["sleep", "60"], cwd=place / "here") as running:
-        found = processes.process(running.pid)
-        assert found is not None
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None
         (place / "here").rename(place / "moved")
         (place / "here").symlink_to("/root")
-        with processes.opened_program(found) as opened:
+        with processes.opened_program(snapshot) as opened:
             assert (place / "moved").samefile(opened.directory)
         running.kill()
 
 
 def test_reused_pid() -> None:
     """The program has ended, and another has its pid."""
-    found = processes.process(os.getpid())
-    assert found is not None
-    vars(found)["start_time"] = found.start_time - 1
-    with pytest.raises(ProcessLookupError), processes.opened_program(found):
+    snapshot = processes.process(os.getpid())
+    assert snapshot is not None
+    vars(snapshot)["start_time"] = snapshot.start_time - 1
+    with pytest.raises(ProcessLookupError), processes.opened_program(snapshot):
         pass

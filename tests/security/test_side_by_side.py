@@ -11,6 +11,8 @@ from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
 from tests.security import children
 
+pytestmark = pytest.mark.lab
+
 RUNS = 150
 
 

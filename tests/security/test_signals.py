@@ -11,6 +11,8 @@ import pytest
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import new_site
 
+pytestmark = pytest.mark.lab
+
 RUNS = 300
 
 

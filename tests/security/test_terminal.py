@@ -17,7 +17,6 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system import addresses
-from certbot_autowebroot.system.processes import Process
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
@@ -30,6 +29,8 @@ from tests.lab.programs import Program
 from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
+
+pytestmark = pytest.mark.lab
 
 EVIL = "x\033[2J\nNothing failed. Run evil"
 
@@ -56,21 +57,14 @@ def root(place: Path) -> ContextManager[object]:
     return Nginx(place / "nginx", f'server {{ listen 80; root "{place}/{EVIL}"; }}')
 
 
-def test_program_name_is_printable() -> None:
-    """A program's name in a route is escaped when the route is made, for whatever prints it."""
-    process = Process(1, 0, 0, EVIL, (), PathInView("/bin/x"), PathInView("/"), 0)
-    assert process.program.name == "x\\x1b[2J\\nNothing failed. Run evil"
-    assert str(process.program) == f"{process.program.name} (pid 1)"
-
-
 @pytest.mark.parametrize("make", [program, answer, redirect, root])
 def test_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
     """Names of programs and directories, lines of configurations and answers are escaped."""
     with make(place), solved(place) as solver:
-        said = messages.failures([solver.inquiries[NAME]])
-    assert "\\x1b[2J" in said
-    assert [c for c in said if not c.isprintable() and c != "\n"] == []
-    assert not [line for line in said.split("\n") if line.startswith("Nothing failed")]
+        text = messages.failures([solver.inquiries[NAME]])
+    assert "\\x1b[2J" in text
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assert not [line for line in text.split("\n") if line.startswith("Nothing failed")]
 
 
 def unresolved(place: Path) -> ContextManager[object]:
@@ -120,9 +114,9 @@ def test_report_of_a_removal_is_printable() -> None:
             WebrootResponder(site.view, Directory(PathInView(root), "d/token"), site.journal).publish(CONTENT)
 
         assert os.waitpid(children.start(act), 0)[1] == 0
-        said = Journal(site.journal_directory).sweep()
-    assert len(said) == 2
-    assert all(sentence.isprintable() for sentence in said)
+        sentences = Journal(site.journal_directory).sweep()
+    assert len(sentences) == 2
+    assert all(sentence.isprintable() for sentence in sentences)
 
 
 def test_report_of_a_failed_removal_is_printable() -> None:
@@ -137,6 +131,6 @@ def test_report_of_a_failed_removal_is_printable() -> None:
         os.rename(root, site.path("away"))
         site.make(EVIL, 0)
         site.link("www/x", site.path(EVIL), 61001)
-        said = Journal(site.journal_directory).sweep()
-    assert len(said) == 2
-    assert all("[2J" in sentence and sentence.isprintable() for sentence in said)
+        sentences = Journal(site.journal_directory).sweep()
+    assert len(sentences) == 2
+    assert all("[2J" in sentence and sentence.isprintable() for sentence in sentences)

@@ -4,12 +4,10 @@ import ctypes
 import os
 import signal
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 from typing import Dict
 from typing import Iterator
-from typing import Sequence
 
 import pytest
 
@@ -30,12 +28,14 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import programs
+from tests.lab.hostile_site import CHALLENGE_FILE
 from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import GROUP
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
-from tests.lab.hostile_site import new_site
+from tests.lab.hostile_site import view
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import ask
@@ -46,23 +46,9 @@ from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
 
-USUAL = ".well-known/acme-challenge/" + TOKEN
+pytestmark = pytest.mark.lab
+
 SERVICE = 33
-GROUP = 61003
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with new_site() as site:
-        yield site
-
-
-@contextlib.contextmanager
-def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
-    """The host's view, as a process of this user has it; or a container's with the same files."""
-    found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
-    yield found
-    found.close()
 
 
 def publish(site: Site, view: View, root: str, name: str) -> bool:
@@ -94,7 +80,7 @@ def test_directories_that_the_user_may_write(site: Site, owner: int, mode: int, 
     os.chown(site.root, owner, GROUP)
     os.chmod(site.root, mode)
     with view(uid, gids=[uid, GROUP] if uid == OWNER else [uid]) as its:
-        assert publish(site, its, site.root, USUAL) == expected
+        assert publish(site, its, site.root, CHALLENGE_FILE) == expected
 
 
 @pytest.mark.parametrize("owner", [0, STRANGER])
@@ -103,13 +89,13 @@ def test_directory_of_root_in_the_users_document_root(site: Site, owner: int) ->
     site.make("www/.well-known", owner)
     site.make("www/.well-known/acme-challenge", owner)
     with view(OWNER) as its:
-        assert publish(site, its, site.root, USUAL)
+        assert publish(site, its, site.root, CHALLENGE_FILE)
 
 
 @pytest.mark.parametrize("owner, name, expected", [
-    (0, USUAL, True), (SERVICE, USUAL, True), (STRANGER, USUAL, False), (SERVICE, TOKEN, False),
-    (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False),
-    (0, USUAL + ".conf", False), (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + USUAL, True)])
+    (0, CHALLENGE_FILE, True), (SERVICE, CHALLENGE_FILE, True), (STRANGER, CHALLENGE_FILE, False),
+    (SERVICE, TOKEN, False), (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False), (0, CHALLENGE_FILE + ".conf", False),
+    (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + CHALLENGE_FILE, True)])
 @pytest.mark.parametrize("confined", [False, True], ids=["web root", "container"])
 def test_web_roots_of_root(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
                             confined: bool) -> None:
@@ -126,7 +112,7 @@ def test_existing_files_are_not_revealed(site: Site) -> None:
     os.chown(site.root, 0, 0)
     os.chmod(site.root, 0o700)
     os.chmod(site.write("www/favicon.ico", b"icon"), 0o644)
-    guess = Directory(PathInView(site.root), USUAL, guessed=True)
+    guess = Directory(PathInView(site.root), CHALLENGE_FILE, guessed=True)
     with view(OWNER) as his, view(0) as roots:
         assert evidence._samples(guess, his) == []
         assert evidence._samples(guess, roots) == [("favicon.ico", b"icon")]
@@ -166,20 +152,6 @@ def test_files_are_read_as_the_programs_user(site: Site, of_process: View) -> No
     assert of_process.list_dir(site.path("closed")) == []
     assert of_process.glob(site.path("*/file")) == [site.path("groups/file")]
     assert os.geteuid() == 0
-
-
-@pytest.fixture
-def bell(site: Site) -> Iterator[Any]:
-    """A FIFO in place of a device with side effects: whether any process has opened it for reading."""
-    path = site.path("bell")
-    os.mkfifo(path)
-    os.chmod(path, 0o666)
-    rung = threading.Event()
-    thread = threading.Thread(target=lambda: (os.close(os.open(path, os.O_WRONLY)), rung.set()))
-    thread.start()
-    yield lambda: rung.wait(0.1)
-    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-    thread.join()
 
 
 def test_no_device_is_opened(site: Site, bell: Any) -> None:
@@ -226,10 +198,10 @@ def test_open_log_is_read_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatc
     with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = processes.process(process.pid)
-        assert found is not None and found.view
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None and snapshot.view
         monkeypatch.setattr(os, "open", noted)
-        assert list(log._ends_of_logs(found)) == [b"content"]
+        assert list(log._ends_of_logs(snapshot)) == [b"content"]
         process.kill()
     assert paths[0] in opened
     assert not {*paths[1:]} & {*opened}
@@ -259,9 +231,9 @@ def test_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
     before = changed(served)
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = messages.failure(solver.inquiries[NAME])
-    assert f"{served} belongs to root. The program that names it runs as uid {OWNER}, and that user" in said
-    assert "--autowebroot-path" in said
+        message = messages.failure(solver.inquiries[NAME])
+    assert f"{served} belongs to root. The program that names it runs as uid {OWNER}, and that user" in message
+    assert "--autowebroot-path" in message
     assert changed(served) == before
     os.chown(served, 0, GROUP)
     os.chmod(served, 0o775)
@@ -320,13 +292,13 @@ def test_volume_of_a_users_namespace(site: Site, owner: int, expected: bool) -> 
     os.chown(site.root, owner, owner)
     with read_only_in_a_namespace_of(OWNER, site.root) as pid:
         inside: Any = View.of_process(pid)
-        end = Directory(PathInView(site.root), USUAL)
+        end = Directory(PathInView(site.root), CHALLENGE_FILE)
         its, directory = writable(inside, end, Program("x", pid))
         assert its.is_host
         responder = WebrootResponder(its, directory, site.journal)
         if expected:
             responder.publish(CONTENT)
-            assert os.stat(f"{site.root}/{USUAL}").st_uid == OWNER
+            assert os.stat(f"{site.root}/{CHALLENGE_FILE}").st_uid == OWNER
         else:
             with pytest.raises(PublishError, match="a user that the server's container does not have"):
                 responder.publish(CONTENT)

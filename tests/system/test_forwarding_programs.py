@@ -18,6 +18,9 @@ from tests.lab import forward
 from tests.lab import ports
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
+from tests.lab.container_nginx import NGINX
+from tests.lab.container_nginx import files
+from tests.lab.container_nginx import wait_for_answer
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.orders import CONTENT
@@ -26,14 +29,13 @@ from tests.lab.orders import ask
 from tests.lab.orders import make
 from tests.lab.orders import names
 from tests.lab.orders import place
+from tests.lab.orders import programs_of
 from tests.lab.orders import solved
 from tests.lab.programs import Program
-from tests.routing.test_containers import NGINX
-from tests.routing.test_containers import files
-from tests.routing.test_containers import ready
-from tests.routing.test_containers import seen_by_all
 
 __all__ = ["names", "place"]  # fixtures
+
+pytestmark = pytest.mark.lab
 
 PYTHON = Path(os.path.realpath(sys.executable)).name
 FRONT = Endpoint(PUBLIC_V4, 80)
@@ -53,7 +55,7 @@ def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
             forwarder(place, "127.0.0.1:8080", *how), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
         assert ask() == CONTENT
-        assert set(seen_by_all(solver)) == {PYTHON, "nginx"}
+        assert set(programs_of(solver)) == {PYTHON, "nginx"}
 
 
 def test_chain_of_forwarders(place: Path) -> None:
@@ -63,7 +65,7 @@ def test_chain_of_forwarders(place: Path) -> None:
             forwarder(place, "127.0.0.1:8080", port=8081), forwarder(place, "127.0.0.1:8081", port=8082), \
             forwarder(place, "127.0.0.1:8082"), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
-        assert seen_by_all(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
+        assert programs_of(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
 
 
 @pytest.mark.parametrize("ends_tls", [True, False], ids=["ended", "passed on"])
@@ -78,7 +80,7 @@ def test_tls_terminated_or_forwarded(place: Path, ends_tls: bool) -> None:
                       root {place}/secure; }}"""), forwarder(place, *how, port=443), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
         assert ask() == CONTENT
-        assert seen_by_all(solver) == ["nginx", PYTHON, "nginx"]
+        assert programs_of(solver) == ["nginx", PYTHON, "nginx"]
         (root, _), = solver.proven_directories()[NAME]
         assert root == f"{place}/{'plain' if ends_tls else 'secure'}"
 
@@ -87,11 +89,11 @@ def test_tls_terminated_or_forwarded(place: Path, ends_tls: bool) -> None:
 def test_forwarder_into_a_container(place: Path, host: str) -> None:
     """As pasta and rootlessport for podman: the program is here, its connections are made inside."""
     with Container(place / "box", NGINX, files()) as box:
-        ready()
+        wait_for_answer()
         with forwarder(place, f"{host}:80", "in", box.pid), solved(place) as solver:
             assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
             assert ask() == CONTENT
-            assert seen_by_all(solver) == [PYTHON, "nginx"]
+            assert programs_of(solver) == [PYTHON, "nginx"]
 
 
 def test_kept_connection_is_no_forward(place: Path) -> None:
@@ -139,9 +141,9 @@ def test_parent_of_certbot_is_no_forwarder(place: Path) -> None:
             "from certbot_autowebroot.route import Endpoint;"
             f"print(forwarding_programs.forward_target({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
     with Program([sys.executable, "-m", "http.server", "80"], place) as server:
-        said = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
-                              capture_output=True).stdout
-    assert said == "None\n"
+        output = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
+                                capture_output=True).stdout
+    assert output == "None\n"
 
 
 def test_forwarder_to_a_dead_port_is_unknown(place: Path) -> None:

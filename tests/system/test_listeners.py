@@ -20,6 +20,8 @@ from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def held() -> Iterator[List[socket.socket]]:
@@ -44,7 +46,7 @@ def listen(held: List[socket.socket], host: str, v6only: bool = False, reuse: bo
 
 
 def who(host: str) -> List[int]:
-    return [found.inode for found in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
+    return [listener.inode for listener in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
 
 
 def test_exact_address_wins_over_all_addresses(held: List[socket.socket]) -> None:
@@ -68,7 +70,7 @@ def test_unix_socket_with_an_odd_name(held: List[socket.socket], tmp_path: Path,
         held.append(new)
         new.bind(path)
         new.listen()
-    hosts = [found.endpoint.host for found in listeners.listeners()]
+    hosts = [listener.endpoint.host for listener in listeners.listeners()]
     assert f"unix:{tmp_path}/plain" in hosts
     assert ("\n" in name) or f"unix:{tmp_path}/{name}" in hosts
 
@@ -113,8 +115,8 @@ def test_unix_socket_is_a_listener(held: List[socket.socket], tmp_path: Path) ->
     held.append(new)
     new.bind(str(tmp_path / "app socket"))
     new.listen()
-    found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app socket", 0), listeners.listeners())
-    assert [listener.inode for listener in found] == [os.fstat(new.fileno()).st_ino]
+    matches = listeners.accepting(Endpoint(f"unix:{tmp_path}/app socket", 0), listeners.listeners())
+    assert [listener.inode for listener in matches] == [os.fstat(new.fileno()).st_ino]
 
 
 #: Binds a socket below a directory that it has mounted something of its own over.
@@ -139,9 +141,9 @@ def test_unix_socket_of_the_same_name_in_another_mount_namespace(
     with subprocess.Popen(["unshare", "--mount", sys.executable, "-c", ELSEWHERE, tmp_path],
                           stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"ready\n"
-        found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app.sock", 0), listeners.listeners())
+        matches = listeners.accepting(Endpoint(f"unix:{tmp_path}/app.sock", 0), listeners.listeners())
         other.kill()
-    assert [listener.inode for listener in found] == [os.fstat(ours.fileno()).st_ino]
+    assert [listener.inode for listener in matches] == [os.fstat(ours.fileno()).st_ino]
 
 
 def test_local_addresses() -> None:
