@@ -25,6 +25,7 @@ from tests.fuzz.targets import nothing_kept
 _ALL = sorted(TARGETS)
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 @pytest.mark.parametrize("name", _ALL)
 def test_built_inputs(name: str) -> None:
     """Inputs of the words of real configurations are answered or refused."""
@@ -36,6 +37,7 @@ def test_built_inputs(name: str) -> None:
     holds()
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 @pytest.mark.parametrize("name", _ALL)
 def test_mutated_inputs(name: str) -> None:
     """Mutations of the tables' configurations are answered or refused."""
