@@ -207,7 +207,7 @@ def _others_may_write(directory: OpenDirectory) -> bool:
 
 
 def check_place(chain: Chain, is_challenge_path: bool) -> None:
-    """Refuse a directory that no server serves, or that the user whose program names it has no rights in.
+    """Refuse a directory that no server serves, or that the view's user may not name.
 
     The end of the walk counts, not the path by which it came there.
 

@@ -40,9 +40,9 @@ def main() -> None:
             file.write('"' + "".join(f"\\x{byte:02x}" for byte in word[:64]) + '"\n')
 
     def one(data: bytes) -> None:
-        found = tried(TARGETS[given.target], data)
-        if found:
-            raise AssertionError(str(found))
+        finding = tried(TARGETS[given.target], data)
+        if finding:
+            raise AssertionError(str(finding))
     atheris.Setup([sys.argv[0], *rest, "-timeout=60", f"-dict={dictionary}", corpus], one)
     atheris.Fuzz()
 

@@ -58,17 +58,17 @@ def minimised(finding: Finding, target: Target, max_tries: int = MAX_TRIES) -> F
     def still(data: bytes) -> Optional[Finding]:
         nonlocal tries
         tries += 1
-        found = tried(target, data)
-        return found if found and found.kind == finding.kind else None
+        result = tried(target, data)
+        return result if result and result.kind == finding.kind else None
 
     size = max(1, len(finding.data) // 2)
     while tries < max_tries:
         position = 0
         smaller = False
         while position < len(finding.data) and tries < max_tries:
-            found = still(finding.data[:position] + finding.data[position + size:])
-            if found:
-                finding, smaller = found, True
+            result = still(finding.data[:position] + finding.data[position + size:])
+            if result:
+                finding, smaller = result, True
             else:
                 position += size
         if not smaller and size == 1:

@@ -64,18 +64,18 @@ def _insert_word(data: bytes, random: Random, words: Words, seeds: Seeds) -> byt
 
 
 def _replace_word(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    found = list(_WORD.finditer(data))
-    if not found:
+    matches = list(_WORD.finditer(data))
+    if not matches:
         return data
-    word = random.choice(found)
+    word = random.choice(matches)
     return data[:word.start()] + random.choice(random.choice((MAGIC, words, words))) + data[word.end():]
 
 
 def _replace_number(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    found = list(_NUMBER.finditer(data))
-    if not found:
+    matches = list(_NUMBER.finditer(data))
+    if not matches:
         return data
-    number = random.choice(found)
+    number = random.choice(matches)
     return data[:number.start()] + random.choice(_NUMBERS) + data[number.end():]
 
 
@@ -136,14 +136,14 @@ def _block(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
 
 def _pairs(data: bytes) -> List[Tuple[int, int]]:
     closes = {ord("}"): ord("{"), ord("]"): ord("["), ord(")"): ord("(")}
-    found: List[Tuple[int, int]] = []
+    blocks: List[Tuple[int, int]] = []
     opened: List[Tuple[int, int]] = []
     for position, byte in enumerate(data):
         if byte in closes.values():
             opened.append((byte, position))
         elif byte in closes and opened and opened[-1][0] == closes[byte]:
-            found.append((opened.pop()[1], position))
-    return found
+            blocks.append((opened.pop()[1], position))
+    return blocks
 
 
 _CHANGES: List[Change] = [_flip, _insert_byte, _insert_word, _insert_word, _replace_word, _replace_word,

@@ -61,7 +61,7 @@ from tests.lab.table import FRONT
 from tests.lab.table import Holder
 from tests.lab.table import TableMachine
 
-#: What a configuration may send a request on to, and somebody listens there: the same server again.
+#: Ports at which the same server listens again, for configurations that pass a request on.
 _HELD_PORTS = (80, 443, 8080)
 _MAX_ASKED = 25
 _RESOLVED = {"localhost": ["127.0.0.1", "::1"], "www.sample.com": [FRONT.host]}
@@ -103,9 +103,9 @@ class _Checked(Holder):
         self.asked.append(request)
         if len(self.asked) > _MAX_ASKED:  # the machine has a limit for all that one server is asked, too
             return [DeadEnd("asked often enough")]
-        found = self._ask(request)
-        check(found, request)
-        return found
+        destinations = self._ask(request)
+        check(destinations, request)
+        return destinations
 
 
 def check(destinations: Sequence[Any], request: Request) -> None:
@@ -134,7 +134,7 @@ def _followed(ask: Callable[[Request], Sequence[Any]], request: Request) -> None
     assert routes
     for route in routes:
         assert str(route)
-        # Whoever listens or connects there must not be told what no socket can have.
+        # An endpoint must be one that a socket can have.
         assert not isinstance(route.end, Vacant) or 0 < route.end.endpoint.port < 65536 or route.end.endpoint.is_unix
 
 
@@ -182,8 +182,8 @@ def _caddyfile(data: bytes) -> None:
     """The lines of a site in a Caddyfile."""
     request, content = files.split(data)
     view = files.FakeView(content)
-    found = sites.site_in(files.MAIN, request.host, view.read, view.glob)
-    assert found.source is not None and found.source.file in content
+    site = sites.site_in(files.MAIN, request.host, view.read, view.glob)
+    assert site.source is not None and site.source.file in content
 
 
 def _arguments(data: bytes) -> None:
@@ -203,9 +203,9 @@ def _nginx_log(data: bytes) -> None:
     """nginx's error log, whose text every client may choose."""
     request = files.request_for("www.sample.com")
     with mock.patch.object(log, "_ends_of_logs", return_value=[data]):
-        found = log.missed(files.process("nginx", ("nginx",), {}), request)
-    if found:
-        check(found, request)
+        places = log.missed(files.process("nginx", ("nginx",), {}), request)
+    if places:
+        check(places, request)
 
 
 def _probe(data: bytes) -> None:
@@ -233,14 +233,14 @@ def _journal(data: bytes) -> None:
     file = journal_file.JournalFile(os.dup(fd), "x.jsonl", fd)
     try:
         os.write(fd, data)
-        found = file.read()
+        prints = file.read()
     finally:
         file.close()
-    numbers = [footprint.number for footprint in found]
+    numbers = [footprint.number for footprint in prints]
     assert numbers == sorted(numbers, reverse=True)
     status = os.stat("/proc/self")
     with mock.patch.object(footprints, "_views", lambda: iter([View.of_host()])):
-        for footprint in found[:5]:
+        for footprint in prints[:5]:
             assert str(footprint).startswith("/") and all(name and "/" not in name for name in footprint.names)
             assert not footprint.sha256 or not footprint.is_like(status), "a directory is no file"
             with contextlib.suppress(OSError, UnsafePathError, ValueError):

@@ -32,8 +32,8 @@ def test_built_inputs(name: str) -> None:
     @settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(grammar.inputs(name))
     def holds(data: bytes) -> None:
-        found = tried(TARGETS[name], data)
-        assert found is None, str(found)
+        finding = tried(TARGETS[name], data)
+        assert finding is None, str(finding)
     holds()
 
 
@@ -48,7 +48,7 @@ def test_mutated_inputs(name: str) -> None:
 @pytest.mark.parametrize("name", _ALL)
 def test_seeds_are_answered(name: str) -> None:
     """The starting points of the mutations are answered."""
-    assert [str(found) for found in (tried(TARGETS[name], seed) for seed in seeds(name)) if found] == []
+    assert [str(finding) for finding in (tried(TARGETS[name], seed) for seed in seeds(name)) if finding] == []
 
 
 @pytest.mark.parametrize("name", ["nginx", "apache", "apache-dump", "lighttpd", "caddy", "haproxy", "varnish"])
@@ -79,18 +79,18 @@ def _broken(data: bytes) -> None:
 def test_crash_is_found_and_minimised() -> None:
     """The harness can fail, so that its silence means something."""
     target = Target("broken", _broken)
-    found = tried(target, b"x" * 100 + b"crash" + b"y" * 100)
-    assert found is not None
-    assert "KeyError in test_fuzz.py" in found.kind
-    assert minimised(found, target).data == b"crash"
+    finding = tried(target, b"x" * 100 + b"crash" + b"y" * 100)
+    assert finding is not None
+    assert "KeyError in test_fuzz.py" in finding.kind
+    assert minimised(finding, target).data == b"crash"
     assert tried(target, b"cras") is None
 
 
 def test_endless_run_is_found() -> None:
     """And so is an input without an end."""
-    found = tried(Target("broken", _broken), b"slow", 0.1)
-    assert found is not None
-    assert found.kind == "took too long"
+    finding = tried(Target("broken", _broken), b"slow", 0.1)
+    assert finding is not None
+    assert finding.kind == "took too long"
 
 
 def test_invalid_answer_is_found() -> None:

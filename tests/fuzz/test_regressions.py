@@ -63,5 +63,5 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
 ])
 def test_finding_stays_fixed(target: str, text: str) -> None:
     """It is answered or refused, in time."""
-    found = tried(TARGETS[target], text.encode("utf-8", "surrogateescape"))
-    assert found is None, str(found)
+    finding = tried(TARGETS[target], text.encode("utf-8", "surrogateescape"))
+    assert finding is None, str(finding)

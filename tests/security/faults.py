@@ -66,23 +66,23 @@ def act(site: Site, report: str) -> None:
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.WARNING, format="%(message)s", force=True)
     responder = site.responder()
-    said = "published"
+    outcome = "published"
     try:
         responder.publish(CONTENT)
     except PublishError as error:
-        said = str(error)
+        outcome = str(error)
     tracing.mark()
     responder.withdraw()
     tracing.mark()
     with open(report, "w") as file:
-        file.write(f"{said}\n{log.getvalue()}")
+        file.write(f"{outcome}\n{log.getvalue()}")
 
 
 def inject(errors: Tuple[str, ...] = ERRORS) -> Table:
     """Let each call fail once with each error."""
     table = Table()
     with new_site() as site:
-        act(site, site.path("report"))  # what is looked up once in a process, is not looked up while we count
+        act(site, site.path("report"))  # look-ups that a process caches must not be counted
         calls = tracing.run(lambda: act(site, site.path("report")), names=NAMES).calls
     for call in calls:
         if call.phase > WITHDRAWING or (call.name == "setgroups" and str(_GROUP) not in call.text):
@@ -117,13 +117,13 @@ def _with_fault(call: tracing.Call, error: str) -> Tuple[str, str]:
         if status != 0:
             return "", f"ended with status {status}"
         with open(report) as file:
-            said, *logged = file.read().splitlines()
+            outcome, *logged = file.read().splitlines()
         left = site.tree() != before
         reason = os.strerror(getattr(errno, error))
-        happened = "published" if said == "published" else (
-            "refused with the reason" if reason in said and "\n" not in said else f"refused: {said}")
+        happened = "published" if outcome == "published" else (
+            "refused with the reason" if reason in outcome and "\n" not in outcome else f"refused: {outcome}")
         happened += ", nothing left" if not left else (
-            ", said what is left" if any(reason in line for line in logged) else ", something left in silence")
+            ", reported what is left" if any(reason in line for line in logged) else ", something left in silence")
         Journal(site.journal_directory).sweep()
         if site.tree() != before or site.journals():
             happened += ", not even after the next run"
@@ -131,7 +131,7 @@ def _with_fault(call: tracing.Call, error: str) -> Tuple[str, str]:
         if call.phase == PUBLISHING:
             return "refused with the reason, nothing left", happened
         if what in ("remove the file", "remove a directory", "become the owner"):
-            return "published, said what is left", happened
+            return "published, reported what is left", happened
         return "published, nothing left", happened
 
 
@@ -193,17 +193,17 @@ def real() -> Table:
             with mounted(site.path(directory), f"{options},mode=755,uid={OWNER if directory == 'www' else 0}"):
                 full = prepare(site)
                 before = tree(full), site.tree()
-                said = "published"
+                outcome = "published"
                 responder = site.responder()
                 try:
                     responder.publish(CONTENT)
                 except PublishError as error:
-                    said = "refused with the reason" if reason in str(error) else f"refused: {error}"
+                    outcome = "refused with the reason" if reason in str(error) else f"refused: {error}"
                 responder.withdraw()
                 Journal(site.journal_directory).sweep()
                 now = {name: what for name, what in tree(full).items() if not name.startswith("autowebroot")}
                 left = "nothing left" if (now, site.tree()) == before else "something left"
-                table.note(name, "", "refused with the reason, nothing left", f"{said}, {left}")
+                table.note(name, "", "refused with the reason, nothing left", f"{outcome}, {left}")
     return table
 
 

@@ -127,7 +127,7 @@ def walk(names: Tuple[str, ...] = (), scenarios: Sequence[Scenario] = SCENARIOS)
     """Kill at each call by these names, or at each call."""
     walked = Walked()
     with new_site() as site:
-        publish_and_withdraw(site)  # what is looked up once in a process, is not looked up while we count
+        publish_and_withdraw(site)  # look-ups that a process caches must not be counted
         listen_and_stop(site)
     for prepare, act, own_names in scenarios:
         with new_site() as site:

@@ -26,7 +26,7 @@ def place() -> Iterator[Path]:
         yield path
 
 
-#: Says by whom it is run, in a file, and does not end; its output stays open when it is killed.
+#: Writes its user into a file and does not end; its output stays open when it is killed.
 PROGRAM = """
 #include <fcntl.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@ from tests.security import children
 CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat",
             "rmdir", "fchmod", "flock")
 
-#: A call that nobody makes, to tell what comes before it from what comes after.
+#: A call that no program makes: it separates the calls before it from those after it.
 _MARK = "/phase"
 
 

@@ -215,9 +215,9 @@ def test_each_socket_has_its_own_owner(held: List[socket.socket]) -> None:
 def test_worker_is_no_owner_beside_its_main_process(held: List[socket.socket]) -> None:
     """It has inherited the socket, and has thousands of connections, which need no search."""
     inode = listen(held, "0.0.0.0")
-    with program(FORKS, held[0]) as master:
+    with program(FORKS, held[0]) as main:
         held.pop().close()
-        assert owners_of(inode) == {master.pid}
+        assert owners_of(inode) == {main.pid}
 
 
 def test_worker_with_a_lower_pid_than_its_main_process(
@@ -226,9 +226,9 @@ def test_worker_with_a_lower_pid_than_its_main_process(
     inode = listen(held, "0.0.0.0")
     in_order = processes.all_pids
     monkeypatch.setattr(processes, "all_pids", lambda: in_order()[::-1])
-    with program(FORKS, held[0]) as master:
+    with program(FORKS, held[0]) as main:
         held.pop().close()
-        assert owners_of(inode) == {master.pid}
+        assert owners_of(inode) == {main.pid}
 
 
 def test_socket_activated_program_is_an_owner_beside_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
