@@ -25,7 +25,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import follow
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.registry import LIKELY
 from certbot_autowebroot.system import listeners
@@ -55,7 +55,7 @@ def measure(title: str, act: Callable[[], object], times: int = 10, before: Call
 
 def forget() -> None:
     """Begin as a new process does."""
-    listeners._last_looks.clear()
+    listeners._last_searches.clear()
     from certbot_autowebroot.servers import apache
     from certbot_autowebroot.servers import nginx
     nginx._kept = file_cache.Kept()
@@ -80,9 +80,9 @@ def parts(server: str, sites: int, layout: str) -> None:
         measure("owner of the listener, first look", lambda: listeners.owners(inodes, LIKELY), before=forget)
         measure("owner of the listener, again", lambda: listeners.owners(inodes, LIKELY))
         few = 3 if sites > 1000 else 10
-        measure("follow: all of it, for the first time", lambda: follow(request, ThisMachine()), few, forget)
-        measure("follow: in the next lineage", lambda: follow(request, ThisMachine()), few)
-        machine = ThisMachine()
+        measure("follow: all of it, for the first time", lambda: follow(request, Host()), few, forget)
+        measure("follow: in the next lineage", lambda: follow(request, Host()), few)
+        machine = Host()
         measure("follow: the next name of an order", lambda: follow(request, machine), few)
         measure("floor: one loopback request", _ask)
         measure("probe", lambda: probe.ask(request, machine))
@@ -99,7 +99,7 @@ def three_hops() -> None:
         server { listen 127.0.0.1:8082; root /srv; }"""
     request = Request(machines.name_of(0), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
     with _directory() as directory, Nginx(directory, config):
-        machine = ThisMachine()
+        machine = Host()
         follow(request, machine)
         print("\nThree servers on one road")
         measure("follow: the next name of an order", lambda: follow(request, machine))

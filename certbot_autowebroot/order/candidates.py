@@ -24,7 +24,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.routing.follow import follow
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class OrderOptions(NamedTuple):
 class CandidateFinder:
     """Finds the candidates of an order's identifiers, in one attempt."""
 
-    def __init__(self, host: ThisMachine, options: OrderOptions) -> None:
+    def __init__(self, host: Host, options: OrderOptions) -> None:
         self._host = host
         self._options = options
         self._silent: Set[Endpoint] = set()
@@ -99,7 +99,7 @@ class CandidateFinder:
         """The candidates anew, where the kernel diverts connections from the programs at the front endpoints."""
         held = [endpoint for endpoint, of_endpoint in failed.routes.items() if of_endpoint[0].hops]
         # Each endpoint is checked, for each forward has to be followed.
-        diverted = [endpoint for endpoint in held if self._host.finds_a_forward(endpoint)]
+        diverted = [endpoint for endpoint in held if self._host.detect_port_forward(endpoint)]
         return self.from_routes(failed.identifier) if diverted else None
 
     def _is_hint(self, place: Place, candidates: Candidates) -> bool:
@@ -134,6 +134,6 @@ class CandidateFinder:
             self._guessing += time.monotonic() - started
 
 
-def routes(candidates: Candidates, host: ThisMachine) -> Dict[Endpoint, List[Route]]:
+def routes(candidates: Candidates, host: Host) -> Dict[Endpoint, List[Route]]:
     """Follow the requests of an identifier from each front endpoint."""
     return {endpoint: follow(candidates.request(endpoint), host) for endpoint in candidates.front.endpoints}

@@ -5,13 +5,13 @@ import time
 from typing import List
 from typing import Tuple
 
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import check_place
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from certbot_autowebroot.system.views import open_regular
 
@@ -38,9 +38,9 @@ def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
     """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
     try:
         # A request for a file reveals that the file exists: so only where we would also write at the program's word.
-        check_place(Walk(view).to(directory.root), usual=True)
+        check_place(Walk(view).to(directory.root), is_challenge_path=True)
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
-    except (OSError, Refused):
+    except (OSError, UnsafePathError):
         return []
     samples = []
     try:
@@ -61,7 +61,7 @@ def _content(directory_fd: int, name: str) -> bytes:
     """The beginning of a world-readable regular file; empty for anything else."""
     try:
         fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory_fd), name)
-    except NotRegular:
+    except NotRegularFileError:
         return b""
     try:
         return os.read(fd, probe.MAX_BODY) if os.fstat(fd).st_mode & stat.S_IROTH else b""

@@ -21,7 +21,7 @@ from certbot_autowebroot.order.inquiry import PlaceKey
 from certbot_autowebroot.order.inquiry import ProofResult
 from certbot_autowebroot.order.progress import ASKING
 from certbot_autowebroot.order.progress import Progress
-from certbot_autowebroot.responders import AnotherRoad
+from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
@@ -84,7 +84,7 @@ def _publish(candidates: Candidates, make_responder: MakeResponder, withdrawing:
             responder = make_responder(place, candidates.token)
             withdrawing.callback(responder.withdraw)
             responder.publish(content)
-        except AnotherRoad:  # a symlink that was proven last time, and the directory that it leads to
+        except AlreadyPublishedError:  # a symlink that was proven last time, and the directory that it leads to
             published.duplicates.add(place.key)
         except PublishError as error:
             published.errors[place.key] = str(error)

@@ -44,7 +44,7 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system.terminal import printable
@@ -82,7 +82,7 @@ class Solver:
         self._options = options
         self._journal = journal
         self._responders = Responders(journal, options.port, options.address)
-        self._host = ThisMachine()
+        self._host = Host()
         self._published: Dict[Challenge, List[Any]] = {}
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
@@ -183,7 +183,7 @@ class Solver:
 
     def _attempt(self, identifiers: Sequence[str], from_hints: bool) -> None:
         """Find out about each identifier once, with a new snapshot of the host."""
-        self._host = ThisMachine()
+        self._host = Host()
         self._host.resolve(identifiers)
         finder = CandidateFinder(self._host, self._options)
         unknown = list(identifiers)
@@ -272,7 +272,7 @@ class Solver:
         logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(pending))
         if any(not self.outcomes[identifier].routes for identifier in pending):
             return True  # a hint was proven, and no request has been followed yet
-        host = ThisMachine()
+        host = Host()
         return any(_ends(self.outcomes[identifier].routes) != _ends(routes(self.outcomes[identifier].candidates, host))
                    for identifier in pending)
 

@@ -46,7 +46,7 @@ from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 
@@ -346,7 +346,7 @@ def _families(port: int, address: str) -> FrozenSet[int]:
 
 def _in_the_way(port: int) -> Tuple[str, ...]:
     """The programs that hold the port on any address: bind(2) to all addresses fails for any of them."""
-    host = ThisMachine()
+    host = Host()
     try:
         taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
     except OSError:  # this system does not list them

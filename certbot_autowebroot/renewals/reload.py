@@ -30,7 +30,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.routing.follow import MAX_HOPS
 from certbot_autowebroot.routing.follow import Holder
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.servers.apache import key_pairs
 from certbot_autowebroot.system import processes
@@ -92,7 +92,7 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     :param lineage: one with a certificate.
     :param patience: seconds that they get to show it.
     """
-    machine = ThisMachine()
+    machine = Host()
     seen = _by_endpoint(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
         return [Finding(Outcome.GOOD, reload_messages.no_address(names))]
@@ -131,7 +131,7 @@ def _outcome_without_reload(answers: Sequence[Served], seen: Mapping[Tuple[Endpo
     return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
 
 
-def servers_at(name: str, endpoint: Endpoint, machine: ThisMachine) -> List[Server]:
+def servers_at(name: str, endpoint: Endpoint, machine: Host) -> List[Server]:
     """The programs that speak TLS at an endpoint: its holders, or those to which forwarders pass connections on."""
     found: Dict[Server, None] = {}
     ends = [endpoint]
@@ -142,7 +142,7 @@ def servers_at(name: str, endpoint: Endpoint, machine: ThisMachine) -> List[Serv
     return list(found) or [Server(reload_messages.UNNAMED)]
 
 
-def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
+def _onward(holder: Holder, request: Request, machine: Host, found: Dict[Server, None]) -> Iterator[Endpoint]:
     """Where a forwarder (the kernel, Docker's proxy) passes connections on; another holder is added to those found."""
     process = processes.process(holder.program.pid) if holder.program.pid else None
     if process is None or process.name in registry.executables("forwarder"):
@@ -175,10 +175,10 @@ def _attempt(server: Server, endpoint: Endpoint) -> Attempt:
                 return Attempt(named, problem=reload_messages.config_error(config_error))
         elif not control.tolerates_bad_config:
             return Attempt(named, problem=reload_messages.IN_A_CONTAINER)
-        how = systemd.tell(unit, "reload") if unit else control.reload(main, endpoint)
+        how = systemd.systemctl(unit, "reload") if unit else control.reload(main, endpoint)
         more = control.finish_reload(main, endpoint) if IRestarts.providedBy(control) else ""
         return Attempt(named, ", ".join(filter(None, (how, more))))
-    except (ReloadError, systemd.Failed) as error:
+    except (ReloadError, systemd.SystemctlError) as error:
         return Attempt(named, problem=str(error))
     except OSError as error:
         return Attempt(named, problem=reload_messages.signal_refused(error))
@@ -195,7 +195,7 @@ def _start_anew(named: str, unit: str, config_error: str, control: Any) -> Attem
     config_error = control.config_error_of_command(command)
     if config_error:
         return Attempt(named, problem=reload_messages.config_error(config_error))
-    return Attempt(named, systemd.tell(unit, "restart"))
+    return Attempt(named, systemd.systemctl(unit, "restart"))
 
 
 def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:

@@ -21,7 +21,7 @@ from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system import tls
 
@@ -40,7 +40,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
 
     For a name that does not resolve to addresses of this machine: at the endpoints where a program listens.
     """
-    host = ThisMachine()
+    host = Host()
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
              for lineage in having if lineage.certificate}
@@ -53,7 +53,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
             for lineage in having}
 
 
-def questions(names: Sequence[str], host: ThisMachine) -> List[Question]:
+def questions(names: Sequence[str], host: Host) -> List[Question]:
     """Each name at each endpoint where it is served."""
     host.resolve(names)
     return [(name, endpoint) for name in dict.fromkeys(names) for endpoint in _endpoints(name, "", host)]
@@ -73,7 +73,7 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
     return list(threads.each(ask, asked))
 
 
-def _endpoints(name: str, address: str, host: ThisMachine) -> List[Endpoint]:
+def _endpoints(name: str, address: str, host: Host) -> List[Endpoint]:
     endpoints = front_endpoints(name, host, CA_PORTS["https"], address)
     if endpoints.certain:
         return list(endpoints.endpoints)

@@ -1,15 +1,15 @@
-"""What answers a challenge: a file in somebody else's directory, or a listener of our own."""
+"""Answer challenges: by a file in another user's directory, or by a listener of this process."""
 
 
 class PublishError(Exception):
     """The challenge cannot be published there.
 
-    The text is a whole sentence for a person: the path, what is in the way, whose it is.
+    The text is a whole sentence for the user: the path, the obstacle and its owner.
     """
 
 
-class AnotherRoad(PublishError):
-    """The directory is one that this run has put its file into already, by another path: it need not be tried twice.
+class AlreadyPublishedError(PublishError):
+    """The run has already put another file in this place, by another path of the same directory.
 
-    The text is the file's path; nobody has to be told.
+    The text is the file's path. It is no error for the user.
     """

@@ -1,4 +1,4 @@
-"""The responder for the end of a route: a file where that takes writes, or a listener of our own."""
+"""Choose the responder for the end of a route: a file in a directory, or a listener of this process."""
 import contextlib
 import os
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Responders:
     """Makes the responders of one order, which share a journal and listeners.
 
-    :param port: the port that the CA's port 80 leads to.
-    :param address: the only address to listen on there (``--http-01-address``); empty for all.
+    :param port: the local port behind the CA's port 80 (``--http-01-port``).
+    :param address: the only address to listen on at that port (``--http-01-address``); empty for all.
     """
 
     def __init__(self, journal: Journal, port: int, address: str) -> None:
@@ -39,19 +39,19 @@ class Responders:
            view_of: Callable[[Optional[Program]], View]) -> Any:
         """The responder for an end.
 
-        :param program: in whose view a directory's path is meant; None for our own view.
-        :raises PublishError: there can be none.
+        :param program: the program whose view the directory's path belongs to; None for the host's view.
+        :raises PublishError: the program has ended, or the endpoint cannot be bound.
         """
         if isinstance(end, Directory):
             try:
                 view = view_of(program)
             except OSError as error:
-                raise PublishError(f"{program} has ended or cannot be looked at: {error}") from error
-            return WebrootResponder(*where_it_takes_writes(view, end, program), self._journal)
-        return self._listening(end)
+                raise PublishError(f"{program} has ended or cannot be inspected: {error}") from error
+            return WebrootResponder(*writable(view, end, program), self._journal)
+        return self._standalone(end)
 
-    def _listening(self, end: Vacant) -> Any:
-        # Not imported before somebody is to listen: acme's server takes as long to import as a probe takes.
+    def _standalone(self, end: Vacant) -> Any:
+        # Late for speed: to import acme's server takes as long as a probe.
         from certbot_autowebroot.responders import standalone
         if self._listeners is None:
             self._listeners = standalone.Listeners()
@@ -62,22 +62,22 @@ class Responders:
         return standalone.StandaloneResponder(self._listeners, end.path)
 
     def stop(self) -> None:
-        """Listen no more. Never raises; may be called again."""
+        """Stop listening. Never raises; may be called again."""
         if self._listeners is not None:
             self._listeners.stop()
 
 
-def where_it_takes_writes(view: View, directory: Directory, program: Optional[Program]) -> Tuple[View, Directory]:
-    """A volume that is read-only in a container is often writable on the host: the same directory by another path."""
+def writable(view: View, directory: Directory, program: Optional[Program]) -> Tuple[View, Directory]:
+    """The directory, or its host path if it is a volume that is read-only in the container and writable on the host."""
     if view.is_host or program is None:
         return view, directory
     try:
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # the responder finds out, and says it
+    except OSError:  # the responder reports it
         return view, directory
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, fd)
-        found = mounts.host_path(program.pid, directory.root) if mounts.is_read_only(fd) else None
-        if found and os.path.samestat(os.fstat(fd), os.stat(found)):
-            return view.on_host(), directory._replace(root=PathInView(found))
+        path = mounts.host_path(program.pid, directory.root) if mounts.is_read_only(fd) else None
+        if path and os.path.samestat(os.fstat(fd), os.stat(path)):
+            return view.on_host(), directory._replace(root=PathInView(path))
     return view, directory

@@ -1,9 +1,9 @@
-"""One thing that we made in somebody else's directory: how it is written down, found again and taken away.
+"""Footprints: files and directories that a run has made. Their record in the journal, how to find and remove them.
 
-A kill may come between making a thing and writing down what it became, and no time tells afterwards whose it is: the
-machine may have stood still, its clock been set, a file server have another. So a thing is known by its name until
-then, for nobody can guess that: a file's has the token in it, and a directory has one of its own before it gets the
-name that it is made for. Both are made in the directory that they stay in, where they get their SELinux label.
+A run may be killed after it has made a file and before it has recorded the inode. Times do not identify a file: clocks
+are set, hosts are suspended, file servers have clocks of their own. So until the inode is recorded, a random name does:
+a file's name contains the token, and a directory has a draft name first, and is then renamed. Both are made in the
+directory in which they stay, which gives them their SELinux label.
 """
 import ctypes
 import dataclasses
@@ -19,9 +19,9 @@ from typing import Iterator
 from typing import List
 from typing import Optional
 
-from certbot_autowebroot.responders.safe_directories import Held
 from certbot_autowebroot.responders.safe_directories import Key
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.responders.safe_directories import Walk
 from certbot_autowebroot.responders.safe_directories import as_owner
 from certbot_autowebroot.responders.safe_directories import read_file
@@ -34,15 +34,15 @@ _RENAME_NOREPLACE = 1
 
 @dataclass(eq=False, repr=False)
 class Footprint:
-    """One directory or file that we made, or were about to make.
+    """One directory or file that a run has made, or was about to make.
 
-    :ivar number: names it in the journal; what lies in a directory of ours has a higher one than the directory.
-    :ivar path: the directory it is in, as the view that it was made in saw it.
-    :ivar parent: that directory's device and inode.
-    :ivar draft: the name that a directory has until it is written down what it became; empty for a file.
-    :ivar uid: whose it is, or was to be.
-    :ivar sha256: of the content of a file, hexadecimal; empty for a directory.
-    :ivar made: its own device and inode; None while that is not known.
+    :ivar number: identifies it in the journal; higher than the number of the directory that it is in.
+    :ivar path: the directory that it is in, a path in the view of that time.
+    :ivar parent: device and inode of that directory.
+    :ivar draft: a directory's name until its inode is recorded; empty for a file.
+    :ivar uid: the intended owner.
+    :ivar sha256: the hash of a file's content, hexadecimal; empty for a directory.
+    :ivar made: its own device and inode; None until recorded.
     """
 
     number: int
@@ -59,13 +59,13 @@ class Footprint:
 
     @property
     def names(self) -> List[str]:
-        """The names that it may be found by."""
+        """The names that it may have now."""
         if not self.draft:
             return [self.name]
         return [self.draft] if self.made is None else [self.name, self.draft]
 
     def is_like(self, status: os.stat_result) -> bool:
-        """Whether something by one of these names is what we made, as far as a look tells."""
+        """Whether a file or directory by one of these names may be this footprint, by its status."""
         if stat.S_IFMT(status.st_mode) != (stat.S_IFREG if self.sha256 else stat.S_IFDIR):
             return False
         if self.made is not None:
@@ -74,25 +74,25 @@ class Footprint:
 
 
 def parse(text: bytes) -> List[Footprint]:
-    """The footprints that a journal's text says are standing, the last one first."""
-    standing: Dict[int, Footprint] = {}
+    """The footprints in a journal's text that are not marked as gone, the last one first."""
+    footprints: Dict[int, Footprint] = {}
     for line in text.split(b"\n"):
         try:
             fields = json.loads(line)
             number = fields["number"]
             if "gone" in fields:
-                del standing[number]
+                del footprints[number]
             elif "made" in fields and "name" not in fields:
-                standing[number].made = _key(fields["made"])
+                footprints[number].made = _key(fields["made"])
             else:
-                standing[number] = _footprint(fields)
+                footprints[number] = _footprint(fields)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             pass  # torn by a kill or a full disk
-    return sorted(standing.values(), key=lambda footprint: footprint.number, reverse=True)
+    return sorted(footprints.values(), key=lambda footprint: footprint.number, reverse=True)
 
 
 def _footprint(fields: Dict[str, Any]) -> Footprint:
-    """:raises ValueError, TypeError, KeyError: it is not one."""
+    """:raises ValueError, TypeError, KeyError: it is no footprint."""
     footprint = Footprint(**{**fields, "parent": _key(fields["parent"]), "made": None})
     for field in dataclasses.fields(Footprint):
         value = getattr(footprint, field.name)
@@ -111,11 +111,11 @@ def _key(value: Any) -> Key:
     return int(device), int(inode)
 
 
-def give_name(footprint: Footprint, directory: Held) -> None:
-    """Give a directory the name that it was made for. To be called as the owner of the directory that it is in.
+def give_name(footprint: Footprint, directory: OpenDirectory) -> None:
+    """Rename a directory from its draft name to its final name. Call it as the owner of the directory that it is in.
 
-    :raises FileExistsError: something has that name. Where there is no renameat2(2) (macOS, NFS), an empty directory
-        that somebody makes in this very moment is replaced.
+    :raises FileExistsError: the name exists. Without renameat2(2) (macOS, NFS), an empty directory that another process
+        makes at this moment is replaced.
     """
     code = _rename_new(directory.fd, footprint.draft, footprint.name)
     if code in (errno.ENOSYS, errno.EINVAL):
@@ -130,7 +130,7 @@ def give_name(footprint: Footprint, directory: Held) -> None:
 
 
 def _rename_new(directory_fd: int, old: str, new: str) -> int:
-    """0, or the error's number."""
+    """0, or the error's errno."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
@@ -139,13 +139,12 @@ def _rename_new(directory_fd: int, old: str, new: str) -> int:
     return ctypes.get_errno() if failed else 0
 
 
-def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
-    """Remove what a footprint says from the directory that it is in, if it is there and still what we made.
+def remove(footprint: Footprint, directory: OpenDirectory, by_content: bool) -> str:
+    """Remove a footprint from the directory that it is in, if it is still there and unchanged.
 
-    :param by_content: a file must also have the content that we gave it. Across runs an inode may have been used again.
-    :returns: the path of what was removed, for a person; empty where there was nothing.
-    :raises OSError: it is there and cannot be removed, its path is the error's ``filename``; ENOTEMPTY for a directory
-        that somebody uses.
+    :param by_content: compare a file's content as well. After the run, its inode may have been reused.
+    :returns: the path of the removed file or directory, printable; empty if it did not exist.
+    :raises OSError: it cannot be removed; its path is the error's ``filename``. ENOTEMPTY for a directory in use.
     """
     def act(name: str) -> bool:
         status = os.lstat(name, dir_fd=directory.fd)
@@ -171,16 +170,16 @@ def remove(footprint: Footprint, directory: Held, by_content: bool) -> str:
     return ""
 
 
-def _has_content(footprint: Footprint, directory: Held) -> bool:
-    """Whether a file has what we gave it, or nothing yet: a run may be killed before it writes."""
+def _has_content(footprint: Footprint, directory: OpenDirectory) -> bool:
+    """Whether a file has the recorded content, or none: a run may be killed before it writes."""
     content = read_file(directory, footprint.name)
     return content == b"" or (content is not None and hashlib.sha256(content).hexdigest() == footprint.sha256)
 
 
-def find(footprint: Footprint) -> Held:
-    """The directory that a footprint is in.
+def find(footprint: Footprint) -> OpenDirectory:
+    """The directory that a footprint is in, in any view.
 
-    :raises FileNotFoundError: it is in no view that there is now.
+    :raises FileNotFoundError: no view has it now.
     """
     failure: Exception = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), footprint.path)
     for view in _views():
@@ -188,7 +187,7 @@ def find(footprint: Footprint) -> Held:
             directory = Walk(view).to(footprint.path)[-1]
         except FileNotFoundError:
             continue
-        except (OSError, Refused) as error:
+        except (OSError, UnsafePathError) as error:
             failure = error
             continue
         if directory.key == footprint.parent:
@@ -197,9 +196,9 @@ def find(footprint: Footprint) -> Held:
 
 
 def _views() -> Iterator[View]:
-    """Our own view first, then every other that some process has."""
+    """The host's view, then every other view of a process."""
     yield View.of_host()
-    from certbot_autowebroot.system.processes import all_pids  # seldom needed, and every renewal imports this module
+    from certbot_autowebroot.system.processes import all_pids  # late for speed: seldom needed
     seen = set()
     for pid in all_pids():
         try:

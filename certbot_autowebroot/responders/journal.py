@@ -1,24 +1,21 @@
-"""What we have put where, so that a run that is killed leaves nothing behind for long.
+"""Write-ahead log of published files, for clean-up after a crash.
 
-One file for each run, of JSON lines; whoever runs keeps it locked (flock), so what can be locked belongs to a run that
-is over. What is about to be made is written down before, what it became (device and inode) after, so that a kill at
-any moment leaves a line that says what to look for (``footprints.py``: and how it is known). The lines are not synced
-to the disk: what a killed process has written the kernel still has. Only a power cut may lose the last of them.
+Each run has one file of JSON lines, which it keeps locked by flock(2): a journal that can be locked belongs to a run
+that has ended. A line is written before a file or directory is made, and another with its device and inode after that.
+So a run that is killed at any moment has left a line about all that it has made; ``footprints.py`` finds and identifies
+it. The lines are not synced to the disk: the kernel keeps the writes of a killed process, and only a power cut may lose
+the last lines.
 
-When a line cannot be written (a full disk), nothing is made: Certbot would not be able to save its certificate a moment
-later either, and the CA has not been asked yet.
+If a line cannot be written (a full disk), nothing is made. Certbot could not save its certificate either, and the CA
+has not been asked yet.
 
-The contents of challenges are not in it, only their hashes; and it is readable by its owner alone.
+The journal has the hash of a file's content, not the content, and only its owner can read it.
 """
 import contextlib
 import errno
-import fcntl
 import hashlib
-import json
 import logging
-import os
 import secrets
-import stat
 from collections import Counter
 from typing import Any
 from typing import Dict
@@ -30,56 +27,53 @@ from typing import Set
 
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.footprints import find
-from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.footprints import remove
-from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.journal_file import JournalFile
 from certbot_autowebroot.responders.safe_directories import Key
-from certbot_autowebroot.responders.safe_directories import Refused
-from certbot_autowebroot.responders.safe_directories import user
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 
-#: A journal is a few hundred lines; what is larger is not one.
-MAX_SIZE = 16 * 1024 * 1024
-#: What rmdir(2) says of a directory that somebody uses.
+#: Errors of rmdir(2) for a directory in use.
 _IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 class JournalError(Exception):
-    """The journal cannot be written. The text is a whole sentence for a person."""
+    """The journal cannot be written. The text is a whole sentence for the user."""
 
 
-class _Standing(NamedTuple):
-    """A footprint of this run, and who uses it.
+class _Entry(NamedTuple):
+    """A footprint of this run, and its users: it is removed when the last one releases it.
 
-    The directory that it is in stays open, so that renaming does not hide it.
+    The directory that it is in stays open, so that it is found after a rename.
     """
 
     footprint: Footprint
-    directory: Held
+    directory: OpenDirectory
     users: Set[object]
 
 
 class Journal:
-    """The journal of one run, and what other runs have left.
+    """The journal of one run, and the clean-up after earlier runs.
 
-    :param directory: of ours alone; made when first needed.
+    :param directory: the directory of all journals; made when first needed.
     """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._file: Optional[_JournalFile] = None
+        self._file: Optional[JournalFile] = None
         self._last = 0
-        self._standing: Dict[int, _Standing] = {}
-        self._by_key: Dict[Key, _Standing] = {}
+        self._entries: Dict[int, _Entry] = {}
+        self._by_key: Dict[Key, _Entry] = {}
         self._keeper: Optional[object] = None
 
     @contextlib.contextmanager
     def keeping_directories(self, keeper: object) -> Iterator[None]:
-        """Meanwhile, directories that are made have one more user: they stay until it releases them, or to the end.
+        """In the block, directories that are made have ``keeper`` as one more user, until the end of the block.
 
-        The token's file goes where the test file was, and to make a directory takes longer than all else there.
+        The token's file goes to the place of the test file, and to make the directories takes longest.
         """
         self._keeper = keeper
         try:
@@ -88,13 +82,13 @@ class Journal:
             self._keeper = None
             self.release(keeper)
 
-    def announce(self, user: object, directory: Held, name: str, uid: int,
+    def announce(self, user: object, directory: OpenDirectory, name: str, uid: int,
                  content: Optional[bytes] = None) -> Footprint:
-        """Write down what is about to be made: a directory, or a file with this content.
+        """Record that a directory, or a file with this content, is about to be made.
 
-        :param user: whoever will release it.
-        :param uid: whose it will be.
-        :raises JournalError: it cannot be written down, so it must not be made.
+        :param user: its user, for :meth:`release`.
+        :param uid: its owner.
+        :raises JournalError: it cannot be recorded, so it must not be made.
         """
         self._last += 1
         users = {user}
@@ -105,91 +99,88 @@ class Journal:
             users.add(self._keeper)
         footprint = Footprint(self._last, directory.path, directory.key, name, draft, uid, sha256)
         self._write(vars(footprint))
-        self._standing[footprint.number] = _Standing(footprint, directory, users)
+        self._entries[footprint.number] = _Entry(footprint, directory, users)
         return footprint
 
     def confirm(self, footprint: Footprint, key: Key) -> None:
-        """Write down what it became.
+        """Record the device and inode of a footprint.
 
-        :raises JournalError: it cannot be written down; this run knows it nevertheless.
+        :raises JournalError: it cannot be recorded; this run remembers it nevertheless.
         """
         footprint.made = key
-        self._by_key[key] = self._standing[footprint.number]
+        self._by_key[key] = self._entries[footprint.number]
         self._write({"number": footprint.number, "made": key})
 
     def share(self, user: object, key: Key) -> bool:
-        """One more user of a file, if it is one of this run; whether it is.
+        """Add a user to a file of this run. False if no file of this run has this key.
 
-        All members of an upstream group may have the same directory.
+        All members of an upstream group may have the same document root.
         """
         if key in self._by_key:
             self._by_key[key].users.add(user)
         return key in self._by_key
 
     def release(self, user: object) -> None:
-        """Remove what nobody else uses, then every directory of ours that this leaves empty.
+        """Remove each footprint without other users, and each directory of this run that becomes empty.
 
-        Never raises, but for an exception from a signal handler; then it may be called again.
+        Never raises, except for an exception from a signal handler; then it may be called again.
         """
-        for standing in self._standing.values():
-            standing.users.discard(user)
-        inside = Counter(standing.footprint.parent for standing in self._standing.values())
-        # The last made first: what is in a directory goes before it. A directory that is still in use is tried again
-        # whenever something goes.
-        for standing in reversed(list(self._standing.values())):
-            footprint = standing.footprint
-            if not standing.users and not (footprint.made and inside[footprint.made]):
-                self._remove(standing)
-                inside[footprint.parent] -= footprint.number not in self._standing
-        if not self._standing and self._file is not None:
-            # Forgotten before it is closed: the number of a closed descriptor is soon another's.
+        for entry in self._entries.values():
+            entry.users.discard(user)
+        inside = Counter(entry.footprint.parent for entry in self._entries.values())
+        # The last one first: files go before their directory. A directory in use is tried again at each release.
+        for entry in reversed(list(self._entries.values())):
+            footprint = entry.footprint
+            if not entry.users and not (footprint.made and inside[footprint.made]):
+                self._remove(entry)
+                inside[footprint.parent] -= footprint.number not in self._entries
+        if not self._entries and self._file is not None:
+            # Reset before it is closed: the number of a closed descriptor is soon reused.
             file, self._file = self._file, None
             file.discard()
             file.close()
 
     def release_all(self) -> None:
-        """Remove all that this run has made and not removed: it was interrupted, perhaps while it removed something.
-
-        Never raises.
-        """
-        for standing in self._standing.values():
-            standing.users.clear()
+        """Remove all footprints of this run, after an interruption. Never raises."""
+        for entry in self._entries.values():
+            entry.users.clear()
         self.release(None)
 
     def sweep(self) -> List[str]:
-        """Remove what runs that are over have left behind.
+        """Remove what earlier runs have left behind. Never raises.
 
-        :returns: a sentence for each thing that was removed or could not be. Never raises.
+        :returns: a sentence for each file or directory that was removed, or could not be.
         """
-        said: Dict[str, None] = {}
+        sentences: Dict[str, None] = {}
         try:
             while True:
-                news = [sentence for file in _JournalFile.left_in(self._directory) for sentence in _sweep(file)]
-                if said.keys() >= set(news):
-                    return list(said)
-                said.update(dict.fromkeys(news))  # once more: what went may have kept a directory of another run's
+                new = [sentence for file in JournalFile.left_in(self._directory) for sentence in _sweep(file)]
+                if sentences.keys() >= set(new):
+                    return list(sentences)
+                # Again: a removed file of one run may have been the last in a directory of another run.
+                sentences.update(dict.fromkeys(new))
         except OSError as error:
-            return [*said, f"What earlier runs left behind could not be looked up in {self._directory}: "
-                           f"{error.strerror}."]
+            return [*sentences, f"What earlier runs left behind could not be looked up in {self._directory}: "
+                                f"{error.strerror}."]
 
     def take_back(self, footprint: Footprint) -> None:
-        """Remove it now: it is not needed after all. Never raises."""
-        self._remove(self._standing[footprint.number])
+        """Remove a footprint at once. Never raises."""
+        self._remove(self._entries[footprint.number])
 
     def forget(self, footprint: Footprint) -> None:
-        """It is gone, or it was somebody else who made it."""
+        """Record that a footprint is gone, or was never made."""
         if footprint.made is not None:
             self._by_key.pop(footprint.made, None)
-        self._standing.pop(footprint.number, None)
+        self._entries.pop(footprint.number, None)
         try:
             self._write({"number": footprint.number, "gone": True})
         except JournalError as error:
-            logger.debug("%s", error)  # the next run will look for it, and not find it
+            logger.debug("%s", error)  # the next run will search for it in vain
 
-    def _remove(self, standing: _Standing) -> None:
-        footprint = standing.footprint
+    def _remove(self, entry: _Entry) -> None:
+        footprint = entry.footprint
         try:
-            remove(footprint, standing.directory, by_content=footprint.made is None)
+            remove(footprint, entry.directory, by_content=footprint.made is None)
         except OSError as error:
             if error.errno not in _IN_USE:
                 logger.warning("%s could not be removed: %s. The next run will try again.", error.filename or footprint,
@@ -200,114 +191,15 @@ class Journal:
     def _write(self, line: Dict[str, Any]) -> None:
         try:
             if self._file is None:
-                self._file = _JournalFile.create(self._directory)
+                self._file = JournalFile.create(self._directory)
             self._file.append(line)
         except OSError as error:
             raise JournalError(f"The journal of what is put into web roots cannot be written in {self._directory}: "
                                f"{error.strerror}. Nothing is put there without it; please correct this.") from error
 
 
-class _JournalFile:
-    """A journal on the disk, locked by us for as long as it is open."""
-
-    def __init__(self, directory_fd: int, name: str, fd: int) -> None:
-        self._directory_fd = directory_fd
-        self._name = name
-        self._fd = fd
-
-    @classmethod
-    def create(cls, directory: str) -> "_JournalFile":
-        """A journal for this run."""
-        os.makedirs(directory, 0o700, exist_ok=True)
-        directory_fd = _open_own_directory(directory)
-        try:
-            while True:
-                name = f"{os.getpid()}-{secrets.token_hex(8)}.jsonl"
-                file = cls._lock(directory_fd, name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND)
-                if file is not None:
-                    return file
-        finally:
-            os.close(directory_fd)
-
-    @classmethod
-    def left_in(cls, directory: str) -> Iterator["_JournalFile"]:
-        """The journals of runs that are over."""
-        try:
-            directory_fd = _open_own_directory(directory)
-        except FileNotFoundError:
-            return
-        try:
-            for name in sorted(os.listdir(directory_fd)):
-                if name.endswith(".jsonl"):
-                    file = cls._lock(directory_fd, name, os.O_RDWR | os.O_APPEND)
-                    if file is not None:
-                        yield file
-        finally:
-            os.close(directory_fd)
-
-    @classmethod
-    def _lock(cls, directory_fd: int, name: str, flags: int) -> Optional["_JournalFile"]:
-        """Open and lock a journal; None where its run lives, or it is gone."""
-        try:
-            fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=directory_fd)
-        except FileNotFoundError:
-            return None
-        file = cls(os.dup(directory_fd), name, fd)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_nlink == 1:  # between open and flock another run may have swept it away
-                return file
-        except BlockingIOError:
-            pass
-        except OSError:
-            file.close()
-            raise
-        file.close()
-        return None
-
-    def append(self, line: Dict[str, Any]) -> None:
-        """Write one line, whole or not at all as far as its reader can tell."""
-        # It starts with a line feed of its own, for the line before may be torn.
-        text = b"\n" + json.dumps(line).encode("ascii") + b"\n"
-        if os.write(self._fd, text) != len(text):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def read(self) -> List[Footprint]:
-        """What is written down as made or about to be, and not as gone. What cannot be read is passed over."""
-        with open(os.dup(self._fd), "rb") as file:
-            file.seek(0)
-            return parse(file.read(MAX_SIZE))
-
-    def discard(self) -> None:
-        """Remove it from the disk."""
-        try:
-            os.unlink(self._name, dir_fd=self._directory_fd)
-        except OSError as error:
-            logger.debug("%s could not be removed: %s", self._name, error.strerror)
-
-    def close(self) -> None:
-        """Give the lock back."""
-        for fd in (self._fd, self._directory_fd):
-            os.close(fd)
-
-
-def _open_own_directory(path: str) -> int:
-    """:raises OSError: it is not a directory, or not ours alone to write in."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        status = os.fstat(fd)
-        if status.st_uid != os.geteuid():
-            raise OSError(errno.EPERM, f"the directory belongs to {user(status.st_uid)}", path)
-        if stat.S_IMODE(status.st_mode) != 0o700:
-            os.fchmod(fd, 0o700)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _sweep(file: _JournalFile) -> Iterator[str]:
-    """Remove what one journal says, and the journal with the last of it."""
+def _sweep(file: JournalFile) -> Iterator[str]:
+    """Remove the footprints of one journal, and the journal after the last one."""
     gone = []
     try:
         footprints = file.read()
@@ -318,7 +210,7 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                     yield f"Removed {removed}, which an earlier run had left behind."
             except FileNotFoundError:
                 pass
-            except (OSError, Refused, ValueError) as error:
+            except (OSError, UnsafePathError, ValueError) as error:
                 if getattr(error, "errno", None) not in _IN_USE:
                     named, reason = str(getattr(error, "filename", "")), getattr(error, "strerror", None) or str(error)
                     what = named if named.startswith(str(footprint.path)) else footprint
@@ -331,7 +223,7 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
             for number in gone:
                 file.append({"number": number, "gone": True})
     except OSError as error:
-        # A full disk, mostly, that takes no note of what is gone: the next sweep will look for it, and not find it.
+        # Mostly a full disk, so that removals are not recorded: the next sweep will search for them in vain.
         logger.debug("a journal cannot be read or written: %s", error)
     finally:
         file.close()

@@ -1,4 +1,4 @@
-"""Listening ourselves, where nobody does: ``acme.standalone`` on exactly the endpoints that are free."""
+"""Answer by a listener of this process: ``acme.standalone`` on exactly the endpoints that are free."""
 import errno
 import logging
 import socket
@@ -23,15 +23,15 @@ from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that one client may keep a connection without asking anything.
+#: Seconds that a client may keep a connection without a request.
 _CLIENT_TIMEOUT = 10
 _PROXY_V1_MAX = 107
 _PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
-_WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - every address is where a CA may come
+_WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the CA may arrive at every address
 
 
 class _Handler(standalone.HTTP01RequestHandler):
-    """Visitors' words go to the log, and with ``certbot -vv`` to the terminal."""
+    """Escapes requests for the log: with ``certbot -vv`` it goes to the terminal."""
 
     def log_message(self, format: str, *args: Any) -> None:
         """As ``acme.standalone``, escaped."""
@@ -39,10 +39,10 @@ class _Handler(standalone.HTTP01RequestHandler):
 
 
 class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
-    """A thread for each connection.
+    """A server with one thread for each connection.
 
-    ``acme.standalone`` answers one client after the other: a scanner that connects and is silent would hold up the CA,
-    which comes from several places at once.
+    ``acme.standalone`` answers one client after the other: a scanner that connects and stays silent would delay the CA,
+    which asks from several places at once.
     """
 
     daemon_threads = True
@@ -54,23 +54,23 @@ class _Server(socketserver.ThreadingMixIn, standalone.HTTP01Server):
     def server_bind(self) -> None:
         if self.ipv6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # Not HTTPServer's: that looks the name of the address up in the DNS, which can take seconds.
+        # Not HTTPServer's: that resolves the name of the address, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Pass over a PROXY header, as a proxy with ``send-proxy`` puts before the request, and answer."""
+        """Skip the PROXY header of a proxy with ``send-proxy``, and answer."""
         request.settimeout(_CLIENT_TIMEOUT)
         _skip_proxy_header(request)
         super().finish_request(request, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Not on the terminal: a client that hangs up is no error of ours."""
+        """Keep it off the terminal: a client that hangs up is no error."""
         logger.debug("while answering %s:", client_address, exc_info=True)
 
 
 class _Resources(Set[standalone.HTTP01RequestHandler.HTTP01Resource]):
-    """Changes while the threads of the server go through it: each goes through a copy."""
+    """A set that may change while threads iterate: each iterates over a copy."""
 
     def __iter__(self) -> Iterator[standalone.HTTP01RequestHandler.HTTP01Resource]:
         return iter(list(super().__iter__()))
@@ -78,7 +78,7 @@ class _Resources(Set[standalone.HTTP01RequestHandler.HTTP01Resource]):
 
 @dataclass(frozen=True)
 class _Path:
-    """What ``acme.standalone`` wants of a challenge: behind a proxy the path is another than the challenge's own."""
+    """A challenge for ``acme.standalone``: behind a proxy, its path is another than the CA's."""
 
     path: str
 
@@ -89,7 +89,7 @@ class _Path:
 class Listeners:
     """The listeners of one order, shared by all its :class:`StandaloneResponder`.
 
-    They start with the first endpoint that is needed and stop in every case with :meth:`stop`.
+    They start with the first endpoint that is needed; :meth:`stop` stops all.
     """
 
     def __init__(self) -> None:
@@ -99,15 +99,15 @@ class Listeners:
 
     @property
     def endpoints(self) -> List[Endpoint]:
-        """Where we listen."""
+        """The endpoints of the listeners."""
         return list(self._servers)
 
     def listen_at_front(self, vacant: Iterable[Endpoint], address: str) -> None:
-        """Listen for a CA: on every address of a family where that is free, else on those that are known to be.
+        """Listen for the CA: on all addresses of an IP version if they are free, else on those known to be free.
 
-        :param vacant: endpoints of the machine's own addresses, all with one port, where nobody listens.
+        :param vacant: free endpoints of the host's addresses, all with one port.
         :param address: the only address to listen on (``--http-01-address``); empty or a wildcard for all.
-        :raises PublishError: one of them is not to be had.
+        :raises PublishError: one of them cannot be bound.
         """
         if address in _WILDCARDS.values():
             address = ""
@@ -120,13 +120,13 @@ class Listeners:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE or address:
                     raise PublishError(_sentence(wildcard, error)) from error
-                # Somebody holds another address of this port: 127.0.0.1:80 taken, the public one free.
+                # Another program holds one address of the port: 127.0.0.1:80 taken, the public address free.
                 self.listen_at(endpoint)
 
     def listen_at(self, endpoint: Endpoint) -> None:
         """Listen at one endpoint: behind a proxy, or beside another server's address.
 
-        :raises PublishError: it is not to be had.
+        :raises PublishError: it cannot be bound.
         """
         if self._serves(endpoint):
             return
@@ -152,7 +152,7 @@ class Listeners:
 
     def _start(self, endpoint: Endpoint) -> None:
         server = _Server((endpoint.host, endpoint.port), self.resources, ":" in endpoint.host)
-        # Polled that often only to notice stop(); a connection wakes it at once.
+        # The interval is for stop(); a connection wakes the thread at once.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True,
                                   name=f"autowebroot {endpoint}")
         thread.start()
@@ -163,25 +163,25 @@ class Listeners:
 
 @implementer(IResponder)
 class StandaloneResponder:
-    """Answers one path wherever the order's :class:`Listeners` listen."""
+    """Answers one path at all endpoints of the order's :class:`Listeners`."""
 
     def __init__(self, listeners: Listeners, path: str) -> None:
         self._listeners = listeners
         self._path = _Path(path)
 
     def publish(self, content: bytes) -> None:
-        """Answer the path with this content from now on."""
+        """Answer the path with this content."""
         self._listeners.resources.add(
             standalone.HTTP01RequestHandler.HTTP01Resource(self._path, None, content.decode("ascii")))
 
     def withdraw(self) -> None:
-        """Answer it no more."""
+        """Stop answering it."""
         for resource in [r for r in self._listeners.resources if r.chall == self._path]:
             self._listeners.resources.discard(resource)
 
 
 def _skip_proxy_header(connection: socket.socket) -> None:
-    """Read the header of the PROXY protocol if there is one (haproxy.org, "The PROXY protocol", sections 2.1, 2.2)."""
+    """Read the header of the PROXY protocol, if there is one (haproxy.org, "The PROXY protocol", sections 2.1, 2.2)."""
     start = connection.recv(len(_PROXY_V2), socket.MSG_PEEK)
     if start == _PROXY_V2:
         header = connection.recv(16, socket.MSG_WAITALL)
@@ -194,10 +194,10 @@ def _skip_proxy_header(connection: socket.socket) -> None:
 
 def _sentence(endpoint: Endpoint, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{endpoint} was free a moment ago and is taken now"
+        return f"{endpoint} was free a moment ago, and another program listens there now"
     if error.errno == errno.EACCES:
-        return (f"we may not listen on {endpoint}: ports below 1024 need root (or the capability "
+        return (f"autowebroot may not listen on {endpoint}: ports below 1024 need root (or the capability "
                 "CAP_NET_BIND_SERVICE, or --http-01-port and a port forward)")
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"we cannot listen on {endpoint}: this machine has no such address"
-    return f"we cannot listen on {endpoint}: {error.strerror}"
+        return f"autowebroot cannot listen on {endpoint}: this host does not have the address"
+    return f"autowebroot cannot listen on {endpoint}: {error.strerror}"

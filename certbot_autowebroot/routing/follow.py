@@ -1,7 +1,7 @@
 """The one function that follows a request to every place where it may end.
 
-Nothing here touches the machine. :func:`follow` asks a :class:`Machine` who holds an endpoint, and asks that holder
-where the request goes next; tests hand it a table instead.
+It does no I/O. :func:`follow` asks a :class:`Machine` which program accepts at an endpoint, and asks that program's
+configuration for the next hop. The tests pass a table as machine.
 """
 import ipaddress
 from itertools import islice
@@ -30,9 +30,9 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 
-#: Redirects that Let's Encrypt follows at most; we allow as many hops of any kind.
+#: Let's Encrypt follows so many redirects. Here it bounds hops of any kind.
 MAX_HOPS = 10
-#: Ten members that each pass it on to ten members ... are a small file, and end in 10^10 ways.
+#: A small file may have ten members that each pass on to ten members: 10^10 routes.
 MAX_ROUTES = 1000
 
 
@@ -41,38 +41,38 @@ class Holder(Protocol):
 
     @property
     def program(self) -> Program:
-        """Who it is."""
+        """The program, as plain data."""
 
     def ask(self, request: Request) -> Sequence[Destination]:
         """Where the program's configuration sends the request; alternatives, the likeliest first, never empty."""
 
 
 class Machine(Protocol):
-    """What :func:`follow` needs to know of the machine."""
+    """What :func:`follow` asks about the host."""
 
     def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Everyone who would accept a connection there; several share the port by SO_REUSEPORT. Empty: nobody."""
+        """The programs that accept connections there; several share a port by SO_REUSEPORT. Empty: none listens."""
 
     def addresses(self, host: str) -> Sequence[str]:
-        """The addresses of a name (or the address itself). Empty where it does not resolve."""
+        """The addresses of a name, or the address itself. Empty if it does not resolve."""
 
     def local_addresses(self) -> Sequence[str]:
-        """All addresses of this machine."""
+        """All addresses of this host."""
 
     def is_here(self, address: str) -> bool:
-        """Whether this machine has the address, for all to come to."""
+        """Whether this host has the address."""
 
     def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
-        """The endpoints of this machine that a program at ``origin`` reaches by a member's host.
+        """The local endpoints to which a program at ``origin`` connects for an upstream member.
 
-        A name such as localhost has several addresses. Empty: another machine.
+        A name such as localhost has several addresses. Empty: the member is on another machine.
         """
 
 
 def follow(request: Request, machine: Machine) -> List[Route]:
     """Follow a request to every place where it may end.
 
-    :param request: as the CA makes it, at the front door.
+    :param request: as the CA makes it, at a front endpoint.
     :returns: the routes, the likeliest first; at least one.
     """
     routes = list(islice(_follow(request, machine, (), (), request), MAX_ROUTES + 1))
@@ -82,8 +82,8 @@ def follow(request: Request, machine: Machine) -> List[Route]:
 
 
 def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: Tuple[int, ...],
-            asked: Request) -> Iterator[Route]:
-    """:param asked: what the CA itself has asked last; a proxy may have made another request of it."""
+            ca_request: Request) -> Iterator[Route]:
+    """:param ca_request: the last request that the CA itself made; a proxy may have changed host and path since."""
     if any(hop.request == request for hop in hops):
         yield Route(hops, DeadEnd("the request goes round in a loop: "
                                   + ", ".join(str(hop.program) for hop in hops)), branch)
@@ -95,23 +95,24 @@ def _follow(request: Request, machine: Machine, hops: Tuple[Hop, ...], branch: T
     if not holders:
         yield Route(hops, _without_holder(request), branch)
     for number, holder in enumerate(holders):
-        here = (*branch, number) if len(holders) > 1 else branch
+        sub_branch = (*branch, number) if len(holders) > 1 else branch
         for destination in holder.ask(request):
-            shut = isinstance(destination, Upstream) and destination.depends_on_client
-            so_far = (*hops, Hop(holder.program, request, destination.trail, shut))
+            depends_on_client = isinstance(destination, Upstream) and destination.depends_on_client
+            hops_here = (*hops, Hop(holder.program, request, destination.trail, depends_on_client))
             if isinstance(destination, Redirect):
-                yield from _redirected(destination, asked, machine, so_far, here)
+                yield from _follow_redirect(destination, ca_request, machine, hops_here, sub_branch)
             elif isinstance(destination, Upstream):
-                yield from _passed_on(destination, request, machine, so_far, here, asked)
+                yield from _follow_upstream(destination, request, machine, hops_here, sub_branch, ca_request)
             else:
-                yield Route(so_far, destination, here)
+                yield Route(hops_here, destination, sub_branch)
 
 
 def _without_holder(request: Request) -> End:
-    """Where nobody listens, we can; but not with a certificate, not in a container, and not as somebody's socket."""
+    """No program listens: a responder can, but not with TLS, not in a container, and not on a unix socket."""
     endpoint = request.endpoint
     if endpoint.namespace:
-        return DeadEnd(f"no program listens on {endpoint} in the container's own network, where we cannot listen")
+        return DeadEnd(f"no program listens on {endpoint} in the container's own network, and autowebroot cannot "
+                       "listen there")
     if request.scheme == "https":
         return DeadEnd(f"the request is sent on to {request.url}, and no program listens on {endpoint}")
     if endpoint.is_unix:
@@ -119,30 +120,30 @@ def _without_holder(request: Request) -> End:
     return Vacant(endpoint, request.path)
 
 
-def _redirected(redirect: Redirect, asked: Request, machine: Machine, hops: Tuple[Hop, ...],
-                branch: Tuple[int, ...]) -> Iterator[Route]:
+def _follow_redirect(redirect: Redirect, ca_request: Request, machine: Machine, hops: Tuple[Hop, ...],
+                     branch: Tuple[int, ...]) -> Iterator[Route]:
     try:
-        targets = after_redirect(redirect.url, asked, hops[0].request.endpoint.port, machine)
+        targets = after_redirect(redirect.url, ca_request, hops[0].request.endpoint.port, machine)
     except ValueError as error:
         yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
         return
     if not targets:
         yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
     for number, target in enumerate(targets):
-        here = (*branch, number) if len(targets) > 1 else branch
-        yield from _follow(target, machine, hops, here, target)
+        sub_branch = (*branch, number) if len(targets) > 1 else branch
+        yield from _follow(target, machine, hops, sub_branch, target)
 
 
 def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
-    """The requests that a CA makes after a redirect, one for each address of this machine that it may come to.
+    """The requests that the CA makes after a redirect, one for each address of this host at which it may arrive.
 
     "Redirects are only followed to http and https, and only to ports 80 and 443" (Let's Encrypt, "Challenge Types").
 
     :param location: the Location header.
-    :param request: the CA's request that was answered with it.
-    :param front_port: the port of ours that the CA's port 80 leads to.
-    :returns: empty when the redirect leads to another machine.
-    :raises ValueError: the CA would not follow it; the text says why.
+    :param request: the CA's request that got this redirect.
+    :param front_port: the local port behind the CA's port 80.
+    :returns: empty if the redirect leads to another machine.
+    :raises ValueError: the CA does not follow it; the text gives the reason.
     """
     location = urljoin(request.url, location)
     try:
@@ -153,64 +154,66 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
     if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
         raise ValueError(f"the CA does not follow a redirect to {location}: http and https on ports 80 and 443 only")
     if _is_loopback(url.hostname) and url.hostname != request.host:
-        # Whoever writes a site's .htaccess must not have us ask what answers this machine alone.
-        raise ValueError(f"the CA does not follow a redirect to {location}: that would be the CA's own machine")
+        # The author of a site's .htaccess must not get certbot, as root, to query services of the loopback.
+        raise ValueError(f"the CA does not follow a redirect to {location}: that is the CA's own machine")
     port = front_port if port == CA_PORTS["http"] else port
     if url.hostname == request.host:
         addresses = [request.endpoint.host]
-        if url.scheme != request.scheme and _is_behind_another(url.hostname, Endpoint(addresses[0], port), machine):
+        if url.scheme != request.scheme and _is_behind_balancer(url.hostname, Endpoint(addresses[0], port), machine):
             return []
     else:
-        # A name of ours is often 127.0.1.1 in /etc/hosts: the CA comes to it from outside all the same.
+        # /etc/hosts often has a name of this host at 127.0.1.1; the CA arrives from outside all the same.
         addresses = list(dict.fromkeys(request.endpoint.host if _is_loopback(address) else address
                                        for address in machine.addresses(url.hostname) if machine.is_here(address)))
     return [request._replace(host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
                              endpoint=Endpoint(address, port)) for address in addresses]
 
 
-def _is_behind_another(host: str, endpoint: Endpoint, machine: Machine) -> bool:
-    """Whether a name leads to another machine, a balancer or a router, that serves this port itself.
+def _is_behind_balancer(host: str, endpoint: Endpoint, machine: Machine) -> bool:
+    """Whether a name resolves to another machine, a balancer or a router, which serves this port itself.
 
-    A balancer that ends TLS sends what comes to both of its ports to our port 80, and says in a header which it was.
+    A balancer that terminates TLS forwards both of its ports to port 80 here, with X-Forwarded-Proto.
     """
     addresses = machine.addresses(host)
     return bool(addresses) and not any(map(machine.is_here, addresses)) and not machine.holders(endpoint)
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host means the asking machine itself: RFC 6761 section 6.3, and the addresses of RFC 6890."""
+    """Whether a host is the client's own machine: RFC 6761 section 6.3, and the addresses of RFC 6890."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-    address = getattr(address, "ipv4_mapped", None) or address  # Python before 3.13 does not look at that by itself
-    return address.is_loopback or address.is_unspecified  # connect(2) takes the latter for the former
+    address = getattr(address, "ipv4_mapped", None) or address  # is_loopback of Python before 3.13 ignores it
+    return address.is_loopback or address.is_unspecified  # connect(2) to 0.0.0.0 connects to the loopback
 
 
-def _passed_on(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
-               branch: Tuple[int, ...], asked: Request) -> Iterator[Route]:
+def _follow_upstream(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],
+                     branch: Tuple[int, ...], ca_request: Request) -> Iterator[Route]:
     for number, member in enumerate(upstream.members):
-        here = (*branch, number) if len(upstream.members) > 1 else branch
+        member_branch = (*branch, number) if len(upstream.members) > 1 else branch
         if not member.is_unix and not 0 < member.port < 65536:
-            yield Route(hops, DeadEnd(f"it is passed on to {member}, and there is no such port", upstream.trail), here)
+            dead_end = DeadEnd(f"it is passed on to {member}, and there is no such port", upstream.trail)
+            yield Route(hops, dead_end, member_branch)
             continue
-        reached = machine.reach(member, request.endpoint)
-        if not reached:
-            yield Route(hops, Elsewhere(str(member), upstream.trail), here)
+        local = machine.reach(member, request.endpoint)
+        if not local:
+            yield Route(hops, Elsewhere(str(member), upstream.trail), member_branch)
             continue
-        endpoints = _answering(reached, machine)
+        endpoints = _one_per_program(local, machine)
         for position, endpoint in enumerate(endpoints):
             target = request._replace(host=upstream.host, path=upstream.path, scheme=upstream.scheme, endpoint=endpoint)
-            yield from _follow(target, machine, hops, (*here, position) if len(endpoints) > 1 else here, asked)
+            sub_branch = (*member_branch, position) if len(endpoints) > 1 else member_branch
+            yield from _follow(target, machine, hops, sub_branch, ca_request)
 
 
-def _answering(reached: Sequence[Endpoint], machine: Machine) -> List[Endpoint]:
-    """Of all addresses of a name such as localhost, those where somebody listens, one for each who does; else all.
+def _one_per_program(endpoints: Sequence[Endpoint], machine: Machine) -> List[Endpoint]:
+    """Of the addresses of a name such as localhost, one for each program that listens; all if none does.
 
-    nginx takes them by turns, Apache httpd, HAProxy and Caddy begin with IPv6, lighttpd and Varnish with IPv4.
+    nginx uses them by turns. Apache httpd, HAProxy and Caddy begin with IPv6, lighttpd and Varnish with IPv4.
     """
-    by_holder: Dict[Tuple[Program, ...], Endpoint] = {}
-    for endpoint in reached:
-        by_holder.setdefault(tuple(holder.program for holder in machine.holders(endpoint)), endpoint)
-    by_holder.pop((), None)
-    return list(by_holder.values()) or list(reached)
+    by_programs: Dict[Tuple[Program, ...], Endpoint] = {}
+    for endpoint in endpoints:
+        by_programs.setdefault(tuple(holder.program for holder in machine.holders(endpoint)), endpoint)
+    by_programs.pop((), None)
+    return list(by_programs.values()) or list(endpoints)

@@ -1,4 +1,4 @@
-"""The front doors of a name: the local endpoints that a CA's request may arrive at."""
+"""Front endpoints of a name: the local endpoints at which the CA may arrive."""
 import ipaddress
 from typing import List
 from typing import NamedTuple
@@ -8,20 +8,20 @@ from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.follow import Machine
 
-#: A hosting machine may have hundreds of addresses; behind a port forward we can only guess which one is meant.
-MAX_GUESSED_DOORS = 8
-#: The IP versions that ``--http-01-address`` stands for, where it is no single address. A socket of standalone's takes
-#: IPv4 too where it listens on ``::`` (ipv6(7), IPV6_V6ONLY).
-_ALL_ADDRESSES = {"": {4, 6}, "::": {4, 6}, "0.0.0.0": {4}}  # noqa: S104 - whose addresses are looked at
+#: A hosting machine may have hundreds of addresses. Behind a port forward, which one it leads to is a guess.
+MAX_GUESSED_ENDPOINTS = 8
+#: IP versions of ``--http-01-address``, where it is a wildcard. Certbot's standalone takes IPv4 too on ``::`` (ipv6(7),
+#: IPV6_V6ONLY).
+_WILDCARD_VERSIONS = {"": {4, 6}, "::": {4, 6}, "0.0.0.0": {4}}  # noqa: S104 - compared, not bound
 
 
 class FrontEndpoints(NamedTuple):
-    """Where a name's request arrives.
+    """Where the CA's request for a name arrives.
 
-    :ivar certain: the name resolves to these addresses: each of them has to answer, for the CA asks over IPv6 first
-        and turns to IPv4 only after a timeout. Otherwise (a port forward, a private address) one of them is the one.
-    :ivar note: what a person should know of the name's addresses; a sentence, or empty.
-    :ivar resolved: the name has an address, seen from here.
+    :ivar certain: the name resolves to these addresses. Each of them has to answer: the CA asks over IPv6 first, and
+        over IPv4 only after a timeout. If false (a port forward, a private address), the CA arrives at one of them.
+    :ivar note: a remark on the name's addresses for the user; empty for none.
+    :ivar resolved: the name resolves to some address on this host.
     """
 
     endpoints: Tuple[Endpoint, ...]
@@ -31,17 +31,17 @@ class FrontEndpoints(NamedTuple):
 
 
 def front_endpoints(name: str, machine: Machine, port: int, address: str = "") -> FrontEndpoints:
-    """Find the front doors of a name.
+    """Find the front endpoints of a name.
 
-    :param port: the port that the CA's port 80 leads to.
-    :param address: the only local address that counts (``--http-01-address``); empty or a wildcard for all.
+    :param port: the local port behind the CA's port 80 (``--http-01-port``).
+    :param address: the only local address to use (``--http-01-address``); empty or a wildcard for all.
     """
     resolved = machine.addresses(name)
-    # Debian's /etc/hosts has the host's own name at 127.0.1.1: no CA comes in there.
+    # Debian's /etc/hosts has the host's own name at 127.0.1.1. No CA arrives there.
     public = [a for a in resolved if not ipaddress.ip_address(a).is_loopback]
-    versions = _ALL_ADDRESSES.get(address)
+    versions = _WILDCARD_VERSIONS.get(address)
     if versions is None:
-        note = _leads_elsewhere(name, [a for a in public if machine.is_here(a)], address, port)
+        note = _other_addresses(name, [a for a in public if machine.is_here(a)], address, port)
         return FrontEndpoints((Endpoint(address, port),), certain=True, note=note, resolved=bool(resolved))
     public = [a for a in public if ipaddress.ip_address(a).version in versions]
     here = [a for a in public if machine.is_here(a)]
@@ -55,17 +55,17 @@ def front_endpoints(name: str, machine: Machine, port: int, address: str = "") -
         note = f"{name} resolves to {', '.join(away)}, which is not an address of this machine (a port forward?)"
     else:
         note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
-    doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or versions)
-    return FrontEndpoints(doors, certain=False, note=note, resolved=bool(resolved))
+    endpoints = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or versions)
+    return FrontEndpoints(endpoints, certain=False, note=note, resolved=bool(resolved))
 
 
-def _leads_elsewhere(name: str, here: List[str], address: str, port: int) -> str:
-    """That a name leads to other addresses of this machine than ``--http-01-address``; empty where that may be meant.
+def _other_addresses(name: str, here: List[str], address: str, port: int) -> str:
+    """A remark where a name resolves to other addresses of this host than ``--http-01-address``; else empty.
 
-    On another port or the loopback, something here passes the CA's requests on.
+    With another port or the loopback, a proxy or a port forward passes the CA's requests on: that is no mistake.
     """
-    meant = port != CA_PORTS["http"] or ipaddress.ip_address(address).is_loopback
-    if not here or address in here or meant:
+    is_behind_proxy = port != CA_PORTS["http"] or ipaddress.ip_address(address).is_loopback
+    if not here or address in here or is_behind_proxy:
         return ""
     return f"{name} resolves to {', '.join(here)} of this machine, and not to {address}"
 
@@ -73,10 +73,9 @@ def _leads_elsewhere(name: str, here: List[str], address: str, port: int) -> str
 def _guessed(machine: Machine, port: int, versions: "set[int]") -> Tuple[Endpoint, ...]:
     parsed = [ipaddress.ip_address(a) for a in machine.local_addresses()]
     reachable = [a for a in parsed if not a.is_loopback and not a.is_link_local] or parsed
-    doors = [Endpoint(str(a), port) for a in reachable if a.version in versions]
-    chosen: List[Endpoint] = []
+    guesses: List[Endpoint] = []
     for version in sorted(versions):
-        family = [door for door in doors if ipaddress.ip_address(door.host).version == version]
-        # A bridge of containers has an address too. Where somebody listens, that is where the forward leads.
-        chosen += [door for door in family if machine.holders(door)] or family
-    return tuple(chosen[:MAX_GUESSED_DOORS])
+        family = [Endpoint(str(a), port) for a in reachable if a.version == version]
+        # A bridge of containers has an address too. The port forward leads to an address where a program listens.
+        guesses += [endpoint for endpoint in family if machine.holders(endpoint)] or family
+    return tuple(guesses[:MAX_GUESSED_ENDPOINTS])

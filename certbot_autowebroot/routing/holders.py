@@ -1,4 +1,4 @@
-"""The programs that accept connections on this host: the holders that :mod:`~.follow` asks for the next hop."""
+"""The programs that accept connections on this host; :mod:`~.follow` asks them for the next hop."""
 import logging
 import time
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from certbot_autowebroot.system.processes import Process
 
 logger = logging.getLogger(__name__)
 
-#: Seconds of CPU time for all that one server is asked, reading its configuration included; 10,000 sites take three.
+#: Seconds of CPU time for one server, reading its configuration included. 10,000 sites take three.
 MAX_CPU_TIME = 30.0
 
 
-class Forward(NamedTuple):
-    """The kernel, that sends connections on to another address or port."""
+class PortForward(NamedTuple):
+    """A port forward of the kernel: it sends connections on to another address or port."""
 
     target: Endpoint
 
     @property
     def program(self) -> Program:
-        """Who it is."""
+        """The program, as plain data."""
         return Program("a port forward of the kernel (nft, iptables)")
 
     def ask(self, request: Request) -> Sequence[Destination]:
-        """Where the request goes next."""
+        """The next hop of a request."""
         step = Step(f"forwarded to {self.target}" + (" in a container" if self.target.namespace else ""))
         return [Upstream((self.target,), request.host, request.path, request.scheme, trail=(step,))]
 
 
 @dataclass
-class Known:
+class IdentifiedProgram:
     """A process that holds the endpoint.
 
-    :ivar spent: the CPU time that its configuration has taken so far.
+    :ivar spent: seconds of CPU time that its configuration has taken so far.
     """
 
     process: Process
@@ -51,22 +51,22 @@ class Known:
 
     @property
     def program(self) -> Program:
-        """Who it is."""
+        """The program, as plain data."""
         return self.process.program
 
     def ask(self, request: Request) -> Sequence[Destination]:
-        """Where the request goes next."""
+        """The next hop of a request."""
         started = time.process_time()
         try:
             with limits.cpu_time(MAX_CPU_TIME - self.spent):
                 web_server = self.web_servers.for_process(self.process)
                 return web_server.ask(self.process, request)  # type: ignore[no-any-return]
-        except limits.TookTooLong:
-            return [Unknown(f"what the configuration of {self.program} says takes too long to work out")]
-        except OSError as error:  # the process has ended, or its files are not ours to see
-            return [Unknown(f"{self.program} cannot be looked at: {error}")]
+        except limits.TimeLimitError:
+            return [Unknown(f"the configuration of {self.program} takes too long to evaluate")]
+        except OSError as error:  # the process has ended, or its files are not visible to this user
+            return [Unknown(f"{self.program} cannot be inspected: {error}")]
         except Exception as error:
-            # An evaluator reads what others wrote. A mistake in it costs this candidate; hints and other names go on.
+            # A bug in an evaluator costs this candidate alone; given directories and other names go on.
             logger.warning("The configuration of %s could not be evaluated: %r", self.program, error)
             logger.debug("Traceback:", exc_info=True)
             return [Unknown(f"the configuration of {self.program} could not be evaluated, which is a bug: {error!r}")]
@@ -74,16 +74,16 @@ class Known:
             self.spent += time.process_time() - started
 
 
-class Stranger(NamedTuple):
-    """Somebody listens, and who it is we may not see: without root, on another Unix, a kernel's own listener."""
+class UnidentifiedListener(NamedTuple):
+    """A listener whose process is not visible: no root, another Unix, a listener of the kernel itself."""
 
     reason: str
 
     @property
     def program(self) -> Program:
-        """Who it is."""
+        """The program, as plain data."""
         return Program("a program that is not visible to us")
 
     def ask(self, request: Request) -> Sequence[Destination]:
-        """Where the request goes next."""
+        """The next hop of a request."""
         return [Unknown(self.reason)]

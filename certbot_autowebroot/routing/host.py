@@ -1,6 +1,6 @@
 """Snapshot of this host, as :func:`certbot_autowebroot.routing.follow.follow` asks for it; cached for one attempt.
 
-Make a new one to look again.
+For a second attempt, make a new one.
 """
 import functools
 from typing import TYPE_CHECKING
@@ -18,56 +18,56 @@ from certbot_autowebroot.system.addresses import Addresses
 from certbot_autowebroot.system.views import View
 
 if TYPE_CHECKING:
-    from certbot_autowebroot.routing.listening import Endpoints
+    from certbot_autowebroot.routing.listening import ListeningPrograms
 
 
-class ThisMachine:
-    """What the kernel, the resolver and the web servers' configurations say now."""
+class Host:
+    """The state of the kernel, the resolver and the web servers' configurations at this moment."""
 
     def __init__(self) -> None:
         self._addresses = Addresses()
 
     @functools.cached_property
-    def _endpoints(self) -> "Endpoints":
-        # Most renewals need none of it: the directory of last time is proven before anybody asks who listens.
-        from certbot_autowebroot.routing.listening import Endpoints
-        return Endpoints(self._addresses)
+    def _programs(self) -> "ListeningPrograms":
+        # Late for speed: most renewals prove the directory of last time, and ask for no program.
+        from certbot_autowebroot.routing.listening import ListeningPrograms
+        return ListeningPrograms(self._addresses)
 
     def addresses(self, host: str) -> Sequence[str]:
-        """What the system's resolver says; the address itself for an address."""
+        """The addresses of a name by the system's resolver; an address itself."""
         return self._addresses.of(host)
 
     def resolve(self, hosts: Iterable[str]) -> None:
-        """Look up the addresses of many names at once, for whoever asks for them one by one."""
+        """Look up the addresses of many names at once, so that :meth:`addresses` has them cached."""
         list(threads.each(self.addresses, list(hosts)))
 
     def local_addresses(self) -> Sequence[str]:
-        """All addresses of this machine."""
+        """All addresses of this host."""
         return self._addresses.local()
 
     def is_here(self, address: str) -> bool:
-        """Whether this machine has the address."""
+        """Whether this host has the address."""
         return self._addresses.is_here(address)
 
     def view_of(self, program: Optional[Program]) -> View:
-        """The file system as a program sees it; our own for none, and for one that is not visible.
+        """The file system as a program sees it; the host's own for None and for a program that is not visible.
 
-        :raises OSError: the process has ended, or its root is not ours to see.
+        :raises OSError: the process has ended, or its root directory is not visible to this user.
         """
-        return self._endpoints.view_of(program) if program else View.of_host()
+        return self._programs.view_of(program) if program else View.of_host()
 
     def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Everyone who would accept a connection there."""
-        return self._endpoints.holders(endpoint)
+        """The programs that accept connections there."""
+        return self._programs.holders(endpoint)
 
     def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
-        """The endpoints of this machine that a program at ``origin`` reaches by a member's host."""
-        return self._endpoints.reach(member, origin)
+        """The local endpoints to which a program at ``origin`` connects for an upstream member."""
+        return self._programs.reach(member, origin)
 
     def missed(self, hop: Hop) -> Sequence[Directory]:
-        """Where the program at a hop looked for a file in vain, as far as it writes that down."""
-        return self._endpoints.missed(hop)
+        """The places where the program at a hop did not find a file, if it logs them."""
+        return self._programs.missed(hop)
 
-    def finds_a_forward(self, endpoint: Endpoint) -> bool:
-        """Whether the kernel takes connections away from whoever listens there; then they are followed."""
-        return self._endpoints.finds_a_forward(endpoint)
+    def detect_port_forward(self, endpoint: Endpoint) -> bool:
+        """Whether the kernel forwards connections past the listener there; then :meth:`holders` follows the forward."""
+        return self._programs.detect_port_forward(endpoint)

@@ -19,9 +19,9 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.follow import Holder
-from certbot_autowebroot.routing.holders import Forward
-from certbot_autowebroot.routing.holders import Known
-from certbot_autowebroot.routing.holders import Stranger
+from certbot_autowebroot.routing.holders import IdentifiedProgram
+from certbot_autowebroot.routing.holders import PortForward
+from certbot_autowebroot.routing.holders import UnidentifiedListener
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.servers.registry import WebServers
 from certbot_autowebroot.system import container_dns
@@ -35,17 +35,17 @@ from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which names that configurations pass requests on to are not looked up any more. A user's may have a
-#: thousand whose name server never answers.
+#: Seconds for looking up all upstream names of configurations. A user's configuration may have a thousand names with a
+#: name server that never answers.
 MAX_RESOLVING = 20.0
-#: Seconds that a connection to an address of our own may take, where nothing else tells whether somebody listens.
-_PATIENCE = 2.0
+#: Seconds for a connection to a local address, where nothing else shows whether a program listens.
+_CONNECT_TIMEOUT = 2.0
 
 
-class Endpoints:
-    """One look at who listens where, and at where programs pass connections on to.
+class ListeningPrograms:
+    """Snapshot of the programs that listen, and of the endpoints to which they pass connections on.
 
-    :param addresses: as they are seen from our own network namespace.
+    :param addresses: names and addresses as certbot's own network namespace has them.
     """
 
     def __init__(self, addresses: Addresses) -> None:
@@ -62,15 +62,15 @@ class Endpoints:
         return WebServers()
 
     def view_of(self, program: Program) -> View:
-        """The file system as a program sees it; our own for one that is not visible.
+        """The file system as a program sees it; the host's own for a program that is not visible.
 
-        :raises OSError: the process has ended, or its root is not ours to see.
+        :raises OSError: the process has ended, or its root directory is not visible to this user.
         """
         process = self._processes.get(program.pid)
         return process.view if process else View.of_host()
 
     def reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
-        """The endpoints of this machine that a program at ``origin`` reaches by a member's host."""
+        """The local endpoints to which a program at ``origin`` connects for an upstream member."""
         if member.namespace:  # a forward into a container: already looked up
             return [member]
         if member.is_unix:
@@ -96,29 +96,29 @@ class Endpoints:
         return self._addresses_elsewhere[namespace, host]
 
     def _namespaces_of(self, address: str, port: int, origin: int) -> List[int]:
-        """The network namespace whose address this is, seen from one of them: its own first, then ours."""
+        """The network namespace that has an address, seen from ``origin``: that itself first, then certbot's own."""
         if ipaddress.ip_address(address).is_loopback or (origin and address in self._namespaces[origin].addresses):
             return [origin]
         if self._addresses.is_here(address):
             return [0]
-        having = {number: other for number, other in self._namespaces.items() if address in other.addresses}
-        if len(having) > 1:  # nested engines use the same private networks again: see which one is reached
-            accepting = namespaces.acceptor(address, port, having)
-            return [accepting.namespace] if accepting else []
-        return list(having)
+        owners = {number: other for number, other in self._namespaces.items() if address in other.addresses}
+        if len(owners) > 1:  # nested engines reuse the same private networks: connect, to see which one accepts
+            acceptor = namespaces.acceptor(address, port, owners)
+            return [acceptor.namespace] if acceptor else []
+        return list(owners)
 
     @functools.cached_property
     def _namespaces(self) -> Dict[int, namespaces.Namespace]:
         return namespaces.others()
 
     def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
-        """Everyone who would accept a connection there."""
+        """The programs that accept connections there."""
         if endpoint not in self._holders:
             self._holders[endpoint] = self._find_holders(endpoint)
         return self._holders[endpoint]
 
     def missed(self, hop: Hop) -> Sequence[Directory]:
-        """Where the program at a hop looked for a file in vain, as far as it writes that down."""
+        """The places where the program at a hop did not find a file, if it logs them."""
         process = self._processes.get(hop.program.pid)
         if process is None:
             return []
@@ -133,44 +133,43 @@ class Endpoints:
         try:
             accepting = listeners.accepting(endpoint, self._listeners_in(endpoint.namespace))
         except OSError as error:
-            untold = _untold(error)
-            _announce(untold)
-            return [] if _is_free(endpoint) else [Stranger(untold)]
+            reason = _why_listeners_unknown(error)
+            _announce(reason)
+            return [] if _is_free(endpoint) else [UnidentifiedListener(reason)]
         if not accepting:
-            return self._behind_a_forward(endpoint)
+            return self._port_forward(endpoint)
         owners = listeners.owners({listener.inode for listener in accepting}, registry.LIKELY)
         pids = {pid for inode_owners in owners.values() for pid in inode_owners}
-        held = [process for process in map(processes.process, sorted(pids)) if process]
-        if pids == {os.getpid()}:  # our own responder: it takes part in nothing that a look finds
+        if pids == {os.getpid()}:  # a responder of this run is no web server
             return []
-        leaders = _leaders(held)
-        self._processes.update({leader.pid: leader for leader in leaders})
-        return [Known(leader, self._web_servers) for leader in leaders] or [
-            Stranger(f"whoever listens on {endpoint} is not visible to us (root would see it)")]
+        main = _main_processes(process for process in map(processes.process, sorted(pids)) if process)
+        self._processes.update({process.pid: process for process in main})
+        return [IdentifiedProgram(process, self._web_servers) for process in main] or [
+            UnidentifiedListener(f"the program that listens on {endpoint} is not visible: only root can see it")]
 
     def _listeners_in(self, namespace: int) -> List[listeners.Listener]:
         if namespace not in self._listeners:
-            self._listeners[namespace] = (listeners.listeners_beside(self._namespaces[namespace]) if namespace
+            self._listeners[namespace] = (listeners.listeners_in(self._namespaces[namespace]) if namespace
                                           else listeners.listeners())
         return self._listeners[namespace]
 
-    def _behind_a_forward(self, endpoint: Endpoint) -> Sequence[Forward]:
-        """Whoever listens, if anybody, another may accept: the kernel forwards the port (nft, iptables)."""
+    def _port_forward(self, endpoint: Endpoint) -> Sequence[PortForward]:
+        """The port forward of the kernel (nft, iptables) at an endpoint, or none."""
         if endpoint.namespace or endpoint.is_unix:
             return []
-        accepting = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
-        if accepting is None:
+        acceptor = namespaces.acceptor(endpoint.host, endpoint.port, self._namespaces)
+        if acceptor is None:
             return []
-        return [Forward(Endpoint(accepting.address, accepting.port, accepting.namespace))]
+        return [PortForward(Endpoint(acceptor.address, acceptor.port, acceptor.namespace))]
 
-    def finds_a_forward(self, endpoint: Endpoint) -> bool:
-        """Whether the kernel takes connections away from whoever listens there; then they are followed.
+    def detect_port_forward(self, endpoint: Endpoint) -> bool:
+        """Whether the kernel forwards connections past the listener there; then :meth:`holders` follows the forward.
 
         A rule of nft or iptables comes before any listener: k3s and other users of the CNI forward port 80 so.
         """
         if endpoint not in self._forwarded:
-            is_known = any(isinstance(holder, Forward) for holder in self.holders(endpoint))
-            forward = [] if is_known else self._behind_a_forward(endpoint)
+            is_known = any(isinstance(holder, PortForward) for holder in self.holders(endpoint))
+            forward = [] if is_known else self._port_forward(endpoint)
             self._forwarded[endpoint] = any(
                 (f.target.port, f.target.namespace) != (endpoint.port, endpoint.namespace) for f in forward)
             if self._forwarded[endpoint]:
@@ -178,40 +177,40 @@ class Endpoints:
         return self._forwarded[endpoint]
 
 
-def _leaders(held: Iterable[Process]) -> List[Process]:
-    """One process for each server: workers inherit the socket from their master, who knows the configuration.
+def _main_processes(owners: Iterable[Process]) -> List[Process]:
+    """One process for each server: workers inherit the socket from their main process, which has the configuration.
 
-    systemd holds the socket of a socket-activated service too; it is not who answers.
+    systemd holds the socket of a socket-activated service too, and does not answer.
     """
-    by_pid = {process.pid: process for process in held}
+    by_pid = {process.pid: process for process in owners}
     if len(by_pid) > 1:
         by_pid.pop(processes.INIT, None)
     return [process for process in by_pid.values() if process.parent not in by_pid]
 
 
-def _untold(error: OSError) -> str:
-    """Why nobody says who listens: it is another Unix, or a Linux without netlink or ``/proc``."""
+def _why_listeners_unknown(error: OSError) -> str:
+    """Why the listeners are unknown: another Unix, or a Linux without netlink or ``/proc``."""
     if not sys.platform.startswith("linux"):
-        return f"{sys.platform} does not tell which program listens on a port"
-    return f"the kernel does not tell which program listens on a port ({error.strerror})"
+        return f"{sys.platform} does not report which program listens on a port"
+    return f"the kernel does not report which program listens on a port ({error.strerror})"
 
 
 @functools.cache
-def _announce(untold: str) -> None:
-    """Say once what cannot be found out here, and what is done instead."""
+def _announce(reason: str) -> None:
+    """Log once that the listeners are unknown, and what is done instead."""
     logger.info("%s. So autowebroot answers by itself where the port is free, and else from the directories that are "
-                "given (--autowebroot-path) or were proven last time.", untold)
+                "given (--autowebroot-path) or were proven last time.", reason)
 
 
 def _is_free(endpoint: Endpoint) -> bool:
-    """Whether nobody listens at an endpoint of ours, where the kernel does not list the listeners.
+    """Whether no program listens at a local endpoint, where the kernel does not list the listeners.
 
-    Not by bind(2): on FreeBSD and macOS, a single address can be bound beside a server that listens on all, and its
-    visitors would be ours for as long.
+    Not by bind(2): on FreeBSD and macOS it may bind one address beside a server that listens on all, and would take
+    that server's connections meanwhile.
     """
     try:
-        # From the same address: one that is not ours is free, and the responder will say that there is none.
-        socket.create_connection((endpoint.host, endpoint.port), _PATIENCE, (endpoint.host, 0)).close()
+        # From the same address: an address that this host does not have counts as free, and the responder reports it.
+        socket.create_connection((endpoint.host, endpoint.port), _CONNECT_TIMEOUT, (endpoint.host, 0)).close()
     except OSError as error:
         return error.errno in (errno.ECONNREFUSED, errno.EADDRNOTAVAIL)
     return False

@@ -1,8 +1,8 @@
-"""One HTTP request as a CA makes it, to an address that we choose, and what came back.
+"""Make one HTTP request as the CA makes it, to a given address, and return the answer.
 
-"As a CA makes it": the Host header without a port, redirects followed to ports 80 and 443, certificates not verified
-(RFC 8555 section 8.3 and Let's Encrypt, "Challenge Types"), and an end to it: time and size are limited, for the other
-side may accept and never answer, send one byte a second, or never stop.
+As the CA: the Host header has no port, redirects are followed to ports 80 and 443, certificates are not verified
+(RFC 8555 section 8.3; Let's Encrypt, "Challenge Types"). Time and size are limited: a server may accept and never
+answer, send one byte a second, or never stop.
 """
 import contextlib
 import http.client
@@ -24,12 +24,12 @@ from certbot_autowebroot.system import tls
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0
-#: Bytes of a body that are looked at. A key authorization has 87.
+#: Bytes of a body to read. A key authorization has 87.
 MAX_BODY = 4096
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
-    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; looks before the CA does)",
+    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; checks before the CA does)",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
     "Connection": "close",
@@ -37,13 +37,14 @@ _HEADERS = {
 
 
 class Answer(NamedTuple):
-    """What came back in the end.
+    """The answer to a request, after redirects.
 
-    :ivar request: the last request that was made, after redirects.
-    :ivar status: the HTTP status, 0 where there was no HTTP answer.
-    :ivar error: why there was no HTTP answer, or why it does not count.
-    :ivar elsewhere: a redirect led to this URL of another machine: nothing is proved.
-    :ivar redirects: the URLs that redirects led to on the way.
+    :ivar request: the last request, after redirects.
+    :ivar status: the HTTP status; 0 without an HTTP answer.
+    :ivar error: why there is no HTTP answer, or why it does not count.
+    :ivar refused: the connection was refused.
+    :ivar elsewhere: a redirect to another machine, which proves nothing: its URL.
+    :ivar redirects: the URLs of all redirects.
     """
 
     request: Request
@@ -60,11 +61,11 @@ class Answer(NamedTuple):
 
 
 def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
-    """Make a request, and those that redirects lead to.
+    """Make a request and follow its redirects.
 
-    :param request: ``request.endpoint`` is where the connection is made to.
-    :param machine: resolves the names that redirects lead to.
-    :param timeout: seconds for all of it.
+    :param request: connects to ``request.endpoint``.
+    :param machine: resolves the names in redirects.
+    :param timeout: seconds for all requests together.
     """
     deadline = time.monotonic() + timeout
     front_port = request.endpoint.port
@@ -90,9 +91,11 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
 
 
 def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
-    """The body at a path of one server, or None: for evidence that it serves a directory that is only guessed.
+    """The body at a path of one server, without redirects; None unless the status is 200.
 
-    :raises socket.timeout: it takes the connection and does not answer.
+    It verifies a guessed document root by a file that exists there.
+
+    :raises socket.timeout: the server accepts the connection and does not answer.
     """
     request = Request(host=host, path=path, token="", endpoint=endpoint)
     try:
@@ -117,7 +120,7 @@ def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tu
     with _connect(request, deadline, has_proxy_line) as stream, \
             tls.until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
-        connection.sock = _Limited(stream, deadline)
+        connection.sock = _DeadlineSocket(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
         connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
         for name, value in {"Host": request.host_header, **_HEADERS}.items():
@@ -132,24 +135,24 @@ def _connect(request: Request, deadline: float, has_proxy_line: bool) -> socket.
     return tls.handshake(stream, request.host, deadline) if request.scheme == "https" else stream
 
 
-class _Limited:
-    """What http.client takes for a socket: all its reads end at one moment.
+class _DeadlineSocket:
+    """A socket for http.client with one deadline for all reads.
 
-    A timeout for each read would let one byte a second go on for ever.
+    With a timeout for each read, a server that sends one byte a second would never end.
     """
 
     def __init__(self, stream: socket.socket, deadline: float) -> None:
-        self._reader = _Reader(stream, deadline)
+        self._reader = _DeadlineReader(stream, deadline)
         self.sendall = stream.sendall
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._reader)
 
     def close(self) -> None:
-        """Not yet: http.client closes its socket as soon as it has made a file of it."""
+        """Do nothing: http.client closes its socket as soon as it has made a file of it."""
 
 
-class _Reader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     def __init__(self, stream: socket.socket, deadline: float) -> None:
         self._stream = stream
         self._deadline = deadline

@@ -25,8 +25,8 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.common.paths import below
-from certbot_autowebroot.system.forwarding_programs import PassedOn
-from certbot_autowebroot.system.forwarding_programs import passed_on
+from certbot_autowebroot.system.forwarding_programs import ForwardTarget
+from certbot_autowebroot.system.forwarding_programs import forward_target
 from certbot_autowebroot.system.processes import Process
 
 #: Each costs a probe.
@@ -95,7 +95,7 @@ class AnyProgram:
     name = "a program that is not known"
 
     def __init__(self) -> None:
-        self._passed_on: Dict[Tuple[int, Endpoint, str], Optional[PassedOn]] = {}
+        self._forward_targets: Dict[Tuple[int, Endpoint, str], Optional[ForwardTarget]] = {}
 
     def recognises(self, process: Process) -> bool:
         """Yes."""
@@ -106,7 +106,7 @@ class AnyProgram:
 
         See :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`.
         """
-        found = self._where_it_passes_on(process, request)
+        found = self._forward_target(process, request)
         if found is not None:
             step = Step(f"{process.name} passes connections on to {found.endpoint}")
             scheme = "https" if found.in_tls else "http"
@@ -120,8 +120,9 @@ class AnyProgram:
         return guesses or [Unknown(f"{process.name} is not a web server whose configuration we can read, and nothing "
                                    "among its arguments or below its working directory looks like a web root")]
 
-    def _where_it_passes_on(self, process: Process, request: Request) -> Optional[PassedOn]:
+    def _forward_target(self, process: Process, request: Request) -> Optional[ForwardTarget]:
         key = process.pid, request.endpoint, request.scheme
-        if key not in self._passed_on:
-            self._passed_on[key] = passed_on(process.pid, request.endpoint, request.scheme == "https", request.host)
-        return self._passed_on[key]
+        if key not in self._forward_targets:
+            is_tls = request.scheme == "https"
+            self._forward_targets[key] = forward_target(process.pid, request.endpoint, is_tls, request.host)
+        return self._forward_targets[key]

@@ -1,1 +1,1 @@
-"""What the kernel says of this machine: sockets, processes, their files and networks. Linux, where not said else."""
+"""Sockets, processes, files and networks of this host, by the kernel; Linux unless noted."""

@@ -1,4 +1,4 @@
-"""Names and addresses as this machine sees them: what the resolver says, and which addresses are our own."""
+"""Names by the system's resolver, and the addresses of this host."""
 import ipaddress
 import logging
 import socket
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Addresses:
-    """One look at names and addresses: each is asked for once."""
+    """Snapshot of names and addresses: each is looked up once."""
 
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
@@ -21,45 +21,45 @@ class Addresses:
         self._lists_addresses = True
 
     def of(self, host: str) -> List[str]:
-        """What the system's resolver says; the address itself for an address."""
+        """The addresses of a name by the system's resolver; an address itself."""
         if host not in self._names:
             self._names[host] = resolve(host)
         return self._names[host]
 
     def is_here(self, address: str) -> bool:
-        """Whether this machine has the address."""
+        """Whether this host has the address."""
         if ipaddress.ip_address(address).is_loopback or address in self.local():
             return True
-        return not self._lists_addresses and _is_ours(address)
+        return not self._lists_addresses and _can_bind(address)
 
     def local(self) -> List[str]:
-        """All addresses of this machine; where the kernel does not list them, those that it sends from."""
+        """All addresses of this host; if the kernel does not list them, those that it sends from."""
         if self._local is None:
             try:
                 self._local = netlink.local_addresses()
             except OSError as error:
-                logger.debug("the kernel does not list our addresses: %s", error)
+                logger.debug("the kernel does not list the local addresses: %s", error)
                 self._lists_addresses = False
                 self._local = [a for a in map(_source_address, ("192.0.2.1", "2001:db8::1")) if a]
         return self._local
 
 
 def resolve(host: str) -> List[str]:
-    """The addresses of a name, or the address itself; empty where it does not resolve."""
+    """The addresses of a name, or the address itself; empty if it does not resolve."""
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         logger.debug("%s does not resolve here: %s", printable(host), error)
         return []
-    return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
+    return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in results))
 
 
 def _source_address(target: str) -> Optional[str]:
-    """The address that we would send from. Nothing is sent: connect(2) on UDP only looks up the route."""
+    """The local address of packets to ``target``. Nothing is sent: connect(2) on UDP only looks up the route."""
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -69,8 +69,8 @@ def _source_address(target: str) -> Optional[str]:
         return None
 
 
-def _is_ours(address: str) -> bool:
-    """Whether this machine has an address, where the kernel does not list them: no other can be bound, bind(2)."""
+def _can_bind(address: str) -> bool:
+    """Whether bind(2) accepts an address: it accepts no other than those of this host."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as attempt:
             attempt.bind((address, 0))

@@ -1,4 +1,4 @@
-"""Acting as another user for the time of one call, in the way of OpenSSH's ``temporarily_use_uid``."""
+"""Act as another user for one call, as OpenSSH's ``temporarily_use_uid`` does."""
 import errno
 import functools
 import os
@@ -15,31 +15,31 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: For a user who has no entry in passwd: the group that Linux shows for "nobody we know".
+#: The group of a user without an entry in passwd: Linux shows it for ids that are unknown in a namespace.
 _OVERFLOW_GID = 65534
-#: On macOS root is in more groups than setgroups(2) takes, and needs none of them.
+#: On macOS, root is in more groups than setgroups(2) accepts, and needs none of them.
 _MAX_GROUPS = os.sysconf("SC_NGROUPS_MAX")
-#: Users that packages and systemd make, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
+#: System users of packages, dynamic users of systemd, and nobody: "Users, Groups, UIDs and GIDs on systemd Systems".
 _SERVICES = (range(0, 1000), range(61184, 65520), range(65534, 65535))
 
-#: Those that programs have handlers for which raise exceptions: Certbot, Python itself, ``limits.py``. As numbers, and
-#: no more than that, for Python makes an enum member of each at each call: once a third of an order of a hundred names.
+#: Signals whose handlers raise exceptions: of Certbot, of Python itself, of ``limits.py``. Plain numbers, and few:
+#: Python makes an enum member of each at each call, which was a third of the time of an order of a hundred names.
 _SIGNALS = frozenset(map(int, (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM,
     signal.SIGXCPU, signal.SIGXFSZ, signal.SIGVTALRM, signal.SIGPROF)))
 
 
 class Rights(NamedTuple):
-    """A user as a process is one: with a group, the primary one mostly, and all others that he is in."""
+    """User, group and supplementary groups of a process, credentials(7)."""
 
     uid: int
     gid: int
     groups: Tuple[int, ...]
 
 
-@functools.cache  # asked for each of ten thousand files
+@functools.cache  # called for each of ten thousand files
 def is_ordinary(uid: int) -> bool:
-    """Whether a user is a person, or an account that somebody else than root may use: neither root nor a service."""
+    """Whether a user is neither root nor a service, but a person or an account for people."""
     return not any(uid in services for services in _SERVICES)
 
 
@@ -54,13 +54,13 @@ def users_of(pid: int) -> List[Rights]:
     return [Rights(uid, gid, status["Groups"]) for uid, gid in zip(status["Uid"], status["Gid"])]
 
 
-def whose(pid: int) -> Rights:
-    """Whose word it is that a process gives, by its arguments, its working directory and its files.
+def responsible_user(pid: int) -> Rights:
+    """The user who controls the arguments, working directory and files of a process.
 
-    The effective user's. But what a user has started stays his word when it is a set-user-ID program: su(1) that waits
-    for a password is root, and has the arguments that he has chosen, and his listening socket.
+    It is the effective user; for a set-user-ID program, the ordinary user who has started it. su(1) runs as root while
+    it waits for a password, with arguments and a listening socket of that user's choice.
 
-    :raises OSError: it has ended, or it is a set-user-ID program that no longer says who has started it, as sudo(8) is.
+    :raises OSError: it has ended, or it is a set-user-ID program that hides who has started it, as sudo(8) does.
     """
     users = users_of(pid)
     ordinary = [user for user in users if is_ordinary(user.uid)]
@@ -72,30 +72,30 @@ def whose(pid: int) -> Rights:
 def _is_set_user_id(path: str) -> bool:
     try:
         return bool(os.stat(path).st_mode & stat.S_ISUID)
-    except OSError:  # a thread of the kernel's; or another user's, and we are not root: then we act as nobody else
+    except OSError:  # a kernel thread; or another user's process, and certbot does not run as root, so acts as no other
         return False
 
 
 def act_as(uid: int, gids: Iterable[int], act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call ``act`` with the rights of a user in these groups, the primary one first, and with umask 022.
 
-    Root takes on effective user and groups for as long as the call takes (as sshd does: the real and saved user stay
-    root, so the user can neither signal nor trace us meanwhile). That is for the whole process: no other thread of ours
-    touches files. Anybody else acts as himself.
+    Root takes on the effective user and groups for the call. As in sshd, the real and saved user stay root, so the user
+    can neither signal nor trace this process. The change holds for the whole process: no other thread may touch files.
+    Without root, ``act`` is called as it is.
 
-    Modes come from the umask and not from a chmod afterwards: between mkdir and chmod a directory can be swapped for
-    one that ought to stay closed.
+    The umask sets the modes, not a chmod afterwards: between mkdir and chmod, a directory can be swapped for one that
+    has to stay closed.
 
-    It is a call and not a ``with``, and signals wait until it is over: Certbot raises an exception from its signal
-    handlers, and one between the end of the block and the way back would leave us somebody else. With threads, one
-    of them may take the signal, and the exception comes all the same, after any call (Python 3.12): so each step back
-    is in a ``finally`` of its own.
+    A call, and no ``with``: signals are blocked during it, because Certbot's signal handlers raise exceptions, and one
+    between the end of a block and the way back would leave the process as another user. With threads, another thread
+    may receive the signal, and the exception comes all the same, after any call (Python 3.12). So each step back has a
+    ``finally`` of its own.
     """
-    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if os.getuid() == 0 != os.geteuid():
-            os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally, too
+            os.seteuid(0)  # Python before 3.12 may be interrupted on the way into a finally
         umask = os.umask(0o022)
         try:
             if os.geteuid() != 0 or uid == 0:
@@ -105,9 +105,9 @@ def act_as(uid: int, gids: Iterable[int], act: Callable[..., T], *args: Any, **k
             os.umask(umask)
     finally:
         try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+            signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         except BaseException:
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)  # interrupted before it, perhaps
+            signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)  # the first call may have been interrupted before it
             raise
 
 
@@ -131,7 +131,7 @@ def _as_user(uid: int, gids: "list[int]", act: Callable[..., T], *args: Any, **k
 
 @functools.cache
 def primary_group(uid: int) -> int:
-    """The group that a user's files have."""
+    """The primary group of a user."""
     try:
         return pwd.getpwuid(uid).pw_gid
     except KeyError:

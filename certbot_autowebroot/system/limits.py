@@ -1,4 +1,4 @@
-"""An end to what strangers' input makes us compute."""
+"""A limit to the CPU time that untrusted input may take."""
 import contextlib
 import signal
 import threading
@@ -7,30 +7,30 @@ from typing import Iterator
 from typing import NoReturn
 from typing import Optional
 
-#: Seconds after which it is raised once more, where the first time was in a place that swallows it (``__del__``).
-_AGAIN = 0.1
+#: Seconds after which the exception is raised again, if the first was in a place that swallows it (``__del__``).
+_REPEAT = 0.1
 
 
-class TookTooLong(Exception):
-    """The time is up."""
+class TimeLimitError(Exception):
+    """The CPU time is used up."""
 
 
 @contextlib.contextmanager
 def cpu_time(seconds: float) -> Iterator[None]:
-    """Raise :class:`TookTooLong` inside once that has taken so many seconds of our CPU time.
+    """Raise :class:`TimeLimitError` in the block after so many seconds of CPU time of this process.
 
-    For what has no simple bound of its own: a file of 16 MB may ask for 10^10 comparisons, each of them honest.
-    Only the main thread gets signals: in another one there is no limit. Not to be nested.
+    For work without a simple bound: a file of 16 MB may ask for 10^10 comparisons. Only the main thread gets signals:
+    in another thread there is no limit. Do not nest it.
     """
     if seconds <= 0:
-        raise TookTooLong
+        raise TimeLimitError
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGPROF, _stop)
     try:
         try:
-            signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
+            signal.setitimer(signal.ITIMER_PROF, seconds, _REPEAT)
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -39,4 +39,4 @@ def cpu_time(seconds: float) -> Iterator[None]:
 
 
 def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:
-    raise TookTooLong
+    raise TimeLimitError

@@ -1,6 +1,6 @@
-"""The same directory by another road: a volume that is read-only in a container is often writable on the host.
+"""Map a container path to the host path of its volume: read-only in the container, it is often writable on the host.
 
-Linux, proc(5), ``mountinfo``: the device and the root of a mount say which part of which file system it shows.
+Linux, proc(5), ``mountinfo``: a mount shows the directory ``root`` of the file system ``device``.
 """
 import os
 import posixpath
@@ -16,8 +16,8 @@ class Mount(NamedTuple):
     """One line of mountinfo.
 
     :ivar device: major:minor of the file system.
-    :ivar root: which directory of the file system is mounted.
-    :ivar point: where.
+    :ivar root: the directory of the file system that is mounted.
+    :ivar point: the mount point.
     """
 
     device: str
@@ -27,34 +27,36 @@ class Mount(NamedTuple):
 
 
 def is_read_only(fd: int) -> bool:
-    """Whether the mount of an open directory takes no writes."""
+    """Whether the mount of an open directory is read-only."""
     return bool(os.fstatvfs(fd).f_flag & os.ST_RDONLY)
 
 
 def host_path(pid: int, path: str) -> Optional[str]:
-    """A path of ours that shows the same directory as a path in a process's view, on a mount that takes writes.
+    """A host path of the same directory as a path in a process's view, on a writable mount; None if there is none.
 
-    What is found is a candidate like every other: whoever uses it compares device and inode.
+    It is a candidate: the caller has to compare device and inode.
     """
-    theirs = _mount_of(pid, path)
-    if theirs is None:
+    mount = _mount_of(pid, path)
+    if mount is None:
         return None
-    inside = posixpath.normpath(posixpath.join(theirs.root, posixpath.relpath(path, theirs.point)))
-    for ours in _mounts("self"):
-        if ours.device == theirs.device and not ours.read_only and _is_below(inside, ours.root):
-            found = posixpath.normpath(posixpath.join(ours.point, posixpath.relpath(inside, ours.root)))
-            if os.path.isdir(found):
-                return found
+    path_on_device = posixpath.normpath(posixpath.join(mount.root, posixpath.relpath(path, mount.point)))
+    for host_mount in _mounts("self"):
+        if (host_mount.device == mount.device and not host_mount.read_only
+                and _is_below(path_on_device, host_mount.root)):
+            relative = posixpath.relpath(path_on_device, host_mount.root)
+            candidate = posixpath.normpath(posixpath.join(host_mount.point, relative))
+            if os.path.isdir(candidate):
+                return candidate
     return None
 
 
 def _mount_of(pid: int, path: str) -> Optional[Mount]:
-    """The mount that a path is on: the one with the longest point above it, the last of these."""
-    found: Optional[Mount] = None
+    """The mount that a path is on: the one with the longest mount point above it, the last of these."""
+    nearest: Optional[Mount] = None
     for mount in _mounts(str(pid)):
-        if _is_below(path, mount.point) and (found is None or len(mount.point) >= len(found.point)):
-            found = mount
-    return found
+        if _is_below(path, mount.point) and (nearest is None or len(mount.point) >= len(nearest.point)):
+            nearest = mount
+    return nearest
 
 
 def _mounts(pid: str) -> Iterator[Mount]:

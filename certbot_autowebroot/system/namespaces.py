@@ -1,6 +1,6 @@
-"""Other network namespaces of this machine: containers, and who listens in them. Linux, proc(5).
+"""Other network namespaces of this host: containers, and the sockets in them. Linux, proc(5).
 
-A process of each namespace shows its addresses and sockets below ``/proc/PID/net``; nothing is entered.
+``/proc/PID/net`` of a process shows the addresses and sockets of its namespace; no namespace is entered.
 """
 import contextlib
 import ipaddress
@@ -21,13 +21,13 @@ from certbot_autowebroot.system import processes
 
 ESTABLISHED = 0x01
 _LISTEN = 0x0A
-#: Seconds that a server gets to accept a connection that we want to find again.
-_PATIENCE = 1.0
-#: The beginning of a request, which every server waits to see the rest of: of a whole line, Python's would take the end
-#: of the connection for the end of the request, and answer. On the port of https, half a ClientHello (RFC 8446, section
-#: 5.1): Apache httpd closes a connection with anything else before we have found it.
-HALF = b"G"
-_HALF_OF_TLS = b"\x16\x03\x01\x02"
+#: Seconds for a server to accept a connection.
+_TIMEOUT = 1.0
+#: The first byte of a request: every server waits for the rest. After a whole line, Python's server takes the end of
+#: the connection for the end of the request, and answers. On the port of https, the beginning of a ClientHello (RFC
+#: 8446 section 5.1): Apache httpd closes a connection with anything else at once.
+PARTIAL_REQUEST = b"G"
+_PARTIAL_CLIENT_HELLO = b"\x16\x03\x01\x02"
 
 
 class Connection(NamedTuple):
@@ -44,7 +44,7 @@ class Connection(NamedTuple):
 class Namespace(NamedTuple):
     """A network namespace.
 
-    :ivar number: the inode of its ``/proc/PID/ns/net``; 0 stands for our own.
+    :ivar number: the inode of its ``/proc/PID/ns/net``; 0 for certbot's own.
     :ivar pid: a process in it.
     """
 
@@ -53,27 +53,27 @@ class Namespace(NamedTuple):
 
     @property
     def addresses(self) -> Set[str]:
-        """Its own IP addresses."""
+        """Its IP addresses."""
         return set(_v4_addresses(self.pid)) | set(_v6_addresses(self.pid))
 
     def connections(self, state: int = _LISTEN) -> List[Connection]:
-        """Its TCP sockets in one state. An IPv6 socket is taken to be dual-stack: these files do not tell."""
+        """Its TCP sockets in one state. IPv6 sockets count as dual-stack: these files do not show ``IPV6_V6ONLY``."""
         return [c for family in ("tcp", "tcp6") for c in _connections(self.pid, family) if c.state == state]
 
 
 def others() -> Dict[int, Namespace]:
-    """All network namespaces but our own, by number, as far as their processes are ours to see."""
+    """All network namespaces with visible processes, except certbot's own; by number."""
     own = _number("self")
-    found: Dict[int, Namespace] = {}
+    namespaces: Dict[int, Namespace] = {}
     for pid in processes.all_pids():
         number = _number(str(pid))
         if number and number != own:
-            found.setdefault(number, Namespace(number, pid))
-    return found
+            namespaces.setdefault(number, Namespace(number, pid))
+    return namespaces
 
 
 class Acceptor(NamedTuple):
-    """Where a connection that we made really ended: the accepting socket's own address."""
+    """The socket that has accepted a connection: its own address and network namespace."""
 
     address: str
     port: int
@@ -81,28 +81,28 @@ class Acceptor(NamedTuple):
 
 
 def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Optional[Acceptor]:
-    """Find out who really accepts a connection to an address, through a kernel's forward (nft, iptables).
+    """Find the socket that accepts a connection to an address, behind a port forward of the kernel (nft, iptables).
 
-    A connection is opened with a little data, for some servers accept only when some has come, and then looked for by
-    its port among those that are established, in every namespace.
+    It connects, sends a little data (some servers accept only then), and searches the established connections of every
+    namespace for the client's port.
 
-    :returns: None where nobody accepts, or it cannot be found.
+    :returns: None if no socket accepts, or it is not visible.
     """
     here = Namespace(0, os.getpid())
     try:
-        connection = socket.create_connection((address, port), timeout=_PATIENCE)
+        connection = socket.create_connection((address, port), timeout=_TIMEOUT)
     except OSError:
         return None
     with contextlib.closing(connection):
-        our_port = connection.getsockname()[1]
+        client_port = connection.getsockname()[1]
         with contextlib.suppress(OSError):
-            connection.sendall(_HALF_OF_TLS if port == CA_PORTS["https"] else HALF)
-        deadline = time.monotonic() + _PATIENCE
+            connection.sendall(_PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             for namespace in [here, *elsewhere.values()]:
-                for found in namespace.connections(ESTABLISHED):
-                    if found.peer_port == our_port and found.inode:
-                        return Acceptor(found.address, found.port, namespace.number)
+                for accepted in namespace.connections(ESTABLISHED):
+                    if accepted.peer_port == client_port and accepted.inode:
+                        return Acceptor(accepted.address, accepted.port, namespace.number)
             time.sleep(0.01)
     return None
 
@@ -131,7 +131,7 @@ def _connections(pid: int, name: str) -> Iterator[Connection]:
 
 
 def _address(text: str) -> Tuple[str, int]:
-    """Address and port; the kernel prints each 32-bit word of the address in the byte order of the machine."""
+    """Address and port. The kernel prints each 32-bit word of the address in the host's byte order."""
     address, port = text.split(":")
     words = struct.pack(f"={len(address) // 8}I", *(int(address[i:i + 8], 16) for i in range(0, len(address), 8)))
     parsed = ipaddress.ip_address(words)
@@ -139,7 +139,7 @@ def _address(text: str) -> Tuple[str, int]:
 
 
 def _v4_addresses(pid: int) -> Iterator[str]:
-    """Of ``fib_trie``: an address, and on the line below it that it is a local one."""
+    """From ``fib_trie``: a line with an address, and below it a line that marks it as local."""
     last = ""
     for fields in _lines(pid, "fib_trie"):
         if fields[:1] == ["|--"]:

@@ -1,8 +1,7 @@
-"""What the Linux kernel says of addresses and listening sockets, netlink(7).
+"""Addresses and listening sockets by netlink(7), Linux.
 
-Asked by netlink rather than read from ``/proc/net/tcp``: 0.2 ms against 85 ms with 40,000 connections open, and only
-netlink tells whether an IPv6 socket takes IPv4 too. Where there is no netlink (another Unix, a seccomp filter) every
-function raises OSError, and the caller does without.
+With 40,000 open connections netlink takes 0.2 ms, ``/proc/net/tcp`` 85 ms; and only netlink shows whether an IPv6
+socket accepts IPv4. Without netlink (another Unix, a seccomp filter) every function raises OSError.
 """
 import ipaddress
 import os
@@ -33,7 +32,7 @@ _ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
 
 
 class Socket(NamedTuple):
-    """A listening TCP socket. ``v6only`` means: bound to ``::``, and IPv4 does not come in."""
+    """A listening TCP socket. ``v6only``: bound to ``::`` for IPv6 alone."""
 
     address: str
     port: int
@@ -43,9 +42,9 @@ class Socket(NamedTuple):
 
 
 def listening_sockets() -> List[Socket]:
-    """All TCP sockets that listen in our network namespace.
+    """All TCP sockets that listen in this network namespace.
 
-    :raises OSError: there is no netlink here.
+    :raises OSError: no netlink.
     """
     return [_socket(family, message)
             for family in (socket.AF_INET, socket.AF_INET6)
@@ -55,11 +54,11 @@ def listening_sockets() -> List[Socket]:
 
 
 def unix_files() -> Dict[int, Tuple[int, int]]:
-    """The device and inode (its lower half) of the file that each listening unix socket was bound to, by its own inode.
+    """The file of each listening unix socket, by the socket's inode: its device and the lower half of its inode.
 
-    :raises OSError: there is no netlink here, or it knows nothing of unix sockets.
+    :raises OSError: no netlink, or no module for unix sockets.
     """
-    found = {}
+    files = {}
     # struct unix_diag_req
     for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY,
                          struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 1 << _TCP_LISTEN, 0, _UDIAG_SHOW_VFS)):
@@ -67,24 +66,24 @@ def unix_files() -> Dict[int, Tuple[int, int]]:
         file = _attributes(message[16:]).get(_UNIX_DIAG_VFS)
         if file:
             file_inode, device = struct.unpack("=II", file)
-            found[inode] = os.makedev(device >> 20, device & 0xFFFFF), file_inode  # include/linux/kdev_t.h
-    return found
+            files[inode] = os.makedev(device >> 20, device & 0xFFFFF), file_inode  # include/linux/kdev_t.h
+    return files
 
 
 def local_addresses() -> List[str]:
-    """The IP addresses of this machine, in the kernel's order.
+    """The IP addresses of this host, in the kernel's order.
 
-    :raises OSError: there is no netlink here.
+    :raises OSError: no netlink.
     """
-    found = []
+    addresses = []
     for message in _dump(_NETLINK_ROUTE, _RTM_GETADDR, bytes(8)):
         flags = message[2]
         attributes = _attributes(message[8:])
         # On a point-to-point link IFA_ADDRESS is the other end, rtnetlink(7).
         packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
         if packed and not flags & _IFA_F_DADFAILED_OR_TENTATIVE:
-            found.append(str(ipaddress.ip_address(packed)))
-    return found
+            addresses.append(str(ipaddress.ip_address(packed)))
+    return addresses
 
 
 def _socket(family: int, message: bytes) -> Socket:
@@ -97,7 +96,7 @@ def _socket(family: int, message: bytes) -> Socket:
 
 
 def _dump(protocol: int, kind: int, payload: bytes) -> Iterator[bytes]:
-    """Ask for a dump and yield the payload of each message of the answer."""
+    """Request a dump and yield the payload of each message of the answer."""
     with socket.socket(getattr(socket, "AF_NETLINK", -1), socket.SOCK_RAW, protocol) as connection:
         connection.settimeout(5)
         connection.send(_HEADER.pack(_HEADER.size + len(payload), kind, _NLM_F_REQUEST_DUMP, 1, 0) + payload)
@@ -117,12 +116,12 @@ def _dump(protocol: int, kind: int, payload: bytes) -> Iterator[bytes]:
 
 
 def _attributes(data: bytes) -> Dict[int, bytes]:
-    found = {}
+    attributes = {}
     offset = 0
     while offset + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
         if length < _ATTRIBUTE.size:
             break
-        found[kind] = data[offset + _ATTRIBUTE.size:offset + length]
+        attributes[kind] = data[offset + _ATTRIBUTE.size:offset + length]
         offset += (length + 3) & ~3
-    return found
+    return attributes

@@ -1,4 +1,4 @@
-"""A running program: what it was started with, and its own view of the file system. Linux, proc(5)."""
+"""Running programs: their arguments, and their own view of the file system. Linux, proc(5)."""
 import contextlib
 import errno
 import functools
@@ -11,31 +11,33 @@ from typing import Iterator
 from typing import List
 from typing import NamedTuple
 from typing import Optional
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.system.identity import Rights
+from certbot_autowebroot.system.identity import responsible_user
 from certbot_autowebroot.system.identity import users_of
-from certbot_autowebroot.system.identity import whose
+from certbot_autowebroot.system.terminal import printable
 from certbot_autowebroot.system.views import O_PATH
 from certbot_autowebroot.system.views import View
 
 #: Bytes of arguments or environment: a quarter of the usual stack of 8 MB, execve(2).
 _MAX_ARGUMENTS = 2 * 1024 * 1024
-#: It starts whoever a socket is for, and is not who answers; and all that happens on the machine happens below it.
+#: The pid of init. systemd holds the sockets of socket-activated services, and does not answer on them; and it is the
+#: ancestor of every process.
 INIT = 1
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process, as it was when we looked.
+    """Snapshot of one process.
 
     :ivar name: the name of the executable file, such as ``nginx`` or ``python3.11``.
-    :ivar argv: the arguments; for nginx the title that it has overwritten them with.
+    :ivar argv: the arguments; for nginx, the title by which it overwrites them.
     :ivar exe: the executable in the process's view. A binary deleted by an upgrade keeps its name and still runs.
     :ivar cwd: the working directory in the process's view.
+    :ivar uid: its responsible user (:func:`~.identity.responsible_user`).
     :ivar start_time: clock ticks since boot.
     """
 
@@ -50,14 +52,14 @@ class Process:
 
     @property
     def program(self) -> Program:
-        """The process as plain data for a route."""
-        return Program(self.name, self.pid, self.start_time)
+        """The process as plain data for a route. Its name is safe to print: the user who runs it may choose any."""
+        return Program(printable(self.name), self.pid, self.start_time)
 
     @functools.cached_property
     def view(self) -> View:
         """Its view of the file system.
 
-        :raises OSError: the process is gone, or its root is not ours to see.
+        :raises OSError: the process has ended, or its root directory is not visible to this user.
         """
         view = View.of_process(self.pid)
         if start_time_of(self.pid) != self.start_time:
@@ -66,7 +68,7 @@ class Process:
 
     @functools.cached_property
     def environment(self) -> Dict[str, str]:
-        """Its environment; empty where we may not see it (nginx overwrites its own)."""
+        """Its environment; empty if not visible to this user. nginx overwrites its own."""
         try:
             pairs = _beginning(f"/proc/{self.pid}/environ").split(b"\0")
         except OSError:
@@ -76,16 +78,16 @@ class Process:
 
 
 def has_our_files(process: Process) -> bool:
-    """Whether a configuration that a process names is a file of ours: it is no container's.
+    """Whether a process has the host's files, so that a configuration that it names is the host's file.
 
-    A unit of systemd's with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and our ``/`` and
-    ``/etc``. A container may have been given our ``/etc``, and its programs are its own all the same.
+    A systemd unit with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and the host's ``/`` and
+    ``/etc``. A container may have the host's ``/etc`` as a volume, but another ``/``.
     """
     try:
         if os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
             return True
         return all(_is_same(process.view.stat(path), os.stat(path)) for path in ("/", "/etc"))
-    except OSError:  # it has ended, or is not ours to see
+    except OSError:  # it has ended, or is not visible to this user
         return False
 
 
@@ -93,13 +95,13 @@ def _is_same(one: Optional[os.stat_result], other: os.stat_result) -> bool:
     return one is not None and os.path.samestat(one, other)
 
 
-class Opened(NamedTuple):
-    """What it takes to run the program of a process once more.
+class OpenedProgram(NamedTuple):
+    """Everything needed to run the program of a process once more.
 
-    :ivar program: a descriptor of the file that it runs.
-    :ivar directory: a path of its working directory, for as long as this is open: it stays that one whatever has its
-        name by then, and whoever has its pid.
-    :ivar rights: what it runs with.
+    :ivar program: a descriptor of the executable.
+    :ivar directory: a path of its working directory, by a descriptor: it stays the same directory when that is renamed,
+        or when the pid is reused.
+    :ivar rights: its effective user and groups.
     """
 
     program: int
@@ -108,11 +110,11 @@ class Opened(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened_program(process: Process) -> Iterator[Opened]:
-    """The program that a process runs, for us to run it as well.
+def opened_program(process: Process) -> Iterator[OpenedProgram]:
+    """Open the program that a process runs, to run it again.
 
-    A user's process may be root for a moment, by a set-user-ID program such as newgrp(1), and go on with a program,
-    arguments and an environment of his. So whose it is, is asked when all that is open, and of all its four users.
+    A user's process may be root for a moment, by a set-user-ID program such as newgrp(1), and then run another program
+    with arguments and environment of that user. So the four users of the process are read after the program is open.
 
     :raises OSError: it has ended, or has the rights of several users.
     """
@@ -126,23 +128,23 @@ def opened_program(process: Process) -> Iterator[Opened]:
             raise PermissionError(errno.EPERM, "it runs with the rights of several users", str(process.program))
         if start_time_of(process.pid) != process.start_time:
             raise ProcessLookupError(errno.ESRCH, "it has ended", str(process.program))
-        yield Opened(program, f"/proc/self/fd/{directory}", users[1])
+        yield OpenedProgram(program, f"/proc/self/fd/{directory}", users[1])
 
 
 def start_time_of(pid: int) -> Optional[int]:
-    """When a process started, in clock ticks since boot; None when there is none."""
+    """The start time of a process, in clock ticks since boot; None if there is no such process."""
     stat = _stat_fields(pid)
     return int(stat[19]) if stat else None
 
 
 def process(pid: int) -> Optional[Process]:
-    """Look at a process; None when there is none (any more), or nobody knows whose word it gives."""
+    """A snapshot of a process; None if it has ended or its responsible user is unknown."""
     stat = _stat_fields(pid)
     if stat is None:
         return None
     try:
         argv = tuple(os.fsdecode(a) for a in _beginning(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0"))
-        uid = whose(pid).uid
+        uid = responsible_user(pid).uid
     except OSError:
         return None
     exe = _link(pid, "exe")
@@ -152,13 +154,13 @@ def process(pid: int) -> Optional[Process]:
 
 
 def _beginning(path: str) -> bytes:
-    """As much as any program can be started with: afterwards it may say, prctl(2), that it has gigabytes of it."""
+    """The first bytes, as many as execve(2) accepts: by prctl(2), a program may then claim gigabytes."""
     with open(path, "rb") as file:
         return file.read(_MAX_ARGUMENTS)
 
 
 def all_pids() -> List[int]:
-    """Every process that we can see; none where there is no ``/proc``."""
+    """Every visible process; none without ``/proc``."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
@@ -175,39 +177,40 @@ def _stat_fields(pid: int) -> Optional[List[str]]:
 
 
 def parent_of(pid: int) -> int:
-    """The pid of a process's parent; 0 when there is no such process."""
+    """The pid of a process's parent; 0 if there is no such process."""
     stat = _stat_fields(pid)
     return int(stat[1]) if stat else 0
 
 
 def children_of(pid: int) -> List[int]:
-    """What a process has started; none where the kernel does not tell (CONFIG_PROC_CHILDREN)."""
-    found: List[int] = []
+    """The children of a process; none without CONFIG_PROC_CHILDREN."""
+    pids: List[int] = []
     for path in glob.glob(f"/proc/{pid}/task/*/children"):
         with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
-            found += map(int, file.read().split())
-    return found
+            pids += map(int, file.read().split())
+    return pids
 
 
-def sockets(pid: int) -> Set[int]:
-    """The inodes of the sockets that a process holds.
+def sockets(pid: int) -> Iterator[int]:
+    """The inodes of the sockets that a process holds, one for each descriptor.
 
-    :raises OSError: it has ended, or is not ours to see.
+    A generator: a server may hold 20,000 connections, and a search ends at its last match.
+
+    :raises OSError: it has ended, or its descriptors are not visible to this user.
     """
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
-        except OSError:  # closed since
-            continue
-        if match:
-            found.add(int(match[1]))
-    return found
+    with os.scandir(f"/proc/{pid}/fd") as descriptors:
+        for descriptor in descriptors:
+            try:
+                target = os.readlink(descriptor.path)
+            except OSError:  # closed meanwhile
+                continue
+            if target.startswith("socket:["):
+                yield int(target[len("socket:["):-1])
 
 
 def comm(pid: int) -> str:
-    """The name of a process, at most 15 characters, proc(5); empty when there is none."""
-    # Asked of every process there is: open() would take twice as long.
+    """The name of a process, at most 15 characters, proc(5); empty if there is no such process."""
+    # Called for every process: open() would take twice as long.
     try:
         fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -221,7 +224,7 @@ def comm(pid: int) -> str:
 
 
 def _working_directory(pid: int) -> PathInView:
-    """In the process's view: the kernel tells it below our root, and a chroot (mini_httpd -r) is below that."""
+    """The working directory in the process's view. The kernel reports it with the path of a chroot (mini_httpd -r)."""
     root, cwd = _link(pid, "root"), _link(pid, "cwd")
     if root not in ("", "/") and (cwd + "/").startswith(root + "/"):
         cwd = cwd[len(root):] or "/"
@@ -229,7 +232,7 @@ def _working_directory(pid: int) -> PathInView:
 
 
 def _link(pid: int, name: str) -> str:
-    """Where a link of a process leads; empty where we may not see it (another user's process, without root)."""
+    """The target of a link in ``/proc/PID``; empty if not visible (another user's process, without root)."""
     try:
         return re.sub(r" \(deleted\)$", "", os.readlink(f"/proc/{pid}/{name}"))
     except OSError:

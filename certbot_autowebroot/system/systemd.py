@@ -1,7 +1,6 @@
-"""The unit of systemd that owns a process, and how it is told to reload: systemctl(1).
+"""The systemd unit of a process, and its reload by systemctl(1).
 
-What a unit owns is reloaded by its unit, for the administrator may have said there how (``ExecReload=``), and systemd
-wants to know of it.
+A service is reloaded by its unit: the administrator may have set ``ExecReload=``, and systemd tracks the state.
 """
 import os
 import re
@@ -13,19 +12,19 @@ from certbot_autowebroot.system.processes import Process
 
 #: Seconds for one systemctl; a reload waits for what ``ExecReload=`` runs.
 _TIMEOUT = 90.0
-#: Properties that are set where a unit does not start its program as root and from this machine's files.
-_SOMEBODY_ELSES = ("User", "DynamicUser", "RootDirectory", "RootImage")
+#: Properties of a unit that starts its program as another user than root, or from other files than the host's.
+_NOT_AS_ROOT = ("User", "DynamicUser", "RootDirectory", "RootImage")
 
 
-class Failed(Exception):
-    """systemctl says no; the text is what it says."""
+class SystemctlError(Exception):
+    """systemctl has failed; the text is its error message."""
 
 
 def unit_in(cgroup: str) -> str:
     """The service that a process runs in, by its ``/proc/PID/cgroup``, cgroups(7); empty for none.
 
-    A login (``session-3.scope``) and a container's scope are no services, and a user's services are his own manager's.
-    That a process was started from a service (cron's, Certbot's own) is told in the same way: see :func:`owner_of`.
+    A login (``session-3.scope``) and a container's scope are no services; a user's services belong to that user's own
+    manager. Processes that a service has started (cron's, Certbot's own) are in its cgroup too: see :func:`owner_of`.
     """
     for line in cgroup.splitlines():
         hierarchy, _, rest = line.partition(":")
@@ -39,7 +38,7 @@ def unit_in(cgroup: str) -> str:
 
 
 def owner_of(process: Process) -> str:
-    """The unit whose main process this is; empty where there is none, or where systemd does not run."""
+    """The unit whose main process this is; empty if there is none, or without systemd."""
     try:
         with open(f"/proc/{process.pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             unit = unit_in(file.read())
@@ -49,36 +48,36 @@ def owner_of(process: Process) -> str:
         return ""
     try:
         return unit if properties(unit, "MainPID").get("MainPID") == str(process.pid) else ""
-    except Failed:
+    except SystemctlError:
         return ""
 
 
 def properties(unit: str, *names: str) -> Dict[str, str]:
     """Properties of a unit, org.freedesktop.systemd1(5).
 
-    :raises Failed: systemd does not run, or does not know the unit.
+    :raises SystemctlError: systemd does not run, or does not know the unit.
     """
-    said = _systemctl(["show", *(f"--property={name}" for name in names), "--", unit])
-    return {name: value for name, mark, value in (line.partition("=") for line in said.splitlines()) if mark}
+    output = _systemctl(["show", *(f"--property={name}" for name in names), "--", unit])
+    return {name: value for name, mark, value in (line.partition("=") for line in output.splitlines()) if mark}
 
 
 def command_as_root(unit: str) -> List[str]:
-    """What starts the unit as root, as root has written it down: the arguments of a process may be its own words.
+    """The command by which the unit starts its program as root. A process may overwrite its own arguments.
 
-    :returns: empty where it is started as somebody else, or in another file system: it may be somebody else's then.
-    :raises Failed: systemd does not say so.
+    :returns: empty if the unit starts it as another user or in another file system.
+    :raises SystemctlError: systemd does not run, or does not know the unit.
     """
-    found = properties(unit, "ExecStart", *_SOMEBODY_ELSES)
-    if any(found.get(name, "") not in ("", "no") for name in _SOMEBODY_ELSES):
+    values = properties(unit, "ExecStart", *_NOT_AS_ROOT)
+    if any(values.get(name, "") not in ("", "no") for name in _NOT_AS_ROOT):
         return []
-    match = re.search(r"argv\[\]=(.*?) ;", found.get("ExecStart", ""))
+    match = re.search(r"argv\[\]=(.*?) ;", values.get("ExecStart", ""))
     return match[1].split() if match else []
 
 
-def tell(unit: str, verb: str) -> str:
-    """``systemctl reload`` or ``restart``; returns what was done.
+def systemctl(unit: str, verb: str) -> str:
+    """Run ``systemctl reload`` or ``restart``; returns the command.
 
-    :raises Failed: it has failed; the text is what systemctl says.
+    :raises SystemctlError: it has failed; the text is the error message of systemctl.
     """
     _systemctl([verb, "--", unit])
     return f"systemctl {verb} {unit}"
@@ -87,10 +86,10 @@ def tell(unit: str, verb: str) -> str:
 def _systemctl(arguments: List[str]) -> str:
     environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
-        done = subprocess.run(["systemctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", env=environment, timeout=_TIMEOUT)
+        result = subprocess.run(["systemctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                errors="replace", env=environment, timeout=_TIMEOUT)
     except (OSError, subprocess.SubprocessError) as error:
-        raise Failed(str(error)) from error
-    if done.returncode != 0:
-        raise Failed(done.stderr.strip() or f"status {done.returncode}")
-    return done.stdout
+        raise SystemctlError(str(error)) from error
+    if result.returncode != 0:
+        raise SystemctlError(result.stderr.strip() or f"status {result.returncode}")
+    return result.stdout

@@ -2,8 +2,9 @@
 
 
 def printable(text: str) -> str:
-    """Names of programs and files, and configurations, are other people's: what is in them must not move the cursor.
+    """Escape control characters.
 
-    Nor may it begin a line that we have not written.
+    Other users name programs and files and write configurations. Their text must not move the cursor, nor begin a line
+    that looks like one of certbot's.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)

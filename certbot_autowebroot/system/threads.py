@@ -1,20 +1,20 @@
-"""Many questions at once: one that is never answered holds up only itself."""
+"""Many calls at once: one that waits for a timeout delays no other."""
 from typing import Callable
 from typing import Iterator
 from typing import Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-_AT_ONCE = 16
+_MAX_THREADS = 16
 
 
-def each(act: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-    """Call ``act`` with each item; what it returns, as it comes, in the order of the items."""
+def each(act: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Call ``act`` with each item; yields the results in the order of the items."""
     if len(items) < 2:
         yield from map(act, items)
         return
-    from concurrent import futures  # most orders have one name, and this takes a millisecond
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+    from concurrent import futures  # late for speed: most orders have one name, and the import takes a millisecond
+    with futures.ThreadPoolExecutor(_MAX_THREADS) as pool:
         yield from pool.map(act, items)

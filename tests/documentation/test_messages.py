@@ -27,7 +27,7 @@ _NO_MESSAGES = {
     "HTTP/1.0 Host: <> <>Content-Length",
     "Content-Type: application/json Cache-Control: must-revalidate",
     'include "/etc/lighttpd/conf-enabled/*.conf"',
-    "Mozilla/5.0 (compatible; certbot-autowebroot/<>; looks before the CA does)",
+    "Mozilla/5.0 (compatible; certbot-autowebroot/<>; checks before the CA does)",
     "Apache httpd", "busybox httpd", "python -m http.server", "python -m SimpleHTTPServer", "ruby -run -e httpd",
 }
 #: These modules print lines of configuration, which are tested with the servers.

@@ -26,7 +26,7 @@ from tests.lab.nginx import Nginx
 
 __all__ = ["reusing"]  # a fixture
 NAME = "www.sample.com"
-SAID = "freebsd13 does not tell which program listens on a port"
+SAID = "freebsd13 does not report which program listens on a port"
 _LAB = Path(__file__).parents[1] / "lab" / "otherunix"
 _WITHOUT_PROC = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
 
@@ -174,7 +174,7 @@ def test_an_address_that_is_not_the_machines_is_named(certbot: Certbot) -> None:
     """The user mistyped --http-01-address. Nobody else is asked whether the port is free."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", "198.51.100.1")
     assert done.returncode == 1
-    assert "cannot listen on 198.51.100.1:80: this machine has no such address" in " ".join(done.stdout.split())
+    assert "cannot listen on 198.51.100.1:80: this host does not have the address" in " ".join(done.stdout.split())
 
 
 def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, root: Path) -> None:

@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a batch; ``kept`` is how many inputs went on as seeds."""
+    """The result of a batch; ``kept`` is the number of inputs that became seeds."""
 
     batch: Batch
     seconds: float
@@ -47,26 +47,26 @@ class Result(NamedTuple):
 
 
 def run(batch: Batch) -> Result:
-    """Run one batch. Every now and then an input is a seed for those after it, so that changes add up."""
+    """Run one batch. Some inputs become seeds for those after them, so that changes add up."""
     # Not a secret: the same numbers each time.
     random = Random(f"{batch.seed} {batch.target} {batch.number}")  # noqa: S311
     target, pool, dictionary = TARGETS[batch.target], list(seeds(batch.target)), words(batch.target)
-    found: Dict[str, Finding] = {}
+    findings: Dict[str, Finding] = {}
     started = time.monotonic()
     for _ in range(batch.inputs):
         data = mutated(random.choice(pool), random, dictionary, pool)
         finding = tried(target, data)
-        if finding and finding.kind not in found and len(found) < MAX_FINDINGS:
-            found[finding.kind] = finding
+        if finding and finding.kind not in findings and len(findings) < MAX_FINDINGS:
+            findings[finding.kind] = finding
         if random.random() < 0.02:
             pool[random.randrange(len(pool))] = data
     seconds = time.monotonic() - started
     return Result(batch, seconds, [minimised(finding, target, 60 if "too long" in kind else 2000)
-                                   for kind, finding in found.items()])
+                                   for kind, finding in findings.items()])
 
 
 def batches(targets: Sequence[str], seed: int, inputs: int) -> List[Batch]:
-    """At least so many inputs, shared among the targets, by turns."""
+    """At least so many inputs, shared among the targets by turns."""
     each = max(1, -(-inputs // len(targets)))
     made = []
     for number in range(0, -(-each // BATCH)):

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing: ``python -m tests.fuzz.atheris --target nginx [--corpus DIR] -runs=100000 -max_len=4096``.
 
-Needs atheris (``pip install atheris``: wheels for CPython on x86-64 Linux), which nothing else here does. What it does
-not know is libFuzzer's. Its time limit is far beyond ours, which is a finding like any other; with none at all, atheris
-takes each second's end for one.
+Only this needs atheris (``pip install atheris``: wheels for CPython on x86-64 Linux). Other options go to libFuzzer.
+Its time limit is far beyond the package's own, which is a finding like any other; without one, atheris takes the end of
+each second for a time-out.
 """
 import argparse
 import os
@@ -24,7 +24,7 @@ from tests.fuzz.seeds import words
 
 
 def main() -> None:
-    """Hand over to libFuzzer, which does not come back."""
+    """Hand over to libFuzzer, which does not return."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.atheris", description=__doc__)
     parser.add_argument("--target", choices=list(TARGETS), required=True)
     parser.add_argument("--corpus", default="", help="a directory that is kept from run to run")
@@ -40,9 +40,9 @@ def main() -> None:
             file.write('"' + "".join(f"\\x{byte:02x}" for byte in word[:64]) + '"\n')
 
     def one(data: bytes) -> None:
-        found = tried(TARGETS[given.target], data)
-        if found:
-            raise AssertionError(str(found))
+        finding = tried(TARGETS[given.target], data)
+        if finding:
+            raise AssertionError(str(finding))
     atheris.Setup([sys.argv[0], *rest, "-timeout=60", f"-dict={dictionary}", corpus], one)
     atheris.Fuzz()
 

@@ -1,6 +1,6 @@
 """A process and a file system made of one input's bytes, so that a target runs without touching the disk.
 
-An input is several files in one: a line ``%% NAME`` begins the file /etc/NAME, what stands before the first is the main
+An input is several files in one: a line ``%% NAME`` begins the file /etc/NAME; the lines before the first are the main
 file. The first line may be a request: ``GET http://host/path?query address port``.
 """
 import errno
@@ -31,7 +31,7 @@ _DIRECTORIES = ("/", "/etc", "/srv", "/srv/www", "/srv/a", "/srv/b", "/var", "/v
 
 
 class FakeView:
-    """What the parsers ask of a :class:`~certbot_autowebroot.system.views.View`; what that refuses it refuses."""
+    """The part of a :class:`~certbot_autowebroot.system.views.View` that the parsers use; with the same refusals."""
 
     is_host = False
 
@@ -40,10 +40,10 @@ class FakeView:
         self._directories = {*directories, *map(posixpath.dirname, files)}
 
     def read(self, path: str) -> bytes:
-        found = self._files.get(posixpath.normpath(path))
-        if found is None:
+        content = self._files.get(posixpath.normpath(path))
+        if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return found
+        return content
 
     def stat(self, path: str) -> Optional[os.stat_result]:
         mode = stat.S_IFDIR if self.is_dir(path) else stat.S_IFREG if self.is_file(path) else 0
@@ -62,19 +62,19 @@ class FakeView:
                       if one != "/" and posixpath.dirname(one) == top)
 
     def glob(self, pattern: str) -> List[PathInView]:
-        found = sorted(path for path in (*self._files, *self._directories) if path.count("/") == pattern.count("/")
+        paths = sorted(path for path in (*self._files, *self._directories) if path.count("/") == pattern.count("/")
                        and fnmatch.fnmatchcase(path, pattern))
-        return [PathInView(path) for path in found]
+        return [PathInView(path) for path in paths]
 
 
-def taken_apart(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
+def split(data: bytes) -> Tuple[Request, Dict[str, bytes]]:
     """The request and the files of an input."""
     request = request_for("www.sample.com")
     first, _, rest = data.partition(b"\n")
-    said = _REQUEST.fullmatch(first.decode("utf-8", "surrogateescape") + "\n")
-    if said:
+    match = _REQUEST.fullmatch(first.decode("utf-8", "surrogateescape") + "\n")
+    if match:
         data = rest
-        scheme, host, path, query, address, port = said.groups()
+        scheme, host, path, query, address, port = match.groups()
         try:
             request = Request(host.lower(), path, TOKEN, endpoint(address, int(port)), scheme, query or "")
         except ValueError:
@@ -90,17 +90,17 @@ def request_for(host: str) -> Request:
 
 
 def endpoint(address: str, port: int) -> Endpoint:
-    """A local endpoint. Raises ValueError: a connection never arrives at what is no address."""
-    found = Endpoint(address, port if not address.startswith("unix:") else 0)
-    if not found.is_unix and not 0 < port < 65536:
+    """A local endpoint. Raises ValueError: no connection arrives at a text that is no address."""
+    endpoint = Endpoint(address, port if not address.startswith("unix:") else 0)
+    if not endpoint.is_unix and not 0 < port < 65536:
         raise ValueError(f"{port} is no port")
-    assert found.is_loopback in (True, False)
-    return found
+    assert endpoint.is_loopback in (True, False)
+    return endpoint
 
 
 def process(name: str, argv: Sequence[str], files: Dict[str, bytes], cwd: str = "/srv") -> Process:
-    """A process that runs in a container of its own, with these files and no other."""
-    found = Process(0, 0, 0, name, tuple(argv), PathInView(f"/usr/sbin/{name}"), PathInView(cwd), 0)
-    vars(found)["view"] = FakeView(files)
-    vars(found)["environment"] = {"HOME": "/srv", "SITE": "www.sample.com", "EMPTY": ""}
-    return found
+    """A process in a container, with these files and no other."""
+    process = Process(0, 0, 0, name, tuple(argv), PathInView(f"/usr/sbin/{name}"), PathInView(cwd), 0)
+    vars(process)["view"] = FakeView(files)
+    vars(process)["environment"] = {"HOME": "/srv", "SITE": "www.sample.com", "EMPTY": ""}
+    return process

@@ -1,4 +1,4 @@
-"""Running a target on one input, and what is kept of an input that it does not stand."""
+"""Run a target on one input, and record inputs that it fails on."""
 import re
 import traceback
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Finding:
 
 
 def tried(target: Target, data: bytes, seconds: float = TIME_LIMIT) -> Optional[Finding]:
-    """Run a target; None where it returns in time."""
+    """Run a target; None if it returns in time."""
     try:
         with limits.cpu_time(seconds):
             target.run(data)
@@ -42,8 +42,8 @@ def tried(target: Target, data: bytes, seconds: float = TIME_LIMIT) -> Optional[
 
 
 def _kind(error: Exception) -> str:
-    """The exception and the innermost line of ours; of what took too long, only that."""
-    if isinstance(error, limits.TookTooLong):
+    """The exception and the innermost line of the package; after a time limit, only that."""
+    if isinstance(error, limits.TimeLimitError):
         return "took too long"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
               if "certbot_autowebroot" in frame.filename or "fuzz" in frame.filename]
@@ -52,23 +52,23 @@ def _kind(error: Exception) -> str:
 
 
 def minimised(finding: Finding, target: Target, max_tries: int = MAX_TRIES) -> Finding:
-    """A smaller input with the same finding: pieces are left out as long as it stays, large ones first."""
+    """A smaller input with the same finding: pieces are left out while it stays, large ones first."""
     tries = 0
 
     def still(data: bytes) -> Optional[Finding]:
         nonlocal tries
         tries += 1
-        found = tried(target, data)
-        return found if found and found.kind == finding.kind else None
+        result = tried(target, data)
+        return result if result and result.kind == finding.kind else None
 
     size = max(1, len(finding.data) // 2)
     while tries < max_tries:
         position = 0
         smaller = False
         while position < len(finding.data) and tries < max_tries:
-            found = still(finding.data[:position] + finding.data[position + size:])
-            if found:
-                finding, smaller = found, True
+            result = still(finding.data[:position] + finding.data[position + size:])
+            if result:
+                finding, smaller = result, True
             else:
                 position += size
         if not smaller and size == 1:
@@ -79,5 +79,5 @@ def minimised(finding: Finding, target: Target, max_tries: int = MAX_TRIES) -> F
 
 
 def unwrapped(run: Callable[[bytes], None], name: str = "made up") -> Target:
-    """A target that is none of :data:`~tests.fuzz.targets.TARGETS`."""
+    """A target outside of :data:`~tests.fuzz.targets.TARGETS`."""
     return Target(name, run)

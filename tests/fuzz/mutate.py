@@ -1,4 +1,4 @@
-"""Mutations of an input: what a careless person, a torn disk and somebody who knows our code would make of it."""
+"""Mutations of an input, as by a careless person, a torn disk, or an attacker who knows the code."""
 import re
 from random import Random
 from typing import Callable
@@ -64,18 +64,18 @@ def _insert_word(data: bytes, random: Random, words: Words, seeds: Seeds) -> byt
 
 
 def _replace_word(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    found = list(_WORD.finditer(data))
-    if not found:
+    matches = list(_WORD.finditer(data))
+    if not matches:
         return data
-    word = random.choice(found)
+    word = random.choice(matches)
     return data[:word.start()] + random.choice(random.choice((MAGIC, words, words))) + data[word.end():]
 
 
 def _replace_number(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    found = list(_NUMBER.finditer(data))
-    if not found:
+    matches = list(_NUMBER.finditer(data))
+    if not matches:
         return data
-    number = random.choice(found)
+    number = random.choice(matches)
     return data[:number.start()] + random.choice(_NUMBERS) + data[number.end():]
 
 
@@ -94,13 +94,13 @@ def _truncate(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
 
 
 def _splice(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    """The beginning of this one and the end of another."""
+    """The beginning of this input and the end of another."""
     other = random.choice(seeds)
     return data[:random.randint(0, len(data))] + other[random.randint(0, len(other)):]
 
 
 def _graft(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    """Lines of another one."""
+    """Lines of another input."""
     lines, others = data.split(b"\n"), random.choice(seeds).split(b"\n")
     start = random.randrange(len(others))
     position = random.randint(0, len(lines))
@@ -109,7 +109,7 @@ def _graft(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
 
 
 def _lines(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    """A line is left out, said twice, or stands somewhere else."""
+    """Leave a line out, repeat it, or move it."""
     lines = data.split(b"\n")
     line = lines[random.randrange(len(lines))]
     if random.random() < 0.6:
@@ -120,7 +120,7 @@ def _lines(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
 
 
 def _block(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
-    """A block with its braces, said again behind or inside itself."""
+    """Repeat a block with its braces, behind or inside itself."""
     pairs = _pairs(data)
     if not pairs:
         return data
@@ -136,14 +136,14 @@ def _block(data: bytes, random: Random, words: Words, seeds: Seeds) -> bytes:
 
 def _pairs(data: bytes) -> List[Tuple[int, int]]:
     closes = {ord("}"): ord("{"), ord("]"): ord("["), ord(")"): ord("(")}
-    found: List[Tuple[int, int]] = []
+    blocks: List[Tuple[int, int]] = []
     opened: List[Tuple[int, int]] = []
     for position, byte in enumerate(data):
         if byte in closes.values():
             opened.append((byte, position))
         elif byte in closes and opened and opened[-1][0] == closes[byte]:
-            found.append((opened.pop()[1], position))
-    return found
+            blocks.append((opened.pop()[1], position))
+    return blocks
 
 
 _CHANGES: List[Change] = [_flip, _insert_byte, _insert_word, _insert_word, _replace_word, _replace_word,

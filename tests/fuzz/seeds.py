@@ -1,4 +1,4 @@
-"""What the fuzzers start from: the configurations of the tables that real servers were asked about."""
+"""The seeds of the fuzzers: the configurations of the tables that real servers were asked about."""
 import functools
 import json
 import re
@@ -67,8 +67,8 @@ def seeds(target: str) -> List[bytes]:
 @functools.cache
 def words(target: str) -> List[bytes]:
     """A target's dictionary: the words that its seeds are made of."""
-    found = (word for seed in seeds(target) for word in re.findall(rb"[\w.$-]+|[^\w\s]{1,3}", seed))
-    return list(dict.fromkeys(found))
+    words = (word for seed in seeds(target) for word in re.findall(rb"[\w.$-]+|[^\w\s]{1,3}", seed))
+    return list(dict.fromkeys(words))
 
 
 def _asked(config: str, key: str) -> bytes:

@@ -1,8 +1,7 @@
-"""What is fuzzed: one function for each reader of bytes that strangers write. It returns, or it is a finding.
+"""Targets: one function for each reader of untrusted bytes. If it does not return, that is a finding.
 
-A target goes through the same door as the machine does (``IWebServer.ask``), checks what comes out against what
-``route.py`` says of it, and gives it to :func:`certbot_autowebroot.routing.follow.follow` and ``str``, as a report
-would.
+A target calls ``IWebServer.ask``, as :mod:`certbot_autowebroot.routing` does, checks the answer against the rules of
+``route.py``, and passes it to :func:`certbot_autowebroot.routing.follow.follow` and ``str``, as a report does.
 """
 import contextlib
 import io
@@ -22,9 +21,9 @@ from unittest import mock
 
 from certbot_autowebroot import authenticator
 from certbot_autowebroot.responders import footprints
-from certbot_autowebroot.responders import journal
-from certbot_autowebroot.responders.safe_directories import Held
-from certbot_autowebroot.responders.safe_directories import Refused
+from certbot_autowebroot.responders import journal_file
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
+from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -64,7 +63,7 @@ from tests.lab.table import FRONT
 from tests.lab.table import Holder
 from tests.lab.table import TableMachine
 
-#: What a configuration may send a request on to, and somebody listens there: the same server again.
+#: Ports at which the same server listens again, for configurations that pass a request on.
 _HELD_PORTS = (80, 443, 8080)
 _MAX_ASKED = 25
 _RESOLVED = {"localhost": ["127.0.0.1", "::1"], "www.sample.com": [FRONT.host]}
@@ -96,7 +95,7 @@ class _Machine(TableMachine):
 
 
 class _Checked(Holder):
-    """A program that answers what one of our web servers says, checked."""
+    """A program whose answers are checked."""
 
     def __init__(self, ask: Callable[[Request], Sequence[Any]]) -> None:
         super().__init__(())
@@ -106,13 +105,13 @@ class _Checked(Holder):
         self.asked.append(request)
         if len(self.asked) > _MAX_ASKED:  # the machine has a limit for all that one server is asked, too
             return [DeadEnd("asked often enough")]
-        found = self._ask(request)
-        check(found, request)
-        return found
+        destinations = self._ask(request)
+        check(destinations, request)
+        return destinations
 
 
 def check(destinations: Sequence[Any], request: Request) -> None:
-    """Hold what a web server answers against what ``route.py`` says of destinations."""
+    """Check a web server's answer against route.py's rules for destinations."""
     assert destinations, "no destination"
     for one in destinations:
         assert isinstance(one, (Directory, Redirect, Upstream, DeadEnd, Unknown)), type(one)
@@ -132,19 +131,19 @@ def check(destinations: Sequence[Any], request: Request) -> None:
 
 
 def _followed(ask: Callable[[Request], Sequence[Any]], request: Request) -> None:
-    """Follow a request from hop to hop as long as the same program answers."""
+    """Follow a request from hop to hop while the same program answers."""
     routes = follow(request, _Machine(_Checked(ask)))
     assert routes
     for route in routes:
         assert str(route)
-        # Whoever listens or connects there must not be told what no socket can have.
+        # An endpoint must be one that a socket can have.
         assert not isinstance(route.end, Vacant) or 0 < route.end.endpoint.port < 65536 or route.end.endpoint.is_unix
 
 
 def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Callable[[bytes], None]:
     """A web server that reads the files of the input."""
     def run(data: bytes) -> None:
-        request, content = files.taken_apart(data)
+        request, content = files.split(data)
         process, server = files.process(name, argv, content), make()
         assert server.recognises(process)
         with nothing_kept():
@@ -154,14 +153,14 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Each input is read, and from no real directory."""
+    """Every input is read anew, and from no real directory."""
     with mock.patch.object(file_cache.Kept, "get", lambda kept, key, view, make: make(view)):
         yield
 
 
 def _apache_dump(data: bytes) -> None:
-    """What the binary prints."""
-    request, content = files.taken_apart(data)
+    """The output of the binary."""
+    request, content = files.split(data)
     try:
         configuration = Configuration(parse_dump(os.fsdecode(content[files.MAIN]).split("\n")))
     except ConfigurationError:
@@ -171,8 +170,8 @@ def _apache_dump(data: bytes) -> None:
 
 
 def _caddy(data: bytes) -> None:
-    """The admin API's answer, the autosave, or what ``caddy adapt`` prints: all three are JSON."""
-    request, content = files.taken_apart(data)
+    """The admin API's answer, the autosave, or the output of ``caddy adapt``: all three are JSON."""
+    request, content = files.split(data)
     try:
         configuration = json.loads(content[files.MAIN])
     except (ValueError, RecursionError):  # which certbot_autowebroot.servers.caddy.source passes over
@@ -182,15 +181,15 @@ def _caddy(data: bytes) -> None:
 
 
 def _caddyfile(data: bytes) -> None:
-    """Where a site is written in it."""
-    request, content = files.taken_apart(data)
+    """The lines of a site in a Caddyfile."""
+    request, content = files.split(data)
     view = files.FakeView(content)
-    found = sites.site_in(files.MAIN, request.host, view.read, view.glob)
-    assert found.source is not None and found.source.file in content
+    site = sites.site_in(files.MAIN, request.host, view.read, view.glob)
+    assert site.source is not None and site.source.file in content
 
 
 def _arguments(data: bytes) -> None:
-    """The command line of any program, its arguments between NULs, its executable's name first."""
+    """The command line of any program: the executable's name, then the arguments, between NULs."""
     name, _, rest = data.partition(b"\0")
     argv = tuple(os.fsdecode(word) for word in rest.rstrip(b"\0").split(b"\0"))
     process = files.process(os.path.basename(os.fsdecode(name)) or "x", argv, {"/etc/x.conf": b""})
@@ -198,24 +197,24 @@ def _arguments(data: bytes) -> None:
                  HaproxyServer, VarnishServer):
         server: Any = make()
         if server.recognises(process):
-            with nothing_kept():
+            with nothing_kept(), mock.patch("certbot_autowebroot.servers.guess.forward_target", return_value=None):
                 check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
 
 
 def _nginx_log(data: bytes) -> None:
-    """nginx's error log, into which everybody who asks writes."""
+    """nginx's error log, whose text every client may choose."""
     request = files.request_for("www.sample.com")
     with mock.patch.object(log, "_ends_of_logs", return_value=[data]):
-        found = log.missed(files.process("nginx", ("nginx",), {}), request)
-    if found:
-        check(found, request)
+        places = log.missed(files.process("nginx", ("nginx",), {}), request)
+    if places:
+        check(places, request)
 
 
 def _probe(data: bytes) -> None:
-    """What a server sends, over a socket; the answer to each further request after a line of ``%%``."""
+    """A server's bytes over a socket; the answer to each further request after a line of ``%%``."""
     answers = iter(data.split(b"%%\n"))
 
-    def connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
+    def connect(request: Request, deadline: float, key: str = "", with_proxy_line: bool = False) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.setblocking(False)
@@ -231,27 +230,27 @@ def _probe(data: bytes) -> None:
 
 
 def _journal(data: bytes) -> None:
-    """What a run that is over has left in its journal, or somebody else has put there."""
+    """A journal of an earlier run, or any file in its place."""
     fd = os.memfd_create("journal")
-    file = journal._JournalFile(os.dup(fd), "x.jsonl", fd)
+    file = journal_file.JournalFile(os.dup(fd), "x.jsonl", fd)
     try:
         os.write(fd, data)
-        found = file.read()
+        prints = file.read()
     finally:
         file.close()
-    numbers = [footprint.number for footprint in found]
+    numbers = [footprint.number for footprint in prints]
     assert numbers == sorted(numbers, reverse=True)
     status = os.stat("/proc/self")
     with mock.patch.object(footprints, "_views", lambda: iter([View.of_host()])):
-        for footprint in found[:5]:
+        for footprint in prints[:5]:
             assert str(footprint).startswith("/") and all(name and "/" not in name for name in footprint.names)
             assert not footprint.sha256 or not footprint.is_like(status), "a directory is no file"
-            with contextlib.suppress(OSError, Refused, ValueError):
-                assert isinstance(footprints.find(footprint), Held)
+            with contextlib.suppress(OSError, UnsafePathError, ValueError):
+                assert isinstance(footprints.find(footprint), OpenDirectory)
 
 
 def _roots(data: bytes) -> None:
-    """``autowebroot_roots`` of a renewal configuration that somebody has edited."""
+    """``autowebroot_roots`` of a renewal configuration after an edit."""
     config = types.SimpleNamespace(autowebroot_roots=os.fsdecode(data), autowebroot_path="", webroot_map=None)
     plugin = authenticator.Authenticator(config, "autowebroot")
     with mock.patch.object(authenticator.logger, "warning"):
@@ -261,7 +260,7 @@ def _roots(data: bytes) -> None:
 
 
 def _kernel(data: bytes) -> None:
-    """What strangers choose of the kernel's own tables: the names of mount points, processes, arguments."""
+    """Text in the kernel's own tables that users choose: names of mount points, processes, arguments."""
     root, point, rest = [*data.split(b"\0", 2), b"", b""][:3]
     escaped = [b"/" + b"".join(b"\\%03o" % c if c in b" \t\n\\#" else bytes((c,)) for c in name)
                for name in (root, point)]
@@ -300,7 +299,7 @@ def _text(name: bytes) -> str:
 
 @contextlib.contextmanager
 def _reads(module: Any, content: bytes) -> Iterator[None]:
-    """Let a module's ``open`` give this content, decoded as the module says."""
+    """Let a module's ``open`` give this content, decoded as the module does."""
     def fake(path: str, mode: str = "r", encoding: Optional[str] = None, errors: Optional[str] = None,
              newline: Optional[str] = None) -> Any:
         raw = io.BytesIO(content)

@@ -1,4 +1,4 @@
-"""What fuzzing has found, made small: each was a traceback, an endless computation or a wrong answer once."""
+"""Minimised findings: each was a traceback, an endless computation or a wrong answer once."""
 import pytest
 
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -61,7 +61,7 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
     # The kernel writes a carriage return in the name of a mount point as it is.
     ("kernel", "\r\0\r\r\0\r"),
 ])
-def test_what_was_found_stays_mended(target: str, text: str) -> None:
+def test_finding_stays_fixed(target: str, text: str) -> None:
     """It is answered or refused, in time."""
-    found = tried(TARGETS[target], text.encode("utf-8", "surrogateescape"))
-    assert found is None, str(found)
+    finding = tried(TARGETS[target], text.encode("utf-8", "surrogateescape"))
+    assert finding is None, str(finding)

@@ -1,13 +1,15 @@
-"""A document root of somebody else's, and a look at all that lies in it."""
+"""A document root of another user, and a record of all files in it."""
 import contextlib
 import os
 import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.responders.journal import Journal
@@ -19,17 +21,23 @@ from certbot_autowebroot.system.views import View
 #: Users without an entry in passwd, as containers and deleted accounts have.
 OWNER = 61001
 STRANGER = 61002
+#: A supplementary group.
+GROUP = 61003
 
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 CONTENT = TOKEN.encode() + b".9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
 DIRECTORY = ".well-known/acme-challenge"
+CHALLENGE_FILE = f"{DIRECTORY}/{TOKEN}"
+#: A line of a journal.
+ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "draft": ".draft",
+                         "uid": 33, "sha256": "", "made": None}
 
 
 @dataclass
 class Site:
-    """A document root, and a journal of ours beside it.
+    """A document root with a journal beside it.
 
-    :ivar top: a directory of root's that everybody can pass through.
+    :ivar top: a directory of root that every user can pass.
     """
 
     top: str
@@ -52,7 +60,7 @@ class Site:
         return os.path.join(self.top, name)
 
     def make(self, name: str, owner: int = OWNER, mode: int = 0o755) -> str:
-        """A directory of somebody's below the top."""
+        """A directory of a user below the top."""
         path = self.path(name)
         os.mkdir(path)
         os.chown(path, owner, owner)
@@ -60,14 +68,14 @@ class Site:
         return path
 
     def link(self, name: str, target: str, owner: int) -> str:
-        """A symbolic link of somebody's below the top."""
+        """A symbolic link of a user below the top."""
         path = self.path(name)
         os.symlink(target, path)
         os.chown(path, owner, owner, follow_symlinks=False)
         return path
 
     def write(self, name: str, content: bytes, owner: int = OWNER) -> str:
-        """A file of somebody's below the top."""
+        """A file of a user below the top."""
         path = self.path(name)
         with open(path, "wb") as file:
             file.write(content)
@@ -89,8 +97,8 @@ class Site:
 
 @contextlib.contextmanager
 def new_site() -> Iterator[Site]:
-    """An empty document root, for as long as it is needed."""
-    # Not tmp_path: that lies below a directory which only root can pass, and owners have to come here.
+    """An empty document root."""
+    # Not tmp_path: only root can pass a directory above it, and the owner has to come here.
     top = os.path.realpath(tempfile.mkdtemp(prefix="site-"))
     os.chmod(top, 0o755)
     view = View.of_host()
@@ -104,8 +112,8 @@ def new_site() -> Iterator[Site]:
 
 
 def tree(top: str) -> Dict[str, Tuple[object, ...]]:
-    """Everything below a directory, with all that could be changed about it."""
-    found: Dict[str, Tuple[object, ...]] = {}
+    """All files below a directory, with all their attributes."""
+    files_by_path: Dict[str, Tuple[object, ...]] = {}
     for directory, directories, files in os.walk(top):
         for name in (".", *directories, *files):
             path = os.path.normpath(os.path.join(directory, name))
@@ -117,8 +125,16 @@ def tree(top: str) -> Dict[str, Tuple[object, ...]]:
                     content = file.read()
             elif kind == stat.S_IFLNK:
                 content = os.readlink(path)
-            # A directory in which something was made and removed again has another time: nothing else has.
+            # A directory's time changes when a file in it is made and removed again; no other time does.
             when = 0 if kind == stat.S_IFDIR else status.st_mtime_ns
-            found[os.path.relpath(path, top)] = (status.st_ino, status.st_mode, status.st_uid, status.st_gid, content,
-                                                 when)
-    return found
+            files_by_path[os.path.relpath(path, top)] = (status.st_ino, status.st_mode, status.st_uid, status.st_gid,
+                                                         content, when)
+    return files_by_path
+
+
+@contextlib.contextmanager
+def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
+    """The host's view, as a process of this user has it; or a container's with the same files."""
+    view = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
+    yield view
+    view.close()

@@ -15,7 +15,7 @@ from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import public_directory
 
@@ -35,13 +35,13 @@ def place() -> Iterator[Path]:
 def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
     """What names resolve to: the machine's own addresses, without a name server for it."""
     known: Dict[str, List[str]] = {}
-    resolve = ThisMachine.addresses
+    resolve = Host.addresses
 
-    def addresses(machine: ThisMachine, host: str) -> Any:
+    def addresses(machine: Host, host: str) -> Any:
         if host.endswith("sample.com"):
             return known.get(host, [PUBLIC_V4])
         return resolve(machine, host)
-    monkeypatch.setattr(ThisMachine, "addresses", addresses)
+    monkeypatch.setattr(Host, "addresses", addresses)
     return known
 
 
@@ -64,9 +64,15 @@ def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
     from tests.lab.table import request
     token = TOKEN[:-2] + f"{number:02}"
     asked = request(name, Endpoint(address, 80))
-    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), ThisMachine()).body
+    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), Host()).body
 
 
 def make(place: Path, *names: str) -> None:
     for name in names:
         (place / name).mkdir(parents=True)
+
+
+def programs_of(solver: Any) -> List[str]:
+    """The names of the programs on all routes of a name."""
+    return [hop.program.name for routes in solver.inquiries[NAME].routes.values() for route in routes
+            for hop in route.hops]

@@ -35,14 +35,14 @@ from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
+from tests.lab.container_nginx import forwarded
+from tests.lab.container_nginx import wait_for_answer
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
 from tests.lab.table import process_of
-from tests.routing.test_containers import forwarded
-from tests.routing.test_containers import ready
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
 
@@ -258,7 +258,7 @@ uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
-        ready()
+        wait_for_answer()
         assert remedies_for(place) == []
 
 
@@ -266,7 +266,7 @@ def test_a_proxy_before_a_container_has_a_remedy(place: Path) -> None:
     """The last hop that is in no container."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
-        ready()
+        wait_for_answer()
         with Nginx(place / "nginx", site):
             assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
 

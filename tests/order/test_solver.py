@@ -24,11 +24,11 @@ from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.journal import Journal
-from certbot_autowebroot.responders.safe_directories import Held
+from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import listening
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import addresses
 from tests.lab import certificates
 from tests.lab import ports
@@ -61,7 +61,7 @@ def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatc
     made: List[str] = []
     announce = Journal.announce
 
-    def noted(journal: Journal, user: object, directory: Held, name: str, *rest: Any) -> Footprint:
+    def noted(journal: Journal, user: object, directory: OpenDirectory, name: str, *rest: Any) -> Footprint:
         made.append(name)
         return announce(journal, user, directory, name, *rest)
     monkeypatch.setattr(Journal, "announce", noted)
@@ -758,7 +758,7 @@ def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkey
         time.sleep(0.2)
         return []
     monkeypatch.setattr(addresses, "resolve", late)
-    here = ThisMachine()
+    here = Host()
     for number in range(30):
         assert here.reach(Endpoint(f"{number}.sample.org", 80), Endpoint(PUBLIC_V4, 80)) == []
     assert 1 < len(asked) < 8

@@ -1,4 +1,4 @@
-"""A document root of somebody else's for each test."""
+"""A document root of another user for each test."""
 from typing import Iterator
 
 import pytest

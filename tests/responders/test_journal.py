@@ -1,4 +1,4 @@
-"""What is written down, and what the next run makes of it."""
+"""The journal, and the clean-up by the next run."""
 import errno
 import fcntl
 import json
@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from typing import Any
-from typing import Dict
 from typing import List
 from typing import Optional
 
@@ -20,9 +19,12 @@ from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import DIRECTORY
+from tests.lab.hostile_site import ENTRY
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
+
+pytestmark = pytest.mark.lab
 
 #: Publishes one file and is killed.
 KILLED = """
@@ -61,8 +63,8 @@ def only_journal(site: Site) -> str:
     return os.path.join(site.journal_directory, name)
 
 
-def test_is_for_root_alone_and_holds_no_content(site: Site) -> None:
-    """Nobody else can read the journal, and whoever reads it learns no key authorization."""
+def test_private_and_without_content(site: Site) -> None:
+    """No other user can read the journal, and it has no key authorization."""
     old = os.umask(0)
     try:
         site.responder().publish(CONTENT)
@@ -74,8 +76,8 @@ def test_is_for_root_alone_and_holds_no_content(site: Site) -> None:
         assert CONTENT.partition(b".")[2] not in file.read()
 
 
-def test_a_killed_run_is_swept(site: Site) -> None:
-    """What a killed run has left goes, is named, and the same token can be put there again."""
+def test_killed_run_is_swept(site: Site) -> None:
+    """The sweep removes and names all that a killed run has left, and the same token can be published again."""
     before = site.tree()
     publish_and_die(site)
     assert site.journal.sweep() == [
@@ -87,8 +89,8 @@ def test_a_killed_run_is_swept(site: Site) -> None:
     site.responder().publish(CONTENT)
 
 
-def test_a_living_run_is_not_swept(site: Site) -> None:
-    """``certbot-autowebroot check`` beside a renewal leaves the renewal's files alone."""
+def test_living_run_is_not_swept(site: Site) -> None:
+    """``certbot-autowebroot check`` beside a renewal does not remove the renewal's files."""
     with start(site, "sys.stdin.read()") as process:
         try:
             assert site.journal.sweep() == []
@@ -99,8 +101,8 @@ def test_a_living_run_is_not_swept(site: Site) -> None:
     assert os.listdir(site.root) == []
 
 
-def test_the_own_run_is_not_swept(site: Site) -> None:
-    """Each lineage of one renewal sweeps; what an earlier lineage still holds stays."""
+def test_own_run_is_not_swept(site: Site) -> None:
+    """Each lineage of one renewal sweeps; the files of an earlier lineage stay."""
     responder = site.responder()
     responder.publish(CONTENT)
     assert site.journal.sweep() == []
@@ -109,8 +111,8 @@ def test_the_own_run_is_not_swept(site: Site) -> None:
     responder.withdraw()
 
 
-def test_swept_away_before_it_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that another run sweeps between our open and our flock is not written to: there is another one."""
+def test_swept_before_it_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that another run sweeps between open and flock is not used: the run makes another."""
     flock = fcntl.flock
 
     def late(fd: int, operation: int) -> None:
@@ -125,15 +127,15 @@ def test_swept_away_before_it_is_locked(site: Site, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_to_sweep(site: Site) -> None:
-    """The first run of all finds no journal, and makes none to look for one."""
+    """The first run finds no journal, and makes none."""
     assert site.journal.sweep() == []
     assert not os.path.exists(site.journal_directory)
 
 
 @pytest.mark.parametrize("changed, stays", [
     ("content", True), ("inode", True), ("emptied", False), ("directory", True), ("link", True)])
-def test_only_what_we_made_is_swept(site: Site, changed: str, stays: bool) -> None:
-    """A file that has become another's, by content or by inode, stays."""
+def test_changed_file_is_not_swept(site: Site, changed: str, stays: bool) -> None:
+    """A file with another content or inode stays."""
     publish_and_die(site)
     if changed in ("content", "emptied"):
         with open(site.file, "wb") as file:
@@ -150,8 +152,8 @@ def test_only_what_we_made_is_swept(site: Site, changed: str, stays: bool) -> No
     assert os.path.lexists(site.file) == stays
 
 
-def test_a_directory_in_use_is_swept_later(site: Site) -> None:
-    """Another client's file keeps our directory, and when it is gone a later run removes the directory."""
+def test_directory_in_use_is_swept_later(site: Site) -> None:
+    """Another client's file keeps the directory; when it is gone, a later run removes the directory."""
     publish_and_die(site)
     other = site.write(f"www/{DIRECTORY}/other", b"another client's")
     assert site.journal.sweep() == [f"Removed {site.file}, which an earlier run had left behind."]
@@ -163,8 +165,8 @@ def test_a_directory_in_use_is_swept_later(site: Site) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
-def test_a_directory_that_the_owner_has_made_after_the_kill(site: Site) -> None:
-    """Killed before it could make ``.well-known``: the one that is there now is somebody else's, empty as it is."""
+def test_directory_made_after_the_kill(site: Site) -> None:
+    """The run was killed before it made ``.well-known``: the present one is the owner's, though empty."""
     publish_and_die(site)
     path = only_journal(site)
     with open(path, "rb") as file:
@@ -179,8 +181,8 @@ def test_a_directory_that_the_owner_has_made_after_the_kill(site: Site) -> None:
 
 
 @pytest.mark.parametrize("names", ["ab", "ba"])
-def test_one_runs_directory_in_anothers(site: Site, names: str) -> None:
-    """A directory that a killed run has made in a directory of another killed run's: one sweep removes both."""
+def test_directory_of_one_run_in_that_of_another(site: Site, names: str) -> None:
+    """One sweep removes a killed run's directory in a directory of another killed run."""
     publish_and_die(site)
     outer, inner = (os.path.join(site.journal_directory, f"{name}.jsonl") for name in names)
     with open(only_journal(site)) as file:
@@ -193,8 +195,8 @@ def test_one_runs_directory_in_anothers(site: Site, names: str) -> None:
     assert os.listdir(site.root) == []
 
 
-def test_a_leftover_in_a_replaced_document_root(site: Site) -> None:
-    """A document root that has been replaced is not searched; the journal is done with it."""
+def test_replaced_document_root(site: Site) -> None:
+    """A document root that has been replaced is not searched; the journal is removed."""
     publish_and_die(site)
     os.rename(site.root, site.path("old"))
     site.make("www")
@@ -204,8 +206,8 @@ def test_a_leftover_in_a_replaced_document_root(site: Site) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
-def test_a_hostile_owner_between_two_runs(site: Site) -> None:
-    """A path that has become a link to somebody else's directory is refused, and said."""
+def test_link_to_another_users_directory_is_reported(site: Site) -> None:
+    """A path that has become a link to another user's directory is refused and reported."""
     publish_and_die(site)
     victim = site.make("victim", 0)
     os.rename(f"{site.root}/.well-known", f"{site.root}/old")
@@ -217,7 +219,7 @@ def test_a_hostile_owner_between_two_runs(site: Site) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 120, 7))
 def test_torn(site: Site, cut: int) -> None:
-    """A journal whose end is missing is read as far as it goes; what it says no more may stay, nothing else goes."""
+    """A truncated journal is read as far as it goes: files of the lost lines may stay, and no other file is removed."""
     publish_and_die(site)
     site.write("www/index.html", b"")
     path = only_journal(site)
@@ -228,15 +230,15 @@ def test_torn(site: Site, cut: int) -> None:
         assert os.listdir(site.root) == ["index.html"]
 
 
-def test_what_was_done_is_said_where_it_cannot_be_written_down(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk that takes no note of what is gone hides neither what was removed nor what could not be."""
+def test_full_disk_hides_no_report(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If removals cannot be recorded, the sweep still reports what was and what could not be removed."""
     publish_and_die(site)
     site.write("www/.well-known/other", b"")
 
     def full(self: object, line: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("certbot_autowebroot.responders.journal._JournalFile.append", full)
+    monkeypatch.setattr("certbot_autowebroot.responders.journal_file.JournalFile.append", full)
     assert len(site.journal.sweep()) == 2
     monkeypatch.undo()
     os.unlink(site.path("www/.well-known/other"))
@@ -244,8 +246,8 @@ def test_what_was_done_is_said_where_it_cannot_be_written_down(site: Site, monke
     assert site.journals() == []
 
 
-def test_a_line_after_a_torn_one(site: Site) -> None:
-    """A full disk may tear a line, and the next one is whole all the same."""
+def test_line_after_a_torn_line(site: Site) -> None:
+    """A full disk may tear a line; the next one is read all the same."""
     publish_and_die(site)
     path = only_journal(site)
     with open(path, "rb") as file:
@@ -264,7 +266,7 @@ GARBAGE = [b"", b"\0" * 4096, b"[" * 100_000, b"{}", b"[]", b"null", b'{"number"
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda g: repr(g[:20]))
 def test_garbage(site: Site, garbage: bytes) -> None:
-    """A journal that is none is removed without a word, and what lies beside it is swept."""
+    """A file that is no journal is removed without a report, and others are swept."""
     publish_and_die(site)
     with open(os.path.join(site.journal_directory, "0-garbage.jsonl"), "wb") as file:
         file.write(garbage)
@@ -272,23 +274,8 @@ def test_garbage(site: Site, garbage: bytes) -> None:
     assert os.listdir(site.journal_directory) == []
 
 
-ENTRY: Dict[str, Any] = {"number": 1, "path": "/var/www", "parent": [1, 2], "name": ".well-known", "draft": ".draft",
-                         "uid": 33, "sha256": "", "made": None}
-
-
-@pytest.mark.parametrize("field, value", [
-    ("number", "1"), ("number", None), ("path", "relative"), ("path", 1), ("path", "/a\0b"), ("parent", [1]),
-    ("parent", "ab"), ("parent", [float("inf"), 1]), ("name", "../../etc"), ("name", ""), ("name", ["a"]),
-    ("draft", "../etc"), ("draft", ""), ("draft", None), ("uid", "root"), ("sha256", None), ("sha256", "00"),
-    ("more", 1)])
-def test_wrong_fields(field: str, value: Any) -> None:
-    """A field of another kind, a name that is a path, what is neither file nor directory: such a line says nothing."""
-    assert parse(json.dumps(ENTRY).encode()) != []
-    assert parse(json.dumps({**ENTRY, field: value}).encode()) == []
-
-
-def test_a_number_that_cannot_be_encoded(site: Site) -> None:
-    """A name that no file system can have is said, not raised."""
+def test_name_that_cannot_be_encoded(site: Site) -> None:
+    """A name that no file system can have is reported, not raised."""
     os.makedirs(site.journal_directory, 0o700)
     with open(os.path.join(site.journal_directory, "1.jsonl"), "w") as file:
         file.write(json.dumps({**ENTRY, "path": site.root, "parent": [0, 0], "name": "\ud800"}))
@@ -296,7 +283,7 @@ def test_a_number_that_cannot_be_encoded(site: Site) -> None:
     assert [type(sentence) for sentence in site.journal.sweep()] == [str]
 
 
-def test_a_file_name_of_bytes(site: Site) -> None:
+def test_document_root_of_bytes(site: Site) -> None:
     """A document root with bytes in its name that are not UTF-8 is swept like any other."""
     root = os.fsdecode(b"caf\xe9")
     os.rename(site.root, site.path(root))
@@ -326,8 +313,8 @@ def a_link(site: Site) -> Optional[str]:
 
 
 @pytest.mark.parametrize("prepare", [file_in_the_way, somebody_elses, a_link])
-def test_a_journal_that_cannot_be_written(site: Site, prepare: Any) -> None:
-    """Without a journal nothing is put anywhere, and the error says what to correct."""
+def test_journal_that_cannot_be_written(site: Site, prepare: Any) -> None:
+    """Without a journal nothing is published, and the error says what to correct."""
     reason = prepare(site)
     with pytest.raises(PublishError, match=f"cannot be written in {site.journal_directory}: {reason}"):
         site.responder().publish(CONTENT)
@@ -336,16 +323,16 @@ def test_a_journal_that_cannot_be_written(site: Site, prepare: Any) -> None:
     assert all("could not be looked up" in sentence for sentence in sentences)
 
 
-def test_too_open_a_directory_is_closed(site: Site) -> None:
-    """A directory of ours that others could read is closed to them."""
+def test_open_journal_directory_is_closed(site: Site) -> None:
+    """A directory of journals that others could read is closed to them."""
     site.make("work", 0)
     site.make("work/autowebroot", 0, 0o755)
     site.responder().publish(CONTENT)
     assert stat.S_IMODE(os.stat(site.journal_directory).st_mode) == 0o700
 
 
-def test_a_leftover_in_a_container(site: Site) -> None:
-    """What was left in the view of another process is found there."""
+def test_leftover_in_a_container(site: Site) -> None:
+    """Files in the view of another process are found there."""
     process = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=755 tmpfs "$1" && echo ready && exec sleep 60', "sh",
          site.root], stdout=subprocess.PIPE)

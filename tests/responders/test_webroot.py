@@ -1,4 +1,4 @@
-"""What is put into a document root, how it looks, and that it is taken away again."""
+"""Files in a document root: owner, modes, and their removal."""
 import errno
 import gc
 import itertools
@@ -15,7 +15,7 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IResponder
-from certbot_autowebroot.responders import AnotherRoad
+from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders import footprints
 from certbot_autowebroot.responders import safe_directories
@@ -28,9 +28,11 @@ from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
 
+pytestmark = pytest.mark.lab
+
 
 def test_is_a_responder() -> None:
-    """The class keeps the seam's promise."""
+    """The class has the interface's methods."""
     assert verifyClass(IResponder, WebrootResponder)
 
 
@@ -43,12 +45,12 @@ def umask(request: Any) -> Iterator[None]:
 
 @pytest.mark.usefixtures("umask")
 def test_modes(site: Site) -> None:
-    """Everybody can read the file and pass the directories, whatever the umask; the owner of the root owns them."""
+    """All users can read the file and pass the directories, whatever the umask; the owner of the root owns them."""
     os.makedirs(site.journal_directory)
     site.responder().publish(CONTENT)
-    found = {name: (oct(mode), uid, gid, content)  # type: ignore[call-overload]
-             for name, (_, mode, uid, gid, content, _) in site.tree().items() if name != "."}
-    assert found == {
+    entries = {name: (oct(mode), uid, gid, content)  # type: ignore[call-overload]
+               for name, (_, mode, uid, gid, content, _) in site.tree().items() if name != "."}
+    assert entries == {
         ".well-known": ("0o40755", OWNER, 65534, ""),
         DIRECTORY: ("0o40755", OWNER, 65534, ""),
         f"{DIRECTORY}/{TOKEN}": ("0o100644", OWNER, 65534, CONTENT),
@@ -56,7 +58,7 @@ def test_modes(site: Site) -> None:
 
 
 def test_group_of_a_user_in_passwd(site: Site) -> None:
-    """A user whom passwd knows makes things with the primary group."""
+    """A user in passwd makes files with the primary group."""
     www_data = pwd.getpwnam("www-data")
     os.chown(site.root, www_data.pw_uid, 0)
     site.responder().publish(CONTENT)
@@ -64,7 +66,7 @@ def test_group_of_a_user_in_passwd(site: Site) -> None:
 
 
 def test_setgid_directory(site: Site) -> None:
-    """What is made in a directory that hands its group on has that group, and hands it on too."""
+    """Files in a set-group-ID directory get its group, and directories the bit."""
     os.chown(site.root, OWNER, STRANGER)
     os.chmod(site.root, 0o2750)
     site.responder().publish(CONTENT)
@@ -73,15 +75,15 @@ def test_setgid_directory(site: Site) -> None:
     assert (stat.S_IMODE(os.stat(site.file).st_mode), os.stat(site.file).st_gid) == (0o644, STRANGER)
 
 
-def test_root_of_root(site: Site) -> None:
-    """In a directory of root's, root makes it."""
+def test_document_root_of_root(site: Site) -> None:
+    """In a directory of root, root makes the file."""
     os.chown(site.root, 0, 0)
     site.responder().publish(CONTENT)
     assert (os.stat(site.file).st_uid, os.stat(site.file).st_gid) == (0, 0)
 
 
-def test_withdraw_leaves_all_as_it_was(site: Site) -> None:
-    """Other people's files in the same directories stay, with all that can be seen of them."""
+def test_withdraw_restores_the_tree(site: Site) -> None:
+    """Other users' files in the same directories stay, with all their attributes."""
     site.make("www/.well-known", STRANGER, 0o775)
     site.write("www/.well-known/security.txt", b"Contact: mailto:me@sample.com", STRANGER)
     site.make(f"www/{DIRECTORY}", OWNER, 0o700)
@@ -95,7 +97,7 @@ def test_withdraw_leaves_all_as_it_was(site: Site) -> None:
 
 
 def test_withdraw_may_come_first_and_twice(site: Site) -> None:
-    """Certbot cleans up what was never put there, and more than once."""
+    """Certbot cleans up challenges that were never published, and more than once."""
     before = site.tree()
     responder = site.responder()
     responder.withdraw()
@@ -107,8 +109,8 @@ def test_withdraw_may_come_first_and_twice(site: Site) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
-def test_any_order(site: Site, order: Any) -> None:
-    """Directories go with the last file in them, whoever made them, and no sooner."""
+def test_withdraw_in_any_order(site: Site, order: Any) -> None:
+    """A directory goes with its last file, whichever responder has made it."""
     before = site.tree()
     responders = [site.responder(token) for token in ("one", "two", "three")]
     for responder in responders:
@@ -119,8 +121,8 @@ def test_any_order(site: Site, order: Any) -> None:
     assert site.tree() == before
 
 
-def test_a_probe_before_and_a_token_after(site: Site) -> None:
-    """A responder that fails takes its own directories away, and none that another responder needs."""
+def test_failed_responder_removes_only_its_own(site: Site) -> None:
+    """A responder that fails removes its own directories, and none that another responder needs."""
     good, bad = site.responder("good"), site.responder("bad", directory=f"{DIRECTORY}/deeper/" + "x" * 256)
     good.publish(CONTENT)
     with pytest.raises(PublishError, match="File name too long"):
@@ -131,7 +133,7 @@ def test_a_probe_before_and_a_token_after(site: Site) -> None:
 
 
 def test_two_members_with_one_directory(site: Site) -> None:
-    """The same file asked for twice is there until nobody needs it any more."""
+    """A file with two users stays until both release it."""
     first, second = site.responder(), site.responder()
     first.publish(CONTENT)
     second.publish(CONTENT)
@@ -141,11 +143,11 @@ def test_two_members_with_one_directory(site: Site) -> None:
     assert os.listdir(site.root) == []
 
 
-def test_the_same_file_with_another_content(site: Site) -> None:
-    """Two contents cannot be one file; the first stays whole."""
+def test_same_file_with_other_content(site: Site) -> None:
+    """One file cannot have two contents; the first stays whole."""
     first = site.responder()
     first.publish(CONTENT)
-    with pytest.raises(AnotherRoad, match=TOKEN):
+    with pytest.raises(AlreadyPublishedError, match=TOKEN):
         site.responder().publish(b"another")
     with open(site.file, "rb") as file:
         assert file.read() == CONTENT
@@ -153,19 +155,19 @@ def test_the_same_file_with_another_content(site: Site) -> None:
     assert os.listdir(site.root) == []
 
 
-def test_somebody_elses_file_with_another_content(site: Site) -> None:
-    """It is named, with whose it is, and stays."""
+def test_other_users_file_with_other_content(site: Site) -> None:
+    """It is named with its owner, and stays."""
     os.makedirs(os.path.dirname(site.file))
     site.write(f"www/{DIRECTORY}/{TOKEN}", b"another", OWNER)
     before = site.tree()
     with pytest.raises(PublishError, match=f"{TOKEN} exists already: a file of uid {OWNER}") as refused:
         site.responder().publish(CONTENT)
-    assert not isinstance(refused.value, AnotherRoad)
+    assert not isinstance(refused.value, AlreadyPublishedError)
     assert site.tree() == before
 
 
-def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
-    """A token that another run of Certbot's webroot left is good enough, and not ours to remove."""
+def test_other_users_file_with_the_right_content(site: Site) -> None:
+    """A token that another run of Certbot's webroot has left is used, and not removed."""
     os.makedirs(os.path.dirname(site.file))
     site.write(f"www/{DIRECTORY}/{TOKEN}", CONTENT, 0)
     before = site.tree()
@@ -177,14 +179,14 @@ def test_somebody_elses_file_with_the_right_content(site: Site) -> None:
 
 @pytest.fixture(params=[None, errno.ENOSYS, errno.EINVAL], ids=["Linux", "macOS", "NFS"])
 def renames(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With renameat2(2), without it, and on a file system that knows no flags for it."""
+    """With renameat2(2), without it, and on a file system without its flags."""
     if request.param:
         monkeypatch.setattr(footprints, "_rename_new", lambda *args: request.param)
 
 
 @pytest.mark.usefixtures("renames")
 def test_directories_are_made(site: Site) -> None:
-    """Nothing else than what the file needs is there meanwhile, and afterwards nothing."""
+    """Only the needed directories are there meanwhile, and none afterwards."""
     responder = site.responder()
     responder.publish(CONTENT)
     assert sorted(site.tree()) == [".", ".well-known", DIRECTORY, f"{DIRECTORY}/{TOKEN}"]
@@ -193,8 +195,8 @@ def test_directories_are_made(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("renames")
-def test_somebody_else_makes_the_directory_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that another client makes between our look and our mkdir is used, and is not ours to remove."""
+def test_directory_made_by_another_client(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that another client makes just before mkdir is used, and not removed."""
     mkdir = os.mkdir
 
     def first(name: str, *args: Any, **kwargs: Any) -> None:
@@ -212,7 +214,7 @@ def test_somebody_else_makes_the_directory_first(site: Site, monkeypatch: pytest
 
 
 def test_directories_renamed_meanwhile(site: Site) -> None:
-    """What we made is found where it went."""
+    """Renamed files and directories are found and removed."""
     responder = site.responder()
     responder.publish(CONTENT)
     os.rename(site.root, site.path("elsewhere"))
@@ -221,7 +223,7 @@ def test_directories_renamed_meanwhile(site: Site) -> None:
 
 
 def test_document_root_replaced_meanwhile(site: Site) -> None:
-    """A deployment puts another directory in its place: nothing is touched there, the old one is cleaned."""
+    """A deployment replaces the directory: the new one is not touched, the old one is cleaned."""
     responder = site.responder()
     responder.publish(CONTENT)
     os.rename(site.root, site.path("old"))
@@ -236,7 +238,7 @@ def test_document_root_replaced_meanwhile(site: Site) -> None:
 
 @pytest.mark.parametrize("gone", ["www", "www/.well-known", f"www/{DIRECTORY}", f"www/{DIRECTORY}/{TOKEN}"])
 def test_gone_meanwhile(site: Site, gone: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody has removed what we made: that is no reason to complain, and the rest goes too."""
+    """A file that another process has removed is no error, and the rest goes too."""
     responder = site.responder()
     responder.publish(CONTENT)
     if gone.endswith(TOKEN):
@@ -249,7 +251,7 @@ def test_gone_meanwhile(site: Site, gone: str, caplog: pytest.LogCaptureFixture)
 
 
 def test_file_replaced_meanwhile(site: Site) -> None:
-    """A file that is not the one we made stays, and so do the directories around it."""
+    """A file that the responder has not made stays, with the directories around it."""
     responder = site.responder()
     responder.publish(CONTENT)
     site.write("other", b"another client's")
@@ -260,7 +262,7 @@ def test_file_replaced_meanwhile(site: Site) -> None:
 
 
 def test_directory_replaced_meanwhile(site: Site) -> None:
-    """An empty directory that is not the one we made stays."""
+    """An empty directory that the responder has not made stays."""
     responder = site.responder()
     responder.publish(CONTENT)
     os.rename(f"{site.root}/.well-known", f"{site.root}/ours")
@@ -270,8 +272,8 @@ def test_directory_replaced_meanwhile(site: Site) -> None:
     assert os.listdir(f"{site.root}/ours") == []
 
 
-def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """Withdrawing never raises; it says what is left, and tries again when something else goes."""
+def test_failed_removal_is_reported(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Withdrawing never raises; it reports what is left, and tries again at the next removal."""
     first, second = site.responder("first"), site.responder("second")
     first.publish(CONTENT)
     second.publish(CONTENT)
@@ -283,10 +285,10 @@ def test_what_cannot_be_removed_is_said(site: Site, caplog: pytest.LogCaptureFix
     assert os.listdir(site.root) == []
 
 
-def test_what_is_left_is_called_what_it_is_called(
+def test_failed_removal_names_the_draft(
         site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that could not be given the name that it is made for, nor be removed: append-only, chattr(1)."""
-    def closed(footprint: footprints.Footprint, directory: safe_directories.Held) -> None:
+    """A directory that could neither be renamed nor removed (append-only, chattr(1)) is reported by its draft name."""
+    def closed(footprint: footprints.Footprint, directory: safe_directories.OpenDirectory) -> None:
         os.chmod(site.root, 0o555)
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -301,8 +303,8 @@ def test_what_is_left_is_called_what_it_is_called(
 
 
 @pytest.mark.parametrize("name", ["www", f"www/{DIRECTORY}"])
-def test_what_could_not_be_made_is_not_to_be_removed(site: Site, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """Its owner has closed the directory: nothing is left, and no word is said of it but why it was not made."""
+def test_failed_creation_is_not_removed(site: Site, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """The owner has closed the directory: nothing is left, and only the failure is reported."""
     site.make("www/.well-known")
     site.make(f"www/{DIRECTORY}")
     if name == "www":
@@ -321,8 +323,8 @@ def test_what_could_not_be_made_is_not_to_be_removed(site: Site, caplog: pytest.
     ("/", "/ is a system directory"),
     ("\0", "null"),
 ])
-def test_document_root_that_is_none(site: Site, root: str, text: str) -> None:
-    """A document root must be there; it is never made."""
+def test_missing_document_root(site: Site, root: str, text: str) -> None:
+    """A document root must exist; it is never made."""
     site.write("file", b"")
     site.link("dangling", "nowhere", OWNER)
     before = site.tree(".")
@@ -332,7 +334,7 @@ def test_document_root_that_is_none(site: Site, root: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/", "../a", "a/../b", ".."])
-def test_name_that_is_none(site: Site, name: str) -> None:
+def test_name_outside_of_the_document_root(site: Site, name: str) -> None:
     """The file is below the document root and has a name."""
     before = site.tree(".")
     with pytest.raises(PublishError, match="does not name a file below"):
@@ -340,7 +342,7 @@ def test_name_that_is_none(site: Site, name: str) -> None:
     assert site.tree(".") == before
 
 
-def test_no_directory_between(site: Site) -> None:
+def test_file_in_the_document_root_itself(site: Site) -> None:
     """An alias may lead straight to the directory of the challenges."""
     responder = site.responder(TOKEN, directory="")
     responder.publish(CONTENT)
@@ -357,7 +359,7 @@ def identity() -> Any:
 
 @pytest.fixture(params=[False, True], ids=["alone", "with a thread"])
 def thread(request: Any) -> Iterator[None]:
-    """A thread of the own responder, which gets the signals that the main thread has blocked."""
+    """A thread of a responder, which receives the signals that the main thread has blocked."""
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     if request.param:
@@ -371,7 +373,7 @@ def thread(request: Any) -> Iterator[None]:
 @pytest.mark.usefixtures("thread")
 @pytest.mark.parametrize("function", ["mkdir", "open", "write", "fstat"])
 def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
-    """Certbot raises from its signal handlers: nothing is left then, and we are who we were."""
+    """Certbot raises from its signal handlers: no file is left, and the process has its own user again."""
     ourselves = identity()
     real = getattr(os, function)
     before = site.tree()
@@ -394,8 +396,8 @@ def test_interrupted(site: Site, monkeypatch: pytest.MonkeyPatch, function: str)
     assert site.tree() == before
 
 
-def test_identity_is_whole_again(site: Site) -> None:
-    """After an act as the owner, failed or not, user, groups, umask and signals are what they were."""
+def test_identity_is_restored(site: Site) -> None:
+    """After an act as the owner, failed or not, user, groups, umask and signals are as before."""
     held = safe_directories.Walk(site.view).to(site.root)[-1]
     before = identity()
     during = safe_directories.as_owner(held, identity)
@@ -406,8 +408,8 @@ def test_identity_is_whole_again(site: Site) -> None:
     assert identity() == before
 
 
-def test_root_comes_back(site: Site) -> None:
-    """Should an exception have left us somebody else, the next act makes us root again."""
+def test_root_is_restored_at_the_next_act(site: Site) -> None:
+    """If an exception has left the process as another user, the next act restores root."""
     responder = site.responder()
     responder.publish(CONTENT)
     os.seteuid(STRANGER)
@@ -418,7 +420,7 @@ def test_root_comes_back(site: Site) -> None:
 
 @pytest.mark.usefixtures("thread")
 def test_with_threads(site: Site) -> None:
-    """A thread that is serving meanwhile is in nobody's way."""
+    """A thread that serves meanwhile does not interfere."""
     responder = site.responder()
     responder.publish(CONTENT)
     assert os.stat(site.file).st_uid == OWNER

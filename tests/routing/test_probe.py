@@ -1,4 +1,4 @@
-"""The probe against real sockets that behave and misbehave."""
+"""The probe against real sockets, with good and bad answers."""
 import contextlib
 import socket
 import ssl
@@ -20,12 +20,14 @@ from tests.lab.nginx import Nginx
 from tests.lab.table import TableMachine
 from tests.lab.table import request
 
+pytestmark = pytest.mark.lab
+
 Behaviour = Callable[[socket.socket], None]
 MACHINE = TableMachine(local=["127.0.0.1", PUBLIC_V4])
 
 
 class Server:
-    """Accepts connections and lets each behaviour in turn answer one; the last one answers all the others."""
+    """Accepts connections; each behaviour in turn answers one, the last one all others."""
 
     def __init__(self, port: int, behaviours: List[Behaviour]) -> None:
         self.requests: List[bytes] = []
@@ -102,7 +104,7 @@ def silent(connection: socket.socket) -> None:
     connection.recv(1)
 
 
-def test_the_request_is_the_ca_s(serve: Callable[..., Server]) -> None:
+def test_request_is_as_the_cas(serve: Callable[..., Server]) -> None:
     """Host without a port, no compression, the path as it is."""
     server = serve(answer("200 OK", b"hello"))
     got = probe.ask(request(), MACHINE)
@@ -114,7 +116,7 @@ def test_the_request_is_the_ca_s(serve: Callable[..., Server]) -> None:
 
 
 def test_redirects_are_followed_to_their_end(serve: Callable[..., Server]) -> None:
-    """Absolute and relative ones, on this machine."""
+    """Absolute and relative redirects on this host."""
     server = serve(answer("301 Moved", b"", "Location: http://www.sample.com/a"),
                    answer("302 Found", b"", "Location: b?c=d"), answer("200 OK", b"end"))
     got = probe.ask(request(), MACHINE)
@@ -123,7 +125,7 @@ def test_redirects_are_followed_to_their_end(serve: Callable[..., Server]) -> No
 
 
 def test_a_redirect_to_another_machine_is_not_followed(serve: Callable[..., Server]) -> None:
-    """Nothing is proved, and nobody else is asked."""
+    """It proves nothing, and no request leaves this host."""
     serve(answer("301 Moved", b"", "Location: http://198.51.100.1/a"))
     assert probe.ask(request(), MACHINE).elsewhere == "http://198.51.100.1/a"
 
@@ -142,8 +144,8 @@ def test_a_redirect_to_an_odd_port_is_an_error(serve: Callable[..., Server]) -> 
 
 
 @pytest.mark.parametrize("behaviour", [silent, drip, endless_headers, endless_continue])
-def test_whoever_does_not_come_to_an_end_is_cut_off(serve: Callable[..., Server], behaviour: Behaviour) -> None:
-    """Silent, one byte at a time, headers without end: one time limit for all of it."""
+def test_endless_answer_ends_at_the_time_limit(serve: Callable[..., Server], behaviour: Behaviour) -> None:
+    """Silent, one byte at a time, headers without end: one time limit for all."""
     serve(behaviour)
     before = time.monotonic()
     got = probe.ask(request(), MACHINE, timeout=0.5)
@@ -151,7 +153,7 @@ def test_whoever_does_not_come_to_an_end_is_cut_off(serve: Callable[..., Server]
     assert time.monotonic() - before < 5, "the limit did not hold"
 
 
-def test_of_an_endless_body_only_the_beginning_is_read(serve: Callable[..., Server]) -> None:
+def test_endless_body_is_cut(serve: Callable[..., Server]) -> None:
     """A key authorization has 87 bytes."""
     serve(endless)
     assert len(probe.ask(request(), MACHINE).body) == probe.MAX_BODY
@@ -165,20 +167,20 @@ def test_of_an_endless_body_only_the_beginning_is_read(serve: Callable[..., Serv
                                      b"HTTP/1.1 301 X\r\nLocation: //\xff\xfe:x/\r\n\r\n",
                                      b"HTTP/1.1 301 X\r\nLocation: http://a\r\n b/\r\n\r\n"])
 def test_garbage_is_an_answer_without_a_traceback(serve: Callable[..., Server], garbage: bytes) -> None:
-    """What comes back is an Answer, whatever the other side sends."""
+    """The probe returns an Answer, whatever the server sends."""
     serve(lambda connection: connection.sendall(garbage))
     assert isinstance(probe.ask(request(), MACHINE), probe.Answer)
 
 
-def greet_without_end(connection: socket.socket) -> None:
-    """HelloRequests (RFC 5246, section 7.4.1.1): a client that shakes hands already passes over them."""
+def send_hello_requests(connection: socket.socket) -> None:
+    """HelloRequests (RFC 5246 section 7.4.1.1): a client ignores them during a handshake."""
     while True:
         connection.sendall(b"\x16\x03\x03\x3e\x80" + bytes(16000))
 
 
-def test_a_handshake_has_an_end(serve: Callable[..., Server]) -> None:
-    """Whatever passes for a part of it, OpenSSL goes on for as long as more comes."""
-    serve(greet_without_end, port=443)
+def test_handshake_ends_at_the_time_limit(serve: Callable[..., Server]) -> None:
+    """OpenSSL reads on for as long as HelloRequests come."""
+    serve(send_hello_requests, port=443)
     ended: List[str] = []
 
     def ask() -> None:
@@ -192,8 +194,8 @@ def test_a_handshake_has_an_end(serve: Callable[..., Server]) -> None:
     assert ended == ["no complete answer within the time limit", "too"]
 
 
-def test_what_takes_no_notice_of_a_timeout_is_hung_up() -> None:
-    """As OpenSSL does not, while it reads session tickets."""
+def test_hang_up_ends_a_read_that_ignores_timeouts() -> None:
+    """As OpenSSL does while it reads session tickets."""
     ours, theirs = socket.socketpair()
 
     def write() -> None:
@@ -210,14 +212,14 @@ def test_what_takes_no_notice_of_a_timeout_is_hung_up() -> None:
     assert not thread.is_alive()
 
 
-def test_a_refused_connection_is_said() -> None:
-    """Nobody listens: a state of its own, for then we can."""
+def test_refused_connection_is_reported() -> None:
+    """No program listens: a case of its own, for then a responder can."""
     got = probe.ask(request(endpoint=Endpoint(PUBLIC_V4, 81)), MACHINE)
     assert got.refused and "refused" in got.error
 
 
 def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, serve: Callable[..., Server]) -> None:
-    """A redirect to https has to work just when the certificate has run out: RFC 8555 section 8.3."""
+    """A redirect to https has to work when the certificate has expired: RFC 8555 section 8.3."""
     cert, key = certificates.expired(tmp_path, "other.sample.com")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
@@ -243,16 +245,16 @@ def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, 
     assert asked == ["www.sample.com"]
 
 
-def test_whoever_closes_the_connection_and_takes_no_proxy_line_has_closed_it(serve: Callable[..., Server]) -> None:
-    """nginx's 444: that it answers 400 to such a line is not what a CA would see."""
+def test_closed_connection_counts_if_the_proxy_line_is_rejected(serve: Callable[..., Server]) -> None:
+    """nginx's 444: a CA does not see the 400 that answers a PROXY line."""
     server = serve(lambda connection: None, answer("400 Bad Request"))
-    found = probe.ask(request(), MACHINE)
-    assert (found.status, "closed" in found.error) == (0, True)
+    got = probe.ask(request(), MACHINE)
+    assert (got.status, "closed" in got.error) == (0, True)
     assert server.requests[1].startswith(b"PROXY TCP4 203.0.113.10 203.0.113.10 ")
 
 
-def test_a_certificate_is_shown_behind_a_proxy_line_too(tmp_path: Path) -> None:
-    """Else nobody would be seen to serve it."""
+def test_certificate_behind_a_proxy_line(tmp_path: Path) -> None:
+    """Else the server would seem to have none."""
     crt, key = certificates.expired(tmp_path, "www.sample.com")
     config = f"server {{ listen 443 ssl proxy_protocol; ssl_certificate {crt}; ssl_certificate_key {key}; }}"
     with Nginx(tmp_path / "nginx", config):

@@ -1,4 +1,4 @@
-"""Processes of our own that share what we have in memory."""
+"""Child processes that share the memory of this one."""
 import os
 import traceback
 import warnings
@@ -6,7 +6,7 @@ from typing import Callable
 
 
 def start(act: Callable[[], object]) -> int:
-    """Do something in a child, which ends with status 0 where it comes to its end; returns its pid."""
+    """Run a function in a child, which ends with status 0 if it returns; returns the pid."""
     with warnings.catch_warnings():
         # Python 3.12 warns where there are threads, and a distributed test run has one. The child uses none of it.
         warnings.simplefilter("ignore", DeprecationWarning)

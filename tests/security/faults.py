@@ -1,10 +1,9 @@
-"""Let each system call that changes something fail, with each error that it may fail with, and see what is said.
+"""Let each system call that changes something fail, with each possible error, and check the result.
 
 Run it with ``python -m tests.security.faults``.
 
-What is expected: while publishing, one sentence for a person with the reason in it, and nothing left; while
-withdrawing, no error, and whatever is left is gone after the next run. A fault of the own journal while withdrawing
-changes nothing.
+Expected: while publishing, one sentence for the user with the reason, and no file left; while withdrawing, no error,
+and no file left after the next run. A fault of the run's own journal while withdrawing changes nothing.
 """
 import argparse
 import collections
@@ -43,7 +42,7 @@ _GROUP = 65534
 
 @dataclass
 class Table:
-    """What was expected and what happened, by place and error."""
+    """Expected and actual results, by place and error."""
 
     rows: Dict[Tuple[str, str], List[str]] = field(default_factory=lambda: collections.defaultdict(list))
     failures: List[str] = field(default_factory=list)
@@ -63,27 +62,27 @@ class Table:
 
 
 def act(site: Site, report: str) -> None:
-    """Publish and withdraw in a child, and report what was said in a file whose descriptor is open already."""
+    """Publish and withdraw in a child, and report its messages in a file that is open already."""
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.WARNING, format="%(message)s", force=True)
     responder = site.responder()
-    said = "published"
+    outcome = "published"
     try:
         responder.publish(CONTENT)
     except PublishError as error:
-        said = str(error)
+        outcome = str(error)
     tracing.mark()
     responder.withdraw()
     tracing.mark()
     with open(report, "w") as file:
-        file.write(f"{said}\n{log.getvalue()}")
+        file.write(f"{outcome}\n{log.getvalue()}")
 
 
 def inject(errors: Tuple[str, ...] = ERRORS) -> Table:
     """Let each call fail once with each error."""
     table = Table()
     with new_site() as site:
-        act(site, site.path("report"))  # what is looked up once in a process, is not looked up while we count
+        act(site, site.path("report"))  # look-ups that a process caches must not be counted
         calls = tracing.run(lambda: act(site, site.path("report")), names=NAMES).calls
     for call in calls:
         if call.phase > WITHDRAWING or (call.name == "setgroups" and str(_GROUP) not in call.text):
@@ -118,13 +117,13 @@ def _with_fault(call: tracing.Call, error: str) -> Tuple[str, str]:
         if status != 0:
             return "", f"ended with status {status}"
         with open(report) as file:
-            said, *logged = file.read().splitlines()
+            outcome, *logged = file.read().splitlines()
         left = site.tree() != before
         reason = os.strerror(getattr(errno, error))
-        happened = "published" if said == "published" else (
-            "refused with the reason" if reason in said and "\n" not in said else f"refused: {said}")
+        happened = "published" if outcome == "published" else (
+            "refused with the reason" if reason in outcome and "\n" not in outcome else f"refused: {outcome}")
         happened += ", nothing left" if not left else (
-            ", said what is left" if any(reason in line for line in logged) else ", something left in silence")
+            ", reported what is left" if any(reason in line for line in logged) else ", something left in silence")
         Journal(site.journal_directory).sweep()
         if site.tree() != before or site.journals():
             happened += ", not even after the next run"
@@ -132,13 +131,13 @@ def _with_fault(call: tracing.Call, error: str) -> Tuple[str, str]:
         if call.phase == PUBLISHING:
             return "refused with the reason, nothing left", happened
         if what in ("remove the file", "remove a directory", "become the owner"):
-            return "published, said what is left", happened
+            return "published, reported what is left", happened
         return "published, nothing left", happened
 
 
 @contextlib.contextmanager
 def mounted(path: str, options: str) -> Iterator[None]:
-    """A small file system of its own."""
+    """A small file system."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
     try:
         yield
@@ -147,7 +146,7 @@ def mounted(path: str, options: str) -> Iterator[None]:
 
 
 def fill(path: str) -> None:
-    """Take the last byte of a file system."""
+    """Use the last byte of a file system."""
     with contextlib.suppress(OSError), open(os.path.join(path, "filler"), "wb", buffering=0) as file:
         for size in (65536, 1):
             with contextlib.suppress(OSError):
@@ -194,17 +193,17 @@ def real() -> Table:
             with mounted(site.path(directory), f"{options},mode=755,uid={OWNER if directory == 'www' else 0}"):
                 full = prepare(site)
                 before = tree(full), site.tree()
-                said = "published"
+                outcome = "published"
                 responder = site.responder()
                 try:
                     responder.publish(CONTENT)
                 except PublishError as error:
-                    said = "refused with the reason" if reason in str(error) else f"refused: {error}"
+                    outcome = "refused with the reason" if reason in str(error) else f"refused: {error}"
                 responder.withdraw()
                 Journal(site.journal_directory).sweep()
                 now = {name: what for name, what in tree(full).items() if not name.startswith("autowebroot")}
                 left = "nothing left" if (now, site.tree()) == before else "something left"
-                table.note(name, "", "refused with the reason, nothing left", f"{said}, {left}")
+                table.note(name, "", "refused with the reason, nothing left", f"{outcome}, {left}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Kill a run before each of its system calls, and see what the next run makes of it.
+"""Kill a run before each of its system calls, and check that the next run cleans up and succeeds.
 
 Run it with ``python -m tests.security.killwalk``.
 """
@@ -14,6 +14,7 @@ from typing import AbstractSet
 from typing import Callable
 from typing import Counter
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.responders.journal import Journal
@@ -36,7 +37,7 @@ TOKENS = ("one", "two")
 
 
 def publish_and_withdraw(site: Site) -> None:
-    """A test file that is taken back, then two tokens in one directory."""
+    """A test file that is withdrawn, then two tokens in one directory."""
     probe = site.responder("probe")
     probe.publish(CONTENT)
     probe.withdraw()
@@ -48,7 +49,7 @@ def publish_and_withdraw(site: Site) -> None:
 
 
 def listen_and_stop(site: Site) -> None:
-    """A responder of our own answers one request."""
+    """A responder with a listener answers one request."""
     endpoint = Endpoint("127.0.0.1", 8402)
     listeners = Listeners()
     listeners.listen_at(endpoint)
@@ -61,16 +62,16 @@ def listen_and_stop(site: Site) -> None:
 
 
 def prepare_empty(site: Site) -> None:
-    """A document root of a user's."""
+    """A document root of a user."""
 
 
 def prepare_roots(site: Site) -> None:
-    """A document root of root's."""
+    """A document root of root."""
     os.chown(site.root, 0, 0)
 
 
 def prepare_others(site: Site) -> None:
-    """Other people's files in the same directories."""
+    """Other users' files in the same directories."""
     site.make("www/.well-known", STRANGER)
     site.write("www/.well-known/security.txt", b"Contact: mailto:me@sample.com")
     site.make(f"www/{DIRECTORY}", OWNER)
@@ -78,7 +79,7 @@ def prepare_others(site: Site) -> None:
 
 
 def prepare_leftovers(site: Site) -> None:
-    """What a run has left that was killed while both tokens stood."""
+    """The leftovers of a run that was killed with both tokens published."""
     def act() -> None:
         for token in TOKENS:
             site.responder(token).publish(CONTENT)
@@ -97,8 +98,9 @@ def sweep(site: Site) -> None:
 #: What a responder of our own does; its threads' calls are not walked, and how often a reader reads is chance.
 NETWORK = ("socket", "setsockopt", "bind", "listen", "getsockname", "connect", "sendto", "shutdown", "close")
 
-#: How it is before; what is killed; the calls that it is killed at, where that is not for the caller to say.
-SCENARIOS: List[Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str, ...]]] = [
+#: The state before; the function to kill; the calls at which it is killed, empty for the caller's choice.
+Scenario = Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str, ...]]
+SCENARIOS: List[Scenario] = [
     (prepare_empty, publish_and_withdraw, ()),
     (prepare_roots, publish_and_withdraw, ()),
     (prepare_others, publish_and_withdraw, ()),
@@ -109,7 +111,7 @@ SCENARIOS: List[Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str,
 
 @dataclass
 class Walked:
-    """What a walk has come to."""
+    """The result of a walk."""
 
     steps: Counter[str] = field(default_factory=collections.Counter)
     left: int = 0
@@ -121,13 +123,13 @@ class Walked:
                 f"after the next run: {len(self.failures)} leftovers or failures")
 
 
-def walk(names: Tuple[str, ...] = ()) -> Walked:
-    """Kill at every call by these names, or at every call there is."""
+def walk(names: Tuple[str, ...] = (), scenarios: Sequence[Scenario] = SCENARIOS) -> Walked:
+    """Kill at each call by these names, or at each call."""
     walked = Walked()
     with new_site() as site:
-        publish_and_withdraw(site)  # what is looked up once in a process, is not looked up while we count
+        publish_and_withdraw(site)  # look-ups that a process caches must not be counted
         listen_and_stop(site)
-    for prepare, act, own_names in SCENARIOS:
+    for prepare, act, own_names in scenarios:
         with new_site() as site:
             prepare(site)
             calls = tracing.run(lambda: act(site), names=own_names or names).calls  # noqa: B023
@@ -155,9 +157,9 @@ def _kill_at(call: tracing.Call, prepare: Callable[[Site], None], act: Callable[
         left = site.tree() != expected
         _set_the_clock(site, site.tree().keys() - before.keys())
         site.journal = Journal(site.journal_directory)
-        said = site.journal.sweep()
+        sentences = site.journal.sweep()
         if site.tree() != expected:
-            return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep said {said}"
+            return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep reported {sentences}"
         publish_and_withdraw(site)
         listen_and_stop(site)
         if site.tree() != expected:
@@ -168,7 +170,7 @@ def _kill_at(call: tracing.Call, prepare: Callable[[Site], None], act: Callable[
 
 
 def _set_the_clock(site: Site, made: AbstractSet[str]) -> None:
-    """What was made seems an hour old: the clock was set, the file server has another, or the machine stood still."""
+    """Set all times back by an hour: the clock was set, the file server has another, or the host was suspended."""
     for name in made:
         os.utime(f"{site.root}/{name}", (time.time() - 3600,) * 2)
 

@@ -1,10 +1,10 @@
-"""An owner of a document root who swaps links into it as fast as he can, while we publish and withdraw as root.
+"""The owner of a document root swaps links into it as fast as possible, while root publishes and withdraws.
 
 Run it with ``python -m tests.security.race --runs 2000``.
 
-An escape is any change to a tree of root's that all the links lead into: something made, removed, written, or given
-another owner or mode there, even for a moment (the kernel notes each in the ctime). The same attackers are set on
-Certbot's own webroot too: they do catch it, so that a zero means something.
+An escape is any change in a tree of root to which all the links lead: a file made, removed, written, or given another
+owner or mode, even for a moment (the kernel records each in the ctime). The same attackers run against Certbot's own
+webroot, and catch it: so a zero means something.
 """
 import argparse
 import contextlib
@@ -44,7 +44,7 @@ Attack = Callable[[], None]
 
 
 def _exchange(one: str, other: str) -> Attack:
-    """Let two names change places, in one system call."""
+    """Swap two names by one system call."""
     renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     first, second = one.encode(), other.encode()
 
@@ -55,7 +55,7 @@ def _exchange(one: str, other: str) -> Attack:
 
 
 def _jump_in(path: str, target: str) -> Attack:
-    """Wait for a directory to be made, take it away, and leave a link in its place for a moment."""
+    """Wait for a directory to be made, move it away, and put a link in its place for a moment."""
     away = f"{os.path.dirname(path)}/away"
     number = 0
 
@@ -77,7 +77,7 @@ def _jump_in(path: str, target: str) -> Attack:
 
 
 def _take_turns(path: str, link: str) -> Attack:
-    """Put a link where a file is to be made, and take away whatever is there."""
+    """Put a link where a file is to be made, and remove whatever is there."""
     def attack() -> None:
         with contextlib.suppress(OSError):
             os.link(link, path, follow_symlinks=False)
@@ -114,25 +114,25 @@ def exchange_acme_challenge(site: Site) -> Attack:
 
 
 def jump_in_at_well_known(site: Site) -> Attack:
-    """A link in the place of the ``.well-known`` that has just been made."""
+    """A link in the place of the new ``.well-known``."""
     return _jump_in(site.path("home/www/.well-known"), site.path("victim"))
 
 
 def jump_in_at_acme_challenge(site: Site) -> Attack:
-    """A link in the place of the ``acme-challenge`` that has just been made."""
+    """A link in the place of the new ``acme-challenge``."""
     site.make("home/www/.well-known")
     return _jump_in(site.path(f"home/www/{DIRECTORY}"), site.path("victim"))
 
 
 def jump_in_where_root_writes(site: Site) -> Attack:
-    """The same in a directory of root's that everybody may write in."""
+    """The same in a directory of root that every user may write."""
     os.chown(site.path("home/www"), 0, 0)
     os.chmod(site.path("home/www"), 0o777)
     return _jump_in(site.path("home/www/.well-known"), site.path("victim"))
 
 
 def catch_before_it_has_its_name(site: Site) -> Attack:
-    """A link in the place of a directory that has been made and is not called ``.well-known`` yet."""
+    """A link in the place of a draft directory, before it is renamed to ``.well-known``."""
     root, victim = site.path("home/www"), site.path("victim")
     number = 0
 
@@ -164,7 +164,7 @@ ATTACKS: List[Callable[[Site], Attack]] = [
 
 @dataclass
 class Raced:
-    """What became of so many runs against one attack."""
+    """The result of the runs against one attack."""
 
     runs: int = 0
     published: int = 0
@@ -232,7 +232,7 @@ def with_certbots_webroot(site: Site) -> bool:
 
 
 def race(attack: Callable[[Site], Attack], runs: int, act: Callable[[Site], bool]) -> Raced:
-    """Do something so many times against one attack."""
+    """Run ``act`` so many times against one attack."""
     raced = Raced()
     with new_site() as site:
         _prepare(site)
@@ -259,12 +259,12 @@ def _prepare(site: Site) -> None:
 
 
 def _victim(site: Site) -> Dict[str, Tuple[int, ...]]:
-    found = {}
+    status_by_path = {}
     for directory, _, files in os.walk(site.path("victim")):
         for path in (directory, *(os.path.join(directory, name) for name in files)):
             status = os.lstat(path)
-            found[path] = status.st_ctime_ns, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
-    return found
+            status_by_path[path] = status.st_ctime_ns, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
+    return status_by_path
 
 
 def _restore(site: Site) -> None:
@@ -279,7 +279,7 @@ def _restore(site: Site) -> None:
 
 @contextlib.contextmanager
 def _attacker(attack: Attack) -> Iterator[Callable[[], int]]:
-    """Attack in a loop, as an unprivileged user, in another process; gives the count of rounds."""
+    """Attack in a loop, as an unprivileged user, in another process; yields the count of rounds."""
     rounds = ctypes.c_uint64.from_buffer(mmap.mmap(-1, 8))
 
     def loop() -> None:

@@ -1,9 +1,13 @@
-"""Whatever fails, fails with a reason and without a trace."""
+"""A failing system call gives an error with a reason, and leaves nothing behind."""
+import pytest
+
 from tests.security import faults
+
+pytestmark = pytest.mark.lab
 
 
 def test_each_change_fails() -> None:
-    """Each call that changes something fails once with each error: refused with the reason, or removed later."""
+    """Each call that changes something fails once with each error: an error with the reason, or a later removal."""
     table = faults.inject()
     assert table.failures == []
     assert len(table.rows) > 50

@@ -1,4 +1,4 @@
-"""What strangers' programs name is read with their rights, wherever it lies, and does not fill our memory."""
+"""Files that other users' programs name are read with their rights, and within limits of size."""
 import base64
 import ctypes
 import errno
@@ -22,34 +22,26 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.common import configuration
 from certbot_autowebroot.system import identity
+from certbot_autowebroot.system import openat2
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import views
 from certbot_autowebroot.system.processes import Process
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import certificates
+from tests.lab.hostile_site import CHALLENGE_FILE
 from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import GROUP
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import Site
-from tests.lab.hostile_site import new_site
-from tests.security.test_word import GROUP
-from tests.security.test_word import USUAL
-from tests.security.test_word import bell
-from tests.security.test_word import view
+from tests.lab.hostile_site import view
 
-__all__ = ["bell"]  # a fixture
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with new_site() as site:
-        yield site
-
+pytestmark = pytest.mark.lab
 
 @pytest.fixture
 def closed(site: Site) -> str:
-    """A file that everybody may read, in a directory that only root may pass through."""
+    """A file that every user may read, in a directory that only root may pass."""
     site.make("closed", 0, 0o700)
     site.make("closed/sub", 0)
     path = site.write("closed/sub/file", b"www.sample.com hunter2", 0)
@@ -63,9 +55,9 @@ def running(request: Any) -> Iterator[Process]:
     with subprocess.Popen(["setpriv", *request.param, "sleep", "60"]) as process:
         while processes.comm(process.pid) != "sleep":
             assert process.poll() is None
-        found = processes.process(process.pid)
-        assert found is not None
-        yield found
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None
+        yield snapshot
         process.kill()
 
 
@@ -79,14 +71,14 @@ AS_OWNER = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"]
     ([f"--reuid={OWNER}", f"--rgid={OWNER}", f"--groups={GROUP}"], OWNER, [OWNER, GROUP]),
     (["--ruid=33", "--clear-groups"], 0, []),
 ], ids=["root's", "a user's", "set-user-ID", "set-group-ID", "a service's set-user-ID"], indirect=["running"])
-def test_whose_word_a_process_gives(running: Process, uid: int, gids: List[int]) -> None:
-    """A user's, also while he is root by a set-user-ID program, such as su(1) that waits for a password."""
+def test_responsible_user(running: Process, uid: int, gids: List[int]) -> None:
+    """The ordinary user, also while a set-user-ID program such as su(1) waits for a password as root."""
     view = running.view
     assert (running.uid, view.uid, list(view.gids)) == (uid, uid, gids)
 
 
-def test_a_set_user_id_program_that_does_not_say_who_has_started_it(site: Site) -> None:
-    """sudo(8) is root in every respect while it waits, with a user's arguments: nobody believes them."""
+def test_set_user_id_program_that_hides_its_user(site: Site) -> None:
+    """sudo(8) is root in all respects while it waits, with a user's arguments: it is not trusted."""
     program = shutil.copy("/usr/bin/sleep", site.path("sudo"))
     os.chmod(program, 0o4755)
     with subprocess.Popen([program, "60"]) as process:
@@ -100,8 +92,8 @@ def test_a_set_user_id_program_that_does_not_say_who_has_started_it(site: Site) 
 
 @pytest.mark.parametrize("path", ["/proc/self/cwd/file", "/proc/{pid}/cwd/file", "/proc/self/fd/{fd}/file",
                                   "/dev/fd/{fd}/file", "/proc/self/root{closed}"])
-def test_no_way_through_what_we_have_open(site: Site, closed: str, path: str) -> None:
-    """``/proc/self`` is ours when we read: our working directory, and the directories that we hold."""
+def test_no_path_through_own_descriptors(site: Site, closed: str, path: str) -> None:
+    """``/proc/self`` is this process: its working directory, and its open directories."""
     here = os.getcwd()
     os.chdir(os.path.dirname(closed))
     fd = os.open(".", os.O_RDONLY)
@@ -118,8 +110,8 @@ def test_no_way_through_what_we_have_open(site: Site, closed: str, path: str) ->
 
 
 @pytest.mark.parametrize("uid", [0, OWNER])
-def test_a_relative_path_leads_nowhere(site: Site, uid: int) -> None:
-    """It would lead below the directory that Certbot was started in."""
+def test_relative_path_leads_nowhere(site: Site, uid: int) -> None:
+    """It would lead below the directory in which Certbot was started."""
     os.chmod(site.write("file", b"content"), 0o644)
     here = os.getcwd()
     os.chdir(site.top)
@@ -132,14 +124,14 @@ def test_a_relative_path_leads_nowhere(site: Site, uid: int) -> None:
         os.chdir(here)
 
 
-def test_an_older_kernel_reads_what_a_user_names(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without openat2(2), which is of Linux 5.6, with his rights; but nothing in a container."""
+def test_kernel_without_openat2(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Linux 5.6, a user's files are read with the user's rights; in a container, none."""
     class Older:
         def syscall(self, *args: object) -> int:
             ctypes.set_errno(errno.ENOSYS)
             return -1
 
-    monkeypatch.setattr(views, "_libc", Older)
+    monkeypatch.setattr(openat2, "_libc", Older)
     os.chmod(site.write("file", b"content"), 0o644)
     with view(OWNER) as his, view(OWNER, confined=True) as contained:
         assert his.read(site.path("file")) == b"content"
@@ -148,16 +140,16 @@ def test_an_older_kernel_reads_what_a_user_names(site: Site, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("running", [AS_OWNER], indirect=True)
-def test_the_view_of_a_parent_is_seen_with_the_childs_rights(running: Process, closed: str) -> None:
-    """Of a user's HAProxy, root's process that has started it, or init, does not read what he may not."""
-    assert [found.uid for found in configuration.views(running)] == [OWNER, OWNER]
+def test_parents_view_has_the_childs_rights(running: Process, closed: str) -> None:
+    """The parent of a user's HAProxy may be root or init; files are read with the user's rights."""
+    assert [view.uid for view in configuration.views(running)] == [OWNER, OWNER]
     with pytest.raises(PermissionError):
         configuration.readable(running, closed).read(closed)
 
 
 @pytest.mark.parametrize("uid, expected", [(OWNER, ""), (0, "a file is there")])
-def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, uid: int, expected: str) -> None:
-    """Whether a file of root's is there, and what is in it, is not for his configuration to ask."""
+def test_certificates_are_read_as_the_httpds_user(closed: str, uid: int, expected: str) -> None:
+    """A user's configuration must not learn whether root's file exists, or its content."""
     with view(uid) as its:
         said = key_pairs.complaint(ConfigurationTree((
             Directive("sslengine", "SSLEngine", "on", "x", 1),
@@ -165,8 +157,8 @@ def test_certificates_are_read_as_the_user_whose_httpd_names_them(closed: str, u
     assert said == (f"there is no certificate in {closed}" if expected else "")
 
 
-def test_a_key_is_not_proved(site: Site) -> None:
-    """That its primes are primes takes hours for a key of 40,000 bits, and no signal comes through meanwhile."""
+def test_primes_of_a_key_are_not_checked(site: Site) -> None:
+    """For a key of 40,000 bits that takes hours, and blocks signals meanwhile."""
     certificates.lineage(Path(site.top), "www.sample.com", 1)
     p, q = 2 ** 19937 - 1, 2 ** 21701 - 1  # Mersenne's
     d = pow(65539, -1, (p - 1) * (q - 1))
@@ -183,7 +175,7 @@ def test_a_key_is_not_proved(site: Site) -> None:
 
 
 def tagged(tag: int, content: bytes) -> bytes:
-    """ASN.1 in DER."""
+    """An ASN.1 value in DER."""
     size = len(content).to_bytes(3, "big").lstrip(b"\0")
     return bytes([tag]) + (size if len(content) < 0x80 else bytes([0x80 | len(size)]) + size) + content
 
@@ -197,36 +189,36 @@ def test_no_device_is_opened_for_a_certificate(site: Site, bell: Any) -> None:
 
 @pytest.mark.parametrize("owner, uid, expected", [
     (0, OWNER, True), (OWNER, OWNER, True), (STRANGER, OWNER, False), (STRANGER, 0, True), (STRANGER, 33, True)])
-def test_a_read_only_volume_is_named_by_the_same_user_as_before(
+def test_host_path_of_a_volume_keeps_the_user(
         site: Site, owner: int, uid: int, expected: bool) -> None:
-    """Where it is written on the host instead, it is still the word of a user's program in a container."""
+    """The host path of a read-only volume is still named by a user's program in a container."""
     os.chown(site.root, owner, owner)
     with view(uid, confined=True) as its:
         on_host = its.on_host()
-        responder = WebrootResponder(on_host, Directory(PathInView(site.root), USUAL), site.journal)
+        responder = WebrootResponder(on_host, Directory(PathInView(site.root), CHALLENGE_FILE), site.journal)
         if expected:
             responder.publish(CONTENT)
         else:
-            with pytest.raises(PublishError, match=f"is named by a program of uid {OWNER}"):
+            with pytest.raises(PublishError, match=f"The program that names it runs as uid {OWNER}"):
                 responder.publish(CONTENT)
         responder.withdraw()
         on_host.close()
 
 
-def test_whoever_renames_in_a_loop_does_not_hold_us_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel says EAGAIN where something was renamed while it went through a path with dots; not for ever."""
+def test_renames_in_a_loop_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel reports EAGAIN after a rename during a path with dots; the attempts are limited."""
     class Unsure:
         def syscall(self, *args: object) -> int:
             ctypes.set_errno(errno.EAGAIN)
             return -1
 
-    monkeypatch.setattr(views, "_libc", Unsure)
+    monkeypatch.setattr(openat2, "_libc", Unsure)
     with view(OWNER, confined=True) as its, pytest.raises(BlockingIOError):
         its.read("/a/../b")
 
 
 def test_all_files_together_have_a_limit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred links to a file of 64 MB are soon made."""
+    """A user can make a hundred links to a file of 64 MB."""
     path = site.write("file", b"x" * 1000)
     monkeypatch.setattr(views, "MAX_READ", 2500)
     with view(0) as its:
@@ -235,11 +227,11 @@ def test_all_files_together_have_a_limit(site: Site, monkeypatch: pytest.MonkeyP
             its.read(path)
 
 
-def test_a_pattern_that_matches_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``*/../*/..`` finds ten times as many with each star."""
+def test_pattern_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``*/../*/..`` matches ten times as many with each star."""
     for number in range(10):
         site.make(str(number))
-    monkeypatch.setattr(views, "MAX_FOUND", 100)
+    monkeypatch.setattr(views, "MAX_MATCHES", 100)
     with view(0) as its:
         assert len(its.glob(site.path("[0-9]/../[0-9]"))) == 100
         with pytest.raises(OSError, match="more than 100 paths match"):
@@ -278,7 +270,7 @@ int main(int argc, char **argv)
 
 
 def test_arguments_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program may say afterwards that it was started with gigabytes; no more is read than it can have been."""
+    """By prctl(2), a program may claim gigabytes of arguments; only as many as execve(2) accepts are read."""
     program = site.path("program")
     subprocess.run(["gcc", "-w", "-x", "c", "-o", program, "-"], input=ENDLESS, text=True, check=True)
     read: List[int] = []
@@ -292,15 +284,15 @@ def test_arguments_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(processes, "_beginning", noted)
     with subprocess.Popen(["setpriv", *AS_OWNER, program], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"done\n"
-        found = processes.process(process.pid)
-        assert found is not None and found.environment == {}
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None and snapshot.environment == {}
         process.kill()
     assert read == [processes._MAX_ARGUMENTS] * 2
 
 
-def test_users_of_ourselves() -> None:
-    """The four users of a process, and its groups, as the kernel says them."""
+def test_users_of_this_process() -> None:
+    """The four users of a process and its groups, as the kernel reports them."""
     assert {user.uid for user in identity.users_of(os.getpid())} == {0}
-    assert identity.whose(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
-    with pytest.raises(NotRegular):
+    assert identity.responsible_user(os.getpid()) == identity.Rights(0, 0, tuple(os.getgroups()))
+    with pytest.raises(NotRegularFileError):
         View.of_host().read("/")

@@ -1,4 +1,4 @@
-"""What root runs again is the program that root, or whose rights it then takes, runs already."""
+"""Root runs a program again only as root's own, or with the rights of its user."""
 import os
 import subprocess
 from pathlib import Path
@@ -16,6 +16,8 @@ from certbot_autowebroot.system.processes import Process
 from tests.lab.hostile_site import OWNER
 from tests.lab.nginx import public_directory
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -24,7 +26,7 @@ def place() -> Iterator[Path]:
         yield path
 
 
-#: Says by whom it is run, in a file, and does not end; its output stays open when it is killed.
+#: Writes its user into a file and does not end; its output stays open when it is killed.
 PROGRAM = """
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,20 +48,20 @@ int main(void)
 
 @pytest.fixture
 def turned(place: Path) -> Iterator[Process]:
-    """A process that was root's when it was looked at, and is a user's program by the time that it is asked."""
+    """A process that was root's in its snapshot, and is a user's program afterwards."""
     program = place / "httpd"
     subprocess.run(["gcc", "-x", "c", "-o", program, f'-DPLACE="{place}"', "-"], input=PROGRAM, text=True, check=True)
     command = f"read go; exec setpriv --reuid={OWNER} --regid={OWNER} --clear-groups {program}"
     with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE) as running:
-        found = processes.process(running.pid)
-        assert found is not None and found.uid == 0
-        vars(found)["name"], vars(found)["argv"] = "httpd", ("httpd",)
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None and snapshot.uid == 0
+        vars(snapshot)["name"], vars(snapshot)["argv"] = "httpd", ("httpd",)
         assert running.stdin is not None
         running.stdin.write(b"\n")
         running.stdin.flush()
         while not (place / f"run-by-{OWNER}").exists():
             assert running.poll() is None
-        yield found
+        yield snapshot
         running.kill()
 
 
@@ -74,48 +76,48 @@ def ask_nginx(process: Process) -> None:
 
 
 def ask_caddy(process: Process) -> None:
-    """With his rights it may be run, which he can do himself; it has to end."""
+    """It may run with the user's rights; it has to end."""
     with pytest.raises(source.NoConfiguration, match="caddy adapt did not end in 3 s"):
         source._adapted(process, "Caddyfile", "")
 
 
 @pytest.mark.parametrize("ask", [ask_apache, ask_nginx, ask_caddy])
-def test_a_process_that_was_root_for_a_moment(turned: Process, place: Path, ask: Callable[[Process], None]) -> None:
-    """A set-user-ID program such as newgrp, which goes on with a program of the user's: root does not run that."""
+def test_process_that_was_root_for_a_moment(turned: Process, place: Path, ask: Callable[[Process], None]) -> None:
+    """A set-user-ID program such as newgrp goes on as the user's program: root does not run that."""
     ask(turned)
     assert not (place / "run-by-0").exists()
 
 
-def test_a_process_that_is_root_for_a_moment() -> None:
-    """Its real user is still another: then what it runs is nobody's to run."""
+def test_process_that_is_root_for_a_moment() -> None:
+    """Its real user is another: then its program is not run."""
     with subprocess.Popen(["setpriv", f"--ruid={OWNER}", "sleep", "60"]) as running:
         while processes.comm(running.pid) != "sleep":
             assert running.poll() is None
-        found = processes.process(running.pid)
-        assert found is not None and found.uid == OWNER
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None and snapshot.uid == OWNER
         with pytest.raises(PermissionError, match="with the rights of several users"), \
-                processes.opened_program(found):
+                processes.opened_program(snapshot):
             pass
         running.kill()
 
 
-def test_its_working_directory_is_not_found_by_name(place: Path) -> None:
-    """A link in its place would let a user's program begin where he cannot go."""
+def test_working_directory_is_not_found_by_name(place: Path) -> None:
+    """A link in its place would start a user's program in a directory closed to that user."""
     (place / "here").mkdir()
     with subprocess.Popen(["sleep", "60"], cwd=place / "here") as running:
-        found = processes.process(running.pid)
-        assert found is not None
+        snapshot = processes.process(running.pid)
+        assert snapshot is not None
         (place / "here").rename(place / "moved")
         (place / "here").symlink_to("/root")
-        with processes.opened_program(found) as opened:
+        with processes.opened_program(snapshot) as opened:
             assert (place / "moved").samefile(opened.directory)
         running.kill()
 
 
-def test_a_pid_that_is_another_process_now() -> None:
-    """A program that has ended, and whose number somebody else has by now."""
-    found = processes.process(os.getpid())
-    assert found is not None
-    vars(found)["start_time"] = found.start_time - 1
-    with pytest.raises(ProcessLookupError), processes.opened_program(found):
+def test_reused_pid() -> None:
+    """The program has ended, and another has its pid."""
+    snapshot = processes.process(os.getpid())
+    assert snapshot is not None
+    vars(snapshot)["start_time"] = snapshot.start_time - 1
+    with pytest.raises(ProcessLookupError), processes.opened_program(snapshot):
         pass

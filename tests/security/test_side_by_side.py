@@ -11,11 +11,13 @@ from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
 from tests.security import children
 
+pytestmark = pytest.mark.lab
+
 RUNS = 150
 
 
 def _renew(site: Site, number: int, journal: str) -> None:
-    """What a process does: sweep, publish, look, withdraw, again and again."""
+    """The job of one process: sweep, publish, read, withdraw, again and again."""
     for run in range(RUNS):
         site.journal = Journal(site.path(journal))
         site.journal.sweep()
@@ -30,7 +32,7 @@ def _renew(site: Site, number: int, journal: str) -> None:
 @pytest.mark.parametrize("journals", [["one", "two", "three"], ["one", "one", "one"]],
                          ids=["a journal each", "one directory of journals"])
 def test_side_by_side(journals: List[str]) -> None:
-    """They make and remove the same directories in the same moments: each is served, and nothing is left."""
+    """They make and remove the same directories at the same moments: each is served, and no file is left."""
     with new_site() as site:
         pids = [children.start(functools.partial(_renew, site, number, journal))
                 for number, journal in enumerate(journals)]

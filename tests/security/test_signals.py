@@ -1,4 +1,4 @@
-"""Certbot's signal handlers raise an exception, at any moment."""
+"""Certbot's signal handlers raise an exception at any moment."""
 import os
 import random
 import signal
@@ -11,21 +11,23 @@ import pytest
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import new_site
 
+pytestmark = pytest.mark.lab
+
 RUNS = 300
 
 
-class Interrupted(Exception):
-    """What the handler raises."""
+class InterruptionError(Exception):
+    """The exception of the handler."""
 
 
 @pytest.fixture
 def armed() -> Iterator[threading.Event]:
-    """An alarm that raises while it is armed, and a thread that takes it where the main thread has blocked it."""
+    """An alarm that raises while it is armed, and a thread that receives it while the main thread blocks it."""
     armed = threading.Event()
 
     def interrupt(*args: Any) -> None:
         if armed.is_set():
-            raise Interrupted
+            raise InterruptionError
 
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
@@ -43,7 +45,7 @@ def _identity() -> Any:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised while a descriptor is closed
 def test_interrupted_anywhere(armed: threading.Event) -> None:
-    """After an exception at a random moment we are who we were, and the next withdraw leaves nothing."""
+    """After an exception at a random moment the process has its own user again, and the next withdraw removes all."""
     interrupted = 0
     chance = random.Random(8555)  # noqa: S311
     with new_site() as site:
@@ -58,7 +60,7 @@ def test_interrupted_anywhere(armed: threading.Event) -> None:
                     responder.withdraw()
                 finally:
                     armed.clear()
-            except Interrupted:
+            except InterruptionError:
                 interrupted += 1
             signal.setitimer(signal.ITIMER_REAL, 0)
             armed.clear()

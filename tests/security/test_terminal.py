@@ -1,4 +1,4 @@
-"""What strangers write is shown to root without what moves a terminal's cursor, or looks like a line of ours."""
+"""Text of other users reaches root's terminal without control characters and line breaks."""
 import logging
 import os
 import shutil
@@ -30,6 +30,8 @@ from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
 
+pytestmark = pytest.mark.lab
+
 EVIL = "x\033[2J\nNothing failed. Run evil"
 
 
@@ -41,12 +43,12 @@ def program(place: Path) -> ContextManager[object]:
 
 
 def answer(place: Path) -> ContextManager[object]:
-    """What comes back, and what a configuration says."""
+    """The body of an answer, and the text of a configuration."""
     return Nginx(place / "nginx", f'server {{ listen 80; return 404 "{EVIL}"; }}')
 
 
 def redirect(place: Path) -> ContextManager[object]:
-    """Where it leads to."""
+    """The target of a redirect."""
     return Nginx(place / "nginx", 'server { listen 80; return 302 "http://other.sample.org/\033[2J"; }')
 
 
@@ -56,22 +58,22 @@ def root(place: Path) -> ContextManager[object]:
 
 
 @pytest.mark.parametrize("make", [program, answer, redirect, root])
-def test_an_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
-    """Names of programs and directories, lines of configurations and answers are told, escaped."""
+def test_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
+    """Names of programs and directories, lines of configurations and answers are escaped."""
     with make(place), solved(place) as solver:
-        said = messages.failures([solver.outcomes[NAME]])
-    assert "\\x1b[2J" in said
-    assert [c for c in said if not c.isprintable() and c != "\n"] == []
-    assert not [line for line in said.split("\n") if line.startswith("Nothing failed")]
+        text = messages.failures([solver.outcomes[NAME]])
+    assert "\\x1b[2J" in text
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assert not [line for line in text.split("\n") if line.startswith("Nothing failed")]
 
 
 def unresolved(place: Path) -> ContextManager[object]:
-    """A name."""
+    """A name of an upstream."""
     return Nginx(place / "nginx", f'server {{ listen 80; location / {{ set $to "{EVIL}"; proxy_pass http://$to; }} }}')
 
 
 @pytest.mark.parametrize("make", [program, root, unresolved])
-def test_the_log_is_printable(
+def test_log_is_printable(
         place: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], ContextManager[object]]) -> None:
     """``certbot -vv`` shows it."""
     caplog.set_level(logging.DEBUG)
@@ -81,8 +83,8 @@ def test_the_log_is_printable(
     assert [record.getMessage() for record in caplog.records if not record.getMessage().isprintable()] == []
 
 
-def test_what_visitors_of_ours_ask_is_printable(caplog: pytest.LogCaptureFixture) -> None:
-    """A listener of our own logs what it is asked."""
+def test_log_of_requests_is_printable(caplog: pytest.LogCaptureFixture) -> None:
+    """The responder's listener logs its requests."""
     caplog.set_level(logging.DEBUG)
     listeners = Listeners()
     listeners.listen_at(Endpoint("127.0.0.1", 8402))
@@ -96,15 +98,15 @@ def test_what_visitors_of_ours_ask_is_printable(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("name", ["\udcff", "x\033[2J", "x" * 300])
-def test_a_name_that_does_not_resolve_is_printable(caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """Bytes that are no UTF-8, too, which the log's file would not take."""
+def test_unresolved_name_is_printable(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Also bytes that are not UTF-8, which the log file would not accept."""
     caplog.set_level(logging.DEBUG)
     assert addresses.resolve(name) == []
     assert caplog.messages[0].isprintable()
 
 
-def test_what_is_removed_is_printable() -> None:
-    """The sweep's sentences, in which a path is."""
+def test_report_of_a_removal_is_printable() -> None:
+    """The sweep's sentences name paths."""
     with new_site() as site:
         root = site.make(EVIL)
 
@@ -112,13 +114,13 @@ def test_what_is_removed_is_printable() -> None:
             WebrootResponder(site.view, Directory(PathInView(root), "d/token"), site.journal).publish(CONTENT)
 
         assert os.waitpid(children.start(act), 0)[1] == 0
-        said = Journal(site.journal_directory).sweep()
-    assert len(said) == 2
-    assert all(sentence.isprintable() for sentence in said)
+        sentences = Journal(site.journal_directory).sweep()
+    assert len(sentences) == 2
+    assert all(sentence.isprintable() for sentence in sentences)
 
 
-def test_what_cannot_be_removed_is_printable() -> None:
-    """Where a link is in the way by now, it is named with its target."""
+def test_report_of_a_failed_removal_is_printable() -> None:
+    """A link in the path is named with its target."""
     with new_site() as site:
         root = site.make("www/x")
 
@@ -129,6 +131,6 @@ def test_what_cannot_be_removed_is_printable() -> None:
         os.rename(root, site.path("away"))
         site.make(EVIL, 0)
         site.link("www/x", site.path(EVIL), 61001)
-        said = Journal(site.journal_directory).sweep()
-    assert len(said) == 2
-    assert all("[2J" in sentence and sentence.isprintable() for sentence in said)
+        sentences = Journal(site.journal_directory).sweep()
+    assert len(sentences) == 2
+    assert all("[2J" in sentence and sentence.isprintable() for sentence in sentences)

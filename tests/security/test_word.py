@@ -1,15 +1,13 @@
-"""Whose word is enough for root to write somewhere: anybody may run a program behind root's proxy."""
+"""Directories that a user's program may name: any user may run a program behind root's proxy."""
 import contextlib
 import ctypes
 import os
 import signal
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 from typing import Dict
 from typing import Iterator
-from typing import Sequence
 
 import pytest
 
@@ -19,7 +17,7 @@ from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders import safe_directories
-from certbot_autowebroot.responders.factory import where_it_takes_writes
+from certbot_autowebroot.responders.factory import writable
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
@@ -27,15 +25,17 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.servers.common.file_cache import Noting
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
-from certbot_autowebroot.system.views import NotRegular
+from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
 from tests.lab import programs
+from tests.lab.hostile_site import CHALLENGE_FILE
 from tests.lab.hostile_site import CONTENT
+from tests.lab.hostile_site import GROUP
 from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
-from tests.lab.hostile_site import new_site
+from tests.lab.hostile_site import view
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import ask
@@ -46,34 +46,20 @@ from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
 
-USUAL = ".well-known/acme-challenge/" + TOKEN
+pytestmark = pytest.mark.lab
+
 SERVICE = 33
-GROUP = 61003
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with new_site() as site:
-        yield site
-
-
-@contextlib.contextmanager
-def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
-    """Ours, as a process of this user's sees it, or a container's with the same files."""
-    found = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
-    yield found
-    found.close()
 
 
 def publish(site: Site, view: View, root: str, name: str) -> bool:
-    """Whether it was; all else that there is has stayed as it was, and a refusal names directory and user."""
+    """Whether it succeeds; all other files stay as they were, and a refusal names directory and user."""
     before = site.tree()
     responder = WebrootResponder(view, Directory(PathInView(root), name), site.journal)
     try:
         responder.publish(CONTENT)
         return True
     except PublishError as error:
-        assert f"is named by a program of uid {view.uid}, who may not write there" in str(error)
+        assert f"The program that names it runs as uid {view.uid}, and that user may not write there" in str(error)
         assert site.tree() == before
         return False
     finally:
@@ -89,31 +75,31 @@ def publish(site: Site, view: View, root: str, name: str) -> bool:
     (0, 0o755, SERVICE, True), (STRANGER, 0o755, SERVICE, True), (0, 0o755, 0, True), (0, 0o755, 65534, True),
     (0, 0o1777, OWNER, False), (OWNER, 0o1777, OWNER, True), (0, 0o755, 61184, True), (0, 0o755, 1_000_000, False),
 ])
-def test_what_a_user_could_write_himself(site: Site, owner: int, mode: int, uid: int, expected: bool) -> None:
-    """A user's program names his directory, or one that he may write in. A service's, and root's, names any."""
+def test_directories_that_the_user_may_write(site: Site, owner: int, mode: int, uid: int, expected: bool) -> None:
+    """A user's program may name directories that the user may write; programs of services and root, any."""
     os.chown(site.root, owner, GROUP)
     os.chmod(site.root, mode)
     with view(uid, gids=[uid, GROUP] if uid == OWNER else [uid]) as its:
-        assert publish(site, its, site.root, USUAL) == expected
+        assert publish(site, its, site.root, CHALLENGE_FILE) == expected
 
 
 @pytest.mark.parametrize("owner", [0, STRANGER])
-def test_what_is_below_a_directory_of_his(site: Site, owner: int) -> None:
-    """``sudo mkdir`` in one's own document root: he could give its name to another directory."""
+def test_directory_of_root_in_the_users_document_root(site: Site, owner: int) -> None:
+    """After ``sudo mkdir`` in a document root, its owner may rename that directory anyway."""
     site.make("www/.well-known", owner)
     site.make("www/.well-known/acme-challenge", owner)
     with view(OWNER) as its:
-        assert publish(site, its, site.root, USUAL)
+        assert publish(site, its, site.root, CHALLENGE_FILE)
 
 
 @pytest.mark.parametrize("owner, name, expected", [
-    (0, USUAL, True), (SERVICE, USUAL, True), (STRANGER, USUAL, False), (SERVICE, TOKEN, False),
-    (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False),
-    (0, USUAL + ".conf", False), (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + USUAL, True)])
+    (0, CHALLENGE_FILE, True), (SERVICE, CHALLENGE_FILE, True), (STRANGER, CHALLENGE_FILE, False),
+    (SERVICE, TOKEN, False), (0, TOKEN, False), (0, f"hooks.d/{TOKEN}", False), (0, CHALLENGE_FILE + ".conf", False),
+    (0, f".well-known/acme-challenge/x/{TOKEN}", False), (0, "x/" + CHALLENGE_FILE, True)])
 @pytest.mark.parametrize("confined", [False, True], ids=["web root", "container"])
-def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
+def test_web_roots_of_root(site: Site, monkeypatch: pytest.MonkeyPatch, owner: int, name: str, expected: bool,
                             confined: bool) -> None:
-    """In /srv and the like, and in a container, root's directories too: for a file called as the CA asks for it."""
+    """In /srv and the like, and in a container, root's directories too, for a challenge's path."""
     if not confined:
         monkeypatch.setattr(safe_directories, "_WEB_ROOTS", ("/srv", site.top))
     os.chown(site.root, owner, owner)
@@ -121,12 +107,12 @@ def test_web_roots_of_roots(site: Site, monkeypatch: pytest.MonkeyPatch, owner: 
         assert publish(site, its, site.root, name) == expected
 
 
-def test_what_lies_there_already_is_not_told(site: Site) -> None:
-    """A program is not asked for files of a directory that its user may not name: he would learn what is there."""
+def test_existing_files_are_not_revealed(site: Site) -> None:
+    """No request is made for files of a directory that the user may not name: it would reveal them."""
     os.chown(site.root, 0, 0)
     os.chmod(site.root, 0o700)
     os.chmod(site.write("www/favicon.ico", b"icon"), 0o644)
-    guess = Directory(PathInView(site.root), USUAL, guessed=True)
+    guess = Directory(PathInView(site.root), CHALLENGE_FILE, guessed=True)
     with view(OWNER) as his, view(0) as roots:
         assert guessed_roots._samples(guess, his) == []
         assert guessed_roots._samples(guess, roots) == [("favicon.ico", b"icon")]
@@ -134,7 +120,7 @@ def test_what_lies_there_already_is_not_told(site: Site) -> None:
 
 @pytest.fixture(params=[True, False], ids=["host", "container"])
 def of_process(request: Any) -> Iterator[View]:
-    """The view of a program of the user's, who is in a further group, in our mount namespace or in one of its own."""
+    """The view of a program of a user with a supplementary group, in the host's mount namespace or in another."""
     argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={GROUP}", "sh", "-c", "echo; exec sleep 60"]
     with subprocess.Popen([*([] if request.param else ["unshare", "--mount"]), *argv],
                           stdout=subprocess.PIPE) as process:
@@ -147,8 +133,8 @@ def of_process(request: Any) -> Iterator[View]:
         process.kill()
 
 
-def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) -> None:
-    """A configuration that includes a file of root's, or asks whether one is there, says nothing of it."""
+def test_files_are_read_as_the_programs_user(site: Site, of_process: View) -> None:
+    """A configuration that includes a file of root, or asks whether it exists, learns nothing."""
     site.make("closed", 0, 0o700)
     site.make("groups", 0)
     for name, gid, mode in (("secret", 0, 0o600), ("closed/file", 0, 0o644), ("groups/file", GROUP, 0o640)):
@@ -168,29 +154,15 @@ def test_what_a_program_names_is_read_as_its_user(site: Site, of_process: View) 
     assert os.geteuid() == 0
 
 
-@pytest.fixture
-def bell(site: Site) -> Iterator[Any]:
-    """A FIFO, in place of a device that does something when it is opened: whether anybody has opened it for reading."""
-    path = site.path("bell")
-    os.mkfifo(path)
-    os.chmod(path, 0o666)
-    rung = threading.Event()
-    thread = threading.Thread(target=lambda: (os.close(os.open(path, os.O_WRONLY)), rung.set()))
-    thread.start()
-    yield lambda: rung.wait(0.1)
-    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-    thread.join()
-
-
 def test_no_device_is_opened(site: Site, bell: Any) -> None:
-    """What a container, a user's program or a directory's owner has put in a file's place is looked at, not opened.
+    """A device or FIFO in a file's place is not opened: by a container, a user's program or a directory's owner.
 
     Not for root's httpd either: a user's .htaccess may be a link to it.
     """
     directory = safe_directories.Walk(site.view).to(site.top)[-1]
     with view(0, confined=True) as containers, view(OWNER) as his, view(0) as roots:
         for its in (containers, his, roots):
-            with pytest.raises(NotRegular):
+            with pytest.raises(NotRegularFileError):
                 its.read(site.path("bell"))
     assert safe_directories.read_file(directory, "bell") is None
     fd = os.open(site.top, os.O_RDONLY)
@@ -209,8 +181,8 @@ time.sleep(60)
 """
 
 
-def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's nginx: its log is read; by an O_PATH descriptor we are not led to open what he could not."""
+def test_open_log_is_read_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's nginx: its log is read; an O_PATH descriptor does not lead root to open other files."""
     paths = [site.write("log", b"content", OWNER), site.write("secret", b"content", 0), site.path("fifo")]
     os.mkfifo(paths[-1], 0o600)
     opened = []
@@ -226,10 +198,10 @@ def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pyt
     with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = processes.process(process.pid)
-        assert found is not None and found.view
+        snapshot = processes.process(process.pid)
+        assert snapshot is not None and snapshot.view
         monkeypatch.setattr(os, "open", noted)
-        assert list(log._ends_of_logs(found)) == [b"content"]
+        assert list(log._ends_of_logs(snapshot)) == [b"content"]
         process.kill()
     assert paths[0] in opened
     assert not {*paths[1:]} & {*opened}
@@ -237,7 +209,7 @@ def test_what_a_program_holds_is_opened_as_its_user(site: Site, monkeypatch: pyt
 
 @pytest.fixture
 def served(place: Path) -> Iterator[Path]:
-    """What a user's own program serves, that root's nginx passes all requests on to."""
+    """A user's own program, to which root's nginx passes all requests."""
     (place / "root").mkdir()
     (place / "root" / "index.html").write_text("there")
     argv = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={OWNER},{GROUP}", "busybox", "httpd", "-f",
@@ -249,19 +221,19 @@ def served(place: Path) -> Iterator[Path]:
 
 
 def changed(path: Path) -> Dict[str, int]:
-    """When something was made or removed in a directory, and when its owner or mode was changed."""
+    """The times of the last change in a directory, and of its owner or mode."""
     status = path.stat()
     return {"mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns}
 
 
-def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
-    """It answers with his own directory; with one of root's nothing is put there, and the reason is told."""
+def test_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
+    """It is used with a directory of its user; with one of root, nothing is published, and the reason is given."""
     before = changed(served)
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = messages.failure(solver.outcomes[NAME])
-    assert f"{served} belongs to root, and is named by a program of uid {OWNER}, who may not write there" in said
-    assert "--autowebroot-path" in said
+        message = messages.failure(solver.outcomes[NAME])
+    assert f"{served} belongs to root. The program that names it runs as uid {OWNER}, and that user" in message
+    assert "--autowebroot-path" in message
     assert changed(served) == before
     os.chown(served, 0, GROUP)
     os.chmod(served, 0o775)
@@ -274,15 +246,15 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
         assert ask().startswith(TOKEN[:-2].encode())
 
 
-def test_root_may_say_so(served: Path, place: Path) -> None:
-    """--autowebroot-path is root's word, for the same directory."""
+def test_given_directory_is_accepted(served: Path, place: Path) -> None:
+    """--autowebroot-path is root's own choice, for the same directory."""
     with solved(place, hints={NAME: [Hint(str(served), "--autowebroot-path")]}) as solver:
         assert solver.outcomes[NAME].verdict is Verdict.PROVEN
 
 
 @contextlib.contextmanager
 def read_only_in_a_namespace_of(uid: int, path: str) -> Iterator[int]:
-    """A process of a user's, who is root in a namespace of his own and has made a directory read-only there."""
+    """A process of a user who is root in a user namespace and has made a directory read-only there."""
     libc = ctypes.CDLL(None, use_errno=True)
     mapped, unshared = os.pipe(), os.pipe()
 
@@ -315,20 +287,20 @@ def read_only_in_a_namespace_of(uid: int, path: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("owner, expected", [(0, False), (STRANGER, False), (OWNER, True)])
-def test_a_volume_that_a_user_has_made_himself(site: Site, owner: int, expected: bool) -> None:
-    """What is read-only in a namespace is written on the host, and never where its root has no power."""
+def test_volume_of_a_users_namespace(site: Site, owner: int, expected: bool) -> None:
+    """A directory that is read-only in a namespace is written on the host, but not where its root has no rights."""
     os.chown(site.root, owner, owner)
     with read_only_in_a_namespace_of(OWNER, site.root) as pid:
         inside: Any = View.of_process(pid)
-        end = Directory(PathInView(site.root), USUAL)
-        its, directory = where_it_takes_writes(inside, end, Program("x", pid))
+        end = Directory(PathInView(site.root), CHALLENGE_FILE)
+        its, directory = writable(inside, end, Program("x", pid))
         assert its.is_host
         responder = WebrootResponder(its, directory, site.journal)
         if expected:
             responder.publish(CONTENT)
-            assert os.stat(f"{site.root}/{USUAL}").st_uid == OWNER
+            assert os.stat(f"{site.root}/{CHALLENGE_FILE}").st_uid == OWNER
         else:
-            with pytest.raises(PublishError, match="whom the server's container has no power over"):
+            with pytest.raises(PublishError, match="a user that the server's container does not have"):
                 responder.publish(CONTENT)
         responder.withdraw()
         assert os.listdir(site.root) == []

@@ -1,4 +1,4 @@
-"""Something is done in a child process under strace, which counts its system calls and meddles with one of them."""
+"""Run a function in a child process under strace, which counts its system calls and injects faults."""
 import os
 import re
 import subprocess
@@ -15,7 +15,7 @@ from tests.security import children
 CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat",
             "rmdir", "fchmod", "flock")
 
-#: A call that nobody makes, to tell what comes before it from what comes after.
+#: A call that no program makes: it separates the calls before it from those after it.
 _MARK = "/phase"
 
 
@@ -31,19 +31,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """What became of the child: its wait(2) status, and what it has called."""
+    """The child's wait(2) status and its calls."""
 
     status: int
     calls: List[Call]
 
 
 def mark() -> None:
-    """A new phase begins."""
+    """Begin a new phase."""
     os.access(_MARK, os.F_OK)
 
 
 def run(act: Callable[[], None], inject: Sequence[str] = (), names: Sequence[str] = ()) -> Traced:
-    """Do something in a child, with strace's ``-e inject=`` expressions; trace the calls by these names, or all."""
+    """Run a function in a child with strace's ``-e inject=`` expressions; trace the calls by these names, or all."""
     read_end, write_end = os.pipe()
     ready, is_ready = os.pipe()
 

@@ -18,7 +18,7 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.routing.holders import Known
+from certbot_autowebroot.routing.holders import IdentifiedProgram
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.processes import Process
 from tests.lab.table import request
@@ -96,9 +96,9 @@ def test_import_error_of_another_package(monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(found.for_process(PROCESS), BeeWeb)
 
 
-def test_exception_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer is Unknown, with the reason; hints and other names go on."""
-    holder = Known(PROCESS, register(monkeypatch, Broken))
+def test_one_that_fails_when_asked_costs_its_answer_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back is Unknown, with the reason; hints and other names go on."""
+    holder = IdentifiedProgram(PROCESS, register(monkeypatch, Broken))
     answer, = holder.ask(request())
     assert isinstance(answer, Unknown) and "too deep" in answer.reason
 

@@ -1,4 +1,4 @@
-"""Programs that are not known and pass connections on are followed by the connections that they make."""
+"""Unknown programs that forward connections are followed by the connections that they make."""
 import contextlib
 import os
 import socket
@@ -18,6 +18,9 @@ from tests.lab import forward
 from tests.lab import ports
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
+from tests.lab.container_nginx import NGINX
+from tests.lab.container_nginx import files
+from tests.lab.container_nginx import wait_for_answer
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.orders import CONTENT
@@ -26,20 +29,20 @@ from tests.lab.orders import ask
 from tests.lab.orders import make
 from tests.lab.orders import names
 from tests.lab.orders import place
+from tests.lab.orders import programs_of
 from tests.lab.orders import solved
 from tests.lab.programs import Program
-from tests.routing.test_containers import NGINX
-from tests.routing.test_containers import files
-from tests.routing.test_containers import ready
-from tests.routing.test_containers import seen_by_all
 
 __all__ = ["names", "place"]  # fixtures
 
+pytestmark = pytest.mark.lab
+
 PYTHON = Path(os.path.realpath(sys.executable)).name
+FRONT = Endpoint(PUBLIC_V4, 80)
 
 
 def forwarder(place: Path, *arguments: object, port: int = 80) -> Program:
-    """One of them, in a directory that holds nothing."""
+    """A forwarder in an empty directory."""
     (place / "nothing").mkdir(exist_ok=True)
     return Program([sys.executable, forward.__file__, str(port), *map(str, arguments)], place / "nothing", port=port)
 
@@ -52,21 +55,21 @@ def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
             forwarder(place, "127.0.0.1:8080", *how), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
-        assert set(seen_by_all(solver)) == {PYTHON, "nginx"}
+        assert set(programs_of(solver)) == {PYTHON, "nginx"}
 
 
-def test_forwarders_one_behind_the_other(place: Path) -> None:
-    """Each is followed on its own, though they are programs of one name with one parent."""
+def test_chain_of_forwarders(place: Path) -> None:
+    """Each is followed by itself, though they are programs of one name with one parent."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080", port=8081), forwarder(place, "127.0.0.1:8081", port=8082), \
             forwarder(place, "127.0.0.1:8082"), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
-        assert seen_by_all(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
+        assert programs_of(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
 
 
 @pytest.mark.parametrize("ends_tls", [True, False], ids=["ended", "passed on"])
-def test_tls_that_a_forwarder_ends_or_passes_on(place: Path, ends_tls: bool) -> None:
+def test_tls_terminated_or_forwarded(place: Path, ends_tls: bool) -> None:
     """As hitch and stunnel in front of a server without TLS, and as rinetd in front of one with it."""
     make(place, "plain", "secure")
     crt, key = certificates.expired(place, NAME)
@@ -77,33 +80,33 @@ def test_tls_that_a_forwarder_ends_or_passes_on(place: Path, ends_tls: bool) -> 
                       root {place}/secure; }}"""), forwarder(place, *how, port=443), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
-        assert seen_by_all(solver) == ["nginx", PYTHON, "nginx"]
+        assert programs_of(solver) == ["nginx", PYTHON, "nginx"]
         (root, _), = solver.proven_directories()[NAME]
         assert root == f"{place}/{'plain' if ends_tls else 'secure'}"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", ADDRESS])
-def test_a_forwarder_with_one_foot_in_a_container(place: Path, host: str) -> None:
-    """As pasta and rootlessport do it for podman: the program is here, its connections are made inside."""
+def test_forwarder_into_a_container(place: Path, host: str) -> None:
+    """As pasta and rootlessport for podman: the program is here, its connections are made inside."""
     with Container(place / "box", NGINX, files()) as box:
-        ready()
+        wait_for_answer()
         with forwarder(place, f"{host}:80", "in", box.pid), solved(place) as solver:
             assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
-            assert seen_by_all(solver) == [PYTHON, "nginx"]
+            assert programs_of(solver) == [PYTHON, "nginx"]
 
 
-def test_a_connection_that_is_kept_was_not_passed_on(place: Path) -> None:
-    """An application opens one to its database when the first visitor comes."""
+def test_kept_connection_is_no_forward(place: Path) -> None:
+    """An application connects to its database at its first client."""
     with socket.create_server(("127.0.0.1", 5432)) as database, \
             forwarder(place, "127.0.0.1:1", "keep", "127.0.0.1:5432") as application:
-        assert forwarding_programs.passed_on(application.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+        assert forwarding_programs.forward_target(application.pid, FRONT, False, NAME) is None
         database.accept()[0].close()
 
 
 @contextlib.contextmanager
 def visitors() -> Iterator[None]:
-    """Others, who come and go all the time."""
+    """Other clients, which connect all the time."""
     gone = threading.Event()
 
     def visit() -> None:
@@ -121,34 +124,35 @@ def visitors() -> Iterator[None]:
             thread.join()
 
 
-def test_a_busy_forwarder_is_followed_all_the_same(place: Path) -> None:
-    """What others have opened meanwhile leads to the same place, and stays when we go."""
+def test_busy_forwarder_is_followed(place: Path) -> None:
+    """Other clients' connections lead to the same place, and stay open."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080") as running, visitors():
-        found = [forwarding_programs.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) for _ in range(4)]
-    assert forwarding_programs.PassedOn(Endpoint("127.0.0.1", 8080), False) in found
-    assert set(found) <= {forwarding_programs.PassedOn(Endpoint("127.0.0.1", 8080), False), None}
+        targets = [forwarding_programs.forward_target(running.pid, FRONT, False, NAME) for _ in range(4)]
+    target = forwarding_programs.ForwardTarget(Endpoint("127.0.0.1", 8080), False)
+    assert target in targets
+    assert set(targets) <= {target, None}
 
 
-def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> None:
-    """Our own connections are no sign, whoever is the parent of both: a shell, or a test of a program like us."""
+def test_parent_of_certbot_is_no_forwarder(place: Path) -> None:
+    """Connections of this process are ignored, though a shell or a test is the parent of both."""
     code = ("import sys; sys.path[:] = sys.argv[1:]; from certbot_autowebroot.system import forwarding_programs;"
             "from certbot_autowebroot.route import Endpoint;"
-            f"print(forwarding_programs.passed_on({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
+            f"print(forwarding_programs.forward_target({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
     with Program([sys.executable, "-m", "http.server", "80"], place) as server:
-        said = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
-                              capture_output=True).stdout
-    assert said == "None\n"
+        output = subprocess.run([sys.executable, "-c", code.format(pid=server.pid), *sys.path], check=True, text=True,
+                                capture_output=True).stdout
+    assert output == "None\n"
 
 
-def test_who_forwards_to_a_dead_port_answers_itself_for_all_we_know(place: Path) -> None:
-    """There is no connection to be seen."""
+def test_forwarder_to_a_dead_port_is_unknown(place: Path) -> None:
+    """There is no connection to see."""
     with forwarder(place, "127.0.0.1:8080") as running:
-        assert forwarding_programs.passed_on(running.pid, Endpoint(PUBLIC_V4, 80), False, NAME) is None
+        assert forwarding_programs.forward_target(running.pid, FRONT, False, NAME) is None
 
 
-def test_where_we_cannot_connect_nothing_is_known() -> None:
-    """A unix socket, another network, a port where nobody is any more."""
+def test_no_target_without_a_connection() -> None:
+    """A unix socket, another network, a port without listener."""
     for endpoint in (Endpoint("unix:/nowhere", 0), Endpoint("127.0.0.1", 80, 5), Endpoint(PUBLIC_V4, 80)):
-        assert forwarding_programs.passed_on(os.getpid(), endpoint, True, NAME) is None
+        assert forwarding_programs.forward_target(os.getpid(), endpoint, True, NAME) is None

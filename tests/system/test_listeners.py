@@ -1,4 +1,4 @@
-"""Real sockets, and who is said to hold them."""
+"""Real sockets and their owners."""
 import contextlib
 import os
 import socket
@@ -12,13 +12,15 @@ from typing import Set
 import pytest
 
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import netlink
 from certbot_autowebroot.system import processes
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
+
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
@@ -44,11 +46,11 @@ def listen(held: List[socket.socket], host: str, v6only: bool = False, reuse: bo
 
 
 def who(host: str) -> List[int]:
-    return [found.inode for found in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
+    return [listener.inode for listener in listeners.accepting(Endpoint(host, 8080), listeners.listeners())]
 
 
-def test_the_very_address_is_preferred_to_all_addresses(held: List[socket.socket]) -> None:
-    """The kernel's order, and so ours."""
+def test_exact_address_wins_over_all_addresses(held: List[socket.socket]) -> None:
+    """As the kernel chooses."""
     everything = listen(held, "0.0.0.0", reuse=True)
     one = listen(held, PUBLIC_V4, reuse=True)
     assert (who(PUBLIC_V4), who(OTHER_V4)) == ([one], [everything])
@@ -61,25 +63,25 @@ def test_a_dual_stack_socket_takes_ipv4_too(held: List[socket.socket]) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\n0: 1 2 zzzz 4 5 6 7", "a\rb", "a b", "\udcff", "a\n" + "9 " * 7])
-def test_what_a_user_calls_his_socket_harms_nobody(held: List[socket.socket], tmp_path: Path, name: str) -> None:
-    """The kernel writes the path of a unix socket into its table as it is, line feeds and all."""
+def test_unix_socket_with_an_odd_name(held: List[socket.socket], tmp_path: Path, name: str) -> None:
+    """The kernel writes the path of a unix socket into its table as it is, with line feeds."""
     for path in (f"{tmp_path}/{name}", f"{tmp_path}/plain"):
         new = socket.socket(socket.AF_UNIX)
         held.append(new)
         new.bind(path)
         new.listen()
-    hosts = [found.endpoint.host for found in listeners.listeners()]
+    hosts = [listener.endpoint.host for listener in listeners.listeners()]
     assert f"unix:{tmp_path}/plain" in hosts
     assert ("\n" in name) or f"unix:{tmp_path}/{name}" in hosts
 
 
 def test_an_ipv6_only_socket_leaves_ipv4_free(held: List[socket.socket]) -> None:
-    """Only netlink tells: /proc/net/tcp6 looks the same."""
+    """Only netlink shows it: /proc/net/tcp6 looks the same."""
     six = listen(held, "::", v6only=True)
     assert (who(PUBLIC_V4), who(PUBLIC_V6)) == ([], [six])
 
 
-def test_an_ipv4_socket_is_preferred_to_a_dual_stack_one(held: List[socket.socket]) -> None:
+def test_ipv4_socket_wins_over_a_dual_stack_one(held: List[socket.socket]) -> None:
     """Both can be bound with SO_REUSEPORT; connections over IPv4 go to the IPv4 one."""
     listen(held, "::", reuse=True)
     four = listen(held, "0.0.0.0", reuse=True)
@@ -90,7 +92,7 @@ def test_an_ipv4_socket_is_preferred_to_a_dual_stack_one(held: List[socket.socke
 
 
 def test_shared_ports_give_every_socket(held: List[socket.socket]) -> None:
-    """SO_REUSEPORT: any of them may get the CA."""
+    """With SO_REUSEPORT, any of them may get the CA."""
     both = [listen(held, "0.0.0.0", reuse=True), listen(held, "0.0.0.0", reuse=True)]
     assert sorted(who(PUBLIC_V4)) == sorted(both)
 
@@ -102,19 +104,19 @@ def test_an_ipv4_mapped_socket_is_one_of_ipv4(held: List[socket.socket]) -> None
 
 
 def test_the_owner_is_found_among_all_processes(held: List[socket.socket]) -> None:
-    """We ourselves, for once."""
+    """Here it is the test process itself."""
     inode = listen(held, "0.0.0.0")
     assert os.getpid() in listeners.owners({inode})[inode]
 
 
-def test_a_unix_socket_is_a_listener_too(held: List[socket.socket], tmp_path: Path) -> None:
-    """Where proxy_pass http://unix:… leads."""
+def test_unix_socket_is_a_listener(held: List[socket.socket], tmp_path: Path) -> None:
+    """The target of proxy_pass http://unix:…."""
     new = socket.socket(socket.AF_UNIX)
     held.append(new)
     new.bind(str(tmp_path / "app socket"))
     new.listen()
-    found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app socket", 0), listeners.listeners())
-    assert [listener.inode for listener in found] == [os.fstat(new.fileno()).st_ino]
+    matches = listeners.accepting(Endpoint(f"unix:{tmp_path}/app socket", 0), listeners.listeners())
+    assert [listener.inode for listener in matches] == [os.fstat(new.fileno()).st_ino]
 
 
 #: Binds a socket below a directory that it has mounted something of its own over.
@@ -129,9 +131,9 @@ time.sleep(60)
 """
 
 
-def test_a_socket_of_the_same_name_in_another_file_system_is_another(
+def test_unix_socket_of_the_same_name_in_another_mount_namespace(
         held: List[socket.socket], tmp_path: Path) -> None:
-    """Anybody may bind one by the name of root's in a mount namespace of his own."""
+    """Any user may bind a socket by the name of root's in another mount namespace."""
     ours = socket.socket(socket.AF_UNIX)
     held.append(ours)
     ours.bind(f"{tmp_path}/app.sock")
@@ -139,28 +141,28 @@ def test_a_socket_of_the_same_name_in_another_file_system_is_another(
     with subprocess.Popen(["unshare", "--mount", sys.executable, "-c", ELSEWHERE, tmp_path],
                           stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"ready\n"
-        found = listeners.accepting(Endpoint(f"unix:{tmp_path}/app.sock", 0), listeners.listeners())
+        matches = listeners.accepting(Endpoint(f"unix:{tmp_path}/app.sock", 0), listeners.listeners())
         other.kill()
-    assert [listener.inode for listener in found] == [os.fstat(ours.fileno()).st_ino]
+    assert [listener.inode for listener in matches] == [os.fstat(ours.fileno()).st_ino]
 
 
-def test_the_machines_addresses_are_all_there() -> None:
+def test_local_addresses() -> None:
     """As ip addr lists them."""
     assert {"127.0.0.1", "::1", PUBLIC_V4, OTHER_V4, PUBLIC_V6} <= set(netlink.local_addresses())
 
 
-def test_our_own_listener_is_nobody(held: List[socket.socket]) -> None:
-    """A second look must not take the responder of the first for a web server."""
+def test_own_listener_is_no_holder(held: List[socket.socket]) -> None:
+    """A second attempt must not take the responder of the first for a web server."""
     listen(held, "0.0.0.0")
-    assert ThisMachine().holders(Endpoint(PUBLIC_V4, 8080)) == []
+    assert Host().holders(Endpoint(PUBLIC_V4, 8080)) == []
 
 
-def test_somebody_elses_listener_is_named() -> None:
-    """Program and pid, for the error at three in the morning."""
+def test_holder_has_program_and_pid() -> None:
+    """The error message needs both."""
     code = "import socket; s = socket.create_server(('0.0.0.0', 8080)); print('up', flush=True); s.accept()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline()
-        holder, = ThisMachine().holders(Endpoint(PUBLIC_V4, 8080))
+        holder, = Host().holders(Endpoint(PUBLIC_V4, 8080))
         assert holder.program.pid == other.pid
         assert holder.program.name.startswith("python")
         other.kill()
@@ -168,7 +170,7 @@ def test_somebody_elses_listener_is_named() -> None:
 
 @contextlib.contextmanager
 def program(code: str, *held: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python program that has our sockets, and has printed a line."""
+    """A Python program that inherits these sockets and has printed a line."""
     descriptors = [each.fileno() for each in held]
     with subprocess.Popen([sys.executable, "-S", "-c", code, *map(str, descriptors)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, pass_fds=descriptors) as running:
@@ -183,13 +185,13 @@ HIDES = f"open('/proc/self/comm', 'w').write('no server'); {WAITS}"
 
 
 def owners_of(inode: int) -> Set[int]:
-    """Who holds a socket, but for us, who have made it."""
+    """The owners of a socket, except this process, which has made it."""
     return set(listeners.owners({inode}).get(inode, ())) - {os.getpid()}
 
 
 @pytest.mark.parametrize("code", [WAITS, HIDES])
-def test_whoever_takes_a_socket_over_is_found_at_the_next_look(held: List[socket.socket], code: str) -> None:
-    """The owners of last time are looked at first; they are not believed. The heir may be older than that look."""
+def test_new_owner_is_found_at_the_next_search(held: List[socket.socket], code: str) -> None:
+    """Earlier owners are searched first, and checked. The new owner may be older than that search."""
     inode = listen(held, "0.0.0.0")
     with program(code, held[0]) as before:
         assert listeners.owners({inode}) == {inode: [os.getpid()]}
@@ -200,8 +202,8 @@ def test_whoever_takes_a_socket_over_is_found_at_the_next_look(held: List[socket
     assert owners_of(inode) == set()
 
 
-def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket.socket]) -> None:
-    """A process that the last look passed over is looked at when it holds what is asked for now."""
+def test_each_socket_has_its_own_owner(held: List[socket.socket]) -> None:
+    """A process that an earlier search has passed over is found as owner of another socket."""
     here, there = listen(held, PUBLIC_V4), listen(held, OTHER_V4)
     with program(WAITS, held[0]) as one, program(HIDES, held[1]) as other:
         held.pop().close()
@@ -210,29 +212,29 @@ def test_another_socket_than_last_time_has_an_owner_of_its_own(held: List[socket
         assert (owners_of(here), owners_of(there)) == ({one.pid}, {other.pid})
 
 
-def test_a_worker_is_not_an_owner_beside_its_master(held: List[socket.socket]) -> None:
-    """It has the socket from there, and thousands of connections beside it, which nobody has to look through."""
+def test_worker_is_no_owner_beside_its_main_process(held: List[socket.socket]) -> None:
+    """It has inherited the socket, and has thousands of connections, which need no search."""
     inode = listen(held, "0.0.0.0")
-    with program(FORKS, held[0]) as master:
+    with program(FORKS, held[0]) as main:
         held.pop().close()
-        assert owners_of(inode) == {master.pid}
+        assert owners_of(inode) == {main.pid}
 
 
-def test_a_worker_with_a_lower_number_than_its_master_is_none_either(
+def test_worker_with_a_lower_pid_than_its_main_process(
         held: List[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The numbers of processes begin anew at pid_max: then the worker is looked at first."""
+    """Pids start anew at pid_max: then the worker is searched first."""
     inode = listen(held, "0.0.0.0")
     in_order = processes.all_pids
     monkeypatch.setattr(processes, "all_pids", lambda: in_order()[::-1])
-    with program(FORKS, held[0]) as master:
+    with program(FORKS, held[0]) as main:
         held.pop().close()
-        assert owners_of(inode) == {master.pid}
+        assert owners_of(inode) == {main.pid}
 
 
-def test_what_systemd_has_started_is_an_owner_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Socket activation: init holds the socket too, is the parent of who answers, and does not answer."""
+def test_socket_activated_program_is_an_owner_beside_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Socket activation: init holds the socket too, is the parent of the program, and does not answer."""
     parents = {1: 0, 70: 1, 71: 70, 80: 1}
     monkeypatch.setattr(processes, "all_pids", lambda: list(parents))
     monkeypatch.setattr(processes, "parent_of", parents.__getitem__)
-    monkeypatch.setattr(listeners, "_held_by", lambda pid, wanted: set(wanted.values()) if pid != 80 else set())
+    monkeypatch.setattr(listeners, "_held_by", lambda pid, inodes: inodes if pid != 80 else set())
     assert listeners.owners({-1}) == {-1: [1, 70]}

@@ -97,7 +97,7 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
             except ConfigurationError as error:
                 parse_error = error
             collections.deque(printed, maxlen=0)  # to the end: the exit status tells more
-    except output.TooMuch as error:
+    except output.OutputLimitError as error:
         raise ConfigurationError(f"{process.name} -t {error}") from error
     if child.returncode != 0:
         raise ConfigurationError(f"{process.name} -t rejects the configuration on disk")

@@ -109,7 +109,7 @@ def _adapted(process: Process, path: str, adapter: str) -> bytes:
             stderr=subprocess.DEVNULL)
     try:
         return output.read(adapt, TIME_LIMIT, _MAX_SIZE)
-    except output.TooMuch as error:
+    except output.OutputLimitError as error:
         raise NoConfiguration(f"caddy adapt {error}") from error
 
 

@@ -52,7 +52,7 @@ def run(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> 
                           stderr=subprocess.STDOUT, start_new_session=True, **options) as child:
         try:
             printed = output.read(child, TIMEOUT, _MAX_OUTPUT)
-        except output.TooMuch as error:
+        except output.OutputLimitError as error:
             raise ReloadError(f"the test of its configuration by {argv[0]} {error}") from error
     lines = [line.strip() for line in printed.decode(errors="replace").splitlines() if line.strip()]
     return "" if child.returncode == 0 else "\n".join(lines[:_LINES]) or f"status {child.returncode}"
