@@ -1,7 +1,7 @@
-"""The door to Certbot: options, perform, cleanup.
+"""The Certbot plugin: options, perform, cleanup.
 
-Every Certbot command imports this module, whatever plugin it uses: nothing is imported here that Certbot has not
-loaded already, and nothing may raise. The work, and all that it needs, is imported in :meth:`Authenticator.perform`.
+Every Certbot command imports this module, whatever plugin it uses: it imports nothing that Certbot has not loaded
+already, and must not raise. The work, and all that it needs, is imported in :meth:`Authenticator.perform`.
 """
 import argparse
 import logging
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Authenticator(common.Plugin, interfaces.Authenticator):
-    """Answers http-01 where the live server serves the name, or itself where nobody listens."""
+    """Answers http-01 through the running web server that serves the name, or itself where port 80 is free."""
 
     description = ("Works whether port 80 is free or taken: finds the directory from which the running web server "
                    "serves each name, or answers itself. Changes no server configuration")
@@ -51,47 +51,46 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                  "`certbot-autowebroot snippet`.")
         add("unproven", choices=("try", "refuse"), default="try",
             help="What to do when it cannot be proved from this machine that the CA will be answered (an allow-list "
-                 "shuts us out, a redirect leads to another machine): try with a warning, or refuse.")
+                 "refuses this machine, a redirect leads to another one): try with a warning, or refuse.")
         add("fallback", metavar="NAME[,NAME...]", default="",
             help="Other installed authenticators, such as nginx or apache, for the names that no directory and no free "
                  "port is found for, in this order until one is proven to answer; auto stands for the one that belongs "
                  "to the program which holds the port. These edit the web server's configuration, reload it, and edit "
                  "it back. none: never, and do not ask.")
-        add("fallback-options", default="", help=argparse.SUPPRESS)  # kept by the plugin itself, as JSON
+        add("fallback-options", default="", help=argparse.SUPPRESS)  # saved by the plugin itself, as JSON
         add("roots", default="",
-            help="Where each name was served from last time, as JSON; kept in the renewal configuration by the plugin "
-                 "itself.")
+            help="Where each name was served from last time, as JSON; the plugin itself saves it in the renewal "
+                 "configuration.")
 
     def prepare(self) -> None:
         """Remove what a killed run left behind. Decide nothing: pre-hooks, which may stop the server, run after this.
 
-        :meth:`perform` may not come: a run that is killed while it waits for the CA leaves a valid authorization, and
-        where the CA uses that again, Certbot has no challenge for us. What it saves has to be right all the same.
+        :meth:`perform` need not follow: a run that is killed while it waits for the CA leaves a valid authorization,
+        and where the CA reuses that, Certbot has no challenge for us. What Certbot then saves has to be right.
         """
-        if self._said("path") not in ("", settings.SHARED_DIRECTORY):
+        if self._option("path") not in ("", settings.SHARED_DIRECTORY):
             from certbot_autowebroot.settings import absolute_paths
-            path = absolute_paths(self._said("path"))
-            if path != self._said("path"):  # what is set is saved
+            path = absolute_paths(self._option("path"))
+            if path != self._option("path"):  # Certbot saves what is set
                 setattr(self.config, self.dest("path"), path)
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it
             for sentence in self._new_journal().sweep():
                 logger.info("%s", sentence)
-        if self._said("fallback") not in ("", "none"):
-            fallbacks = self._new_fallbacks(self._said("fallback"))
-            # Certbot's own authenticators recover when they are made, and without a need of them nobody makes them.
+        if self._option("fallback") not in ("", "none"):
+            fallbacks = self._new_fallbacks(self._option("fallback"))
+            # Certbot's own authenticators recover when they are made, and only a fallback makes them.
             if os.path.isdir(self.config.temp_checkpoint_dir):
                 fallbacks.recover()
         if self.config.authenticator == self.name and getattr(self.config, "webroot_map", None):
             self._remember({})  # Certbot saves a webroot_map for the webroot plugin alone
 
     def more_info(self) -> str:
-        """What the plugin does, and in an order that has been answered, what it did for each name."""
+        """What the plugin does; after an order, also what it did for each name."""
         from certbot_autowebroot.order import messages
-        general = ("autowebroot looks at the machine at the moment of the renewal: is port 80 free, it answers there "
-                   "itself; is it taken, it puts the challenge file where the running web server serves it from, and "
-                   "proves that with a test file before the CA is asked.")
-        done = [messages.answered(inquiry) for inquiry in self._inquiries(self._challenges)]
-        return "\n".join([general, *done])
+        general = ("autowebroot checks the machine at the moment of the renewal: where port 80 is free, it answers "
+                   "there itself; where it is taken, it puts the challenge file where the running web server serves it "
+                   "from, and proves that with a test file before the CA is asked.")
+        return "\n".join([general, *map(messages.answered, self._outcomes(self._challenges))])
 
     def get_chall_pref(self, identifier: str) -> Iterable[Type[challenges.Challenge]]:
         """Only http-01: a wildcard name needs dns-01, and so another plugin."""
@@ -106,66 +105,66 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             responses[achall], validation = achall.response_and_validation()
             self._challenges[achall] = _challenge(achall, validation)
         unanswered = solver.solve([self._challenges[achall] for achall in achalls])
-        said = self._said("fallback")
-        if unanswered and not said:
-            said = self._ask([solver.inquiries[challenge.name] for challenge in unanswered])
-        if said not in ("", "none"):
-            unanswered = self._fall_back(solver, said, unanswered, responses)
-        failing = [solver.inquiries[challenge.name] for challenge in unanswered]
+        fallback = self._option("fallback")
+        if unanswered and not fallback:
+            fallback = self._ask([solver.outcomes[challenge.identifier] for challenge in unanswered])
+        if fallback not in ("", "none"):
+            unanswered = self._fall_back(solver, fallback, unanswered, responses)
+        failing = [solver.outcomes[challenge.identifier] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
             raise errors.PluginError(messages.failures(
                 failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
-        self._unanswered = [inquiry.name for inquiry in failing]
+        self._unanswered = [outcome.identifier for outcome in failing]
         printed: Set[Tuple[str, ...]] = set()
-        for inquiry in failing:
-            logger.warning("%s", messages.failure(inquiry, printed))
-        for inquiry in self._inquiries(achalls):
-            if inquiry in failing:
+        for outcome in failing:
+            logger.warning("%s", messages.failure(outcome, printed))
+        for outcome in self._outcomes(achalls):
+            if outcome in failing:
                 continue
-            if inquiry.verdict.value == "unproven" and not inquiry.answered_by:
-                logger.warning("%s", messages.unproven(inquiry))
-            logger.info("%s", messages.answered(inquiry))
+            if outcome.verdict.value == "unproven" and not outcome.answered_by:
+                logger.warning("%s", messages.unproven(outcome))
+            logger.info("%s", messages.answered(outcome))
         self._remember(solver.proven_directories())
         return [responses[achall] for achall in achalls]
 
     def cleanup(self, achalls: List[Any]) -> None:
-        """Take back what was published for these, item by item. Never raises: it would mask the first error."""
+        """Withdraw what was published for these, item by item. Never raises: that would mask the first error."""
         if self._solver is not None:
             self._solver.withdraw([self._challenges[achall] for achall in achalls if achall in self._challenges])
         if self._fallbacks is not None:
             self._fallbacks.cleanup(achalls)
 
     def auth_hint(self, failed_achalls: List[Any]) -> str:
-        """What was really done for the names that the CA could not validate, and where to look now."""
+        """What was done for the names that the CA could not validate, and what to check now."""
         from certbot_autowebroot.order import messages
         others = self._fallbacks.hints(failed_achalls) if self._fallbacks is not None else []
-        return "\n".join([messages.hint(self._inquiries(failed_achalls), self.config.http01_port, self._unanswered),
+        return "\n".join([messages.hint(self._outcomes(failed_achalls), self.config.http01_port, self._unanswered),
                           *others])
 
-    def _said(self, option: str) -> str:
-        """An option of ours. Certbot takes ``None`` or ``True`` in a renewal configuration for Python's."""
+    def _option(self, option: str) -> str:
+        """The value of an option. Certbot reads ``None`` and ``True`` in a renewal configuration as Python's."""
         value = self.conf(option)
         return "" if value is None else str(value)
 
-    def _inquiries(self, achalls: Iterable[Any]) -> List[Any]:
-        found = self._solver.inquiries if self._solver is not None else {}
+    def _outcomes(self, achalls: Iterable[Any]) -> List[Any]:
+        found = self._solver.outcomes if self._solver is not None else {}
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
     def _new_solver(self, names: Sequence[str]) -> Any:
+        from certbot_autowebroot.order.candidates import OrderOptions
         from certbot_autowebroot.order.progress import Notices
-        from certbot_autowebroot.order.solver import Settings
         from certbot_autowebroot.order.solver import Solver
         memory = self._remembered()
         port, address = self._front()
-        settings = Settings(port=port, address=address,
-                            hints={name: self._hints(name, memory) for name in names},
-                            refuse_unproven=self._said("unproven") == "refuse")
+        options = OrderOptions(port=port, address=address,
+                               hints={name: self._hints(name, memory) for name in names},
+                               refuse_unproven=self._option("unproven") == "refuse")
         self._challenges = {}
-        self._solver = Solver(settings, self._new_journal(), Notices().show)
+        self._solver = Solver(options, self._new_journal(), Notices().show)
         return self._solver
 
     def _front(self) -> Tuple[int, str]:
-        """Where the CA comes in, ``--http-01-port`` and ``--http-01-address``: Certbot takes any number, any word."""
+        """``--http-01-port`` and ``--http-01-address``, checked: Certbot accepts any number and any word."""
         import ipaddress
         port, address = self.config.http01_port, self.config.http01_address or ""
         if not 0 < port < 65536:
@@ -184,7 +183,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return Journal(self._journal_directory)
 
     def _ask(self, failing: List[Any]) -> str:
-        """Ask once whether others may answer what we cannot; what is answered is kept with the lineage."""
+        """Ask once whether other authenticators may answer what we cannot; the answer is saved with the lineage."""
         from certbot.display import util as display
 
         from certbot_autowebroot.order import messages
@@ -196,39 +195,42 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         if not offers:
             return ""
         agreed = display.yesno(messages.question(offers), default=False, cli_flag="--autowebroot-fallback")
-        said = ",".join(offers) if agreed else other_authenticators.NONE
-        setattr(self.config, self.dest("fallback"), said)
-        return said
+        option = ",".join(offers) if agreed else other_authenticators.NONE
+        setattr(self.config, self.dest("fallback"), option)
+        return option
 
-    def _fall_back(self, solver: Any, said: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
+    def _fall_back(self, solver: Any, fallback: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:
         """Have other authenticators answer what we cannot; returns what is left unanswered."""
-        self._fallbacks = self._new_fallbacks(said)
+        self._fallbacks = self._new_fallbacks(fallback)
         if not unanswered:
             for name in self._fallbacks.unknown():
                 logger.warning("--autowebroot-fallback %s: no plugin has this name. Authenticators that are installed "
                                "here: %s.", name, ", ".join(self._fallbacks.installed()))
             return []
-        left = {achall: solver.inquiries[challenge.name] for achall, challenge in self._challenges.items()
+        left = {achall: solver.outcomes[challenge.identifier] for achall, challenge in self._challenges.items()
                 if challenge in unanswered}
 
         def unserved(achalls: List[Any]) -> List[Any]:
             missing = solver.unserved([self._challenges[achall] for achall in achalls])
             return [achall for achall in achalls if self._challenges[achall] in missing]
         solver.publish_where_proven(unanswered)
-        found = self._fallbacks.answer(left, unserved)
-        responses.update(found)
-        failing = [self._challenges[achall] for achall in left if achall not in found]
+        answers = self._fallbacks.answer(left, unserved)
+        responses.update(answers.responses)
+        for achall, outcome in left.items():
+            solver.note_other_authenticators(outcome.identifier, answers.answered_by.get(achall, ""),
+                                             answers.rejected[achall])
+        failing = [self._challenges[achall] for achall in left if achall not in answers.responses]
         solver.withdraw(failing)
         ours = [achall for achall in self._challenges if achall not in left]
         lost = [self._challenges[achall] for achall in self._fallbacks.lost_meanwhile(ours, unserved)]
         solver.withdraw(lost)
         return failing + list(solver.solve(lost))
 
-    def _new_fallbacks(self, said: str) -> Any:
+    def _new_fallbacks(self, option: str) -> Any:
         from certbot_autowebroot.order.fallback import Fallbacks
-        fallbacks = Fallbacks(self.config, said, type(self))
+        fallbacks = Fallbacks(self.config, option, type(self))
         try:
-            options = fallbacks.restore_options(self._said("fallback-options"))
+            options = fallbacks.restore_options(self._option("fallback-options"))
         except ValueError as error:
             logger.warning("autowebroot_fallback_options in the renewal configuration is ignored, it cannot be read: "
                            "%s", error)
@@ -237,21 +239,21 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         return fallbacks
 
     def _hints(self, name: str, memory: Dict[str, List[Any]]) -> List[Any]:
-        """Directories worth a test file before anything is looked at: the user's, then last time's."""
+        """The directories that are tried before any configuration is read: the user's, then those of last time."""
         from certbot_autowebroot.order.hints import given
-        return [*given(self._said("path"), "--autowebroot-path"), *memory.get(name, [])]
+        return [*given(self._option("path"), "--autowebroot-path"), *memory.get(name, [])]
 
     def _remembered(self) -> Dict[str, List[Any]]:
-        """By name, where it was served from last time."""
+        """Where each name was served from last time."""
         from certbot_autowebroot.order.hints import Hint
         from certbot_autowebroot.order.hints import remembered
         try:
-            memory = remembered(self._said("roots"))
+            memory = remembered(self._option("roots"))
         except ValueError as error:
             logger.warning("autowebroot_roots in the renewal configuration is ignored, it cannot be read: %s", error)
             memory = {}
-            setattr(self.config, self.dest("roots"), "")  # it is said once
-        # A lineage of the webroot plugin, at its first renewal by us. It is a hint only: the directory may have moved.
+            setattr(self.config, self.dest("roots"), "")  # warn once
+        # A lineage of the webroot plugin, at our first renewal of it. The directory may have moved: it is only a hint.
         for name, root in (getattr(self.config, "webroot_map", None) or {}).items():
             if root not in [hint.root for hint in memory.get(name, [])]:
                 memory.setdefault(name, []).append(Hint(root, "the lineage's webroot_map"))
@@ -259,9 +261,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _remember(self, proven: Dict[str, List[Tuple[str, str]]]) -> None:
         from certbot_autowebroot.settings import as_setting
-        # What was not asked for this time, or answered by ourselves, is as good a hint as before.
-        kept = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
-        setattr(self.config, self.dest("roots"), as_setting({**kept, **proven}))
+        # Names that are not of this order, or that our listener answered, keep the hints that they had.
+        before = {name: [(hint.root, hint.directory) for hint in hints] for name, hints in self._remembered().items()}
+        setattr(self.config, self.dest("roots"), as_setting({**before, **proven}))
 
 
 def _name(achall: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.order import remedies
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.messages import named
@@ -63,7 +63,7 @@ def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) 
     alike: Dict[Tuple[object, ...], List[Served]] = {}
     for served in found.served:
         until = served.certificate and served.certificate.not_after
-        alike.setdefault((served.door, served.shown, until, served.error), []).append(served)
+        alike.setdefault((served.endpoint, served.shown, until, served.error), []).append(served)
     for answers in alike.values():
         yield Line(messages.shown(answers), 1)
     if found.reload:
@@ -93,17 +93,17 @@ def _fate(name: NameForecast, proved: bool, printed: Optional[Printed]) -> Itera
     yield Line(messages.why_name(name) or messages.outlook(name, proved))
     if name.outlook is not Outlook.GOOD:
         yield from _roads(name, printed)
-    elif name.inquiry is not None and messages.note(name.inquiry):
-        yield Line(messages.note(name.inquiry), 1)
+    elif name.outcome is not None and messages.note(name.outcome):
+        yield Line(messages.note(name.outcome), 1)
 
 
 def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
-    inquiry = found.inquiry
-    if inquiry is None:
+    outcome = found.outcome
+    if outcome is None:
         return
-    for door in inquiry.doors.endpoints:
+    for endpoint in outcome.front.endpoints:
         seen: Tuple[object, ...] = ()
-        for route in inquiry.routes.get(door, ()):
+        for route in outcome.routes.get(endpoint, ()):
             for depth, hop in enumerate(route.hops):
                 here = route.hops[:depth + 1]
                 if seen[:depth + 1] != here:
@@ -111,11 +111,12 @@ def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
                     for step in hop.trail:
                         yield Line(str(step), depth + 2)
             seen = route.hops
-            yield Line(messages.end(route, inquiry, door), len(route.hops) + 1)
-        for text in messages.remarks(found, door, printed):
-            yield Line(text if inquiry.routes.get(door) else f"{door}: {text}", 2 if inquiry.routes.get(door) else 1)
-    if messages.note(inquiry):
-        yield Line(messages.note(inquiry), 1)
+            yield Line(messages.end(route, outcome, endpoint), len(route.hops) + 1)
+        for text in messages.remarks(found, endpoint, printed):
+            followed = bool(outcome.routes.get(endpoint))
+            yield Line(text if followed else f"{endpoint}: {text}", 2 if followed else 1)
+    if messages.note(outcome):
+        yield Line(messages.note(outcome), 1)
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
@@ -153,26 +154,27 @@ def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) ->
 
 
 def _name(found: NameForecast) -> Dict[str, Any]:
-    inquiry = found.inquiry
+    outcome = found.outcome
     plain: Dict[str, Any] = {"name": found.name, "outlook": found.outlook.value, "reason": found.reason}
-    if inquiry is not None:
-        plain.update(note=inquiry.doors.note, certain=inquiry.doors.certain,
-                     doors=[_door(inquiry, door, found.outlook) for door in inquiry.doors.endpoints])
+    if outcome is not None:
+        plain.update(note=outcome.front.note, certain=outcome.front.certain,
+                     endpoints=[_front_endpoint(outcome, endpoint, found.outlook)
+                                for endpoint in outcome.front.endpoints])
     return plain
 
 
-def _door(inquiry: Inquiry, door: Endpoint, outlook: Outlook) -> Dict[str, Any]:
-    failing = outlook is Outlook.FAILS and inquiry.verdict_of(door) is not Verdict.PROVEN
-    answer = inquiry.answers.get(door)
+def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> Dict[str, Any]:
+    failing = outlook is Outlook.FAILS and outcome.verdict_at(endpoint) is not Verdict.PROVEN
+    answer = outcome.proof.answers.get(endpoint)
     return {
-        **_endpoint(door),
-        "routes": [_route(route) for route in inquiry.routes.get(door, ())],
-        "proven": [_place(place) for place in inquiry.winners.get(door, ())],
+        **_endpoint(endpoint),
+        "routes": [_route(route) for route in outcome.routes.get(endpoint, ())],
+        "proven": [_place(place) for place in outcome.proof.served.get(endpoint, ())],
         "answer": None if answer is None else {
-            "url": answer.request.url.replace(inquiry.token, "TOKEN"), **_endpoint(answer.request.endpoint),
+            "url": answer.request.url.replace(outcome.candidates.token, "TOKEN"), **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
-            "redirects": [url.replace(inquiry.token, "TOKEN") for url in answer.redirects]},
-        "roads": [_road(road) for road in remedies.open_to(inquiry, door)] if failing else [],
+            "redirects": [url.replace(outcome.candidates.token, "TOKEN") for url in answer.redirects]},
+        "remedies": [_road(road) for road in remedies.open_to(outcome, endpoint)] if failing else [],
     }
 
 
@@ -233,7 +235,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
 
 
 def _served(served: Served) -> Dict[str, Any]:
-    return {"name": served.name, **_endpoint(served.door), "shown": served.shown.value, "error": served.error,
+    return {"name": served.name, **_endpoint(served.endpoint), "shown": served.shown.value, "error": served.error,
             "certificate": None if served.certificate is None else _certificate(served.certificate)}
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.order import remedies
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.proof import DOWN
 from certbot_autowebroot.order.proof import PATIENCE
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -42,16 +42,16 @@ _BEATEN = {"caddy": 'and put what says "{step}" into a "handle {{ }}" of its own
            "haproxy": 'and let "{step}" except this path, for it is taken first: unless {{ path_beg {path} }}'}
 
 
-def what_to_do(inquiry: Inquiry, doors: Sequence[Endpoint], printed: Set[Tuple[str, ...]],
+def what_to_do(outcome: Outcome, doors: Sequence[Endpoint], printed: Set[Tuple[str, ...]],
                beginning: str = "What to do") -> List[str]:
     """What to do about the doors of a name that fail; once, where it is the same for several.
 
     :param printed: what the reader has seen already, lines and the places where they belong; this advice's are added.
     """
-    open_to = {door: remedies.open_to(inquiry, door) for door in doors}
+    open_to = {door: remedies.open_to(outcome, door) for door in doors}
     several: Dict[Tuple[str, ...], List[Endpoint]] = {}
     for door in doors:
-        several.setdefault(tuple(_at_door(inquiry, door, open_to[door], printed)), []).append(door)
+        several.setdefault(tuple(_at_door(outcome, door, open_to[door], printed)), []).append(door)
     for road in (road for found in open_to.values() for road in found if isinstance(road, remedies.Lines)):
         printed.update((road.lines, (str(road.block.source),)))
     lines = []
@@ -61,44 +61,44 @@ def what_to_do(inquiry: Inquiry, doors: Sequence[Endpoint], printed: Set[Tuple[s
     return lines
 
 
-def _at_door(inquiry: Inquiry, door: Endpoint, open_to: Sequence[remedies.Road], printed: Set[Tuple[str, ...]]) \
+def _at_door(outcome: Outcome, door: Endpoint, open_to: Sequence[remedies.Road], printed: Set[Tuple[str, ...]]) \
         -> List[str]:
     """What to do about one door: one thing, or a list."""
-    several = [*_before(inquiry, door), *(_along(road, inquiry.name, printed) for road in open_to)]
-    end = _end(inquiry, door)
+    several = [*_before(outcome, door), *(_along(road, outcome.identifier, printed) for road in open_to)]
+    end = _end(outcome, door)
     if isinstance(end, Elsewhere):
         several.append([f"run Certbot on {urlsplit(end.target).hostname or end.target}."])
     if not several:
-        several.append([_otherwise(inquiry, door)])
+        several.append([_otherwise(outcome, door)])
     if len(several) == 1:
         return several[0]
     return ["one of these.", *(f"{'  ' if number else '- '}{line}" for advice in several
                                for number, line in enumerate(advice))]
 
 
-def _end(inquiry: Inquiry, door: Endpoint) -> Optional[End]:
-    return next((route.end for route in inquiry.routes.get(door, ())), None)
+def _end(outcome: Outcome, door: Endpoint) -> Optional[End]:
+    return next((route.end for route in outcome.routes.get(door, ())), None)
 
 
-def _before(inquiry: Inquiry, door: Endpoint) -> List[Advice]:
+def _before(outcome: Outcome, door: Endpoint) -> List[Advice]:
     """What should be tried before any road is taken."""
-    end = _end(inquiry, door)
-    if door in inquiry.misses:
+    end = _end(outcome, door)
+    if door in outcome.proof.mismatches:
         return [[f"let all that answer there by turns serve {CHALLENGE_PATH} of this name from a directory; where that "
                  "is one server alone, it has changed meanwhile: run Certbot again."]]
-    refused = [place for place in inquiry.places if place.key in inquiry.refused]
+    refused = [place for place in outcome.places if place.key in outcome.proof.publish_errors]
     mending: List[Advice] = [["mend what was refused."]] if refused else []
     if any(isinstance(place.end, Directory) and place.end.root == settings.SHARED_DIRECTORY for place in refused):
         mending = [[f"mend what was refused: {snippets.making(settings.SHARED_DIRECTORY)}"]]
     if isinstance(end, Directory) and not end.guessed and str(end) not in {str(place.end) for place in refused}:
-        return [*mending, [f"see whether {inquiry.routes[door][0].program} runs with the configuration that is on disk "
+        return [*mending, [f"see whether {outcome.routes[door][0].program} runs with the configuration that is on disk "
                            "(reload it), and whether something in it (a rewrite, an access rule, a .htaccess file) "
                            f"refuses {CHALLENGE_PATH}."]]
     if refused:
         return mending
-    answer = inquiry.answers.get(door)
-    if isinstance(end, Vacant) and answer and answer.status in DOWN and inquiry.routes[door][0].hops:
-        return [[f"see why {inquiry.routes[door][0].program} does not ask {end.endpoint}, where we listened: it may "
+    answer = outcome.proof.answers.get(door)
+    if isinstance(end, Vacant) and answer and answer.status in DOWN and outcome.routes[door][0].hops:
+        return [[f"see why {outcome.routes[door][0].program} does not ask {end.endpoint}, where we listened: it may "
                  f"take longer than {PATIENCE:.0f} seconds to notice that somebody does (a health check, a failure "
                  "that it remembers)."]]
     if end is None or isinstance(end, Vacant):
@@ -140,9 +140,9 @@ def _lines(road: remedies.Lines, printed: Set[Tuple[str, ...]]) -> Advice:
             f"  then: {making}{_THEN[road.server]}."]
 
 
-def _otherwise(inquiry: Inquiry, door: Endpoint) -> str:
+def _otherwise(outcome: Outcome, door: Endpoint) -> str:
     """Where no road is open here."""
-    route = inquiry.routes[door][0]
+    route = outcome.routes[door][0]
     # Nobody of us can listen in a container's own network.
     outside = not any(hop.request.endpoint.namespace for hop in route.hops)
     listener = f", or pass it on to a port where nobody listens ({snippets.LISTENER}): there we do" if outside else ""

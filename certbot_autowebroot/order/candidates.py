@@ -1,92 +1,120 @@
-"""Where the file of a name may lie: where its requests lead, and where a server or the kernel shows it afterwards."""
+"""Where the file of an identifier may lie: where its requests end, and what a server's log or the kernel adds."""
 import logging
 import os
+import secrets
 import socket
 import time
-from typing import Callable
+from types import MappingProxyType
 from typing import Dict
 from typing import List
+from typing import Mapping
+from typing import NamedTuple
 from typing import Optional
+from typing import Sequence
 from typing import Set
 
-from certbot_autowebroot.order import evidence
+from certbot_autowebroot.order import guessed_roots
 from certbot_autowebroot.order import proof
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.routing.follow import follow
+from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 
 logger = logging.getLogger(__name__)
 
-#: Seconds in which programs have to show that they serve the directories which are only guessed. A user's may listen on
-#: a thousand ports, and answer on each a moment before it would be given up.
+#: Seconds in which programs have to show that they serve guessed directories. A user's program may listen on a thousand
+#: ports, and answer on each just before its request times out.
 MAX_GUESSING = 30.0
 
 
-class Search:
-    """The search for the places of an order's names, in one attempt.
+class OrderOptions(NamedTuple):
+    """The user's options for one order.
 
-    :param begin: makes the inquiry about a name: its front doors, and what is hinted at.
+    :ivar port: the port that the CA's port 80 leads to (``--http-01-port``).
+    :ivar address: the only local address that counts (``--http-01-address``); empty for all.
+    :ivar hints: directories that are tried first, by identifier.
+    :ivar refuse_unproven: an unproven identifier is an error.
     """
 
-    def __init__(self, machine: ThisMachine, begin: Callable[[str], Inquiry]) -> None:
-        self._machine = machine
-        self._begin = begin
+    port: int
+    address: str = ""
+    hints: Mapping[str, Sequence[Hint]] = MappingProxyType({})
+    refuse_unproven: bool = False
+
+
+class CandidateFinder:
+    """Finds the candidates of an order's identifiers, in one attempt."""
+
+    def __init__(self, host: ThisMachine, options: OrderOptions) -> None:
+        self._host = host
+        self._options = options
         self._silent: Set[Endpoint] = set()
         self._guessing = 0.0
 
-    def follow(self, name: str) -> Inquiry:
-        """Inquire about a name from the beginning: follow its requests, and collect the places where they end."""
-        inquiry = self._begin(name)
-        inquiry.routes = routes(inquiry, self._machine)
-        for door, found in inquiry.routes.items():
-            for route in found:
-                logger.debug("%s at %s: %s", inquiry.name, door, route)
-                place = place_of(route)
-                if place and not self._is_bare_guess(route) and not self._is_hinted_at(place, inquiry):
-                    inquiry.add_place(place)
-        return inquiry
+    def from_hints(self, identifier: str) -> Candidates:
+        """The directories that the hints name; no request is followed."""
+        front = front_endpoints(identifier, self._host, self._options.port, self._options.address)
+        hints = self._options.hints.get(identifier, ())
+        return Candidates(identifier, front, secrets.token_urlsafe(32)).with_places(hint.place() for hint in hints)
 
-    def told_by_a_log(self, failed: Inquiry) -> Optional[Inquiry]:
-        """Inquire again where a server wrote down that it looked for the test file in a place that we did not think of.
+    def with_routes(self, identifier: str) -> Candidates:
+        """The hints, and where the requests may end; no place is taken from the routes."""
+        candidates = self.from_hints(identifier)
+        return candidates._replace(routes=routes(candidates, self._host))
 
-        It does where the configuration was edited and not reloaded. The next test file has a name of its own: caches
-        remember the miss.
+    def from_routes(self, identifier: str) -> Candidates:
+        """The hints, and the places where the requests may end."""
+        candidates = self.with_routes(identifier)
+        for endpoint, of_endpoint in candidates.routes.items():
+            for route in of_endpoint:
+                logger.debug("%s at %s: %s", identifier, endpoint, route)
+                place = candidates.place_of(route)
+                if place and not self._is_unverified_guess(route) and not self._is_hint(place, candidates):
+                    candidates = candidates.with_places([place])
+        return candidates
+
+    def from_error_log(self, failed: Candidates) -> Optional[Candidates]:
+        """The places that are missing from the candidates, and where a server's error log says that it looked.
+
+        A server's log has another place where its configuration was edited and not reloaded. The next test file has a
+        name of its own: caches remember that the last one was missing.
         """
-        last_hops = {route.hops[-1] for found in failed.routes.values() for route in found if route.hops}
-        looked = [Place(directory, hop.program) for hop in last_hops for directory in self._machine.missed(hop)]
-        places = [place for place in looked if place.key not in {known.key for known in failed.places}
-                  and not self._is_hinted_at(place, failed)]
-        if not places:
+        last_hops = {route.hops[-1] for of_endpoint in failed.routes.values() for route in of_endpoint if route.hops}
+        logged = [place_of(directory, hop.program, failed.token)
+                  for hop in last_hops for directory in self._host.missed(hop)]
+        known = {place.key for place in failed.places}
+        new = [place for place in logged if place and place.key not in known and not self._is_hint(place, failed)]
+        if not new:
             return None
-        inquiry = Inquiry(failed.name, failed.doors)
-        inquiry.routes = routes(inquiry, self._machine)
-        inquiry.places = [place.for_token(failed.token, inquiry.token) for place in (*places, *failed.places)]
-        return inquiry
+        again = Candidates(failed.identifier, failed.front, secrets.token_urlsafe(32))
+        return again._replace(routes=routes(again, self._host)).with_places([*new, *failed.places])
 
-    def forwarded(self, failed: Inquiry) -> Optional[Inquiry]:
-        """Inquire again where the kernel takes connections away from those who listen at the doors."""
-        held = [door for door, found in failed.routes.items() if found[0].hops]
-        # Each door is asked, for each that is forwarded has to be followed.
-        return self.follow(failed.name) if [door for door in held if self._machine.finds_a_forward(door)] else None
+    def from_port_forward(self, failed: Candidates) -> Optional[Candidates]:
+        """The candidates anew, where the kernel diverts connections from the programs at the front endpoints."""
+        held = [endpoint for endpoint, of_endpoint in failed.routes.items() if of_endpoint[0].hops]
+        # Each endpoint is checked, for each forward has to be followed.
+        diverted = [endpoint for endpoint in held if self._host.finds_a_forward(endpoint)]
+        return self.from_routes(failed.identifier) if diverted else None
 
-    def _is_hinted_at(self, place: Place, inquiry: Inquiry) -> bool:
+    def _is_hint(self, place: Place, candidates: Candidates) -> bool:
         """Whether a hint is the same file: of two contents, only one can lie there."""
-        if not isinstance(place.end, Directory) or str(place.end) not in {
-                str(known.end) for known in inquiry.places if known.program is None}:
+        hinted = {str(known.end) for known in candidates.places if known.program is None}
+        if not isinstance(place.end, Directory) or str(place.end) not in hinted:
             return False
         try:
-            theirs = self._machine.view_of(place.program).stat(place.end.root)
+            theirs = self._host.view_of(place.program).stat(place.end.root)
             return theirs is not None and os.path.samestat(theirs, os.stat(place.end.root))
         except OSError:
             return False
 
-    def _is_bare_guess(self, route: Route) -> bool:
-        """A directory that no configuration names, and that its program was not seen to serve."""
+    def _is_unverified_guess(self, route: Route) -> bool:
+        """Whether a route ends in a directory that no configuration names, and that its program does not serve."""
         if not isinstance(route.end, Directory) or not route.end.guessed:
             return False
         endpoint = route.hops[-1].request.endpoint
@@ -94,10 +122,10 @@ class Search:
             return True
         started = time.monotonic()
         try:
-            return not evidence.is_served(route.end, route.hops[-1], self._machine.view_of(route.program),
-                                          proof.MAX_ASKED if route.branch else 1, MAX_GUESSING - self._guessing)
+            return not guessed_roots.is_served(route.end, route.hops[-1], self._host.view_of(route.program),
+                                               proof.MAX_REQUESTS if route.branch else 1, MAX_GUESSING - self._guessing)
         except socket.timeout:
-            # Each further file, of each directory and name, would be waited for as long: minutes for a few names.
+            # Each further file, of each directory and name, would take as long: minutes for a few names.
             self._silent.add(endpoint)
             return True
         except OSError:  # the program has ended
@@ -106,6 +134,6 @@ class Search:
             self._guessing += time.monotonic() - started
 
 
-def routes(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[Route]]:
-    """Where the requests of a name go, by door."""
-    return {door: follow(inquiry.request(door, inquiry.token), machine) for door in inquiry.doors.endpoints}
+def routes(candidates: Candidates, host: ThisMachine) -> Dict[Endpoint, List[Route]]:
+    """Follow the requests of an identifier from each front endpoint."""
+    return {endpoint: follow(candidates.request(endpoint), host) for endpoint in candidates.front.endpoints}

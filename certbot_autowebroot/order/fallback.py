@@ -1,7 +1,7 @@
-"""Other authenticators of Certbot's at work, for the names of an order that we find no way for.
+"""Run other authenticators of Certbot for the identifiers of an order that we cannot answer.
 
 A plugin is used as Certbot itself uses it: made with the configuration, prepared, asked to perform, and to clean up in
-every case. None runs that the user has not chosen.
+every case. Only those that the user has chosen run.
 """
 import argparse
 import ipaddress
@@ -14,6 +14,7 @@ from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Mapping
+from typing import NamedTuple
 from typing import Sequence
 from typing import Tuple
 
@@ -21,7 +22,7 @@ from acme import challenges
 from certbot import errors
 
 from certbot_autowebroot.order import other_authenticators
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.settings import as_setting
 
 logger = logging.getLogger(__name__)
@@ -30,67 +31,81 @@ logger = logging.getLogger(__name__)
 #: configuration go on for a moment, and reading 10,000 sites takes nginx some seconds.
 PATIENCE = 10.0
 _PAUSE = 0.2
-#: How often it is looked whether a reload has lost what is ours: such a worker may answer as before.
-_LOOKS = 5
+#: Checks whether a reload has lost our own tokens: a worker with the old configuration may answer as before.
+_CHECKS = 5
 
-#: Of the challenges, those that a front door does not answer yet.
+#: Of the challenges, those that a front endpoint does not serve yet.
 Unserved = Callable[[List[Any]], List[Any]]
+
+
+class Answers(NamedTuple):
+    """What other authenticators did, by challenge (Certbot's).
+
+    :ivar responses: to the CA, for the challenges that are answered.
+    :ivar answered_by: the name of the authenticator, for the same.
+    :ivar rejected: why authenticators that the user has chosen do not answer; phrases that begin with their names.
+    """
+
+    responses: Dict[Any, Any]
+    answered_by: Dict[Any, str]
+    rejected: Dict[Any, List[str]]
 
 
 class Fallbacks:
     """The other authenticators of one order.
 
     :param config: Certbot's configuration, which every plugin gets.
-    :param said: ``--autowebroot-fallback``.
-    :param own: our own class: an authenticator that is its own fallback would never come to an end.
+    :param option: the value of ``--autowebroot-fallback``.
+    :param own: our own class: an authenticator that is its own fallback would never end.
     """
 
-    def __init__(self, config: Any, said: str, own: type) -> None:
+    def __init__(self, config: Any, option: str, own: type) -> None:
         self._config = config
-        self._said = said
+        self._option = option
         self._own = own
         self._entry_points = other_authenticators.installed()
         self._made: Dict[str, Any] = {}
         self._unusable: Dict[str, str] = {}
         self._performed: Dict[str, List[Any]] = {}
 
-    def restore_options(self, kept: str) -> str:
-        """Give the authenticators the options that they had last time, where the user has not said others now.
+    def restore_options(self, saved: str) -> str:
+        """Give the authenticators the options of last time, where the user gives no others now.
 
-        Certbot saves every plugin's options, but restores those of the authenticator and the installer alone.
+        Certbot saves every plugin's options with a lineage, but restores those of its authenticator and installer
+        alone, and drops the rest at the next renewal. So we save them in an option of our own.
 
-        :param kept: what this method returned last time; a person may have edited it.
-        :returns: all options that are not as by default, as JSON.
-        :raises ValueError: ``kept`` cannot be read.
+        :param saved: what this method returned last time; a person may have edited it.
+        :returns: all options that differ from their defaults, as JSON.
+        :raises ValueError: ``saved`` cannot be read.
         """
         try:
-            found = dict(json.loads(kept or "{}"))
+            before = dict(json.loads(saved or "{}"))
         except (TypeError, RecursionError) as error:
             raise ValueError(str(error)) from error
-        chosen = other_authenticators.order(self._said, list(other_authenticators.BELONGS_TO.values()))
+        chosen = other_authenticators.order(self._option, list(other_authenticators.BELONGS_TO.values()))
         prefixes = tuple(name.replace("-", "_") + "_" for name in chosen)
-        told = {option: value for option, value in found.items() if option.startswith(prefixes)}
+        options = {option: value for option, value in before.items() if option.startswith(prefixes)}
         for name in chosen:
             for option, default in self._options(name).items():
-                if option in found and getattr(self._config, option, default) == default:
-                    setattr(self._config, option, found[option])
+                if option in before and getattr(self._config, option, default) == default:
+                    setattr(self._config, option, before[option])
                 value = getattr(self._config, option, default)
                 if value != default and isinstance(value, (str, int, float, list, dict)):
-                    told[option] = value
-        return as_setting(told)
+                    options[option] = value
+        return as_setting(options)
 
     def recover(self) -> None:
-        """Have those that edit configurations take back what a killed run of theirs has left: to make one does it."""
-        for name in other_authenticators.order(self._said, list(other_authenticators.BELONGS_TO.values())):
+        """Have the authenticators roll back what their killed run has left in a configuration: making one does it."""
+        for name in other_authenticators.order(self._option, list(other_authenticators.BELONGS_TO.values())):
             self._prepare(name)
 
     def unknown(self) -> List[str]:
-        """Which names were said that no plugin has; nothing is loaded for it."""
-        return [name for name in other_authenticators.order(self._said, []) if name not in self._entry_points]
+        """The names in the option that no plugin has; nothing is loaded for it."""
+        return [name for name in other_authenticators.order(self._option, []) if name not in self._entry_points]
 
     def installed(self) -> List[str]:
         """The authenticators that are installed beside ourselves."""
-        found = []
+        authenticators = []
         for name, entry_point in sorted(self._entry_points.items()):
             try:
                 plugin_class = entry_point.load()
@@ -98,54 +113,49 @@ class Fallbacks:
                 logger.debug("The plugin %s cannot be loaded:", name, exc_info=True)
                 continue
             if _is_authenticator(plugin_class) and not issubclass(plugin_class, self._own):
-                found.append(name)
-        return found
+                authenticators.append(name)
+        return authenticators
 
-    def answer(self, inquiries: Mapping[Any, Inquiry], unserved: Unserved) -> Dict[Any, Any]:
-        """Have other authenticators publish challenges that we cannot, each proven before the CA is told.
+    def answer(self, outcomes: Mapping[Any, Outcome], unserved: Unserved) -> "Answers":
+        """Have other authenticators publish challenges that we cannot, each proven before the CA asks.
 
-        What came of it is written into the inquiries.
-
-        :param inquiries: by challenge (Certbot's), what was found out about its name.
-        :returns: the responses to the CA for those that are answered.
+        :param outcomes: of the identifiers that we cannot answer, by challenge (Certbot's).
         """
-        responses: Dict[Any, Any] = {}
+        answers = Answers({}, {}, {achall: [] for achall in outcomes})
         waiting = {}
-        for achall, inquiry in inquiries.items():
-            waiting[achall], useless = other_authenticators.candidates(self._said, inquiry, self._entry_points)
-            inquiry.set_aside += useless
+        for achall, outcome in outcomes.items():
+            waiting[achall], unfit = other_authenticators.candidates(self._option, outcome, self._entry_points)
+            answers.rejected[achall] += unfit
         while any(waiting.values()):
-            # Certbot's nginx and Apache plugins share one checkpoint. To make one takes back what the other has done in
-            # vain, as it seems to it; so all that are next are made before any of them performs.
+            # Certbot's nginx and Apache plugins share one checkpoint. Making one rolls back what the other has changed,
+            # which it takes for an interrupted run: so all that come next are made before any of them performs.
             for first in {left[0] for left in waiting.values() if left}:
                 self._prepare(first)
             name = other_authenticators.next_of(waiting.values())
             batch = [achall for achall, left in waiting.items() if left[:1] == [name]]
-            # Certbot's two refuse all challenges that they are given together with one for an IP address.
-            batch = [achall for achall in batch if _is_address(inquiries[achall]) == _is_address(inquiries[batch[0]])]
-            answered, reason = self._perform(name, batch, unserved)
-            responses.update(answered)
+            # Certbot's two refuse all challenges of a call that has one for an IP address.
+            batch = [achall for achall in batch if _is_address(outcomes[achall]) == _is_address(outcomes[batch[0]])]
+            responses, reason = self._perform(name, batch, unserved)
             for achall in batch:
-                waiting[achall] = [] if achall in answered else waiting[achall][1:]
-                if achall in answered:
-                    inquiries[achall].answered_by = name
+                waiting[achall] = [] if achall in responses else waiting[achall][1:]
+                if achall in responses:
+                    answers.responses[achall], answers.answered_by[achall] = responses[achall], name
                 else:
-                    inquiries[achall].set_aside.append(
-                        f"the authenticator {name}: {reason}{self._looked_elsewhere(name, inquiries[achall])}")
-        for achall in self._perform_again(list(responses), unserved):
-            del responses[achall]
-            inquiries[achall].set_aside.append(f"the authenticator {inquiries[achall].answered_by}: another that was "
-                                               "needed for other names undid what it had done")
-            inquiries[achall].answered_by = ""
-        return responses
+                    answers.rejected[achall].append(
+                        f"the authenticator {name}: {reason}{self._looked_elsewhere(name, outcomes[achall])}")
+        for achall in self._perform_again(list(answers.responses), unserved):
+            del answers.responses[achall]
+            answers.rejected[achall].append(f"the authenticator {answers.answered_by.pop(achall)}: another that was "
+                                            "needed for other names undid what it had done")
+        return answers
 
     def lost_meanwhile(self, achalls: List[Any], unserved: Unserved) -> List[Any]:
-        """Of the challenges that are answered without them, those that their reload of a server has lost.
+        """Of our own challenges, those that are lost by another authenticator's reload of a server.
 
-        It may look elsewhere now: it had been edited and not reloaded.
+        The server may read another directory now: its configuration had been edited and not reloaded.
         """
         lost = unserved(achalls)
-        for _ in range(_LOOKS if self._made else 0):
+        for _ in range(_CHECKS if self._made else 0):
             if lost or not achalls:
                 break
             time.sleep(_PAUSE)
@@ -153,19 +163,19 @@ class Fallbacks:
         return lost
 
     def cleanup(self, achalls: Iterable[Any]) -> None:
-        """Have each authenticator take back what it has published for these. Never raises; may be called again."""
+        """Have each authenticator clean up what it has published for these. Never raises; may be called again."""
         wanted = set(achalls)
         for name in list(self._performed):
             self._clean(name, [achall for achall in self._performed[name] if achall in wanted])
 
     def hints(self, achalls: Sequence[Any]) -> List[str]:
-        """What the authenticators themselves say of challenges that the CA could not validate."""
-        found = []
+        """The authenticators' own hints on challenges that the CA could not validate."""
+        hints = []
         for name, performed in self._performed.items():
             failed = [achall for achall in achalls if achall in performed]
             if failed and hasattr(self._made[name], "auth_hint"):
-                found.append(f"{name}: {self._made[name].auth_hint(failed)}")
-        return found
+                hints.append(f"{name}: {self._made[name].auth_hint(failed)}")
+        return hints
 
     def _prepare(self, name: str) -> None:
         """Make a plugin ready to perform, or find out why it cannot be used; once."""
@@ -194,13 +204,13 @@ class Fallbacks:
         return plugin_class
 
     def _perform(self, name: str, batch: List[Any], unserved: Unserved) -> Tuple[Dict[Any, Any], str]:
-        """The responses of one authenticator for those challenges that come back, and why there is none for others.
+        """The responses of one authenticator for the challenges that are served, and why the others have none.
 
-        What does not come back is cleaned up.
+        What is not served is cleaned up.
         """
         if name in self._unusable:
             return {}, self._unusable[name]
-        logger.info("Asking the authenticator %s to answer where autowebroot found no way.", name)
+        logger.info("Asking the authenticator %s to answer where autowebroot cannot.", name)
         self._performed[name] = [*self._performed.get(name, ()), *batch]  # first: whatever comes, it is cleaned up
         try:
             responses = {achall: response for achall, response in zip(batch, self._made[name].perform(list(batch)))
@@ -218,7 +228,7 @@ class Fallbacks:
         return answered, "what it has published did not come back"
 
     def _perform_again(self, answered: List[Any], unserved: Unserved) -> List[Any]:
-        """Where one authenticator has undone what another had done, have those that answered do it once more.
+        """Where one authenticator has undone what another had done, have all that answered perform once more.
 
         :returns: the challenges that are lost for good.
         """
@@ -242,10 +252,10 @@ class Fallbacks:
             logger.error("The authenticator %s could not clean up: %s", name, _said_by(error))
             logger.debug("Traceback:", exc_info=True)
 
-    def _looked_elsewhere(self, name: str, inquiry: Inquiry) -> str:
+    def _looked_elsewhere(self, name: str, outcome: Outcome) -> str:
         """A line about the option without which an authenticator edits another configuration than the one that runs."""
         from certbot_autowebroot.order import remedies  # only a failure has to pay for it
-        option = remedies.server_root(name, [route for routes in inquiry.routes.values() for route in routes])
+        option = remedies.server_root(name, [route for routes in outcome.routes.values() for route in routes])
         setting = option.lstrip("-").replace("-", "_")
         looked_in = getattr(self._config, setting, None)
         if not option or not looked_in or looked_in != self._options(name).get(setting):
@@ -258,14 +268,14 @@ class Fallbacks:
         try:
             self._entry_points[name].load().inject_parser_options(parser, name)
             return vars(parser.parse_args([]))
-        except Exception:  # it is of no use then, and perform() says why when it is needed
-            logger.debug("The options of %s cannot be told:", name, exc_info=True)
+        except Exception:  # perform() gives the reason when the authenticator is needed
+            logger.debug("The options of %s cannot be read:", name, exc_info=True)
             return {}
 
 
-def _is_address(inquiry: Inquiry) -> bool:
+def _is_address(outcome: Outcome) -> bool:
     try:
-        return bool(ipaddress.ip_address(inquiry.name))
+        return bool(ipaddress.ip_address(outcome.identifier))
     except ValueError:
         return False
 

@@ -1,4 +1,4 @@
-"""Hints: directories that are worth a test file before anything is looked at, and how they are kept."""
+"""Directories that are tried before any configuration is read: given by the user, or proven last time."""
 import json
 import os
 from typing import Dict
@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.settings import absolute_paths
 
 
 class Hint(NamedTuple):
-    """A directory that is worth a test file before anything is looked at.
+    """A directory that may serve an identifier.
 
     :ivar root: the document root.
-    :ivar directory: where challenges lie below it.
-    :ivar source: how we know of it; words for a person.
-    :ivar is_likely: somebody has named it for this name, or it was proven: it is tried before anything is read.
+    :ivar directory: the directory of the challenges below it.
+    :ivar source: where the hint comes from, for a person.
+    :ivar is_likely: the user gives it for this very identifier, or it was proven: it is tried before anything is read.
     """
 
     root: str
@@ -28,24 +28,27 @@ class Hint(NamedTuple):
     directory: str = CHALLENGE_PATH.strip("/")
     is_likely: bool = True
 
-    def place(self, token: str) -> Place:
-        """The place of a token."""
-        return Place(Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),)))
+    def place(self) -> Place:
+        """The directory as a place."""
+        token = "TOKEN"  # noqa: S105 - the word, not a secret
+        directory = Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),))
+        place = place_of(directory, None, token)
+        assert place is not None  # noqa: S101 - for the type checker: a directory is a place
+        return place
 
 
-def given(path: str, source: str) -> List[Hint]:
-    """The directories of ``--autowebroot-path``; the shared one, which is its default, only where it exists.
+def given(paths: str, source: str) -> List[Hint]:
+    """The directories of ``--autowebroot-path``; its default, the shared directory, only where that exists.
 
-    :param source: who gave them; words for a person.
+    :param source: the option that gives them, for a person.
     """
-    roots = [root for root in absolute_paths(path).split(":") if root]
     shared = settings.SHARED_DIRECTORY
     return [Hint(root, "the shared directory", is_likely=False) if root == shared else Hint(root, source)
-            for root in roots if root != shared or os.path.isdir(root)]
+            for root in settings.absolute_paths(paths).split(":") if root and (root != shared or os.path.isdir(root))]
 
 
 def remembered(roots: str) -> Dict[str, List[Hint]]:
-    """The directories that were proven last time, by name.
+    """The directories that were proven last time, by identifier.
 
     :param roots: ``autowebroot_roots`` of a renewal configuration, JSON; a person may have edited it.
     :raises ValueError: it cannot be read.

@@ -1,12 +1,15 @@
-"""What was found out about one name of an order: data, and the verdict that follows from it. *Pure*."""
+"""What is known of one identifier of an order, and the verdict that follows from it: plain data. *Pure*."""
 import enum
-import secrets
-from dataclasses import dataclass
-from dataclasses import field
+from types import MappingProxyType
+from typing import Any
 from typing import Dict
+from typing import FrozenSet
+from typing import Iterable
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
+from typing import Sequence
 from typing import Tuple
 from typing import Union
 
@@ -19,18 +22,23 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.route import alternatives
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.probe import Answer
 
-#: Places that are tried for one name at most.
+#: The number of places that are tried for one identifier, at most.
 MAX_PLACES = 12
+#: Stands for the token in a :class:`Place`: no path and no URL has a NUL.
+_HOLE = "\0"
+_EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+PlaceKey = Tuple[object, ...]
 
 
 class Verdict(enum.Enum):
-    """What the proof says of a name."""
+    """What the proof says of an identifier."""
 
     PROVEN = "proven"
-    #: The proof could not be had (an allow-list that shuts us out, a redirect to another machine): advice, no verdict.
+    #: The CA may get another answer than we do (an allow-list refuses us, a redirect leads to another machine).
     UNPROVEN = "unproven"
     DEAD_END = "dead end"
 
@@ -38,120 +46,184 @@ class Verdict(enum.Enum):
 class Place(NamedTuple):
     """Where a challenge can be published.
 
-    :ivar program: in whose view a directory's path is meant; None for our own view.
+    :ivar end: the directory or the endpoint, with a hole for the token: :meth:`end_for` fills it.
+    :ivar program: the program in whose view a directory's path is meant; None for our own view.
     """
 
     end: Union[Directory, Vacant]
     program: Optional[Program] = None
 
-    def for_token(self, old: str, new: str) -> "Place":
-        """The same place for another token."""
-        if isinstance(self.end, Directory):
-            return self._replace(end=self.end.named(old, new))
-        return self._replace(end=self.end._replace(path=self.end.path.replace(old, new)))
+    def end_for(self, token: str) -> Union[Directory, Vacant]:
+        """The directory or the endpoint for a token (RFC 8555 section 8.3)."""
+        return _with_token(self.end, _HOLE, token)
 
     @property
-    def key(self) -> Tuple[object, ...]:
-        """What makes two places one, whichever line of a configuration led there."""
+    def key(self) -> PlaceKey:
+        """What two places have in common that are one, whichever line of a configuration leads there."""
         if isinstance(self.end, Directory):
             return (self.program.pid if self.program else 0, self.end.root, self.end.name)
         return (self.end.endpoint, self.end.path)
 
 
-@dataclass(eq=False, repr=False)
-class Inquiry:
-    """All that was found out about one name in one attempt.
+def place_of(end: object, program: Optional[Program], token: str) -> Optional[Place]:
+    """The place at an end of a route; None where neither a file nor a listener can answer.
 
-    :ivar token: the random file name of the test files.
-    :ivar routes: for each door, where its requests may end.
-    :ivar places: the candidates, the likeliest first.
-    :ivar refused: why nothing could be published in a place, by the place's key; sentences.
-    :ivar winners: for each door, the places whose test file came back.
-    :ivar misses: for each door, an answer that was none of ours although others were: of several servers that answer
-        by turns, one has nothing from us, or something has changed since the proof.
-    :ivar answered_by: the other authenticator that answers for it; empty for ourselves.
-    :ivar set_aside: why other authenticators that were chosen do not; phrases that begin with their names.
+    :param token: the one that the route was followed with.
     """
-
-    name: str
-    doors: Doors
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    routes: Dict[Endpoint, List[Route]] = field(default_factory=dict)
-    places: List[Place] = field(default_factory=list)
-    refused: Dict[Tuple[object, ...], str] = field(default_factory=dict)
-    answers: Dict[Endpoint, Answer] = field(default_factory=dict)
-    winners: Dict[Endpoint, List[Place]] = field(default_factory=dict)
-    misses: Dict[Endpoint, Answer] = field(default_factory=dict)
-    answered_by: str = ""
-    set_aside: List[str] = field(default_factory=list)
-
-    def add_place(self, place: Place) -> None:
-        """Remember a candidate, once."""
-        if place.key not in {known.key for known in self.places} and len(self.places) < MAX_PLACES:
-            self.places.append(place)
-
-    def request(self, door: Endpoint, token: str) -> Request:
-        """The CA's request at a door."""
-        return Request(self.name, CHALLENGE_PATH + token, token, door)
-
-    def verdict_of(self, door: Endpoint) -> Verdict:
-        """What the answer of one door means."""
-        if self.winners.get(door):
-            return Verdict.DEAD_END if door in self.misses else Verdict.PROVEN
-        answer = self.answers.get(door)
-        if answer and self.places and (answer.elsewhere or self._may_be_shut_out(door, answer)):
-            return Verdict.UNPROVEN
-        return Verdict.DEAD_END
-
-    def _may_be_shut_out(self, door: Endpoint, answer: Answer) -> bool:
-        """An allow-list treats us differently from the CA; 400 is nginx's answer to who has no certificate."""
-        return (answer.status in (400, 403) or (not answer.status and not answer.refused)) and any(
-            route.depends_on_client for route in self.routes.get(door, ()))
-
-    @property
-    def verdict(self) -> Verdict:
-        """What all doors together mean for the name."""
-        verdicts = [self.verdict_of(door) for door in self.doors.endpoints]
-        if not verdicts:
-            return Verdict.DEAD_END
-        order = [Verdict.PROVEN, Verdict.UNPROVEN, Verdict.DEAD_END]
-        return (max if self.doors.certain else min)(verdicts, key=order.index)
-
-    def places_to_answer(self) -> List[Place]:
-        """Where the real token has to be: the places that won, and one for each branch that no probe happened to see.
-
-        A balancer gives each member its share of requests; one that was not seen by the probe is seen by the CA.
-        """
-        chosen = {place.key: place for winners in self.winners.values() for place in winners}
-        by_key = {place.key: place for place in self.places if place.key not in self.refused}
-        for door, routes in self.routes.items():
-            branches = alternatives(routes)
-            # A branch that is alone was seen, wherever its file was found: by a hint, by the server's log.
-            if len(branches) < 2 and self.winners.get(door):
-                continue
-            for branch in branches:
-                places = [place for place in map(place_of, branch) if place and place.key in by_key]
-                if places and not any(place.key in chosen for place in places):
-                    chosen[places[0].key] = places[0]
-        return list(chosen.values()) or list(by_key.values())[:1]
+    if isinstance(end, Directory):
+        return Place(_with_token(_above_well_known(end), token, _HOLE), program)
+    return Place(_with_token(end, token, _HOLE)) if isinstance(end, Vacant) else None
 
 
-def place_of(route: Route) -> Optional[Place]:
-    """The place at the end of a route, where a file or a responder can answer."""
-    if isinstance(route.end, Directory):
-        return Place(_above_well_known(route.end), route.program)
-    if isinstance(route.end, Vacant):
-        return Place(route.end)
-    return None
+def _with_token(end: Union[Directory, Vacant], old: str, new: str) -> Union[Directory, Vacant]:
+    """The same end for another token: in the file's own name, never in the name of a directory."""
+    if isinstance(end, Vacant):
+        return end._replace(path=end.path.replace(old, new))
+    head, slash, name = end.name.rpartition("/")
+    return end._replace(name=head + slash + name.replace(old, new))
 
 
 def _above_well_known(directory: Directory) -> Directory:
     """The same place with the document root above ``.well-known``, for an alias that leads below it.
 
-    What is below may be missing, as below any document root: whoever answers there makes it, and takes it away again,
-    as Certbot's webroot does.
+    The directories below a document root may be missing: the responder makes them and removes them again, as Certbot's
+    webroot does.
     """
     above, well_known, name = str(directory).partition(CHALLENGE_PATH)
     if not above or not well_known or "/" in name or len(above) >= len(directory.root.rstrip("/")):
         return directory
     return directory._replace(root=PathInView(above), name=(well_known + name).lstrip("/"))
+
+
+class Candidates(NamedTuple):
+    """Where the file of one identifier may lie.
+
+    :ivar identifier: a DNS name or an IP address.
+    :ivar front: the endpoints at which the CA may arrive.
+    :ivar token: the random file name of the test files.
+    :ivar routes: where the requests may end, by front endpoint; empty while no request was followed.
+    :ivar places: the likeliest first, each once, :data:`MAX_PLACES` at most.
+    """
+
+    identifier: str
+    front: FrontEndpoints
+    token: str
+    routes: Mapping[Endpoint, Sequence[Route]] = _EMPTY
+    places: Tuple[Place, ...] = ()
+
+    def with_places(self, places: Iterable[Place]) -> "Candidates":
+        """The same with further places."""
+        by_key: Dict[PlaceKey, Place] = {}
+        for place in (*self.places, *places):
+            by_key.setdefault(place.key, place)
+        return self._replace(places=tuple(by_key.values())[:MAX_PLACES])
+
+    def request(self, endpoint: Endpoint, token: str = "") -> Request:
+        """The CA's request at a front endpoint; for the test file where no token is given."""
+        token = token or self.token
+        return Request(self.identifier, CHALLENGE_PATH + token, token, endpoint)
+
+    def place_of(self, route: Route) -> Optional[Place]:
+        """The place at the end of one of the routes."""
+        return place_of(route.end, route.program, self.token)
+
+
+class ProofResult(NamedTuple):
+    """What the test files of one identifier showed.
+
+    :ivar publish_errors: why no file could be published in a place, by the place's key; sentences.
+    :ivar duplicates: places that are another place by a second path: nothing was published there, and nothing is wrong.
+    :ivar answers: the last answer of each front endpoint.
+    :ivar served: the places whose test file came back, by front endpoint.
+    :ivar mismatches: an answer of a front endpoint that is none of our files, although others were: several servers
+        answer by turns, and one of them has no file of ours; or something has changed since.
+    """
+
+    publish_errors: Mapping[PlaceKey, str] = _EMPTY
+    duplicates: FrozenSet[PlaceKey] = frozenset()
+    answers: Mapping[Endpoint, Answer] = _EMPTY
+    served: Mapping[Endpoint, Sequence[Place]] = _EMPTY
+    mismatches: Mapping[Endpoint, Answer] = _EMPTY
+
+
+class Outcome(NamedTuple):
+    """All that one attempt has brought for one identifier. Only the solver makes and changes it.
+
+    :ivar answered_by: the other authenticator that answers for it; empty for ourselves.
+    :ivar rejected: why other authenticators that the user has chosen do not; phrases that begin with their names.
+    """
+
+    candidates: Candidates
+    proof: ProofResult = ProofResult()
+    answered_by: str = ""
+    rejected: Tuple[str, ...] = ()
+
+    @property
+    def identifier(self) -> str:
+        """The DNS name or the IP address."""
+        return self.candidates.identifier
+
+    @property
+    def front(self) -> FrontEndpoints:
+        """The endpoints at which the CA may arrive."""
+        return self.candidates.front
+
+    @property
+    def routes(self) -> Mapping[Endpoint, Sequence[Route]]:
+        """Where the requests may end, by front endpoint."""
+        return self.candidates.routes
+
+    @property
+    def places(self) -> List[Place]:
+        """The places that were tried, or would be."""
+        return [place for place in self.candidates.places if place.key not in self.proof.duplicates]
+
+    def verdict_at(self, endpoint: Endpoint) -> Verdict:
+        """What the answer of one front endpoint means."""
+        if self.proof.served.get(endpoint):
+            return Verdict.DEAD_END if endpoint in self.proof.mismatches else Verdict.PROVEN
+        answer = self.proof.answers.get(endpoint)
+        if answer and self.places and (answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
+            return Verdict.UNPROVEN
+        return Verdict.DEAD_END
+
+    def _may_refuse_us_alone(self, endpoint: Endpoint, answer: Answer) -> bool:
+        """An allow-list treats us differently from the CA; nginx answers 400 where a client certificate is missing."""
+        return (answer.status in (400, 403) or (not answer.status and not answer.refused)) and any(
+            route.depends_on_client for route in self.routes.get(endpoint, ()))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What all front endpoints together mean for the identifier."""
+        verdicts = [self.verdict_at(endpoint) for endpoint in self.front.endpoints]
+        if not verdicts:
+            return Verdict.DEAD_END
+        order = [Verdict.PROVEN, Verdict.UNPROVEN, Verdict.DEAD_END]
+        return (max if self.front.certain else min)(verdicts, key=order.index)
+
+    @property
+    def failing(self) -> List[Endpoint]:
+        """The front endpoints that are not proven."""
+        return [endpoint for endpoint in self.front.endpoints if self.verdict_at(endpoint) is not Verdict.PROVEN]
+
+    def was_served(self, place: Place) -> bool:
+        """Whether the test file of a place came back through any front endpoint."""
+        return any(place in places for places in self.proof.served.values())
+
+    def places_to_answer(self) -> List[Place]:
+        """Where the token has to be: the places that served, and one for each branch that no probe happened to see.
+
+        A balancer gives each member its share of requests: a member that the probe did not see may answer the CA.
+        """
+        chosen = {place.key: place for places in self.proof.served.values() for place in places}
+        usable = {place.key: place for place in self.places if place.key not in self.proof.publish_errors}
+        for endpoint, routes in self.routes.items():
+            branches = alternatives(routes)
+            # A branch that is alone was seen, wherever its file was: in a known directory, in a server's log.
+            if len(branches) < 2 and self.proof.served.get(endpoint):
+                continue
+            for branch in branches:
+                keys = [place.key for place in map(self.candidates.place_of, branch) if place and place.key in usable]
+                if keys and not any(key in chosen for key in keys):
+                    chosen[keys[0]] = usable[keys[0]]
+        return list(chosen.values()) or list(usable.values())[:1]

@@ -7,7 +7,7 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.system import processes
@@ -44,19 +44,19 @@ def names(said: str) -> List[str]:
     return [name for name in dict.fromkeys(found) if name and name != NONE]
 
 
-def fitting(inquiry: Inquiry) -> List[str]:
+def fitting(outcome: Outcome) -> List[str]:
     """The installed authenticators that belong to the programs which hold the port where a name fails."""
-    found = _belonging(inquiry)
+    found = _belonging(outcome)
     known = installed() if found else {}
     return [name for name in found if name in known]
 
 
-def offers(inquiries: Sequence[Inquiry]) -> Dict[str, List[Inquiry]]:
+def offers(outcomes: Sequence[Outcome]) -> Dict[str, List[Outcome]]:
     """By authenticator that fits, the names that it may answer for."""
-    found: Dict[str, List[Inquiry]] = {}
-    for inquiry in inquiries:
-        for name in fitting(inquiry):
-            found.setdefault(name, []).append(inquiry)
+    found: Dict[str, List[Outcome]] = {}
+    for outcome in outcomes:
+        for name in fitting(outcome):
+            found.setdefault(name, []).append(outcome)
     return found
 
 
@@ -69,19 +69,19 @@ def order(said: str, fits: Sequence[str]) -> List[str]:
     return list(dict.fromkeys(name for word in names(said) for name in (fits if word == AUTO else [word])))
 
 
-def candidates(said: str, inquiry: Inquiry, known: Container[str]) -> Tuple[List[str], List[str]]:
+def candidates(said: str, outcome: Outcome, known: Container[str]) -> Tuple[List[str], List[str]]:
     """The authenticators to try for a name, in their order, and why others that were said are of no use for it.
 
     :param known: the names of those that are installed.
     """
-    if not inquiry.doors.endpoints:
+    if not outcome.front.endpoints:
         return [], []  # nothing could be proven
-    belonging = _belonging(inquiry)
+    belonging = _belonging(outcome)
     found = order(said, [name for name in belonging if name in known])
     useless = []
     if not found and AUTO in names(said):
         useless.append(f"{AUTO}: no authenticator is installed that belongs to who holds the port")
-    if all(holder.pid for holder in _holders(inquiry)):  # else one of them may be the one that is meant
+    if all(holder.pid for holder in _holders(outcome)):  # else one of them may be the one that is meant
         # nginx that is told to listen on a port of Apache's takes no new configuration at all, for no name.
         misplaced = [name for name in found if name in BELONGS_TO.values() and name not in belonging]
         useless += [f"the authenticator {name}: the port is not held by its web server" for name in misplaced]
@@ -89,12 +89,12 @@ def candidates(said: str, inquiry: Inquiry, known: Container[str]) -> Tuple[List
     return found, useless
 
 
-def would_be_asked(said: str, inquiry: Inquiry) -> List[str]:
+def would_be_asked(said: str, outcome: Outcome) -> List[str]:
     """The installed authenticators that an order would ask for a name."""
     if not names(said):
         return []
     known = installed()
-    return [name for name in candidates(said, inquiry, known)[0] if name in known]
+    return [name for name in candidates(said, outcome, known)[0] if name in known]
 
 
 def next_of(waiting: Iterable[Sequence[str]]) -> str:
@@ -108,18 +108,18 @@ def next_of(waiting: Iterable[Sequence[str]]) -> str:
     return next((name for name in firsts if not any(name in names[1:] for names in lists)), firsts[0])
 
 
-def _holders(inquiry: Inquiry) -> List[Program]:
+def _holders(outcome: Outcome) -> List[Program]:
     """Who holds the port where a name fails."""
-    return [route.hops[0].program for door in inquiry.doors.endpoints
-            if inquiry.verdict_of(door) is not Verdict.PROVEN for route in inquiry.routes.get(door, ()) if route.hops]
+    return [route.hops[0].program for door in outcome.front.endpoints
+            if outcome.verdict_at(door) is not Verdict.PROVEN for route in outcome.routes.get(door, ()) if route.hops]
 
 
-def _belonging(inquiry: Inquiry) -> List[str]:
+def _belonging(outcome: Outcome) -> List[str]:
     """The authenticators that belong to these: only to those at the front, where an authenticator makes them listen.
 
     None for a server in a container: it would edit the configuration of another, which is the machine's own.
     """
-    return list(dict.fromkeys(BELONGS_TO[holder.name] for holder in _holders(inquiry)
+    return list(dict.fromkeys(BELONGS_TO[holder.name] for holder in _holders(outcome)
                               if holder.name in BELONGS_TO and _is_on_the_host(holder)))
 
 

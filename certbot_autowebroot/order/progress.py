@@ -8,7 +8,7 @@ from certbot.display import util as display
 Progress = Callable[[str, int, int], None]
 
 FOLLOWING = "following requests"
-ASKING = "asking front doors"
+ASKING = "asking front endpoints"
 HANDSHAKES = "looking at certificates on port 443"
 
 #: Seconds of silence before the first sign of life; each later one takes twice as long as the one before.

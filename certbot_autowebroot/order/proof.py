@@ -1,9 +1,9 @@
-"""The proof: a test file in every place that could be meant, each with another body, and the front door's answer.
+"""The proof: a test file in every place where the challenge may be served from, and the answers of the front endpoints.
 
-The file has one random name, so that the real token is never asked for before it is written (caches remember a 404);
-the body that comes back names the place that the live server serves from.
+The test file of an identifier has one random name, so that the token is never requested before it is published (caches
+remember a 404). Its content differs from place to place: the body that comes back names the place that is served.
 """
-import logging
+import contextlib
 import secrets
 import time
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Mapping
+from typing import NamedTuple
 from typing import Sequence
-from typing import Tuple
+from typing import Set
 
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.order.inquiry import PlaceKey
+from certbot_autowebroot.order.inquiry import ProofResult
 from certbot_autowebroot.order.progress import ASKING
 from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.responders import AnotherRoad
@@ -29,85 +31,133 @@ from certbot_autowebroot.routing.follow import Machine
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
 
-logger = logging.getLogger(__name__)
-
-#: How often a door is asked at most when several servers share it: of two, one is missed with odds of 1 in 32,768. Of
-#: eight times it was 1 in 128, and a renewal in some hundred failed for it.
-MAX_ASKED = 16
-#: What says nothing of where a file is looked for: no answer, a limit of requests (8 at once may be over it), a member
-#: of a group that is down and will be left out.
+#: Requests to a front endpoint that several servers share, at most: of two servers, one is missed with odds of 1 in
+#: 32,768. With 8 requests the odds were 1 in 128, and one renewal in some hundred failed.
+MAX_REQUESTS = 16
+#: Statuses that say nothing of where the file is looked for: no answer, a request limit (8 at once may exceed it), a
+#: member of a group that is down and will be left out.
 _TEMPORARY = (0, 429, 502, 503, 504)
-#: What a proxy says of an upstream that it takes for dead, and the seconds until it is asked again: nginx's
+#: A proxy's statuses for an upstream that it takes for dead, and the seconds until it tries that again: nginx's
 #: ``fail_timeout`` is 10, HAProxy's ``check`` takes 4, Varnish's ``.probe`` 15.
 DOWN = (502, 503, 504)
 PATIENCE = 16.0
-#: What a server says that limits the number of requests, and the seconds for which it is asked again.
+#: A server's statuses for too many requests, and the seconds for which the request is repeated.
 _LIMITED = (429, 503)
 _LIMIT_PATIENCE = 4.0
-#: Seconds before it is asked again; longer each time.
+#: Seconds before the first repetition; each further one waits longer by as much.
 _PAUSE = 0.3
 
-
-#: Makes the responder for a place; raises PublishError.
-MakeResponder = Callable[[Place], Any]
-
-
-def prove(inquiries: Sequence[Inquiry], machine: Machine, make_responder: MakeResponder, progress: Progress) -> None:
-    """Publish the test files of all names, ask the front doors, take the files back, and write down what came back."""
-    published = []
-    bodies: Dict[bytes, Place] = {}
-    try:
-        for inquiry in inquiries:
-            for place in list(inquiry.places):
-                # As a key authorization looks, RFC 8555 section 8.1: token, dot, 43 characters.
-                body = f"{inquiry.token}.{secrets.token_urlsafe(32)}".encode("ascii")
-                try:
-                    responder = make_responder(place)
-                    published.append(responder)
-                    responder.publish(body)
-                except AnotherRoad:  # a symlink that was proven last time, and what it leads to: nothing is refused
-                    inquiry.places.remove(place)
-                    continue
-                except PublishError as error:
-                    inquiry.refused[place.key] = str(error)
-                    continue
-                bodies[body] = place
-        questions = [(inquiry, door) for inquiry in inquiries for door in inquiry.doors.endpoints]
-        for (inquiry, door), answers in zip(questions, _ask_all(questions, machine, progress)):
-            for answer in answers:
-                inquiry.answers[door] = answer
-                winner = bodies.get(answer.body.rstrip())
-                if winner and winner not in inquiry.winners.setdefault(door, []):
-                    inquiry.winners[door].append(winner)
-            others = [a for a in answers if a.status not in _TEMPORARY and a.body.rstrip() not in bodies]
-            if inquiry.winners.get(door) and others:
-                inquiry.misses[door] = others[0]
-    finally:
-        for responder in reversed(published):
-            responder.withdraw()
+#: Makes the responder for a place and a token; raises PublishError.
+MakeResponder = Callable[[Place, str], Any]
 
 
-def serves(request: Request, content: bytes, machine: Machine) -> bool:
-    """Whether a front door answers with this content, trailing white space aside (RFC 8555 section 8.3)."""
-    return probe.ask(request, machine).body.rstrip() == content
+def prove(candidates: Sequence[Candidates], machine: Machine, make_responder: MakeResponder,
+          progress: Progress) -> List[ProofResult]:
+    """Publish the test files of all identifiers, ask their front endpoints, and remove the files.
 
-
-def still_serves(inquiry: Inquiry, token: str, content: bytes, machine: Machine) -> bool:
-    """Whether every door that was proven answers with this content; the last look before the CA comes.
-
-    Where one does not, :attr:`Inquiry.misses` has what came back instead.
+    :returns: what the test files showed, in the order of the candidates.
     """
-    for door in inquiry.doors.endpoints:
-        if inquiry.verdict_of(door) is Verdict.PROVEN:
-            answer = _ask(inquiry.request(door, token), machine, _while_limited())
-            if answer.body.rstrip() != content:
-                inquiry.misses[door] = answer
-                return False
-    return True
+    with contextlib.ExitStack() as withdrawing:
+        published = [_publish(one, make_responder, withdrawing) for one in candidates]
+        questions = [_Question(one, endpoint, its.errors) for one, its in zip(candidates, published)
+                     for endpoint in one.front.endpoints]
+        answers: Dict[str, Dict[Endpoint, List[Answer]]] = {one.token: {} for one in candidates}
+        for question, answered in zip(questions, _ask_all(questions, machine, progress)):
+            answers[question.candidates.token][question.endpoint] = answered
+        return [_result(its, answers[one.token]) for one, its in zip(candidates, published)]
+
+
+class _Published(NamedTuple):
+    """The test files of one identifier: their places by content, and the places without one."""
+
+    by_content: Dict[bytes, Place]
+    errors: Dict[PlaceKey, str]
+    duplicates: Set[PlaceKey]
+
+
+def _publish(candidates: Candidates, make_responder: MakeResponder, withdrawing: contextlib.ExitStack) -> _Published:
+    published = _Published({}, {}, set())
+    for place in candidates.places:
+        # In the form of a key authorization (RFC 8555 section 8.1): the token, a dot, 43 characters.
+        content = f"{candidates.token}.{secrets.token_urlsafe(32)}".encode("ascii")
+        try:
+            responder = make_responder(place, candidates.token)
+            withdrawing.callback(responder.withdraw)
+            responder.publish(content)
+        except AnotherRoad:  # a symlink that was proven last time, and the directory that it leads to
+            published.duplicates.add(place.key)
+        except PublishError as error:
+            published.errors[place.key] = str(error)
+        else:
+            published.by_content[content] = place
+    return published
+
+
+def _result(published: _Published, answers: Mapping[Endpoint, Sequence[Answer]]) -> ProofResult:
+    served: Dict[Endpoint, List[Place]] = {}
+    mismatches: Dict[Endpoint, Answer] = {}
+    for endpoint, of_endpoint in answers.items():
+        bodies = dict.fromkeys(answer.body.rstrip() for answer in of_endpoint)
+        served[endpoint] = [published.by_content[body] for body in bodies if body in published.by_content]
+        others = [answer for answer in of_endpoint
+                  if answer.status not in _TEMPORARY and answer.body.rstrip() not in published.by_content]
+        if served[endpoint] and others:
+            mismatches[endpoint] = others[0]
+    return ProofResult(published.errors, frozenset(published.duplicates),
+                       {endpoint: of_endpoint[-1] for endpoint, of_endpoint in answers.items()}, served, mismatches)
+
+
+def mismatches(requests: Sequence[Request], key_authorization: bytes, machine: Machine) -> Dict[Endpoint, Answer]:
+    """The answers to these requests that are not the key authorization, by front endpoint.
+
+    Trailing white space does not count (RFC 8555 section 8.3).
+    """
+    answers = {request.endpoint: _ask(request, machine, _while_limited()) for request in requests}
+    return {endpoint: answer for endpoint, answer in answers.items() if answer.body.rstrip() != key_authorization}
+
+
+class _Question(NamedTuple):
+    """A front endpoint of one identifier; and why no test file could be published in a place, by the place's key."""
+
+    candidates: Candidates
+    endpoint: Endpoint
+    publish_errors: Mapping[PlaceKey, str]
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether several servers answer at the endpoint by turns."""
+        return len({route.branch for route in self.candidates.routes.get(self.endpoint, ())}) > 1
+
+    @property
+    def is_behind_a_proxy(self) -> bool:
+        """Whether we listen where a proxy knows that no program does: by health checks, or since it tried in vain."""
+        ours = [self.candidates.place_of(route) for route in self.candidates.routes.get(self.endpoint, ())
+                if route.hops and isinstance(route.end, Vacant)]
+        return any(place and place.key not in self.publish_errors for place in ours)
+
+
+def _ask_all(questions: Sequence[_Question], machine: Machine, progress: Progress) -> List[List[Answer]]:
+    """Ask many front endpoints at once: one that never answers delays no other."""
+    deadline = time.monotonic() + PATIENCE
+
+    def ask(question: _Question) -> List[Answer]:
+        request = question.candidates.request(question.endpoint)
+        ends = _while_limited() if question.candidates.places else {}
+        if question.is_behind_a_proxy:
+            ends.update(dict.fromkeys(DOWN, deadline))
+        answers = [_ask(request, machine, ends)]
+        while question.has_branches and len(answers) < MAX_REQUESTS and answers[-1].status:
+            answers.append(_ask(request, machine, ends))
+        return answers
+    by_question: List[List[Answer]] = []
+    for answers in threads.each(ask, questions):
+        progress(ASKING, len(by_question), len(questions))
+        by_question.append(answers)
+    return by_question
 
 
 def _ask(request: Request, machine: Machine, ends: Mapping[int, float]) -> Answer:
-    """Ask, and again for as long as it may be another answer in a moment.
+    """Ask, and again while the status is one that may change in a moment.
 
     :param ends: by status, until when (of the monotonic clock).
     """
@@ -121,35 +171,5 @@ def _ask(request: Request, machine: Machine, ends: Mapping[int, float]) -> Answe
 
 
 def _while_limited() -> Dict[int, float]:
-    """Until when a limit of requests is waited for: all names are asked for from one address, within a moment."""
+    """Until when a request limit is waited for: the requests for all identifiers come from one address in a moment."""
     return dict.fromkeys(_LIMITED, time.monotonic() + _LIMIT_PATIENCE)
-
-
-def _ask_all(questions: Sequence[Tuple[Inquiry, Endpoint]], machine: Machine, progress: Progress) \
-        -> List[List[Answer]]:
-    """Ask many doors at once: one that never answers holds up only itself."""
-    deadline = time.monotonic() + PATIENCE
-
-    def ask(question: Tuple[Inquiry, Endpoint]) -> List[Answer]:
-        inquiry, door = question
-        request = inquiry.request(door, inquiry.token)
-        branches = {route.branch for route in inquiry.routes.get(door, ())}
-        times = 1 if len(branches) < 2 else MAX_ASKED
-        ends = _while_limited() if inquiry.places else {}
-        if _is_behind_a_proxy(inquiry, door):
-            ends.update(dict.fromkeys(DOWN, deadline))
-        answers = [_ask(request, machine, ends)]
-        while len(answers) < times and answers[-1].status:
-            answers.append(_ask(request, machine, ends))
-        return answers
-    found: List[List[Answer]] = []
-    for answers in threads.each(ask, questions):
-        progress(ASKING, len(found), len(questions))
-        found.append(answers)
-    return found
-
-
-def _is_behind_a_proxy(inquiry: Inquiry, door: Endpoint) -> bool:
-    """Whether we listen where a proxy knows that nobody does: by its health checks, or since it was asked in vain."""
-    ours = [Place(route.end) for route in inquiry.routes.get(door, ()) if route.hops and isinstance(route.end, Vacant)]
-    return any(place.key not in inquiry.refused for place in ours)

@@ -13,7 +13,7 @@ from typing import Union
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -76,13 +76,13 @@ class GivenPath:
 Road = Union[Lines, Fallback, GivenPath]
 
 
-def open_to(inquiry: Inquiry, door: Endpoint) -> List[Road]:
+def open_to(outcome: Outcome, door: Endpoint) -> List[Road]:
     """The roads that lead to an answer at a door, for a name that has none there, the most lasting first."""
-    routes = inquiry.routes.get(door, [])
+    routes = outcome.routes.get(door, [])
     lines = None if any(map(_has_lines, routes)) else next(filter(None, map(_lines, routes)), None)
-    tried = {reason.partition(":")[0] for reason in inquiry.set_aside}
+    tried = {reason.partition(":")[0] for reason in outcome.rejected}
     found: List[Road] = [lines] if lines else []
-    found += [Fallback(name, server_root(name, routes)) for name in other_authenticators.fitting(inquiry)
+    found += [Fallback(name, server_root(name, routes)) for name in other_authenticators.fitting(outcome)
               if f"the authenticator {name}" not in tried]
     return [*found, *given_paths(routes, _is_contained)]
 

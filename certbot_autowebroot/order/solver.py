@@ -1,9 +1,28 @@
-"""The order of events for one order: look, follow, publish test files, prove, publish the tokens; withdraw."""
+"""Solve the http-01 challenges of one ACME order.
+
+The states of one identifier, and what leads from one to another:
+
+========================  ============================================================  ===============================
+state                     what is done                                                  next state
+========================  ============================================================  ===============================
+looked for                :class:`.CandidateFinder` collects places; test files are     proven, unproven, dead end
+                          published, and the front endpoints asked (:mod:`.proof`)
+dead end, first time      the server's error log, then the kernel's port forwards,      proven, unproven, dead end
+                          name further places
+proven                    the token is published where the test files were served       published, dead end
+unproven                  the token is published in the likeliest place, unless the     published, dead end
+                          user refuses unproven identifiers
+published                 the proven front endpoints are asked for the token            answered, dead end
+dead end                  another attempt, while another snapshot of the host differs   looked for, failed
+answered                  the CA validates; :meth:`Solver.withdraw` removes all         (end)
+failed                    nothing is published; another authenticator may answer        (end)
+========================  ============================================================  ===============================
+"""
 import logging
-from types import MappingProxyType
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import NamedTuple
@@ -11,10 +30,11 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.order import proof
-from certbot_autowebroot.order.candidates import Search
+from certbot_autowebroot.order.candidates import CandidateFinder
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.candidates import routes
-from certbot_autowebroot.order.hints import Hint
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Candidates
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.progress import FOLLOWING
@@ -24,107 +44,100 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.front_endpoints import front_doors
 from certbot_autowebroot.routing.host import ThisMachine
+from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 
-#: A server may start, stop or be reloaded between any two of our steps: then look again, and decide again.
+#: A server may start, stop or be reloaded between any two of our steps: then another attempt decides again.
 ATTEMPTS = 3
 
 
 class Challenge(NamedTuple):
     """One http-01 challenge.
 
-    :ivar name: the identifier: a DNS name or an IP address.
-    :ivar token: the file name, RFC 8555 section 8.3.
-    :ivar content: the key authorization, RFC 8555 section 8.1.
+    :ivar identifier: a DNS name or an IP address.
+    :ivar token: the file name (RFC 8555 section 8.3).
+    :ivar key_authorization: the content of the file (RFC 8555 section 8.1).
     """
 
-    name: str
+    identifier: str
     token: str
-    content: bytes
-
-
-class Settings(NamedTuple):
-    """What the user has said.
-
-    :ivar port: the port that the CA's port 80 leads to (``--http-01-port``).
-    :ivar address: the only address to look at and to listen on (``--http-01-address``); empty for all.
-    :ivar hints: directories that are worth a look first, by name.
-    :ivar refuse_unproven: an inconclusive proof is an error.
-    """
-
-    port: int
-    address: str = ""
-    hints: Mapping[str, Sequence[Hint]] = MappingProxyType({})
-    refuse_unproven: bool = False
+    key_authorization: bytes
 
 
 class Solver:
-    """Answers the challenges of one order, and takes the answers back.
+    """Publishes the answers to the challenges of one order, and withdraws them.
 
-    :ivar inquiries: what was found out about each name, the last attempt's.
-    :param progress: told of each name that is followed and each door that is asked: many may take a while.
+    :ivar outcomes: what the last attempt has brought, by identifier.
+    :param progress: called for each identifier that is followed and each front endpoint that is asked.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, progress: Progress = lambda stage, done, of: None) -> None:
-        self.inquiries: Dict[str, Inquiry] = {}
+    def __init__(self, options: OrderOptions, journal: Journal,
+                 progress: Progress = lambda stage, done, of: None) -> None:
+        self.outcomes: Dict[str, Outcome] = {}
         self._progress = progress
-        self._settings = settings
+        self._options = options
         self._journal = journal
-        self._responders = Responders(journal, settings.port, settings.address)
-        self._machine = ThisMachine()
+        self._responders = Responders(journal, options.port, options.address)
+        self._host = ThisMachine()
         self._published: Dict[Challenge, List[Any]] = {}
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
-        """Find out where each name's challenge is served from, and publish it there where that is proven.
+        """Find out where each identifier is served from, and publish its token there where that is proven.
 
-        :returns: the challenges that nothing is published for; :attr:`inquiries` says why.
+        :returns: the challenges that no token is published for; :attr:`outcomes` says why.
         """
-        def publish(names: List[str]) -> List[str]:
-            return [c.name for c in self._publish([c for c in challenges if c.name in names])]
-        with self._journal.keeping_directories(self):
-            failing = self._insist([challenge.name for challenge in challenges], True, publish)
-        return [challenge for challenge in challenges if challenge.name in failing]
-
-    def find_out(self, names: Sequence[str], from_memory: bool = False) -> Dict[str, Inquiry]:
-        """Find out where each name's challenge would be served from, with test files alone. Nothing is left.
-
-        :param from_memory: try the hints first, as an order does; the routes of what they prove stay unknown.
-        """
-        def dead_ends(pending: List[str]) -> List[str]:
-            return [name for name in pending if self.inquiries[name].verdict is Verdict.DEAD_END]
-        try:
-            self._insist(names, from_memory, dead_ends)
-        finally:
-            self._responders.stop()
-        return self.inquiries
-
-    def try_hints(self, names: Sequence[str]) -> Dict[str, Inquiry]:
-        """Find out whether the hints, and nothing else, are served at each name's front doors. Nothing is left."""
         self._sweep()
-        self._machine.resolve(names)
-        self.inquiries = {name: self._inquiry(name) for name in names}
+        pending = list(challenges)
+        with self._journal.keeping_directories(self):
+            for attempt in range(ATTEMPTS):
+                self._attempt([challenge.identifier for challenge in pending], from_hints=attempt == 0)
+                pending = self._publish(pending)
+                if not self._is_worth_another_attempt([challenge.identifier for challenge in pending], attempt):
+                    break
+        return pending
+
+    def find_out(self, identifiers: Sequence[str], from_hints: bool = False) -> Dict[str, Outcome]:
+        """Find out where each identifier would be served from, with test files alone. Nothing is left.
+
+        :param from_hints: try the hints first, as an order does; the routes of what they prove stay unknown.
+        """
+        self._sweep()
+        pending = list(dict.fromkeys(identifiers))
         try:
-            self._prove(names)
+            for attempt in range(ATTEMPTS):
+                self._attempt(pending, from_hints and attempt == 0)
+                pending = self._dead_ends(pending)
+                if not self._is_worth_another_attempt(pending, attempt):
+                    break
         finally:
             self._responders.stop()
-        return self.inquiries
+        return self.outcomes
 
-    def look(self, names: Sequence[str]) -> Dict[str, Inquiry]:
-        """Follow each name's requests, and that is all: nothing is written, nobody is asked for a file."""
-        self._machine.resolve(names)
-        for number, name in enumerate(names):
-            self._progress(FOLLOWING, number, len(names))
-            self.inquiries[name] = inquiry = self._inquiry(name)
-            inquiry.routes = routes(inquiry, self._machine)
-        return self.inquiries
+    def try_hints(self, identifiers: Sequence[str]) -> Dict[str, Outcome]:
+        """Find out whether the hints alone are served at each identifier's front endpoints. Nothing is left."""
+        self._sweep()
+        self._host.resolve(identifiers)
+        finder = CandidateFinder(self._host, self._options)
+        try:
+            self._prove([finder.from_hints(identifier) for identifier in identifiers])
+        finally:
+            self._responders.stop()
+        return self.outcomes
 
-    def withdraw(self, challenges: Sequence[Challenge]) -> None:
-        """Take back what was published for these. Never raises; may be called again."""
+    def follow(self, identifiers: Sequence[str]) -> Dict[str, Outcome]:
+        """Follow each identifier's requests and do no more: nothing is written, no server is asked for a file."""
+        self._host.resolve(identifiers)
+        finder = CandidateFinder(self._host, self._options)
+        for candidates in self._with_progress(finder.with_routes, identifiers):
+            self.outcomes[candidates.identifier] = Outcome(candidates)
+        return self.outcomes
+
+    def withdraw(self, challenges: Iterable[Challenge]) -> None:
+        """Withdraw what was published for these. Never raises; may be called again."""
         for challenge in challenges:
             for responder in reversed(self._published.pop(challenge, [])):
                 responder.withdraw()
@@ -132,136 +145,140 @@ class Solver:
             self._responders.stop()
 
     def publish_where_proven(self, challenges: Sequence[Challenge]) -> None:
-        """Publish behind those front doors that were proven, of names that fail at others: there, another answers."""
+        """Publish behind the proven front endpoints of identifiers whose others another authenticator answers."""
         for challenge in challenges:
-            inquiry = self.inquiries[challenge.name]
-            self._publish_token(challenge, [
-                place for door in inquiry.doors.endpoints if inquiry.verdict_of(door) is Verdict.PROVEN
-                for place in inquiry.winners[door]])
+            outcome = self.outcomes[challenge.identifier]
+            self._publish_token(challenge, [place for endpoint in outcome.front.endpoints
+                                            if outcome.verdict_at(endpoint) is Verdict.PROVEN
+                                            for place in outcome.proof.served[endpoint]])
 
     def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
-        """Of these, those that the front doors do not answer now: whoever has published them, ourselves or another."""
-        served = threads.each(self._is_answered, challenges)
-        return [challenge for challenge, is_served in zip(challenges, served) if not is_served]
+        """Of these, those that the front endpoints do not serve now, whether we or another authenticator answers."""
+        return [challenge for challenge, missing in zip(challenges, threads.each(self._mismatches, challenges))
+                if missing]
+
+    def note_other_authenticators(self, identifier: str, answered_by: str, rejected: Sequence[str]) -> None:
+        """Add what other authenticators did for an identifier to its outcome."""
+        self.outcomes[identifier] = self.outcomes[identifier]._replace(answered_by=answered_by,
+                                                                       rejected=tuple(rejected))
 
     def proven_directories(self) -> Dict[str, List[Tuple[str, str]]]:
-        """By name, the document root and the directory below it that were proven, to be hints next time.
+        """The document roots that were proven, each with the directory below it, by identifier: hints for next time.
 
-        Not for a name that several servers answer by turns: one probe would find one of them.
+        Not for an identifier that several servers answer by turns: one probe would find one of them.
         """
-        found: Dict[str, List[Tuple[str, str]]] = {}
-        for name, inquiry in self.inquiries.items():
-            ends = [place.end for winners in inquiry.winners.values() for place in winners
-                    if place.program is None or self._machine.view_of(place.program).is_host]
-            shared = any(route.branch for routes in inquiry.routes.values() for route in routes)
-            if inquiry.verdict is Verdict.PROVEN and not shared:
-                found[name] = list(dict.fromkeys((end.root, end.name.rpartition("/")[0])
-                                                 for end in ends if isinstance(end, Directory)))
-        return {name: directories for name, directories in found.items() if directories}
+        directories: Dict[str, List[Tuple[str, str]]] = {}
+        for identifier, outcome in self.outcomes.items():
+            ends = [place.end for places in outcome.proof.served.values() for place in places
+                    if place.program is None or self._host.view_of(place.program).is_host]
+            shared = any(route.branch for routes in outcome.routes.values() for route in routes)
+            if outcome.verdict is Verdict.PROVEN and not shared:
+                directories[identifier] = list(dict.fromkeys((str(end.root), end.name.rpartition("/")[0])
+                                                             for end in ends if isinstance(end, Directory)))
+        return {identifier: roots for identifier, roots in directories.items() if roots}
 
     def _sweep(self) -> None:
         for sentence in self._journal.sweep():
             logger.info("%s", sentence)
 
-    def _insist(self, names: Sequence[str], from_memory: bool,
-                failing_of: Callable[[List[str]], List[str]]) -> List[str]:
-        """Find out about names, again for those that fail, for as long as another look can find something else.
+    def _attempt(self, identifiers: Sequence[str], from_hints: bool) -> None:
+        """Find out about each identifier once, with a new snapshot of the host."""
+        self._host = ThisMachine()
+        self._host.resolve(identifiers)
+        finder = CandidateFinder(self._host, self._options)
+        unknown = list(identifiers)
+        if from_hints:
+            # The directory of last time is mostly still right: then no configuration has to be read at all.
+            likely = [identifier for identifier in identifiers
+                      if any(hint.is_likely for hint in self._options.hints.get(identifier, ()))]
+            self._prove([finder.from_hints(identifier) for identifier in likely])
+            unknown = [identifier for identifier in identifiers if identifier not in likely
+                       or self.outcomes[identifier].verdict is not Verdict.PROVEN]
+        self._prove(self._with_progress(finder.from_routes, unknown))
+        for further in (finder.from_error_log, finder.from_port_forward):
+            again = [further(self.outcomes[identifier].candidates) for identifier in self._dead_ends(unknown)]
+            self._prove([candidates for candidates in again if candidates])
 
-        :param failing_of: does what is to be done with names that were looked at, and returns those that fail.
-        :returns: the names that fail for good.
-        """
-        self._sweep()
-        pending = list(dict.fromkeys(names))
-        for attempt in range(ATTEMPTS):
-            self._machine = ThisMachine()
-            self._find_out(pending, from_memory=from_memory and attempt == 0)
-            pending = failing_of(pending)
-            if not pending:
-                break
-            logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(pending))
-            if attempt + 1 < ATTEMPTS and not self._has_changed(pending):
-                break
-        return pending
+    def _with_progress(self, find: Callable[[str], Candidates], identifiers: Sequence[str]) -> List[Candidates]:
+        candidates = []
+        for number, identifier in enumerate(identifiers):
+            self._progress(FOLLOWING, number, len(identifiers))
+            candidates.append(find(identifier))
+        return candidates
 
-    def _find_out(self, names: Sequence[str], from_memory: bool) -> None:
-        self._machine.resolve(names)
-        for name in names:
-            self.inquiries[name] = self._inquiry(name)
-        if from_memory:
-            # Where it was last time, it mostly is still: then no configuration has to be read at all.
-            self._prove([name for name in names if any(hint.is_likely for hint in self._settings.hints.get(name, ()))])
-        unknown = [name for name in names if self.inquiries[name].verdict is not Verdict.PROVEN]
-        search = Search(self._machine, self._inquiry)
-        for number, name in enumerate(unknown):
-            self._progress(FOLLOWING, number, len(unknown))
-            self.inquiries[name] = search.follow(name)
-        self._prove(unknown)
-        for look_again in (search.told_by_a_log, search.forwarded):
-            failed = [name for name in unknown if self.inquiries[name].verdict is Verdict.DEAD_END]
-            found = {name: look_again(self.inquiries[name]) for name in failed}
-            self.inquiries.update({name: inquiry for name, inquiry in found.items() if inquiry})
-            self._prove([name for name, inquiry in found.items() if inquiry])
+    def _prove(self, candidates: Sequence[Candidates]) -> None:
+        results = proof.prove(candidates, self._host, self._responder, self._progress)
+        self.outcomes.update({one.identifier: Outcome(one, result) for one, result in zip(candidates, results)})
 
-    def _prove(self, names: Sequence[str]) -> None:
-        proof.prove([self.inquiries[name] for name in names], self._machine, self._responder, self._progress)
-
-    def _inquiry(self, name: str) -> Inquiry:
-        inquiry = Inquiry(name, front_doors(name, self._machine, self._settings.port, self._settings.address))
-        for hint in self._settings.hints.get(name, ()):
-            inquiry.add_place(hint.place(inquiry.token))
-        return inquiry
+    def _dead_ends(self, identifiers: Iterable[str]) -> List[str]:
+        return [identifier for identifier in identifiers if self.outcomes[identifier].verdict is Verdict.DEAD_END]
 
     def _publish(self, challenges: Sequence[Challenge]) -> List[Challenge]:
-        """Publish the tokens of all names that can be answered; returns those that are not answered."""
-        published = [challenge for challenge in challenges if self._is_answerable(self.inquiries[challenge.name])
-                     and self._publish_token(challenge, self.inquiries[challenge.name].places_to_answer())]
-        # What only test files have needed goes before the last look, for that is at what the CA will find.
+        """Publish the tokens of all identifiers that can be answered; returns the challenges that are not answered."""
+        published = [challenge for challenge in challenges if self._is_answerable(self.outcomes[challenge.identifier])
+                     and self._publish_token(challenge, self.outcomes[challenge.identifier].places_to_answer())]
+        # What only the test files needed is removed first: the last check is of what the CA will find.
         self._journal.release(self)
         answered = [challenge for challenge in published if self._is_answered(challenge)]
-        for challenge in list(self._published):
-            if challenge in challenges and challenge not in answered:
-                self.withdraw([challenge])
-        return [challenge for challenge in challenges if challenge not in answered]
+        unanswered = [challenge for challenge in challenges if challenge not in answered]
+        self.withdraw(unanswered)
+        return unanswered
 
-    def _is_answerable(self, inquiry: Inquiry) -> bool:
-        return inquiry.verdict is Verdict.PROVEN or (
-            inquiry.verdict is Verdict.UNPROVEN and not self._settings.refuse_unproven)
+    def _is_answerable(self, outcome: Outcome) -> bool:
+        return outcome.verdict is Verdict.PROVEN or (
+            outcome.verdict is Verdict.UNPROVEN and not self._options.refuse_unproven)
 
     def _publish_token(self, challenge: Challenge, places: Sequence[Place]) -> bool:
-        """Publish in these places; False when nothing could be, :func:`proof.still_serves` judges the rest."""
-        inquiry = self.inquiries[challenge.name]
+        """Publish the token in these places; whether any took it. What the last check finds decides."""
+        outcome = self.outcomes[challenge.identifier]
         responders = self._published.setdefault(challenge, [])
-        published = False
+        errors = {}
         for place in places:
             try:
-                responder = self._responder(place.for_token(inquiry.token, challenge.token))
+                responder = self._responder(place, challenge.token)
                 responders.append(responder)
-                responder.publish(challenge.content)
-                published = True
+                responder.publish(challenge.key_authorization)
             except PublishError as error:
-                inquiry.refused[place.key] = str(error)
+                errors[place.key] = str(error)
                 logger.debug("%s", printable(str(error)))
-        return published
+        self.outcomes[challenge.identifier] = outcome._replace(
+            proof=outcome.proof._replace(publish_errors={**outcome.proof.publish_errors, **errors}))
+        return len(errors) < len(places)
 
     def _is_answered(self, challenge: Challenge) -> bool:
-        inquiry = self.inquiries[challenge.name]
-        if challenge in self._published and inquiry.verdict is not Verdict.DEAD_END:
-            return proof.still_serves(inquiry, challenge.token, challenge.content, self._machine)
-        served = [proof.serves(inquiry.request(door, challenge.token), challenge.content, self._machine)
-                  for door in inquiry.doors.endpoints]
-        return all(served) if inquiry.doors.certain else any(served)
+        """Whether the front endpoints serve the key authorization; if not, the outcome has what they serve instead."""
+        missing = self._mismatches(challenge)
+        outcome = self.outcomes[challenge.identifier]
+        self.outcomes[challenge.identifier] = outcome._replace(
+            proof=outcome.proof._replace(mismatches={**outcome.proof.mismatches, **missing}))
+        return not missing
 
-    def _has_changed(self, names: Sequence[str]) -> bool:
-        """Whether another attempt can find something else than this one did."""
-        if any(not self.inquiries[name].routes for name in names):
-            return True  # it was proven from memory, and nothing has been looked at yet
-        before = {name: _ends(self.inquiries[name], self._machine) for name in names}
-        machine = ThisMachine()
-        return any(before[name] != _ends(self.inquiries[name], machine) for name in names)
+    def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
+        """What the front endpoints serve instead of the key authorization; of another authenticator's too."""
+        outcome = self.outcomes[challenge.identifier]
+        is_ours = challenge in self._published and outcome.verdict is not Verdict.DEAD_END
+        endpoints = [endpoint for endpoint in outcome.front.endpoints
+                     if not is_ours or outcome.verdict_at(endpoint) is Verdict.PROVEN]
+        mismatches = proof.mismatches([outcome.candidates.request(endpoint, challenge.token) for endpoint in endpoints],
+                                      challenge.key_authorization, self._host)
+        # Of guessed endpoints, one is the CA's.
+        is_enough = not is_ours and not outcome.front.certain and len(mismatches) < len(endpoints)
+        return {} if is_enough else mismatches
 
-    def _responder(self, place: Place) -> Any:
-        return self._responders.at(place.end, place.program, self._machine.view_of)
+    def _is_worth_another_attempt(self, pending: Sequence[str], attempt: int) -> bool:
+        """Whether identifiers are left, and another attempt can find something else than this one did."""
+        if not pending or attempt + 1 == ATTEMPTS:
+            return False
+        logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(pending))
+        if any(not self.outcomes[identifier].routes for identifier in pending):
+            return True  # a hint was proven, and no request has been followed yet
+        host = ThisMachine()
+        return any(_ends(self.outcomes[identifier].routes) != _ends(routes(self.outcomes[identifier].candidates, host))
+                   for identifier in pending)
+
+    def _responder(self, place: Place, token: str) -> Any:
+        return self._responders.at(place.end_for(token), place.program, self._host.view_of)
 
 
-def _ends(inquiry: Inquiry, machine: ThisMachine) -> Dict[Endpoint, List[object]]:
-    return {door: [route.end for route in found] for door, found in routes(inquiry, machine).items()}
+def _ends(of_endpoints: Mapping[Endpoint, Sequence[Any]]) -> Dict[Endpoint, List[object]]:
+    return {endpoint: [route.end for route in of_endpoint] for endpoint, of_endpoint in of_endpoints.items()}

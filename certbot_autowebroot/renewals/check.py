@@ -24,13 +24,13 @@ from certbot import util
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.hints import given
 from certbot_autowebroot.order.hints import remembered
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.progress import Progress
-from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.renewals import forecast
 from certbot_autowebroot.renewals import messages
@@ -52,7 +52,7 @@ from certbot_autowebroot.system import processes
 
 #: By name, the directories that are worth a test file.
 Hints = Mapping[str, Sequence[Hint]]
-Inquiries = Mapping[str, Inquiry]
+Outcomes = Mapping[str, Outcome]
 
 #: Whose renewals a look at this machine can judge.
 _JUDGED = ("standalone", "webroot", "autowebroot")
@@ -92,10 +92,10 @@ class Check:
                 proper[name] = identifier(name)
             except ValueError as error:
                 wrong[name] = str(error)
-        inquiries = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
+        outcomes = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
                                    {name: self._given() for name in proper.values()})
         return _as_we_are([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
-                           else self._by_autowebroot(proper[name], inquiries) for name in dict.fromkeys(names)])
+                           else self._by_autowebroot(proper[name], outcomes) for name in dict.fromkeys(names)])
 
     def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
         """What would happen to each of these lineages with its own authenticator.
@@ -145,7 +145,7 @@ class Check:
         return replace(lineage, port=self._options.port or lineage.port, address=address)
 
     def _judge(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
-        """Lineages that share a front door."""
+        """Lineages that share a front endpoint."""
         webroot, standalone, ours = ([lineage for lineage in lineages if lineage.authenticator == kind]
                                      for kind in ("webroot", "standalone", "autowebroot"))
         families = _families(port, address) if standalone else frozenset()
@@ -186,37 +186,37 @@ class Check:
                 for name in _names(lineage):
                     if not util.is_wildcard_domain(name):
                         hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
-            inquiries = self._find_out(port, address, hints, from_memory=True)
+            outcomes = self._find_out(port, address, hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
                 said = lineage.options.get("fallback", "")
-                names = [_by_fallback(self._by_autowebroot(name, inquiries, refuse), said) for name in _names(lineage)]
+                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse), said) for name in _names(lineage)]
                 yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
 
-    def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Inquiries) -> Forecast:
+    def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Outcomes) -> Forecast:
         found = Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
         if found.outlook is Outlook.FAILS:
             found.remedy = [self._by_autowebroot(name.name, plain) for name in names]
         return found
 
-    def _by_autowebroot(self, name: str, inquiries: Inquiries, refuse: bool = False) -> NameForecast:
-        if name not in inquiries:
+    def _by_autowebroot(self, name: str, outcomes: Outcomes, refuse: bool = False) -> NameForecast:
+        if name not in outcomes:
             return _wildcard(name)
-        inquiry = inquiries[name]
-        return NameForecast(name, forecast.by_autowebroot(inquiry, self._options.write, refuse), inquiry)
+        outcome = outcomes[name]
+        return NameForecast(name, forecast.by_autowebroot(outcome, self._options.write, refuse), outcome)
 
-    def _by_standalone(self, name: str, families: FrozenSet[int], inquiries: Inquiries) -> NameForecast:
+    def _by_standalone(self, name: str, families: FrozenSet[int], outcomes: Outcomes) -> NameForecast:
         """``standalone`` answers on all addresses or on none; our own responder finds the free ones among them."""
-        if name not in inquiries:
+        if name not in outcomes:
             return _wildcard(name)
 
-        def answers(door: Endpoint, place: Place) -> bool:
-            return isinstance(place.end, Vacant) and place.end.endpoint == door and (
-                ipaddress.ip_address(door.host).version in families)
-        inquiry = inquiries[name]
-        return NameForecast(name, forecast.by_places(inquiry, answers, self._options.write), inquiry)
+        def answers(endpoint: Endpoint, place: Place) -> bool:
+            return isinstance(place.end, Vacant) and place.end.endpoint == endpoint and (
+                ipaddress.ip_address(endpoint.host).version in families)
+        outcome = outcomes[name]
+        return NameForecast(name, forecast.by_places(outcome, answers, self._options.write), outcome)
 
-    def _by_webroot(self, lineage: Lineage, name: str, tried: Inquiries, plain: Optional[Inquiries] = None) \
+    def _by_webroot(self, lineage: Lineage, name: str, tried: Outcomes, plain: Optional[Outcomes] = None) \
             -> NameForecast:
         """``webroot`` answers from the mapped directory, and makes it where it is gone."""
         if util.is_wildcard_domain(name):
@@ -233,12 +233,12 @@ class Check:
         found = forecast.by_places(plain[name], answers, self._options.write)
         if found is Outlook.FAILS and not attempt:
             reason = messages.webroot_elsewhere(root)
-        if found is Outlook.FAILS and attempt and attempt.refused and \
+        if found is Outlook.FAILS and attempt and attempt.proof.publish_errors and \
                 forecast.by_places(plain[name], answers, proved=False) is not Outlook.FAILS:
             found = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might
         return NameForecast(name, found, plain[name], reason)
 
-    def _try_webroots(self, port: int, address: str, lineages: Sequence[Lineage]) -> Inquiries:
+    def _try_webroots(self, port: int, address: str, lineages: Sequence[Lineage]) -> Outcomes:
         roots: Dict[str, Dict[str, None]] = {}
         for lineage in lineages:
             for name in _names(lineage):
@@ -249,15 +249,14 @@ class Check:
             return {}
         return self._solver(port, address, hints).try_hints(list(hints))
 
-    def _find_out(self, port: int, address: str, hints: Hints, from_memory: bool = False) -> Inquiries:
+    def _find_out(self, port: int, address: str, hints: Hints, from_memory: bool = False) -> Outcomes:
         if not hints:
             return {}
         solver = self._solver(port, address, hints)
-        return solver.find_out(list(hints), from_memory) if self._options.write else solver.look(list(hints))
+        return solver.find_out(list(hints), from_memory) if self._options.write else solver.follow(list(hints))
 
     def _solver(self, port: int, address: str, hints: Hints) -> Solver:
-        settings = Settings(port, address, {name: list(found) for name, found in hints.items()})
-        return Solver(settings, self._journal, self._progress)
+        return Solver(OrderOptions(port, address, hints), self._journal, self._progress)
 
 
 def identifier(name: str) -> str:
@@ -286,9 +285,9 @@ def _names(lineage: Lineage) -> Tuple[str, ...]:
 
 def _by_fallback(found: NameForecast, said: str) -> NameForecast:
     """What a renewal would ask another authenticator for; that would edit a configuration, so a look cannot try it."""
-    if found.outlook is not Outlook.FAILS or found.inquiry is None:
+    if found.outlook is not Outlook.FAILS or found.outcome is None:
         return found
-    asked = other_authenticators.would_be_asked(said, found.inquiry)
+    asked = other_authenticators.would_be_asked(said, found.outcome)
     return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
 
 
@@ -308,7 +307,7 @@ def _from_directory(root: str) -> Answers:
     """Whether a place is the directory of challenges below a document root, by whatever path."""
     wanted = os.path.realpath(root + CHALLENGE_PATH)
 
-    def answers(_door: Endpoint, place: Place) -> bool:
+    def answers(_: Endpoint, place: Place) -> bool:
         return isinstance(place.end, Directory) and _is_path_of_ours(place) and (
             os.path.realpath(os.path.dirname(str(place.end))) == wanted)
     return answers

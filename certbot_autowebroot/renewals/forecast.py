@@ -9,10 +9,9 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Verdict
-from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.renewals.lineages import Certificate
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.route import Directory
@@ -45,13 +44,13 @@ def worst(outlooks: Sequence[Outlook]) -> Outlook:
 class NameForecast:
     """What would happen to one name.
 
-    :ivar inquiry: what was found out about it; None where nothing could be.
+    :ivar outcome: what was found out about it; None where nothing could be.
     :ivar reason: why nothing could be, or what a renewal would do that a look cannot; a phrase.
     """
 
     name: str
     outlook: Outlook
-    inquiry: Optional[Inquiry] = None
+    outcome: Optional[Outcome] = None
     reason: str = ""
 
 
@@ -70,7 +69,7 @@ class Shown(enum.Enum):
 
 @dataclass(frozen=True)
 class Served:
-    """What a server on 443 shows at one door.
+    """What a server on 443 shows at one endpoint.
 
     :ivar certificate: the one that it shows, if any.
     :ivar error: why there is none; a phrase.
@@ -78,7 +77,7 @@ class Served:
     """
 
     name: str
-    door: Endpoint
+    endpoint: Endpoint
     shown: Shown
     certificate: Optional[Certificate] = None
     error: str = ""
@@ -141,68 +140,69 @@ class Forecast:
 
 def without_root(found: NameForecast) -> NameForecast:
     """What an ordinary user's look says of a renewal, which is root's: nothing, where root would see or do more."""
-    inquiry = found.inquiry
-    if found.outlook is not Outlook.FAILS or inquiry is None:
+    outcome = found.outcome
+    if found.outlook is not Outlook.FAILS or outcome is None:
         return found
-    blind = any(isinstance(route.end, Unknown) for routes in inquiry.routes.values() for route in routes)
-    return replace(found, outlook=Outlook.UNKNOWN) if blind or inquiry.refused else found
+    blind = any(isinstance(route.end, Unknown) for routes in outcome.routes.values() for route in routes)
+    return replace(found, outlook=Outlook.UNKNOWN) if blind or outcome.proof.publish_errors else found
 
 
-#: Whether an authenticator answers in a place, for requests that arrive at a door.
+#: Whether an authenticator answers in a place, for requests that arrive at a endpoint.
 Answers = Callable[[Endpoint, Place], bool]
 
 
-def by_autowebroot(inquiry: Inquiry, proved: bool, refuse_unproven: bool = False) -> Outlook:
+def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False) -> Outlook:
     """What would happen to a name with our own authenticator.
 
     :param proved: test files were published; else the routes alone decide.
     """
     if proved:
-        found = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(inquiry.verdict, Outlook.FAILS)
+        found = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
     else:
-        found = by_places(inquiry, lambda _door, _place: True, proved)
-        if found is Outlook.FAILS and inquiry.places:
+        found = by_places(outcome, lambda _endpoint, _place: True, proved)
+        if found is Outlook.FAILS and outcome.places:
             found = Outlook.UNPROVEN  # a directory that was given or remembered may be the one
     if found is Outlook.UNPROVEN and refuse_unproven:
         return Outlook.FAILS
-    return _if_it_resolves(inquiry, found)
+    return _if_it_resolves(outcome, found)
 
 
-def by_places(inquiry: Inquiry, answers: Answers, proved: bool) -> Outlook:
+def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
     """What would happen to a name with an authenticator that answers in certain places only.
 
     :param proved: test files were published; else the routes alone decide.
     """
-    def of_door(door: Endpoint) -> Outlook:
-        winners = inquiry.winners.get(door, [])
+    def at_endpoint(endpoint: Endpoint) -> Outlook:
+        winners = outcome.proof.served.get(endpoint, [])
         if winners:
-            all_ours = door not in inquiry.misses and all(answers(door, place) for place in winners)
+            all_ours = endpoint not in outcome.proof.mismatches and all(answers(endpoint, place) for place in winners)
             return Outlook.GOOD if all_ours else Outlook.FAILS
-        expected = _by_routes(inquiry.routes.get(door, []), lambda place: answers(door, place))
-        if proved and inquiry.verdict_of(door) is not Verdict.UNPROVEN:
+        expected = _by_routes(outcome, endpoint, lambda place: answers(endpoint, place))
+        if proved and outcome.verdict_at(endpoint) is not Verdict.UNPROVEN:
             return Outlook.FAILS
         return Outlook.UNPROVEN if proved and expected is Outlook.GOOD else expected
-    outlooks = [of_door(door) for door in inquiry.doors.endpoints]
+    outlooks = [at_endpoint(endpoint) for endpoint in outcome.front.endpoints]
     if not outlooks:
         return Outlook.FAILS
-    return _if_it_resolves(inquiry, worst(outlooks) if inquiry.doors.certain else _best(outlooks))
+    return _if_it_resolves(outcome, worst(outlooks) if outcome.front.certain else _best(outlooks))
 
 
-def _if_it_resolves(inquiry: Inquiry, found: Outlook) -> Outlook:
+def _if_it_resolves(outcome: Outcome, found: Outlook) -> Outlook:
     """A CA cannot come to a name without an address; but it may see an address where we see none."""
-    return found if found is Outlook.FAILS or inquiry.doors.resolved else Outlook.UNPROVEN
+    return found if found is Outlook.FAILS or outcome.front.resolved else Outlook.UNPROVEN
 
 
 def _best(outlooks: Sequence[Outlook]) -> Outlook:
     return min(outlooks, key=list(Outlook).index)
 
 
-def _by_routes(routes: Sequence[Route], answers: Callable[[Place], bool]) -> Outlook:
+def _by_routes(outcome: Outcome, endpoint: Endpoint, answers: Callable[[Place], bool]) -> Outlook:
     """Each branch needs an answer; one of its alternatives is enough."""
     def of_route(route: Route) -> Outlook:
-        place = place_of(route)
+        place = outcome.candidates.place_of(route)
         if not place or not answers(place):
             return Outlook.FAILS
         doubtful = route.depends_on_client or (isinstance(route.end, Directory) and route.end.guessed)
         return Outlook.UNPROVEN if doubtful else Outlook.GOOD
-    return worst([_best([of_route(route) for route in branch]) for branch in alternatives(routes)] or [Outlook.FAILS])
+    branches = alternatives(outcome.routes.get(endpoint, []))
+    return worst([_best([of_route(route) for route in branch]) for branch in branches] or [Outlook.FAILS])

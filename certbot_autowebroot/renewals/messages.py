@@ -9,10 +9,9 @@ from typing import Tuple
 
 from certbot_autowebroot.order import advice
 from certbot_autowebroot.order import messages
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Verdict
-from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
@@ -71,11 +70,11 @@ def why(found: Forecast) -> List[str]:
 
 def why_name(name: NameForecast) -> str:
     """Why one name of a lineage would fail, or where it was proven; empty where the tree says it."""
-    inquiry = name.inquiry
-    if name.reason or name.outlook is not Outlook.GOOD or inquiry is None or not inquiry.winners:
+    outcome = name.outcome
+    if name.reason or name.outlook is not Outlook.GOOD or outcome is None or not outcome.proof.served:
         return name.reason
-    files = list({messages.test_file(place): None for winners in inquiry.winners.values() for place in winners})
-    return f"{' and '.join(files)} came back through {', '.join(map(str, inquiry.winners))}"
+    files = list({messages.test_file(place): None for winners in outcome.proof.served.values() for place in winners})
+    return f"{' and '.join(files)} came back through {', '.join(map(str, outcome.proof.served))}"
 
 
 def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> str:
@@ -114,7 +113,7 @@ def reloading(found: Forecast, command: str) -> str:
 def shown(alike: Sequence[Served]) -> str:
     """What a server on 443 shows for names; the same for all of them."""
     served = alike[0]
-    where = f"{served.door} for {messages.named([one.name for one in alike])}"
+    where = f"{served.endpoint} for {messages.named([one.name for one in alike])}"
     if served.shown is Shown.NOBODY:
         return f"nobody listens on {where}"
     if served.shown is Shown.NONE or served.certificate is None:
@@ -154,7 +153,7 @@ def asked_instead(authenticators: Sequence[str]) -> str:
 
 def outlook(found: NameForecast, proved: bool) -> str:
     """What would happen to one name."""
-    if found.inquiry is None:
+    if found.outcome is None:
         return f"would fail: {found.reason}"
     return {Outlook.GOOD: "good, a test file came back" if proved else
             "should be good (nothing was written, so nothing is proved)",
@@ -163,72 +162,72 @@ def outlook(found: NameForecast, proved: bool) -> str:
 
 
 def stop(hop: Hop, is_first: bool) -> str:
-    """Who accepted a request where; which, where it is not the one that the door is there for."""
+    """Who accepted a request where; which, where it is not the one that the endpoint is there for."""
     what = "" if is_first else f" is asked for {hop.request.url.replace(hop.request.token, 'TOKEN')}"
     return f"{hop.request.endpoint}: {hop.program}{what}"
 
 
-def end(route: Route, inquiry: Inquiry, door: Endpoint) -> str:
+def end(route: Route, outcome: Outcome, endpoint: Endpoint) -> str:
     """Where a road ends, and what became of the test file there."""
     if isinstance(route.end, DeadEnd):
-        return f"dead end: {route.end.reason}".replace(inquiry.token, "TOKEN")
+        return f"dead end: {route.end.reason}".replace(outcome.candidates.token, "TOKEN")
     if isinstance(route.end, Unknown):
         return f"cannot be known: {route.end.reason}"
     if isinstance(route.end, Elsewhere):
         return f"leads away from this machine, to {route.end.target}"
-    place = place_of(route)
+    place = outcome.candidates.place_of(route)
     assert place is not None  # noqa: S101 - for the type checker
     where = f"{route.end.endpoint}: nobody listens, so a listener of our own would" if isinstance(route.end, Vacant) \
         else f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
-    return where + _became(place, inquiry, door)
+    return where + _became(place, outcome, endpoint)
 
 
-def _became(place: Place, inquiry: Inquiry, door: Endpoint) -> str:
-    if str(place.end) in {str(winner.end) for winner in inquiry.winners.get(door, ())}:
+def _became(place: Place, outcome: Outcome, endpoint: Endpoint) -> str:
+    if str(place.end) in {str(winner.end) for winner in outcome.proof.served.get(endpoint, ())}:
         return "; the test file came back"
-    tried = [one for one in inquiry.places
+    tried = [one for one in outcome.places
              if one.key == place.key or (not one.program and str(one.end) == str(place.end))]
-    refused = [inquiry.refused[one.key] for one in tried if one.key in inquiry.refused]
+    refused = [outcome.proof.publish_errors[one.key] for one in tried if one.key in outcome.proof.publish_errors]
     if refused:
         return _refused(refused[0])
-    return "; the test file did not come back" if tried and door in inquiry.answers else ""
+    return "; the test file did not come back" if tried and endpoint in outcome.proof.answers else ""
 
 
 def _refused(reason: str) -> str:
     return f"; refused: {reason.rstrip('.')}"
 
 
-def remarks(found: NameForecast, door: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
-    """What else is to be said of one door: directories that were given, what came back, what to do.
+def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
+    """What else is to be said of one endpoint: directories that were given, what came back, what to do.
 
     :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
     """
-    inquiry = found.inquiry
-    assert inquiry is not None  # noqa: S101 - for the type checker
-    routes = inquiry.routes.get(door, [])
+    outcome = found.outcome
+    assert outcome is not None  # noqa: S101 - for the type checker
+    routes = outcome.routes.get(endpoint, [])
     on_the_road = {str(route.end) for route in routes}
-    on_a_road = {str(route.end) for of_door in inquiry.routes.values() for route in of_door}
-    lines = [f"{messages.test_file(place)} came back" for place in inquiry.winners.get(door, ())
+    on_a_road = {str(route.end) for at_endpoint in outcome.routes.values() for route in at_endpoint}
+    lines = [f"{messages.test_file(place)} came back" for place in outcome.proof.served.get(endpoint, ())
              if str(place.end) not in on_the_road]
-    if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or inquiry.verdict_of(door) is Verdict.PROVEN:
+    if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or outcome.verdict_at(endpoint) is Verdict.PROVEN:
         return lines
-    if door in inquiry.answers:
-        lines += [f"tried {messages.str_of(place)}{_refused(inquiry.refused[place.key])}"
-                  if place.key in inquiry.refused else
-                  f"{messages.test_file(place)} did not come back" for place in inquiry.places
-                  if str(place.end) not in on_a_road and not messages.was_served(inquiry, place)]
-        answer = inquiry.misses.get(door, inquiry.answers[door])
+    if endpoint in outcome.proof.answers:
+        lines += [f"tried {messages.str_of(place)}{_refused(outcome.proof.publish_errors[place.key])}"
+                  if place.key in outcome.proof.publish_errors else
+                  f"{messages.test_file(place)} did not come back" for place in outcome.places
+                  if str(place.end) not in on_a_road and not outcome.was_served(place)]
+        answer = outcome.proof.mismatches.get(endpoint, outcome.proof.answers[endpoint])
         if messages.says_more(answer, routes):
-            lines.append(f"came back: {messages.what_came_back(answer)}".replace(inquiry.token, "TOKEN"))
-    failing = [other for other in inquiry.doors.endpoints if inquiry.verdict_of(other) is not Verdict.PROVEN]
-    if found.outlook is Outlook.FAILS and door == failing[-1] and printed is not None:
-        lines += advice.what_to_do(inquiry, failing, printed, "what to do")
+            lines.append(f"came back: {messages.str_of_answer(answer)}".replace(outcome.candidates.token, "TOKEN"))
+    failing = [other for other in outcome.front.endpoints if outcome.verdict_at(other) is not Verdict.PROVEN]
+    if found.outlook is Outlook.FAILS and endpoint == failing[-1] and printed is not None:
+        lines += advice.what_to_do(outcome, failing, printed, "what to do")
     return lines
 
 
-def note(inquiry: Inquiry) -> str:
+def note(outcome: Outcome) -> str:
     """What a person should know of the name's addresses; empty for nothing."""
-    return f"note: {inquiry.doors.note}" if inquiry.doors.note else ""
+    return f"note: {outcome.front.note}" if outcome.front.note else ""
 
 
 def holder(program: Program, endpoint: Endpoint) -> str:
@@ -236,12 +235,12 @@ def holder(program: Program, endpoint: Endpoint) -> str:
     return f"{program} at {endpoint}"
 
 
-def webroot_tried(root: str, inquiry: Inquiry) -> str:
+def webroot_tried(root: str, outcome: Outcome) -> str:
     """What became of the test file in a mapped directory."""
-    for place in inquiry.places:
+    for place in outcome.places:
         if isinstance(place.end, Directory) and place.end.root == root:
-            refused = inquiry.refused.get(place.key)
-            served = messages.was_served(inquiry, place)
+            refused = outcome.proof.publish_errors.get(place.key)
+            served = outcome.was_served(place)
             return refused.rstrip(".") if refused else \
                 f"{messages.test_file(place)} {'came back' if served else 'did not come back'}"
     return ""

@@ -65,7 +65,7 @@ class Finding(NamedTuple):
 
 
 class Server(NamedTuple):
-    """Whoever speaks TLS at a door.
+    """Whoever speaks TLS at a endpoint.
 
     :ivar process: None where it is not visible to us.
     """
@@ -99,24 +99,24 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
         return [Finding(Outcome.GOOD, reload_messages.nobody(names))]
     findings = [Finding(_of_one_left_alone(answers, seen), reload_messages.found(answers))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
-    stale = {door: answers for (door, shown), answers in seen.items() if shown is Shown.STALE}
+    stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
     if wrong:
         return [*findings, Finding(Outcome.FAILED, reload_messages.broken_lineage(wrong))]
     told: Dict[Server, Told] = {}
     told_at: Dict[Endpoint, List[Told]] = {}
     waiting: List[Served] = []
-    for door, answers in stale.items():
-        for server in servers_at(answers[0].name, door, machine):
+    for endpoint, answers in stale.items():
+        for server in servers_at(answers[0].name, endpoint, machine):
             if server not in told:
-                told[server] = _tell(server, door)
-            told_at.setdefault(door, []).append(told[server])
-        problems = [one for one in told_at[door] if one.problem]
+                told[server] = _tell(server, endpoint)
+            told_at.setdefault(endpoint, []).append(told[server])
+        problems = [one for one in told_at[endpoint] if one.problem]
         findings += [Finding(Outcome.FAILED, reload_messages.not_told(one.named, one.problem, answers))
                      for one in problems]
         waiting += [] if problems else answers
-    for (door, shown), answers in _by_door(_awaited(lineage, waiting, patience)).items():
-        who = [reload_messages.told(one.named, one.how) for one in told_at[door]]
+    for (endpoint, shown), answers in _by_door(_awaited(lineage, waiting, patience)).items():
+        who = [reload_messages.told(one.named, one.how) for one in told_at[endpoint]]
         findings.append(Finding(Outcome.GOOD, reload_messages.reloaded(who, answers)) if shown is Shown.CURRENT else
                         Finding(Outcome.FAILED, reload_messages.in_vain(who, answers, patience, lineage)))
     return findings
@@ -127,16 +127,16 @@ def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, 
     first = answers[0]
     if first.shown is not Shown.NONE:
         return Outcome.GOOD
-    ours = (first.door, Shown.CURRENT) in seen or (first.door, Shown.STALE) in seen
+    ours = (first.endpoint, Shown.CURRENT) in seen or (first.endpoint, Shown.STALE) in seen
     return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
 
 
-def servers_at(name: str, door: Endpoint, machine: ThisMachine) -> List[Server]:
-    """Who speaks TLS at a door: who holds it, or whom its holder passes connections on to as they are."""
+def servers_at(name: str, endpoint: Endpoint, machine: ThisMachine) -> List[Server]:
+    """Who speaks TLS at a endpoint: who holds it, or whom its holder passes connections on to as they are."""
     found: Dict[Server, None] = {}
-    ends = [door]
+    ends = [endpoint]
     for _ in range(MAX_HOPS):
-        request = Request(name, CHALLENGE_PATH, "", door, "https")
+        request = Request(name, CHALLENGE_PATH, "", endpoint, "https")
         ends = [onward for end in ends for holder in machine.holders(end)
                 for onward in _onward(holder, request._replace(endpoint=end), machine, found)]
     return list(found) or [Server(reload_messages.SOMEBODY)]
@@ -154,7 +154,7 @@ def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[
     found[Server(str(holder.program), process)] = None
 
 
-def _tell(server: Server, door: Endpoint) -> Told:
+def _tell(server: Server, endpoint: Endpoint) -> Told:
     """Test what is on disk, and tell the server to read it."""
     if server.process is None:
         return Told(server.named, problem=reload_messages.NOT_VISIBLE)
@@ -173,8 +173,8 @@ def _tell(server: Server, door: Endpoint) -> Told:
                 return Told(named, problem=reload_messages.broken(complaint))
         elif not program.survives:
             return Told(named, problem=reload_messages.IN_A_CONTAINER)
-        how = systemd.tell(unit, "reload") if unit else program.reload(leader, door)
-        return Told(named, ", ".join(filter(None, (how, program.urge(leader, door)))))
+        how = systemd.tell(unit, "reload") if unit else program.reload(leader, endpoint)
+        return Told(named, ", ".join(filter(None, (how, program.urge(leader, endpoint)))))
     except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
         return Told(named, problem=str(error))
     except OSError as error:
@@ -197,7 +197,7 @@ def _start_anew(named: str, unit: str, complaint: str) -> Told:
 
 def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:
     """Look until several looks in a row have shown the current certificate everywhere, or the time is up."""
-    asked = [(served.name, served.door) for served in waiting]
+    asked = [(served.name, served.endpoint) for served in waiting]
     deadline = time.monotonic() + patience
     agreed = 0
     while asked:
@@ -212,7 +212,7 @@ def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> Li
 def _by_door(answers: Sequence[Served]) -> Dict[Tuple[Endpoint, Shown], List[Served]]:
     found: Dict[Tuple[Endpoint, Shown], List[Served]] = {}
     for answer in answers:
-        found.setdefault((answer.door, answer.shown), []).append(answer)
+        found.setdefault((answer.endpoint, answer.shown), []).append(answer)
     return found
 
 

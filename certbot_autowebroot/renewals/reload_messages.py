@@ -18,14 +18,14 @@ NO_LINEAGE = ("which certificate has been renewed? Certbot says so to a deploy h
 
 
 def nobody(names: Sequence[str]) -> str:
-    """There is no door to look at."""
+    """There is no endpoint to look at."""
     return f"this machine has no address where {_list(names)} could be served on port 443"
 
 
 def found(answers: Sequence[Served]) -> str:
-    """What a server shows that is not to be reloaded; all of one door, and the same."""
+    """What a server shows that is not to be reloaded; all of one endpoint, and the same."""
     first = answers[0]
-    where = f"{first.door} for {_names(answers)}"
+    where = f"{first.endpoint} for {_names(answers)}"
     if first.shown is Shown.NOBODY:
         return f"nobody listens on {where}"
     if first.shown is Shown.NONE:
@@ -79,7 +79,7 @@ def told(server: str, how: str) -> str:
 
 def reloaded(servers: Sequence[str], answers: Sequence[Served]) -> str:
     """Done."""
-    return f"{', '.join(servers)}; {answers[0].door} shows the new certificate for {_names(answers)}"
+    return f"{', '.join(servers)}; {answers[0].endpoint} shows the new certificate for {_names(answers)}"
 
 
 def in_vain(servers: Sequence[str], answers: Sequence[Served], patience: float, lineage: Lineage) -> str:
@@ -87,9 +87,9 @@ def in_vain(servers: Sequence[str], answers: Sequence[Served], patience: float, 
     first = answers[0]
     done = f"{', '.join(servers)}, and after {patience:.0f} s"
     if first.shown is Shown.NOBODY:
-        return f"{done} nobody listens on {first.door} any more: look at its log, and start it"
+        return f"{done} nobody listens on {first.endpoint} any more: look at its log, and start it"
     if first.shown is Shown.NONE:
-        return f"{done} no certificate could be had from {first.door} for {_names(answers)}: {first.error}"
+        return f"{done} no certificate could be had from {first.endpoint} for {_names(answers)}: {first.error}"
     return (f"{done} {_older(answers)}: see whether its configuration names the files of "
             f"{os.path.dirname(lineage.certificate_file)}, or passes TLS on to another server")
 
@@ -97,7 +97,7 @@ def in_vain(servers: Sequence[str], answers: Sequence[Served], patience: float, 
 def _older(answers: Sequence[Served]) -> str:
     shown = answers[0].certificate
     until = f", until {shown.not_after:%Y-%m-%d}," if shown else ""
-    return f"{answers[0].door} still shows an older certificate{until} for {_names(answers)}"
+    return f"{answers[0].endpoint} still shows an older certificate{until} for {_names(answers)}"
 
 
 def _names(answers: Sequence[Served]) -> str:

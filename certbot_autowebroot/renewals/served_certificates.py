@@ -21,7 +21,7 @@ from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.front_endpoints import front_doors
+from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
 
@@ -36,26 +36,26 @@ Question = Tuple[str, Endpoint]
 
 
 def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Served]]:
-    """What is shown for each name at each of its front doors, by the path of the lineage's renewal configuration.
+    """What is shown for each name at each of its front endpoints, by the path of the lineage's renewal configuration.
 
-    For a name that does not resolve to addresses of this machine, the doors where somebody listens.
+    For a name that does not resolve to addresses of this machine, the endpoints where somebody listens.
     """
     machine = ThisMachine()
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
              for lineage in having if lineage.certificate}
     machine.resolve({name for found in names.values() for name in found})
-    asked = {lineage.conf: [(name, door) for name in names[lineage.conf]
-                            for door in _doors(name, lineage.address, machine)] for lineage in having}
+    asked = {lineage.conf: [(name, endpoint) for name in names[lineage.conf]
+                            for endpoint in _doors(name, lineage.address, machine)] for lineage in having}
     answers = _ask_all(list(dict.fromkeys(question for found in asked.values() for question in found)), progress)
     return {lineage.conf: [_compared(lineage, answers[question]) for question in asked[lineage.conf]]
             for lineage in having}
 
 
 def questions(names: Sequence[str], machine: ThisMachine) -> List[Question]:
-    """Each name at each door where it is served."""
+    """Each name at each endpoint where it is served."""
     machine.resolve(names)
-    return [(name, door) for name in dict.fromkeys(names) for door in _doors(name, "", machine)]
+    return [(name, endpoint) for name in dict.fromkeys(names) for endpoint in _doors(name, "", machine)]
 
 
 def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served]:
@@ -73,10 +73,10 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
 
 
 def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
-    doors = front_doors(name, machine, CA_PORTS["https"], address)
-    if doors.certain:
-        return list(doors.endpoints)
-    return [door for door in doors.endpoints if machine.holders(door)] or list(doors.endpoints[:1])
+    endpoints = front_endpoints(name, machine, CA_PORTS["https"], address)
+    if endpoints.certain:
+        return list(endpoints.endpoints)
+    return [endpoint for endpoint in endpoints.endpoints if machine.holders(endpoint)] or list(endpoints.endpoints[:1])
 
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
@@ -88,15 +88,16 @@ def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question
 
 
 def _ask(question: Question, key: str = "") -> Served:
-    name, door = question
+    name, endpoint = question
     try:
-        return Served(name, door, Shown.OTHER, parse_certificate(probe.certificate_of(door, name, _TIMEOUT, key)))
+        shown = parse_certificate(probe.certificate_of(endpoint, name, _TIMEOUT, key))
+        return Served(name, endpoint, Shown.OTHER, shown)
     except ConnectionRefusedError:
-        return Served(name, door, Shown.NOBODY)
+        return Served(name, endpoint, Shown.NOBODY)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)
         refused = any(word in reason for word in _REFUSALS)
-        return Served(name, door, Shown.NONE, error=_in_words(error, reason, refused), refused=refused)
+        return Served(name, endpoint, Shown.NONE, error=_in_words(error, reason, refused), refused=refused)
 
 
 def _in_words(error: Exception, reason: str, refused: bool) -> str:
@@ -113,12 +114,12 @@ def _compared(lineage: Lineage, answer: Served) -> Served:
         return answer
     if current.key and seen.key not in ("", current.key):
         # A server may have two lineages for a name, one for each kind of key.
-        seen = _ask((answer.name, answer.door), current.key).certificate or seen
+        seen = _ask((answer.name, answer.endpoint), current.key).certificate or seen
     if seen.fingerprint == current.fingerprint:
-        return Served(answer.name, answer.door, Shown.CURRENT, seen)
+        return Served(answer.name, answer.endpoint, Shown.CURRENT, seen)
     if _is_renewed_by(seen, current) or seen.fingerprint in earlier_certificates(lineage):
-        return Served(answer.name, answer.door, Shown.STALE, seen)
-    return Served(answer.name, answer.door, Shown.OTHER, seen)
+        return Served(answer.name, answer.endpoint, Shown.STALE, seen)
+    return Served(answer.name, answer.endpoint, Shown.OTHER, seen)
 
 
 def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:

@@ -15,7 +15,7 @@ MAX_GUESSED_DOORS = 8
 _ALL_ADDRESSES = {"": {4, 6}, "::": {4, 6}, "0.0.0.0": {4}}  # noqa: S104 - whose addresses are looked at
 
 
-class Doors(NamedTuple):
+class FrontEndpoints(NamedTuple):
     """Where a name's request arrives.
 
     :ivar certain: the name resolves to these addresses: each of them has to answer, for the CA asks over IPv6 first
@@ -30,7 +30,7 @@ class Doors(NamedTuple):
     resolved: bool = True
 
 
-def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Doors:
+def front_endpoints(name: str, machine: Machine, port: int, address: str = "") -> FrontEndpoints:
     """Find the front doors of a name.
 
     :param port: the port that the CA's port 80 leads to.
@@ -42,13 +42,13 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
     versions = _ALL_ADDRESSES.get(address)
     if versions is None:
         note = _leads_elsewhere(name, [a for a in public if machine.is_here(a)], address, port)
-        return Doors((Endpoint(address, port),), certain=True, note=note, resolved=bool(resolved))
+        return FrontEndpoints((Endpoint(address, port),), certain=True, note=note, resolved=bool(resolved))
     public = [a for a in public if ipaddress.ip_address(a).version in versions]
     here = [a for a in public if machine.is_here(a)]
     away = [a for a in public if a not in here]
     if here:
         note = f"{name} also resolves to {', '.join(away)}, which is not an address of this machine" if away else ""
-        return Doors(tuple(Endpoint(a, port) for a in here), certain=True, note=note)
+        return FrontEndpoints(tuple(Endpoint(a, port) for a in here), certain=True, note=note)
     if not resolved:
         note = f"{name} does not resolve to any address, seen from here"
     elif away:
@@ -56,7 +56,7 @@ def front_doors(name: str, machine: Machine, port: int, address: str = "") -> Do
     else:
         note = f"{name} resolves to {', '.join(resolved)} only, seen from here"
     doors = _guessed(machine, port, {ipaddress.ip_address(a).version for a in away} or versions)
-    return Doors(doors, certain=False, note=note, resolved=bool(resolved))
+    return FrontEndpoints(doors, certain=False, note=note, resolved=bool(resolved))
 
 
 def _leads_elsewhere(name: str, here: List[str], address: str, port: int) -> str:

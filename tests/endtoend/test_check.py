@@ -168,7 +168,7 @@ def test_behind_apache(certbot: Certbot, place: Path) -> None:
         apache.reload()
         found = run_json(certbot)["lineages"][0]
         assert found["outlook"] == "fails"
-        assert found["names"][0]["doors"][0]["routes"][0]["hops"][0]["pid"] == apache.pid
+        assert found["names"][0]["endpoints"][0]["routes"][0]["hops"][0]["pid"] == apache.pid
         assert certbot.run("renew", "--force-renewal").returncode == 1
 
 

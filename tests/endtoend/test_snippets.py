@@ -59,7 +59,7 @@ def renew_all(certbot: Certbot, sites: Dict[str, str], capsys: "pytest.CaptureFi
     capsys.readouterr()
     cli.main(["check", "--no-write", "--json", *names])
     found = json.loads(capsys.readouterr().out)["names"]
-    ends = {name["name"]: [route["end"] for door in name["doors"] for route in door["routes"]] for name in found}
+    ends = {name["name"]: [route["end"] for door in name["endpoints"] for route in door["routes"]] for name in found}
     assert {name["name"]: name["outlook"] for name in found} == dict.fromkeys(names, "good"), ends
     done = certbot.run("certonly", "-a", "autowebroot", "-d", ",".join(names))
     assert done.returncode == 0, done.stdout

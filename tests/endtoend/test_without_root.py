@@ -13,9 +13,9 @@ from typing import List
 import pytest
 
 from certbot_autowebroot.order import messages
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.solver import Challenge
-from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Endpoint
@@ -67,11 +67,11 @@ def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) 
     os.chown(place / "own", USER.pw_uid, USER.pw_gid)
 
     def act() -> Any:
-        solver = Solver(Settings(port=port, hints=hints or {}), Journal(str(place / "own")))
+        solver = Solver(OrderOptions(port=port, hints=hints or {}), Journal(str(place / "own")))
         challenge = Challenge(NAME, TOKEN, CONTENT)
         try:
             if solver.solve([challenge]):
-                return messages.failure(solver.inquiries[NAME])
+                return messages.failure(solver.outcomes[NAME])
             return [(str(path.relative_to(place)), path.stat().st_uid) for path in place.rglob(TOKEN)]
         finally:
             solver.withdraw([challenge])

@@ -9,8 +9,8 @@ from typing import List
 
 import pytest
 
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.solver import Challenge
-from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Endpoint
@@ -48,7 +48,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
 @contextlib.contextmanager
 def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
     """A solver that has solved these names; afterwards nothing is left, neither a file nor a listener."""
-    solver = Solver(Settings(**{"port": 80, **settings}), Journal(str(place / "journal")))
+    solver = Solver(OrderOptions(**{"port": 80, **settings}), Journal(str(place / "journal")))
     challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
     try:
         solver.unanswered = [challenge.name for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.order import fallback
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import other_authenticators
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
@@ -23,10 +23,10 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from tests.lab import plugins
 
-DOOR = Endpoint("203.0.113.10", 80)
+ENDPOINT = Endpoint("203.0.113.10", 80)
 
 
 @pytest.mark.parametrize(("said", "fits", "expected"), [
@@ -78,12 +78,12 @@ class Challenge:
         return self.response(None), "validation"
 
 
-def inquiry(holder: Program, name: str = "www.sample.com") -> Inquiry:
+def outcome(holder: Program, name: str = "www.sample.com") -> Outcome:
     """A name whose port is held by a program that leads to a dead end."""
-    found = Inquiry(name, Doors((DOOR,), certain=True))
-    hop = Hop(holder, found.request(DOOR, found.token), ())
-    behind = Hop(Program("nginx", 1), found.request(DOOR, found.token), ())
-    found.routes[DOOR] = [Route((hop, behind), DeadEnd("no"))]
+    found = Outcome(name, FrontEndpoints((ENDPOINT,), certain=True))
+    hop = Hop(holder, found.request(ENDPOINT, found.token), ())
+    behind = Hop(Program("nginx", 1), found.request(ENDPOINT, found.token), ())
+    found.routes[ENDPOINT] = [Route((hop, behind), DeadEnd("no"))]
     return found
 
 
@@ -106,7 +106,7 @@ def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.M
                                            on_the_host: bool, expected: List[str]) -> None:
     """The front server's, where it is the machine's own."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: on_the_host)
-    assert other_authenticators.fitting(inquiry(Program(name, 7))) == expected
+    assert other_authenticators.fitting(outcome(Program(name, 7))) == expected
 
 
 def others(said: str, **config: Any) -> fallback.Fallbacks:
@@ -123,15 +123,15 @@ def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPa
                                     sentence: str) -> None:
     """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
-    found = inquiry(holder)
+    found = outcome(holder)
     assert others(said).answer({"challenge": found}, lambda challenges: challenges) == {}
-    assert len(found.set_aside) == 1 and found.set_aside[0].startswith(sentence)
+    assert len(found.rejected) == 1 and found.rejected[0].startswith(sentence)
     assert not (packages / "told").exists()
 
 
 def test_nginx_is_asked_where_who_holds_the_port_is_not_visible(packages: Path) -> None:
     """It may be nginx."""
-    found = inquiry(Program("a program that is not visible to us"))
+    found = outcome(Program("a program that is not visible to us"))
     others("nginx").answer({"challenge": found}, lambda challenges: challenges)
     assert (packages / "told").read_text().startswith("nginx prepare")
 
@@ -151,13 +151,13 @@ def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
 def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
         packages: Path, monkeypatch: pytest.MonkeyPatch, file: str, root: str, expected: bool) -> None:
     """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
-    found = inquiry(Program("a program that is not visible to us"))
-    hop = found.routes[DOOR][0].hops[0]
-    found.routes[DOOR] = [Route((hop._replace(trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
+    found = outcome(Program("a program that is not visible to us"))
+    hop = found.routes[ENDPOINT][0].hops[0]
+    found.routes[ENDPOINT] = [Route((hop._replace(trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
     monkeypatch.setattr(fallback, "PATIENCE", 0)
     chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
     chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
-    assert ("--nginx-server-root DIR" in found.set_aside[0]) is expected
+    assert ("--nginx-server-root DIR" in found.rejected[0]) is expected
 
 
 @pytest.mark.parametrize(("kept", "config", "expected"), [
@@ -199,7 +199,7 @@ def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: 
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
     chosen = others("reluctant", reluctant_directory=str(packages))
     mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
-    responses = chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    responses = chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
     assert responses == {mine: "response for www.sample.com"}
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
@@ -218,7 +218,7 @@ def test_one_that_is_interrupted_is_cleaned_up_too(packages: Path) -> None:
     chosen = others("interrupted", interrupted_directory=str(packages))
     mine = Challenge("www.sample.com")
     with pytest.raises(KeyboardInterrupt):
-        chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+        chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
     assert (packages / "token-www.sample.com").exists()
     chosen.cleanup([mine])
     assert not (packages / "token-www.sample.com").exists()
@@ -228,7 +228,7 @@ def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
     """Under its name, and of nobody else."""
     chosen = others("refusing,files", files_directory=str(packages), refusing_directory=str(packages))
     mine = Challenge("www.sample.com")
-    chosen.answer({mine: inquiry(Program("python3", 7))}, lambda challenges: [])
+    chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
     assert chosen.hints([mine, Challenge("other.sample.com")]) == [f"files: Look at {packages}."]
     assert chosen.hints([Challenge("other.sample.com")]) == []
 
@@ -236,15 +236,15 @@ def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
 def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
     """Certbot's nginx and Apache plugins refuse whatever they are given together with one."""
     names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
-    others("silent").answer({Challenge(name): inquiry(Program("python3", 7), name) for name in names}, lambda left: [])
+    others("silent").answer({Challenge(name): outcome(Program("python3", 7), name) for name in names}, lambda left: [])
     assert [line for line in told(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
 
 
 def test_an_error_of_several_lines_stays_one() -> None:
     """As nginx's own are; further in than what we say, so that it cannot be taken for that."""
-    failing = inquiry(Program("nginx", 7))
-    failing.set_aside = ["the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"]
+    failing = outcome(Program("nginx", 7))
+    failing.rejected = ["the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"]
     said = messages.failure(failing).splitlines()
     start = said.index("  Tried: the authenticator nginx: Error while running nginx -t.")
     assert said[start + 1:start + 3] == ["    What to do: \\x1b[2J", "    nginx: failed."]
@@ -252,7 +252,7 @@ def test_an_error_of_several_lines_stays_one() -> None:
 
 def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
     """With --allow-subset-of-names, the CA is asked for a name that nothing was published for."""
-    dead, alive = inquiry(Program("nginx", 7), "dead.sample.com"), inquiry(Program("nginx", 7), "alive.sample.com")
+    dead, alive = outcome(Program("nginx", 7), "dead.sample.com"), outcome(Program("nginx", 7), "alive.sample.com")
     alive.answered_by = "nginx"
     said = messages.hint([dead, alive], 80, ["dead.sample.com"])
     assert said.count("dead.sample.com") == 1 and "Nothing was published for dead.sample.com" in said
@@ -262,7 +262,7 @@ def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
 
 def test_a_question_about_many_names_fits_on_a_screen() -> None:
     """It tells where the first lead, and how many more there are."""
-    many = [inquiry(Program("nginx", 7), f"{number}.sample.com") for number in range(100)]
+    many = [outcome(Program("nginx", 7), f"{number}.sample.com") for number in range(100)]
     asked = messages.question({"nginx": many})
     assert "4.sample.com: port 80 at 203.0.113.10 is held by nginx (pid 7)" in asked
     assert "5.sample.com" not in asked and asked.count("95 more") == 2

@@ -7,10 +7,10 @@ from typing import Tuple
 import pytest
 from certbot.display import util as display
 
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.progress import ASKING
 from certbot_autowebroot.order.progress import FOLLOWING
 from certbot_autowebroot.order.progress import Notices
-from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab.net import OTHER_V4
@@ -34,6 +34,6 @@ def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest
 def test_every_name_and_every_door_is_told(tmp_path: Path) -> None:
     """By the solver, in the order in which it does them."""
     told: List[Tuple[str, int, int]] = []
-    solver = Solver(Settings(80), Journal(str(tmp_path / "journal")), lambda *what: told.append(what))
+    solver = Solver(OrderOptions(80), Journal(str(tmp_path / "journal")), lambda *what: told.append(what))
     solver.find_out([PUBLIC_V4, OTHER_V4])
     assert told == [(stage, number, 2) for stage in (FOLLOWING, ASKING) for number in (0, 1)]

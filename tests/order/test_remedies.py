@@ -42,14 +42,14 @@ from tests.routing.test_containers import ready
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
 
-DOOR = Endpoint("203.0.113.10", 80)
+ENDPOINT = Endpoint("203.0.113.10", 80)
 CONF = "/etc/conf"
 
 
-def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", door: Endpoint = DOOR) -> Hop:
+def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", endpoint: Endpoint = ENDPOINT) -> Hop:
     """A stop; the steps of its trail stand on the lines 1, 2, 3 and so on of the configuration."""
     steps = tuple(Step(text, Source(CONF, number)) for number, text in enumerate(trail, 1))
-    return Hop(Program(program, 4711), Request("www.sample.com", path, "token", door), steps)
+    return Hop(Program(program, 4711), Request("www.sample.com", path, "token", endpoint), steps)
 
 
 @pytest.mark.parametrize(("stop", "line"), [
@@ -67,7 +67,7 @@ def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", door: E
     (hop("node"), None),
     (hop("nginx"), None),
     (hop("nginx", "server www.sample.com", path="/token"), None),
-    (hop("nginx", "server www.sample.com", door=Endpoint("172.17.0.2", 80, 4026532000)), None),
+    (hop("nginx", "server www.sample.com", endpoint=Endpoint("172.17.0.2", 80, 4026532000)), None),
 ], ids=["server block", "its own name, a problem first", "a stream", "virtual host", "main server", "lighttpd",
         "frontend", "listen", "a frontend that passes on", "no Caddyfile", "no directories", "no server of ours",
         "a configuration that was not read", "another path by now", "a container's network"])
@@ -153,8 +153,9 @@ def test_whose_files_a_process_has(sleeping: processes.Process, ours: bool) -> N
 
 def open_roads(place: Path) -> List[str]:
     with solved(place) as solver:
-        inquiry = solver.inquiries[NAME]
-        return [type(road).__name__ for door in inquiry.doors.endpoints for road in remedies.open_to(inquiry, door)]
+        outcome = solver.outcomes[NAME]
+        return [type(road).__name__ for endpoint in outcome.front.endpoints
+                for road in remedies.open_to(outcome, endpoint)]
 
 
 @pytest.mark.parametrize(("authenticator", "files", "option"), [
@@ -179,7 +180,7 @@ def test_lines_are_printed_once(place: Path) -> None:
                 server { listen 80; server_name c.sample.com; return 404; }"""
     asked = ("a.sample.com", "b.sample.com", "c.sample.com")
     with Nginx(place / "nginx", config) as nginx, solved(place, *asked) as solver:
-        said = messages.failures([solver.inquiries[name] for name in asked])
+        said = messages.failures([solver.outcomes[name] for name in asked])
         first = 1 + next(n for n, line in enumerate(nginx.conf.read_text().splitlines()) if "a.sample.com" in line)
     block = f"into the server block at {nginx.conf}:%d, as its first lines"
     assert said.count("location ^~") == 1
@@ -196,11 +197,11 @@ def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.Ca
         line = 1 + next(number for number, text in enumerate(nginx.conf.read_text().splitlines()) if NAME in text)
         cli.main(["check", "--json", "--work-dir", str(place / "work"), NAME, "good.sample.com"])
     bad, good = json.loads(capsys.readouterr().out)["names"]
-    lines, fallback = bad["doors"][0]["roads"]
+    lines, fallback = bad["endpoints"][0]["remedies"]
     assert (lines["kind"], lines["server"], lines["file"], lines["line"]) == ("lines", "nginx", str(nginx.conf), line)
     assert any(settings.SHARED_DIRECTORY in text for text in lines["lines"])
     assert fallback == {"kind": "authenticator", "authenticator": "nginx", "option": "--nginx-server-root"}
-    assert good["doors"][0]["roads"] == []
+    assert good["endpoints"][0]["remedies"] == []
 
 
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"

@@ -72,7 +72,7 @@ def test_a_name_is_served_from_it(place: Path) -> None:
                        for module in ("ndk_http_module", "ngx_http_lua_module"))
         with Nginx(place / "nginx", site, main=main, user="www-data"), \
                 solved(place, hints={NAME: given(directory, "")}) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN
             assert ask() == CONTENT
         assert list(Path(directory).iterdir()) == []
 
@@ -81,7 +81,7 @@ def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
     """What lacks is the directory: how it is made is said."""
     site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
     with Nginx(place / "nginx", site, user="www-data"), solved(place) as solver:
-        said = messages.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.outcomes[NAME])
     assert "mend what was refused: install -d -m 755 /var/www/autowebroot" in said
     assert "put these lines" not in said
 
@@ -92,9 +92,9 @@ def test_a_hint_and_the_end_of_a_road_that_are_one_file_are_not_in_each_others_w
                         if (-f $request_filename) {{ return 404; }} }}"""
     with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"), \
             solved(place, hints={NAME: given(directory, "")}) as solver:
-        inquiry = solver.inquiries[NAME]
-        assert inquiry.verdict is Verdict.DEAD_END and not inquiry.refused
-        said = messages.failure(inquiry)
+        outcome = solver.outcomes[NAME]
+        assert outcome.verdict is Verdict.DEAD_END and not outcome.proof.publish_errors
+        said = messages.failure(outcome)
     assert f"a test file in {directory}/.well-known/acme-challenge, which did not come back" in said
 
 
@@ -111,7 +111,7 @@ def test_one_of_several_servers_that_has_it_is_not_enough(place: Path) -> None:
         config = BALANCED.format(standing=directory, other=place / "other")
         with Nginx(place / "nginx", config, user="www-data"), \
                 solved(place, hints={NAME: given(directory, "")}) as solver:
-            assert len(solver.inquiries[NAME].places_to_answer()) == 2
+            assert len(solver.outcomes[NAME].places_to_answer()) == 2
             assert {ask(), ask(), ask(), ask()} == {CONTENT}
 
 
@@ -121,7 +121,7 @@ def test_what_was_proven_there_is_tried_before_anything_is_read(place: Path) -> 
     with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"):
         with solved(place, hints={NAME: given(directory, "")}) as first:
             assert list(first.proven_directories()) == [NAME]
-            assert any(first.inquiries[NAME].routes.values())
+            assert any(first.outcomes[NAME].routes.values())
         with solved(place, hints={NAME: [Hint(directory, "proven last time")]}) as second:
-            assert second.inquiries[NAME].verdict is Verdict.PROVEN
-            assert not any(second.inquiries[NAME].routes.values())
+            assert second.outcomes[NAME].verdict is Verdict.PROVEN
+            assert not any(second.outcomes[NAME].routes.values())

@@ -18,9 +18,9 @@ import pytest
 from certbot_autowebroot.order import candidates
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import proof
+from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.inquiry import Verdict
-from certbot_autowebroot.order.solver import Settings
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.journal import Journal
@@ -91,7 +91,7 @@ def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> N
     """The usual ``proxy_pass http://127.0.0.1:8402`` for ACME, whose client is not running now."""
     config = "server { listen 80; location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402; } }"
     with Nginx(place / "nginx", config), solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.PROVEN
         assert ask() == CONTENT
 
 
@@ -119,7 +119,7 @@ def test_a_proxy_that_takes_our_port_for_dead_is_given_the_time_to_notice(place:
     with Haproxy(place / "haproxy", config):
         until_down()
         with solved(place) as solver:
-            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
 
 
@@ -131,7 +131,7 @@ def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.
     with Haproxy(place / "haproxy", config):
         until_down()
         with solved(place) as solver:
-            said = messages.failure(solver.inquiries[NAME])
+            said = messages.failure(solver.outcomes[NAME])
     assert "does not ask 127.0.0.1:8402, where we listened" in said and "status 503" in said
 
 
@@ -143,7 +143,7 @@ def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
         held.bind(("127.0.0.1", 8403))  # and does not listen
         started = time.monotonic()
         with solved(place) as solver:
-            assert "is taken now" in messages.failure(solver.inquiries[NAME])
+            assert "is taken now" in messages.failure(solver.outcomes[NAME])
     assert time.monotonic() - started < proof.PATIENCE / 2
 
 
@@ -161,7 +161,7 @@ def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked
     make(place, "lighttpd")
     config = f'proxy.server = ("" => (("host" => "localhost", "port" => 8402)))\nserver.document-root = "{place}"\n'
     with Lighttpd(place / "lighttpd", config), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
 
 
@@ -193,7 +193,7 @@ def test_a_server_that_wants_a_proxy_line_gets_one(place: Path, names: Dict[str,
     make(place, "root", "haproxy")
     names[NAME] = ["198.51.100.77"]
     with behind_a_balancer(kind, place), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
 
 
@@ -207,7 +207,7 @@ def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: 
             solved(place) as solver:
         assert ask() == CONTENT
         assert (place / "root" / ".well-known" / "acme-challenge").is_dir()
-        programs = [hop.program.name for route in solver.inquiries[NAME].routes[Endpoint(PUBLIC_V4, 80)]
+        programs = [hop.program.name for route in solver.outcomes[NAME].routes[Endpoint(PUBLIC_V4, 80)]
                     for hop in route.hops]
         assert programs == ["nginx", "apache2"]
 
@@ -218,7 +218,7 @@ def test_a_unix_socket_is_followed_to_whoever_listens_there(place: Path) -> None
     with Nginx(place / "back", f"server {{ listen unix:{place}/back.sock; root {place}/root; }}"), \
             Nginx(place / "front", f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/back.sock; }} }}"
                   ), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
 
 
@@ -226,7 +226,7 @@ def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
     """We do not make somebody else's socket for him."""
     config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
     with Nginx(place / "front", config), solved(place) as solver:
-        assert f"unix:{place}/gone.sock, and nobody listens there" in messages.failure(solver.inquiries[NAME])
+        assert f"unix:{place}/gone.sock, and nobody listens there" in messages.failure(solver.outcomes[NAME])
 
 
 def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
@@ -254,7 +254,7 @@ def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
     with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
             Nginx(place / "b", "server { listen 80 reuseport; return 404 two; }"), solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = messages.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.outcomes[NAME])
     assert "which came back, but not each time" in said and "status 404" in said and "by turns" in said
 
 
@@ -264,7 +264,7 @@ def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) ->
     config = f"server {{ listen 80; root {place}/root; if ($uri ~ {TOKEN[:-2]}) {{ return 410; }} }}"
     with Nginx(place / "nginx", config), solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = messages.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.outcomes[NAME])
     assert "status 410" in said and "run Certbot again" in said
 
 
@@ -314,9 +314,9 @@ def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
     make(place, "root")
     config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
     with Nginx(place / "nginx", config), solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
         assert (place / "root/.well-known/acme-challenge" / (TOKEN[:-2] + "00")).read_bytes() == CONTENT
-        assert "could not be proved" in messages.unproven(solver.inquiries[NAME])
+        assert "could not be proved" in messages.unproven(solver.outcomes[NAME])
 
 
 def test_an_allow_list_of_apache_is_inconclusive_too(place: Path) -> None:
@@ -324,7 +324,7 @@ def test_an_allow_list_of_apache_is_inconclusive_too(place: Path) -> None:
     make(place, "root")
     with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nRequire ip 192.0.2.1\n"
                                   "</Directory>\n"), solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
 
 
 def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
@@ -342,7 +342,7 @@ def test_a_htaccess_that_denies_dotfiles_is_a_proven_dead_end(place: Path) -> No
     with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nAllowOverride All\n"
                                   "Require all granted\n</Directory>\n"), solved(place) as solver:
         assert solver.unanswered == [NAME]
-        assert "403" in messages.failure(solver.inquiries[NAME])
+        assert "403" in messages.failure(solver.outcomes[NAME])
 
 
 def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
@@ -356,7 +356,7 @@ def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
             assert application.stdout is not None and application.stdout.readline()
             config = "server { listen 80;\nlocation / { proxy_pass http://127.0.0.1:3000; } }"
             with Nginx(place / "nginx", config) as nginx, solved(place) as solver:
-                said = messages.failure(solver.inquiries[NAME])
+                said = messages.failure(solver.outcomes[NAME])
                 assert f"nginx (pid {nginx.pid})" in said
         finally:
             application.kill()
@@ -377,7 +377,7 @@ def test_an_application_that_serves_its_public_directory_is_believed_on_evidence
         try:
             assert application.stdout is not None and application.stdout.readline()
             with solved(place) as solver:
-                assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+                assert solver.outcomes[NAME].verdict is Verdict.PROVEN
                 assert ask() == CONTENT
             (place / "app/public/robots.txt").unlink()
             with solved(place) as solver:
@@ -469,9 +469,9 @@ def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, 
     config = f"""server {{ listen 80; root {place}/root;
         if ($http_x_forwarded_proto != https) {{ return 301 https://$host$request_uri; }} }}"""
     with Nginx(place / "nginx", config), solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
-        assert [str(found.end) for found in solver.inquiries[NAME].places_to_answer()] \
-            == [f"{place}/root/.well-known/acme-challenge/{solver.inquiries[NAME].token}"]
+        assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
+        assert [str(found.end) for found in solver.outcomes[NAME].places_to_answer()] \
+            == [f"{place}/root/.well-known/acme-challenge/{solver.outcomes[NAME].token}"]
 
 
 def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
@@ -483,7 +483,7 @@ def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
         with Nginx(place / "nginx", f"server {{ listen 80; root {place}/listens; }}"), \
                 Program([sys.executable, "-m", "http.server", "8080"], place / "answers", port=8080), \
                 solved(place) as solver:
-            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
             assert solver.proven_directories() == {NAME: [(f"{place}/answers", ".well-known/acme-challenge")]}
     finally:
@@ -542,7 +542,7 @@ def test_a_redirect_that_leads_nowhere_is_said(
     names["far.sample.com"] = ["198.51.100.77"]
     with Nginx(place / "nginx", f"server {{ listen 80; return 301 {target}; }}"), solved(place) as solver:
         assert solver.unanswered == [NAME]
-        assert said in messages.failure(solver.inquiries[NAME])
+        assert said in messages.failure(solver.outcomes[NAME])
 
 
 def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
@@ -553,7 +553,7 @@ def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
     config = "server { listen 80; return 301 http://far.sample.com$request_uri; }"
     with Nginx(place / "nginx", config), \
             solved(place, hints={NAME: [Hint(f"{place}/shared", "--autowebroot-path")]}) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.UNPROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
         assert list(place.glob("shared/.well-known/acme-challenge/*"))
 
 
@@ -567,11 +567,11 @@ def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str],
     config = f"root {place}/{served};" if served else f"root {place}/real; {refuses}"
     hints = [Hint(f"{place}/{name}", "--autowebroot-path") for name in known]
     with Nginx(place / "nginx", f"server {{ listen 80; {config} }}"), solved(place, hints={NAME: hints}) as solver:
-        inquiry = solver.inquiries[NAME]
-        assert inquiry.verdict is (Verdict.PROVEN if served else Verdict.DEAD_END)
-        assert not inquiry.refused
+        outcome = solver.outcomes[NAME]
+        assert outcome.verdict is (Verdict.PROVEN if served else Verdict.DEAD_END)
+        assert not outcome.proof.publish_errors
         if not served:
-            assert messages.failure(inquiry).count("Tried: ") == 1
+            assert messages.failure(outcome).count("Tried: ") == 1
 
 
 @pytest.mark.parametrize("remembered", [True, False])
@@ -604,7 +604,7 @@ def test_what_comes_back_once_the_file_exists_decides(place: Path, extra: str, v
     (place / "passwords").write_text("")
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; {extra.format(place=place)} }}"), \
             solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is verdict
+        assert solver.outcomes[NAME].verdict is verdict
 
 
 def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> None:
@@ -614,7 +614,7 @@ def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> N
             Varnish(place / "varnish", 'backend default { .host = "127.0.0.1"; .port = "8080"; }'):
         for _ in range(2):
             with solved(place) as solver:
-                assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+                assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
                 assert ask() == CONTENT
             # A token of its own for each order; this one was asked for, and is remembered.
             subprocess.run(["varnishadm", "-n", place / "varnish/work", "ban", "req.url", "~", "."], check=True,
@@ -626,7 +626,7 @@ def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) 
     make(place, "varnish")
     backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
     with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
-        assert "pass it on to a port where nobody listens (127.0.0.1:488)" in messages.failure(solver.inquiries[NAME])
+        assert "pass it on to a port where nobody listens (127.0.0.1:488)" in messages.failure(solver.outcomes[NAME])
     ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
     with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
         assert ask() == CONTENT
@@ -639,7 +639,7 @@ def test_a_configuration_that_was_edited_and_not_reloaded(place: Path, edited: s
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/old; }}") as nginx:
         nginx.configure("server { listen 80; " + edited.replace("{place}", str(place)) + " }")
         with solved(place) as solver:
-            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
             assert solver.proven_directories() == {NAME: [(f"{place}/old", ".well-known/acme-challenge")]}
 
@@ -668,7 +668,7 @@ def test_a_document_root_that_cannot_be_used_is_refused_with_its_name(place: Pat
     root = root.format(place=place)
     with Nginx(place / "nginx", f"server {{ listen 80; root {root}; }}"), solved(place) as solver:
         assert solver.unanswered == [NAME]
-        assert root in messages.failure(solver.inquiries[NAME])
+        assert root in messages.failure(solver.outcomes[NAME])
     assert not Path("/.well-known").exists() and not Path("/etc/.well-known").exists()
 
 
@@ -681,7 +681,7 @@ def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatc
         try:
             assert silent.stdout is not None and silent.stdout.readline()
             with solved(place) as solver:
-                said = messages.failure(solver.inquiries[NAME])
+                said = messages.failure(solver.outcomes[NAME])
         finally:
             silent.kill()
     assert "time limit" in said and f"(pid {silent.pid})" in said
@@ -704,7 +704,7 @@ def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, mo
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place) as silent:
         try:
             assert silent.stdout is not None and silent.stdout.readline()
-            Solver(Settings(80), Journal(str(place / "journal"))).find_out(["a.sample.com", "b.sample.com"])
+            Solver(OrderOptions(80), Journal(str(place / "journal"))).find_out(["a.sample.com", "b.sample.com"])
         finally:
             silent.kill()
     assert len(asked) == 1
@@ -716,7 +716,7 @@ def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
     (place / "more.conf").write_text(f'server.document-root := "{place}/two"\n')
     config = f'server.document-root = "{place}/one"\ninclude_shell "head {place}/more.conf"\n'
     with Lighttpd(place / "lighttpd", config), solved(place) as solver:
-        said = messages.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.outcomes[NAME])
     assert f"Tried: a test file in {place}/one/" in said
     assert "Not known: what include_shell" in said
 
@@ -741,7 +741,7 @@ def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypat
         try:
             assert program.stdout is not None and program.stdout.readline()
             monkeypatch.setattr(probe.ask, "__defaults__", (0.2,))
-            Solver(Settings(80), Journal(str(place / "journal"))).find_out([NAME])
+            Solver(OrderOptions(80), Journal(str(place / "journal"))).find_out([NAME])
         finally:
             program.kill()
     assert 1 < len(asked) < 8
@@ -770,8 +770,8 @@ def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
         with solved(place) as solver:
             (root, directory), = solver.proven_directories()[NAME]
         with solved(place, hints={NAME: [Hint(root, "last time", directory)]}) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN
-            assert solver.inquiries[NAME].routes == {}
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN
+            assert solver.outcomes[NAME].routes == {}
 
 
 def test_a_directory_that_is_served_only_by_turns_is_not_remembered(place: Path) -> None:

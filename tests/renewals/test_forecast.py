@@ -1,10 +1,10 @@
-"""What would happen, decided on plain inquiries."""
+"""What would happen, decided on plain outcomes."""
 from typing import List
 from typing import Sequence
 
 import pytest
 
-from certbot_autowebroot.order.inquiry import Inquiry
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.renewals import forecast
@@ -17,7 +17,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.front_endpoints import Doors
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.probe import Answer
 
 V4 = Endpoint("203.0.113.10", 80)
@@ -29,18 +29,18 @@ GUARDED = Directory(PathInView("/srv"), "x", depends_on_client=True)
 REFUSED = DeadEnd("return 403")
 
 
-def inquiry(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
-            doors: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Inquiry:
-    """Every door leads to these ends; the test file of the first came back at those that won."""
-    found = Inquiry("www.sample.com", Doors(tuple(doors), certain, resolved=resolved))
-    for door in doors:
-        found.routes[door] = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
+def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
+            endpoints: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Outcome:
+    """Every endpoint leads to these ends; the test file of the first came back at those that won."""
+    found = Outcome("www.sample.com", FrontEndpoints(tuple(endpoints), certain, resolved=resolved))
+    for endpoint in endpoints:
+        found.routes[endpoint] = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
                               for number, end in enumerate(ends)]
-        for place in filter(None, map(place_of, found.routes[door])):
+        for place in filter(None, map(place_of, found.routes[endpoint])):
             found.add_place(place)
-        found.answers[door] = Answer(found.request(door, found.token), 200 if door in won else 403)
-    for door in won:
-        found.winners[door] = found.places[:1]
+        found.proof.answers[endpoint] = Answer(found.request(endpoint, found.token), 200 if endpoint in won else 403)
+    for endpoint in won:
+        found.proof.served[endpoint] = found.places[:1]
     return found
 
 
@@ -61,31 +61,32 @@ def test_an_alias_below_well_known_has_its_document_root_above(root: str, name: 
 
 def test_a_file_before_a_group_of_applications_is_enough() -> None:
     """``try_files $uri @group``: the file is found before any of them is asked."""
-    found = inquiry([ROOT])
+    found = outcome([ROOT])
     for routes in found.routes.values():
         routes += [Route((), REFUSED, (0,)), Route((), REFUSED, (1,))]
     assert forecast.by_autowebroot(found, proved=False) is Outlook.GOOD
 
 
 @pytest.mark.parametrize(("found", "outlook"), [
-    (inquiry([ROOT], [V4, V6]), Outlook.GOOD),
-    (inquiry([ROOT], [V4]), Outlook.FAILS),
-    (inquiry([ROOT], [V4], certain=False), Outlook.GOOD),
-    (inquiry([ROOT], [V4], certain=False, resolved=False), Outlook.UNPROVEN),
-    (inquiry([ROOT], [V4, V6], resolved=False), Outlook.UNPROVEN),
-    (inquiry([ROOT], resolved=False), Outlook.FAILS),
-    (inquiry([GUARDED]), Outlook.UNPROVEN),
-    (inquiry([], doors=[]), Outlook.FAILS)],
-    ids=["all doors", "one door lacks", "one door is enough", "does not resolve", "does not resolve, fixed address",
-         "does not resolve and fails", "an allow-list shuts us out", "no door"])
-def test_what_a_proof_means_for_autowebroot(found: Inquiry, outlook: Outlook) -> None:
+    (outcome([ROOT], [V4, V6]), Outlook.GOOD),
+    (outcome([ROOT], [V4]), Outlook.FAILS),
+    (outcome([ROOT], [V4], certain=False), Outlook.GOOD),
+    (outcome([ROOT], [V4], certain=False, resolved=False), Outlook.UNPROVEN),
+    (outcome([ROOT], [V4, V6], resolved=False), Outlook.UNPROVEN),
+    (outcome([ROOT], resolved=False), Outlook.FAILS),
+    (outcome([GUARDED]), Outlook.UNPROVEN),
+    (outcome([], endpoints=[]), Outlook.FAILS)],
+    ids=["all endpoints", "one endpoint lacks", "one endpoint is enough", "does not resolve",
+         "does not resolve, fixed address",
+         "does not resolve and fails", "an allow-list shuts us out", "no endpoint"])
+def test_what_a_proof_means_for_autowebroot(found: Outcome, outlook: Outlook) -> None:
     """The solver's verdict, and whether a CA can find the machine at all."""
     assert forecast.by_autowebroot(found, proved=True) is outlook
 
 
 def test_whoever_refuses_what_is_unproven_fails() -> None:
     """--autowebroot-unproven refuse."""
-    assert forecast.by_autowebroot(inquiry([GUARDED]), proved=True, refuse_unproven=True) is Outlook.FAILS
+    assert forecast.by_autowebroot(outcome([GUARDED]), proved=True, refuse_unproven=True) is Outlook.FAILS
 
 
 @pytest.mark.parametrize(("ends", "branches", "outlook"), [
@@ -101,44 +102,44 @@ def test_whoever_refuses_what_is_unproven_fails() -> None:
          "no road"])
 def test_what_roads_alone_mean(ends: List[object], branches: bool, outlook: Outlook) -> None:
     """Without writing: one of several alternatives is enough, all members of an upstream are needed."""
-    found = inquiry(ends, branches=branches)
+    found = outcome(ends, branches=branches)
     found.places.clear()
-    found.answers.clear()
+    found.proof.answers.clear()
     assert forecast.by_autowebroot(found, proved=False) is outlook
 
 
 def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None:
     """Without root the holder of the port is not visible; a renewal tries what it was given."""
-    found = inquiry([REFUSED])
+    found = outcome([REFUSED])
     found.add_place(Place(ROOT))
     assert forecast.by_autowebroot(found, proved=False) is Outlook.UNPROVEN
 
 
 @pytest.mark.parametrize(("found", "proved", "outlook"), [
-    (inquiry([ROOT], [V4, V6]), True, Outlook.GOOD),
-    (inquiry([OTHER], [V4, V6]), True, Outlook.FAILS),
-    (inquiry([ROOT], [V4]), True, Outlook.FAILS),
-    (inquiry([GUARDED]), True, Outlook.UNPROVEN),
-    (inquiry([GUARDED], certain=False), False, Outlook.UNPROVEN),
-    (inquiry([ROOT]), False, Outlook.GOOD),
-    (inquiry([ROOT, OTHER], branches=True), False, Outlook.FAILS),
-    (inquiry([ROOT], certain=False, resolved=False), False, Outlook.UNPROVEN)],
-    ids=["proven", "another directory won", "one door lacks", "shut out of its own directory",
+    (outcome([ROOT], [V4, V6]), True, Outlook.GOOD),
+    (outcome([OTHER], [V4, V6]), True, Outlook.FAILS),
+    (outcome([ROOT], [V4]), True, Outlook.FAILS),
+    (outcome([GUARDED]), True, Outlook.UNPROVEN),
+    (outcome([GUARDED], certain=False), False, Outlook.UNPROVEN),
+    (outcome([ROOT]), False, Outlook.GOOD),
+    (outcome([ROOT, OTHER], branches=True), False, Outlook.FAILS),
+    (outcome([ROOT], certain=False, resolved=False), False, Outlook.UNPROVEN)],
+    ids=["proven", "another directory won", "one endpoint lacks", "shut out of its own directory",
          "behind a forward, an allow-list", "road", "one member of two", "does not resolve"])
 def test_what_counts_for_an_authenticator_that_answers_in_one_place(
-        found: Inquiry, proved: bool, outlook: Outlook) -> None:
+        found: Outcome, proved: bool, outlook: Outlook) -> None:
     """webroot and standalone: that another place would do is no use to them."""
-    def answers(_door: Endpoint, place: Place) -> bool:
+    def answers(_endpoint_arg: Endpoint, place: Place) -> bool:
         return isinstance(place.end, Directory) and place.end.root == "/srv"
     assert forecast.by_places(found, answers, proved) is outlook
 
 
 def test_what_an_ordinary_user_cannot_see_or_do_is_not_known() -> None:
     """A renewal is root's, who sees who holds the port and may write; what both would meet is a failure."""
-    def seen(found: Inquiry) -> Outlook:
+    def seen(found: Outcome) -> Outlook:
         return forecast.without_root(NameForecast("www.sample.com", Outlook.FAILS, found)).outlook
-    hidden, shut, dead = inquiry([Unknown("not visible")]), inquiry([ROOT]), inquiry([REFUSED])
-    shut.refused[shut.places[0].key] = "Permission denied"
+    hidden, shut, dead = outcome([Unknown("not visible")]), outcome([ROOT]), outcome([REFUSED])
+    shut.proof.publish_errors[shut.places[0].key] = "Permission denied"
     assert [seen(found) for found in (hidden, shut, dead)] == [Outlook.UNKNOWN, Outlook.UNKNOWN, Outlook.FAILS]
 
 

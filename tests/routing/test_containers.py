@@ -67,7 +67,7 @@ def ready() -> None:
 
 
 def seen_by_all(solver: Any) -> List[str]:
-    return [hop.program.name for routes in solver.inquiries[NAME].routes.values() for route in routes
+    return [hop.program.name for routes in solver.outcomes[NAME].routes.values() for route in routes
             for hop in route.hops]
 
 
@@ -76,7 +76,7 @@ def test_a_kernels_forward_into_a_container_is_followed(place: Path, forwarded: 
     with Container(place / "box", NGINX, files()) as box:
         ready()
         with solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
             assert seen_by_all(solver) == ["a port forward of the kernel (nft, iptables)", "nginx"]
             # In the container, not in the directory of the same name here.
@@ -99,7 +99,7 @@ table ip autowebroot {{
 """)
     try:
         with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/root; }}"), solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
     finally:
         subprocess.run(["nft", "delete", "table", "ip", "autowebroot"], check=True)
@@ -129,7 +129,7 @@ def test_dockers_userland_proxy_says_where_it_leads(place: Path) -> None:
             try:
                 ports.wait_for_port(PUBLIC_V4, 80, running)
                 with solved(place) as solver:
-                    assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+                    assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
                     assert seen_by_all(solver) == ["docker-proxy", "nginx"]
             finally:
                 running.kill()
@@ -141,7 +141,7 @@ def test_a_proxy_on_the_machine_in_front_of_a_container(place: Path) -> None:
         ready()
         config = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}:80; }} }}"
         with Nginx(place / "front", config), solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert seen_by_all(solver) == ["nginx", "nginx"]
 
 
@@ -163,7 +163,7 @@ def test_a_name_that_only_the_container_knows_is_followed(place: Path, forwarded
     with Container(place / "box", command, inside):
         ready()
         with solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert seen_by_all(solver) == ["a port forward of the kernel (nft, iptables)", "nginx", "nginx"]
 
 
@@ -175,7 +175,7 @@ def test_a_volume_that_is_read_only_in_the_container_is_written_on_the_host(plac
                    volumes={"/srv/inside": volume}, read_only=["/srv/inside"]):
         ready()
         with solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert (volume / ".well-known/acme-challenge" / (TOKEN[:-2] + "00")).read_bytes() == CONTENT
 
 
@@ -185,7 +185,7 @@ def test_an_absolute_link_in_a_container_stays_in_it(place: Path, forwarded: Non
     with Container(place / "box", command, files("/srv/current")) as box:
         ready()
         with solved(place) as solver:
-            assert solver.inquiries[NAME].verdict is Verdict.PROVEN, messages.failure(solver.inquiries[NAME])
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
             assert os.path.exists(f"/proc/{box.pid}/root/srv/inside/.well-known")
             assert not Path("/srv/inside").exists()
 
@@ -208,5 +208,5 @@ def test_a_route_through_a_container_is_plain_data(place: Path, forwarded: None)
     with Container(place / "box", NGINX, files()):
         ready()
         with solved(place) as solver:
-            routes = [route for found in solver.inquiries[NAME].routes.values() for route in found]
+            routes = [route for found in solver.outcomes[NAME].routes.values() for route in found]
             assert "/srv/inside" in json.dumps(routes, default=dataclasses.asdict)

@@ -59,7 +59,7 @@ def root(place: Path) -> ContextManager[object]:
 def test_an_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
     """Names of programs and directories, lines of configurations and answers are told, escaped."""
     with make(place), solved(place) as solver:
-        said = messages.failures([solver.inquiries[NAME]])
+        said = messages.failures([solver.outcomes[NAME]])
     assert "\\x1b[2J" in said
     assert [c for c in said if not c.isprintable() and c != "\n"] == []
     assert not [line for line in said.split("\n") if line.startswith("Nothing failed")]

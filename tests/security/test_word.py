@@ -259,25 +259,25 @@ def test_a_users_program_behind_roots_proxy(served: Path, place: Path) -> None:
     before = changed(served)
     with solved(place) as solver:
         assert solver.unanswered == [NAME]
-        said = messages.failure(solver.inquiries[NAME])
+        said = messages.failure(solver.outcomes[NAME])
     assert f"{served} belongs to root, and is named by a program of uid {OWNER}, who may not write there" in said
     assert "--autowebroot-path" in said
     assert changed(served) == before
     os.chown(served, 0, GROUP)
     os.chmod(served, 0o775)
     with solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.PROVEN
     os.chown(served, OWNER, OWNER)
     os.chmod(served, 0o755)
     with solved(place) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.PROVEN
         assert ask().startswith(TOKEN[:-2].encode())
 
 
 def test_root_may_say_so(served: Path, place: Path) -> None:
     """--autowebroot-path is root's word, for the same directory."""
     with solved(place, hints={NAME: [Hint(str(served), "--autowebroot-path")]}) as solver:
-        assert solver.inquiries[NAME].verdict is Verdict.PROVEN
+        assert solver.outcomes[NAME].verdict is Verdict.PROVEN
 
 
 @contextlib.contextmanager

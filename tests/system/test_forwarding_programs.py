@@ -50,7 +50,7 @@ def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080", *how), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
         assert set(seen_by_all(solver)) == {PYTHON, "nginx"}
 
@@ -61,7 +61,7 @@ def test_forwarders_one_behind_the_other(place: Path) -> None:
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080", port=8081), forwarder(place, "127.0.0.1:8081", port=8082), \
             forwarder(place, "127.0.0.1:8082"), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert seen_by_all(solver) == [PYTHON, PYTHON, PYTHON, "nginx"]
 
 
@@ -75,7 +75,7 @@ def test_tls_that_a_forwarder_ends_or_passes_on(place: Path, ends_tls: bool) -> 
             server {{ listen 127.0.0.1:8080; root {place}/plain; }}
             server {{ listen 127.0.0.1:8443 ssl; ssl_certificate {crt}; ssl_certificate_key {key};
                       root {place}/secure; }}"""), forwarder(place, *how, port=443), solved(place) as solver:
-        assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
         assert seen_by_all(solver) == ["nginx", PYTHON, "nginx"]
         (root, _), = solver.proven_directories()[NAME]
@@ -88,7 +88,7 @@ def test_a_forwarder_with_one_foot_in_a_container(place: Path, host: str) -> Non
     with Container(place / "box", NGINX, files()) as box:
         ready()
         with forwarder(place, f"{host}:80", "in", box.pid), solved(place) as solver:
-            assert solver.unanswered == [], messages.failure(solver.inquiries[NAME])
+            assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
             assert ask() == CONTENT
             assert seen_by_all(solver) == [PYTHON, "nginx"]
 

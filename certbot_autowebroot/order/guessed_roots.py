@@ -1,7 +1,4 @@
-"""Evidence before footprints: whether a program serves a directory that is only guessed.
-
-Asked with a file that already lies there, so that nothing is written on a guess alone.
-"""
+"""Verify a guessed document root by fetching an existing file, so that nothing is written on a guess alone."""
 import os
 import stat
 import time
@@ -18,7 +15,7 @@ from certbot_autowebroot.system.views import NotRegular
 from certbot_autowebroot.system.views import View
 from certbot_autowebroot.system.views import open_regular
 
-#: What is made to be fetched; nothing else of a directory is asked for.
+#: Files that a site publishes; no other file of a directory is fetched.
 _PUBLIC = (".ico", ".txt", ".html", ".css", ".js", ".svg", ".png", ".jpg", ".webp", ".json")
 _MAX_FILES = 3
 
@@ -27,9 +24,9 @@ def is_served(directory: Directory, hop: Hop, view: View, attempts: int, seconds
     """Whether the program at the last hop answers with a file of this directory.
 
     :param view: the program's view of the file system.
-    :param attempts: how often it is asked for a file; more than once where others answer at its endpoint by turns.
-    :param seconds: after which it is asked no more.
-    :raises socket.timeout: it does not answer at all.
+    :param attempts: requests for each file; more than one where several programs answer at its endpoint by turns.
+    :param seconds: after which no further request is made.
+    :raises socket.timeout: the program does not answer.
     """
     deadline = time.monotonic() + seconds
     return any(time.monotonic() < deadline
@@ -40,28 +37,28 @@ def is_served(directory: Directory, hop: Hop, view: View, attempts: int, seconds
 def _samples(directory: Directory, view: View) -> List[Tuple[str, bytes]]:
     """Some files, the least usual type last: an application may make index.html itself, but no favicon.ico."""
     try:
-        # Whoever asks a program for a file tells it that there is one: so not where we would not write on its word.
+        # A request for a file reveals that the file exists: so only where we would also write at the program's word.
         check_place(Walk(view).to(directory.root), usual=True)
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, Refused):
         return []
-    found = []
+    samples = []
     try:
         names = [name for name in os.listdir(fd) if name.endswith(_PUBLIC) and not name.startswith(".")]
         names.sort(key=lambda name: (_PUBLIC.index(os.path.splitext(name)[1]), name))
         for name in names[:_MAX_FILES]:
             content = _content(fd, name)
             if content:
-                found.append((name, content))
+                samples.append((name, content))
     except OSError:
         pass
     finally:
         os.close(fd)
-    return found
+    return samples
 
 
 def _content(directory_fd: int, name: str) -> bytes:
-    """The beginning of a file that everybody may read; empty for anything else."""
+    """The beginning of a world-readable regular file; empty for anything else."""
     try:
         fd = open_regular(lambda flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory_fd), name)
     except NotRegular:
