@@ -74,6 +74,7 @@ class Journal:
         self._standing: Dict[int, _Standing] = {}
         self._by_key: Dict[Key, _Standing] = {}
         self._keeper: Optional[object] = None
+        self._tables: Set[int] = set()
 
     @contextlib.contextmanager
     def keeping_directories(self, keeper: object) -> Iterator[None]:
@@ -141,11 +142,7 @@ class Journal:
             if not standing.users and not (footprint.made and inside[footprint.made]):
                 self._remove(standing)
                 inside[footprint.parent] -= footprint.number not in self._standing
-        if not self._standing and self._file is not None:
-            # Forgotten before it is closed: the number of a closed descriptor is soon another's.
-            file, self._file = self._file, None
-            file.discard()
-            file.close()
+        self._discard_if_empty()
 
     def release_all(self) -> None:
         """Remove all that this run has made and not removed: it was interrupted, perhaps while it removed something.
@@ -155,6 +152,23 @@ class Journal:
         for standing in self._standing.values():
             standing.users.clear()
         self.release(None)
+
+    def announce_table(self, name: str, network: int) -> int:
+        """Write down that a table of nftables is about to be made; returns the number for :meth:`forget_table`.
+
+        :param network: the number of its network namespace; 0 for our own.
+        :raises JournalError: it cannot be written down, so the table must not be made.
+        """
+        self._last += 1
+        self._write({"number": self._last, "table": name, "network": network})
+        self._tables.add(self._last)
+        return self._last
+
+    def forget_table(self, number: int) -> None:
+        """The table is gone. Never raises."""
+        self._tables.discard(number)
+        self._write_gone(number)
+        self._discard_if_empty()
 
     def sweep(self) -> List[str]:
         """Remove what runs that are over have left behind.
@@ -181,10 +195,20 @@ class Journal:
         if footprint.made is not None:
             self._by_key.pop(footprint.made, None)
         self._standing.pop(footprint.number, None)
+        self._write_gone(footprint.number)
+
+    def _write_gone(self, number: int) -> None:
         try:
-            self._write({"number": footprint.number, "gone": True})
+            self._write({"number": number, "gone": True})
         except JournalError as error:
             logger.debug("%s", error)  # the next run will look for it, and not find it
+
+    def _discard_if_empty(self) -> None:
+        if not self._standing and not self._tables and self._file is not None:
+            # Forgotten before it is closed: the number of a closed descriptor is soon another's.
+            file, self._file = self._file, None
+            file.discard()
+            file.close()
 
     def _remove(self, standing: _Standing) -> None:
         footprint = standing.footprint
@@ -272,11 +296,11 @@ class _JournalFile:
         if os.write(self._fd, text) != len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def read(self) -> List[Footprint]:
-        """What is written down as made or about to be, and not as gone. What cannot be read is passed over."""
+    def read(self) -> bytes:
+        """Its text."""
         with open(os.dup(self._fd), "rb") as file:
             file.seek(0)
-            return parse(file.read(MAX_SIZE))
+            return file.read(MAX_SIZE)
 
     def discard(self) -> None:
         """Remove it from the disk."""
@@ -310,7 +334,8 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
     """Remove what one journal says, and the journal with the last of it."""
     gone = []
     try:
-        footprints = file.read()
+        text = file.read()
+        footprints = parse(text)
         for footprint in footprints:
             try:
                 removed = remove(footprint, find(footprint), by_content=True)
@@ -325,7 +350,21 @@ def _sweep(file: _JournalFile) -> Iterator[str]:
                     yield f"{what}, which an earlier run left behind, could not be removed: {printable(reason)}"
                 continue
             gone.append(footprint.number)
-        if len(gone) == len(footprints):
+        tables = 0
+        if b'"table"' in text:
+            # Not imported before a killed run has left one.
+            from certbot_autowebroot.responders.wire import leftovers
+            from certbot_autowebroot.responders.wire.child import WireProcessError
+            for table in leftovers.parse(text):
+                tables += 1
+                try:
+                    if leftovers.remove(table):
+                        yield f"Removed the nftables table {table.name}, which an earlier run had left behind."
+                    gone.append(table.number)
+                except (OSError, WireProcessError) as error:
+                    yield (f"The nftables table {table.name}, which an earlier run left behind, could not be removed: "
+                           f"{error}")
+        if len(gone) == len(footprints) + tables:
             file.discard()
         else:
             for number in gone:
