@@ -68,7 +68,7 @@ def _parse(packet: bytes) -> Segment:
         source, destination = packet[12:16], packet[16:20]
     source_port, destination_port, sequence, acknowledgement, words, flags, *_ = _TCP.unpack_from(packet, offset)
     start = offset + (words >> 4) * 4
-    if protocol != socket.IPPROTO_TCP or not offset + _TCP.size <= start <= end:
+    if protocol != socket.IPPROTO_TCP or not offset + _TCP.size <= start <= min(end, len(packet)):
         raise ValueError("not a TCP segment")
     return Segment(source, destination, source_port, destination_port, sequence, acknowledgement, flags,
                    packet[start:end], end - start, _timestamps(packet[offset + _TCP.size:start]))
