@@ -2,6 +2,7 @@
 
 The numbers are those of include/uapi/linux/netfilter/nfnetlink_log.h.
 """
+import contextlib
 import errno
 import os
 import random
@@ -51,7 +52,8 @@ class Nflog:
             self._socket.bind((0, 0))
             self._socket.setsockopt(_SOL_NETLINK, _NO_ENOBUFS, 1)
             self.group = self._bind()
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            with contextlib.suppress(PermissionError):  # in a user namespace: the default has to do
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
             # One message for each packet, at once: the default is a hundred packets, or a second.
             self._configure(_attribute(_MODE, struct.pack(">IBx", 0xFFFF, _COPY_PACKET))
                             + _attribute(_THRESHOLD, struct.pack(">I", 1))

@@ -74,8 +74,12 @@ class OwnerProcess:
         self._output = cast(IO[bytes], self._process.stdout)
 
     def fileno(self) -> int:
-        """The descriptor that is readable when the process has ended."""
+        """The descriptor to wait on for :meth:`has_ended`."""
         return self._output.fileno()
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended; to be called when the descriptor is readable, and not within :meth:`run`."""
+        return not os.read(self.fileno(), 1 << 16)
 
     def run(self, commands: Iterable[str]) -> None:
         """As :func:`run`."""

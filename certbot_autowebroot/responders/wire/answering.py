@@ -105,7 +105,7 @@ class Wire:
         while True:
             wait = max(0.0, until - time.monotonic())
             ready = select.select(sources, [], [], min(wait, _RENEWAL))[0]
-            if self._nft in ready:
+            if self._nft is not None and self._nft in ready and self._nft.has_ended():
                 raise nftables.NftError("nft has ended")
             if self._nflog in ready:
                 for packet in self._nflog.packets():
