@@ -151,9 +151,9 @@ class Rules:
     def _hooks(self) -> Iterator[Tuple[str, str, str]]:
         yield "arriving", "prerouting", "tcp dport @ports"
         if self._tracked:
-            forwarded = "tcp dport != @ports ct status dnat ct original proto-dst @ports"
-            yield "forwarded", "prerouting", forwarded
-            yield "local", "output", forwarded  # from this machine itself into a container
+            forwarded = "ct status dnat ct original proto-dst @ports"
+            yield "forwarded", "prerouting", f"tcp dport != @ports {forwarded}"
+            yield "local", "output", f"meta l4proto tcp {forwarded}"  # from this machine itself into a container
 
     def _inspect(self) -> Iterator[str]:
         yield "inspect tcp flags & (syn | ack) == syn goto opened"
