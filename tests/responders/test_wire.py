@@ -296,7 +296,7 @@ def test_older_kernels(nginx: Nginx, peer: Peer, monkeypatch: pytest.MonkeyPatch
             for host in (PUBLIC_V4, PUBLIC_V6):
                 assert curl(host, peer=peer) == OURS
                 assert curl(host, "/", peer=peer) == NOT_OURS
-    wire.remove_token(TOKEN)
+    wire.remove_tokens([TOKEN])
     with serving(wire):
         assert curl(PUBLIC_V4, peer=peer) == NOT_OURS
         assert curl(PUBLIC_V4, PATH.replace(TOKEN, TOKEN[::-1]), peer=peer).body == "other content"

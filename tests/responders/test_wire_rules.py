@@ -87,7 +87,7 @@ def test_only_our_token_is_caught(variant: Variant) -> None:
                   REQUEST.replace(b"/acme", b"/Acme"), b"x" + REQUEST, REQUEST[:REQUEST.index(b" HTTP")]):
         assert not made.catches(other), other
         assert requested_token(other) != TOKEN or other.endswith(TOKEN.encode())
-    made.run(text.remove_token(TOKEN))
+    made.run(text.remove_tokens([TOKEN]))
     assert not made.catches(REQUEST)
 
 
@@ -97,7 +97,7 @@ def test_tokens_come_and_go(variant: Variant) -> None:
     tokens = [TOKEN, TOKEN[::-1], "short-token-of-22-char", "x" * 63, "y" * 32]
     made, text = table(variant, *tokens)
     while tokens:
-        made.run(text.remove_token(tokens.pop(0)))
+        made.run(text.remove_tokens([tokens.pop(0)]))
         for token in (TOKEN, TOKEN[::-1], "short-token-of-22-char", "x" * 63, "y" * 32):
             assert made.catches(REQUEST.replace(TOKEN.encode(), token.encode())) == (token in tokens)
 

@@ -87,12 +87,12 @@ class Wire:
         self._contents[token] = content.encode("ascii")
         return self._run(self._rules.add_token(token))
 
-    def remove_token(self, token: str) -> List[str]:
-        """Let requests for a token reach the server again; as :meth:`install`.
+    def remove_tokens(self, tokens: List[str]) -> List[str]:
+        """Let requests for tokens reach the server again; as :meth:`install`.
 
         A connection that was answered is answered again, for its client may not have had the answer.
         """
-        return self._run(self._rules.remove_token(token))
+        return self._run(self._rules.remove_tokens(tokens))
 
     def serve(self, until: float, interrupt: int = -1) -> None:
         """Answer what comes.

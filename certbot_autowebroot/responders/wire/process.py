@@ -3,6 +3,7 @@
 Requests come as lines of JSON on standard input, each is answered by one line. The process ends with its input, so with
 its parent. It imports the standard library and what is pure: Python needs no directory of packages (``-I -S``) then.
 """
+import contextlib
 import json
 import math
 import os
@@ -58,15 +59,15 @@ def _carry_out(request: Dict[str, Any], wire: Wire, tokens: List[str]) -> List[s
         return wire.add_port(request["port"])
     if "withdraw" in request:
         tokens.remove(request["withdraw"])
-        return wire.remove_token(request["withdraw"])
+        return wire.remove_tokens([request["withdraw"]])
     tokens.append(request["token"])
     return wire.add_token(request["token"], request["content"])
 
 
 def _end(wire: Wire, tokens: List[str]) -> None:
     """No new request is caught from now on, and connections that were answered are acknowledged for a while."""
-    for token in tokens:
-        wire.remove_token(token)
+    with contextlib.suppress(nftables.NftError):  # nft has ended, and the table with it
+        wire.remove_tokens(tokens)
     until = time.monotonic() + (LINGER if wire.answered else 0)
     if not wire.has_owner:  # the parent forgets the table when it has our answer
         wire.serve(until)

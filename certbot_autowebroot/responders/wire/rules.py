@@ -129,11 +129,13 @@ class Rules:
             commands += self._token_set(len(token))
         return [*commands, self._add("element", self._element(token))]
 
-    def remove_token(self, token: str) -> List[str]:
-        """Catch no more what asks for a token."""
-        del self._tokens[token]
+    def remove_tokens(self, tokens: Iterable[str]) -> List[str]:
+        """Catch no more what asks for these tokens."""
+        tokens = list(tokens)
+        for token in tokens:
+            del self._tokens[token]
         if self._variant.inner:
-            return [f"delete element inet {self.table} {self._element(token)}"]
+            return [f"delete element inet {self.table} {self._element(token)}" for token in tokens]
         # A rule is deleted by a handle, which nobody has told us.
         return [f"flush chain inet {self.table} {chain}" for chain in self._token_chains] + list(
             self._token_rules(self._tokens))
