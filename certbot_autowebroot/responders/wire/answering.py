@@ -3,6 +3,7 @@
 No state is kept of a connection: each answer is made from the segment that asks for it, so a client that loses one and
 asks again is answered again.
 """
+import contextlib
 import errno
 import os
 import select
@@ -51,14 +52,14 @@ class Wire:
         self._nft: Optional[nftables.OwnerProcess] = None
         self._renewed = time.monotonic()
         _check_rights()
-        self._nflog = _permitted(Nflog, "NFLOG (the kernel's module nfnetlink_log)")
-        try:
+        with contextlib.ExitStack() as stack:
+            self._nflog = _permitted(Nflog, "NFLOG (the kernel's module nfnetlink_log)")
+            stack.callback(self._nflog.close)
             self._raw = _permitted(RawSockets, "raw sockets")
+            stack.callback(self._raw.close)
             tracked = _tracks_connections()
             self._variant = _best_variant(tracked)
-        except BaseException:
-            self._nflog.close()
-            raise
+            self._sockets = stack.pop_all()
         comment = f"certbot-autowebroot, process {os.getpid()}: answers ACME http-01 challenges"
         self._rules = Rules(table, self._nflog.group, comment, self._variant, tracked)
 
@@ -122,8 +123,7 @@ class Wire:
         elif self._ports:
             nftables.delete_table(self._rules.table)
         self._ports.clear()
-        self._nflog.close()
-        self._raw.close()
+        self._sockets.close()
 
     def _run(self, commands: List[str]) -> List[str]:
         if self._nft is not None:
