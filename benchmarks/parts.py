@@ -27,6 +27,7 @@ from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import follow
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.servers.common import file_cache
+from certbot_autowebroot.servers.registry import LIKELY
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import View
@@ -76,8 +77,8 @@ def parts(server: str, sites: int, layout: str) -> None:
         measure("listeners", listeners.listeners)
         inodes = {found.inode for found in listeners.accepting(_DOOR, listeners.listeners())}
         measure("floor: names of all processes", lambda: [processes.comm(pid) for pid in processes.all_pids()])
-        measure("owner of the listener, first look", lambda: listeners.owners(inodes), before=forget)
-        measure("owner of the listener, again", lambda: listeners.owners(inodes))
+        measure("owner of the listener, first look", lambda: listeners.owners(inodes, LIKELY), before=forget)
+        measure("owner of the listener, again", lambda: listeners.owners(inodes, LIKELY))
         few = 3 if sites > 1000 else 10
         measure("follow: all of it, for the first time", lambda: follow(request, ThisMachine()), few, forget)
         measure("follow: in the next lineage", lambda: follow(request, ThisMachine()), few)

@@ -1,10 +1,15 @@
-"""The seams of the house: what a server module and a responder offer to the solver.
+"""The interfaces of web servers and responders.
 
-Certbot 2.0 and up no longer uses zope.interface; here it carries these two seams, so that third parties have one
-page to read and ``zope.interface.verify.verifyClass`` to test against.
+Certbot 2.0 and up no longer uses zope.interface. It is used here for the interfaces that other packages may implement:
+they have one page to read, and ``zope.interface.verify.verifyClass`` to test against.
 """
+from typing import NamedTuple
+from typing import Tuple
+
 from zope.interface import Attribute
 from zope.interface import Interface
+
+from certbot_autowebroot.route import Source
 
 
 class IWebServer(Interface):
@@ -48,6 +53,107 @@ class ILogsMisses(IWebServer):
         :param certbot_autowebroot.system.processes.Process process: as for :meth:`IWebServer.ask`.
         :param certbot_autowebroot.route.Request request: as it reached the program; its token is in the file's name.
         :rtype: sequence of :class:`~certbot_autowebroot.route.Directory`
+        """
+
+
+class SiteLines(NamedTuple):
+    """Lines of configuration that make one site serve a directory for challenges.
+
+    :ivar source: the section that they belong into, or the line beside which they belong.
+    :ivar lines: the lines.
+    :ivar where: where to put them; follows "put these lines".
+    :ivar then: what to do afterwards; follows "then:" and, where a line names the directory, the command that makes it.
+    :ivar at_the_end: a section for the end of the file, which the lines name.
+    :ivar besides: what to do besides, where a line of the site wins against these; follows the lines.
+    """
+
+    source: Source
+    lines: Tuple[str, ...]
+    where: str
+    then: str
+    at_the_end: Tuple[str, ...] = ()
+    besides: str = ""
+
+
+class IHasSnippet(Interface):
+    """Knows the lines of configuration with which a web server serves one directory for challenges.
+
+    Optional. A class in the entry point group implements it beside :class:`IWebServer`.
+    """
+
+    def for_site(process, request, trail, directory):
+        """The lines for the site that answers a request, as a remedy for a name that fails.
+
+        :param certbot_autowebroot.system.processes.Process process: as for :meth:`IWebServer.ask`.
+        :param certbot_autowebroot.route.Request request: as it reached the program.
+        :param certbot_autowebroot.route.Trail trail: what :meth:`IWebServer.ask` returned with its answer.
+        :param str directory: an absolute path that needs no quotes.
+        :returns: :class:`SiteLines`, or None where lines cannot help.
+        """
+
+    def for_every_site(directory):
+        """The output of ``certbot-autowebroot snippet``: lines for all sites, and comments that say where they go.
+
+        :param str directory: an absolute path that needs no quotes.
+        :rtype: str
+        """
+
+
+class ReloadError(Exception):
+    """A server cannot be tested or reloaded from here; the text is a phrase that says why, and what to do."""
+
+
+class IReloads(Interface):
+    """Knows how a web server tests its configuration, and how it is reloaded: for ``certbot-autowebroot reload``.
+
+    Optional. A class in the entry point group implements it beside :class:`IWebServer`.
+    """
+
+    tolerates_bad_config = Attribute(
+        "Whether a reload of a broken configuration changes nothing: then the server may be reloaded without a test.")
+
+    def main_process(process):
+        """The process that gets the signal: the master of a worker.
+
+        :param certbot_autowebroot.system.processes.Process process: one that listens.
+        :rtype: certbot_autowebroot.system.processes.Process
+        """
+
+    def config_error(process):
+        """The first lines of what the server's own test says of the configuration on disk; empty where that is good.
+
+        :param process: the main process.
+        :raises ReloadError: it could not be tested.
+        """
+
+    def reload(process, endpoint):
+        """Reload it gracefully, and return how, such as ``SIGHUP to process 42``. It need not be done by then.
+
+        :param process: the main process.
+        :param certbot_autowebroot.route.Endpoint endpoint: where it listens.
+        :raises ReloadError: it cannot be reloaded.
+        :raises OSError: it has ended, or we lack the right.
+        """
+
+
+class IRestarts(IReloads):
+    """A web server that starts anew in the same process when it is reloaded, without root's rights if it has none left.
+
+    Optional, in place of :class:`IReloads`.
+    """
+
+    def finish_reload(process, endpoint):
+        """Do what is left to do after a reload, also after one by systemd; return what was done, or an empty string.
+
+        :param process: the main process.
+        :param endpoint: as of :meth:`IReloads.reload`.
+        """
+
+    def config_error_of_command(command):
+        """As :meth:`IReloads.config_error`, for a server that systemd is to start with a command, as root.
+
+        :param command: a sequence of arguments, the first of which is the path of the program.
+        :raises ReloadError: it could not be tested.
         """
 
 

@@ -1,7 +1,6 @@
-"""What passes between the parts of the house: a request, where it may go, and the routes on which it goes there.
+"""The data of the package: a request, where a server sends it, and the routes that it may take. *Pure*.
 
-All of it is plain data: it can be logged, printed as JSON, or one day be asked of another node. Every renewal imports
-it, and to make a class of named tuples takes a quarter of the time of a frozen dataclass.
+All of it can be logged and printed as JSON. This module imports nothing else of the package.
 """
 import ipaddress
 import re
@@ -22,7 +21,7 @@ from certbot_autowebroot.system.terminal import printable
 #: :class:`certbot_autowebroot.system.views.View` does that.
 PathInView = NewType("PathInView", str)
 
-#: Where a CA asks, RFC 8555 section 8.3.
+#: The path that a CA requests, before the token (RFC 8555 section 8.3).
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
 
 #: "Redirects are followed to ports 80 and 443 only": Let's Encrypt, "Challenge Types", HTTP-01.
@@ -40,7 +39,7 @@ class Source(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One thing that the configuration says on the way: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``."""
+    """One directive that decides about a request: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``."""
 
     text: str
     source: Optional[Source] = None
@@ -77,7 +76,7 @@ class Endpoint(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine itself can come here."""
+        """Whether only this machine itself can connect to it."""
         return self.is_unix or ipaddress.ip_address(self.host).is_loopback
 
 
@@ -86,7 +85,7 @@ class Request(NamedTuple):
 
     :ivar host: the Host header without a port, lower case.
     :ivar path: the path, percent-decoded, without the query.
-    :ivar token: the file name that the CA asked for at the front door (RFC 8555 section 8.3).
+    :ivar token: the file name that the CA requests (RFC 8555 section 8.3).
     :ivar endpoint: the local address and port that the connection arrives at.
     """
 
@@ -104,12 +103,12 @@ class Request(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The URL as the CA asks it: without a port, for the port that we look at stands for the CA's."""
+        """The URL as the CA requests it: without a port, since our port stands for the CA's."""
         return f"{self.scheme}://{self.host_header}{self.path}" + (f"?{self.query}" if self.query else "")
 
 
 def host_of(header: str) -> str:
-    """What a Host header names: without a port, and an IPv6 address without its brackets."""
+    """The host of a Host header: without a port, and an IPv6 address without its brackets."""
     return re.sub(r":\d*$", "", header).strip("[]").lower()
 
 
@@ -134,9 +133,9 @@ class Directory(NamedTuple):
 
     :ivar root: the directory that the configuration names (document root, alias). It must exist; we never create it.
     :ivar name: the file below it, relative, its last component holding the token.
-    :ivar guessed: no configuration names it (a directory among a program's arguments, its cwd): it must be seen to
-        be served before anything is written there.
-    :ivar depends_on_client: an allow-list or a password decides who gets the file: our probe may be refused where the
+    :ivar guessed: no configuration names it (a directory among a program's arguments, its working directory): an
+        existing file of it must be fetched before anything is written there.
+    :ivar depends_on_client: an allow-list or a password decides about the client: our probe may be refused where the
         CA is not.
     """
 
@@ -145,11 +144,6 @@ class Directory(NamedTuple):
     trail: Trail = ()
     guessed: bool = False
     depends_on_client: bool = False
-
-    def named(self, old: str, new: str) -> "Directory":
-        """The same place for another token."""
-        head, _, last = self.name.rpartition("/")
-        return self._replace(name=(head + "/" if head else "") + last.replace(old, new))
 
     def __str__(self) -> str:
         return f"{self.root.rstrip('/')}/{self.name}"
@@ -166,7 +160,7 @@ class Redirect(NamedTuple):
 
 @_end
 class Upstream(NamedTuple):
-    """The server passes the request on. All members count: any of them may get the CA's request.
+    """The server passes the request on, to one of several members: any of them may get the CA's request.
 
     :ivar host: the Host header that the upstream gets.
     :ivar path: the path that the upstream gets.
@@ -185,7 +179,7 @@ class Upstream(NamedTuple):
 
 @_end
 class DeadEnd(NamedTuple):
-    """No file can answer here, and the configuration says why: ``deny all``, ``return 403``, content made by Lua."""
+    """No file can answer here, for a known reason: ``deny all``, ``return 403``, content made by Lua."""
 
     reason: str
     trail: Trail = ()
@@ -193,7 +187,7 @@ class DeadEnd(NamedTuple):
 
 @_end
 class Unknown(NamedTuple):
-    """We cannot know: an unreadable file, a variable that only the running server has. Never a guess."""
+    """Not known: an unreadable file, a variable that only the running server has. Never a guess."""
 
     reason: str
     trail: Trail = ()
@@ -201,9 +195,9 @@ class Unknown(NamedTuple):
 
 @_end
 class Vacant(NamedTuple):
-    """Nobody listens at this endpoint: a responder of our own can.
+    """No program listens at this endpoint: a responder of our own can.
 
-    :ivar path: what it will be asked for there.
+    :ivar path: the path of the request there.
     """
 
     endpoint: Endpoint
@@ -219,14 +213,14 @@ class Elsewhere(NamedTuple):
     trail: Trail = ()
 
 
-#: What a web server says of one request. Several destinations are alternatives, the likeliest first.
+#: Where a web server sends one request. Several destinations are alternatives, the likeliest first.
 Destination = Union[Directory, Redirect, Upstream, DeadEnd, Unknown]
 #: What a route ends in.
 End = Union[Directory, Vacant, DeadEnd, Unknown, Elsewhere]
 
 
 class Program(NamedTuple):
-    """Who holds an endpoint, in plain data. ``pid`` 0: the owner is not visible to us.
+    """The program that holds an endpoint. ``pid`` 0: we may not see its process.
 
     :ivar start_time: clock ticks since boot, field 22 of proc(5)'s stat: with the pid it names a process for good.
     """
@@ -241,7 +235,7 @@ class Program(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """One stop on the way: who accepted which request where, and what its configuration said.
+    """One program on the way: the request that it accepts, and the directives that decide about it.
 
     :ivar depends_on_client: as of :class:`Directory`.
     """
@@ -253,11 +247,11 @@ class Hop(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One road from the front door to an end.
+    """One way of a request from a front endpoint to an end.
 
-    :ivar branch: which member was taken wherever *all* members count (upstream groups, shared ports). Routes with
-        the same branch are alternatives: one of them serves. Each distinct branch needs an answer of its own, if not
-        of what stands before it (:func:`alternatives`).
+    :ivar branch: the member that was taken at each point where *all* members count (upstream groups, shared ports).
+        Routes with the same branch are alternatives: one of them serves. Each branch needs an answer, its own or that
+        of a route before it divides (:func:`alternatives`).
     """
 
     hops: Tuple[Hop, ...]
@@ -266,7 +260,7 @@ class Route(NamedTuple):
 
     @property
     def program(self) -> Optional[Program]:
-        """Who serves the end, in whose view its path is meant."""
+        """The program at the end, in whose view its path is meant."""
         return self.hops[-1].program if self.hops else None
 
     @property

@@ -19,7 +19,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it was closed by whoever has started us
+        if stream is None:  # closed by the parent process
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -30,13 +30,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if error.filename != console.OUTPUT:
             raise
         console.say(f"certbot-autowebroot: {error.filename}: {error.strerror}\n", sys.stderr)
-        return console.COULD_NOT_LOOK
+        return console.COULD_NOT_CHECK
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; the manual page is made from it."""
-    whole = argparse.ArgumentParser("certbot-autowebroot", description="Sees that certificates are renewed by Certbot "
-                                    "on this machine, and that visitors get the renewed ones. No Certificate Authority "
+    whole = argparse.ArgumentParser("certbot-autowebroot", description="Checks that Certbot can renew the certificates "
+                                    "of this machine, and that visitors get the renewed ones. No Certificate Authority "
                                     "is asked.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)

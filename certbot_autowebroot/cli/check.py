@@ -37,7 +37,7 @@ from certbot_autowebroot.responders.journal import Journal
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-#: Exit status of a Nagios plugin that could not look.
+#: Exit status of a Nagios plugin that could not check.
 _NAGIOS_UNKNOWN = 3
 
 _COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
@@ -50,23 +50,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def add_to(commands: "Commands") -> None:
     """Add the command to those of ``certbot-autowebroot``."""
     check = commands.add_parser(
-        "check", help="say today whether tonight's renewal will work",
-        description="With names: the road of the CA's request for each, where it ends, and whether a test file comes "
-                    "back from there. Without: for every lineage, whether its renewal would go through right now.",
+        "check", help="check today whether tonight's renewal will work",
+        description="With names: where the CA's request for each goes, where it ends, and whether a test file comes "
+                    "back from there. Without: for every lineage, whether its renewal would succeed now.",
         epilog="Exit status: 0 all good, 1 something would fail (or an old certificate is still served), 2 could not "
-               "look. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
+               "check. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
     check.add_argument("names", metavar="NAME", nargs="*", help="a host name or an IP address")
     check.add_argument("--http-01-port", type=_port, metavar="PORT",
                        help="the port that the CA's port 80 leads to (default: the lineage's, or 80)")
     check.add_argument("--http-01-address", type=_address, metavar="ADDRESS",
-                       help="the only local address to look at (default: the lineage's, or all)")
+                       help="the only local address that counts (default: the lineage's, or all)")
     check.add_argument("--path", default="", metavar="DIR[:DIR...]",
                        help="directories to try, as in Certbot's --autowebroot-path (default: the lineage's, or "
                        f"{settings.SHARED_DIRECTORY} where that exists)")
     check.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                        help="Certbot's configuration directory (default: %(default)s)")
-    check.add_argument("--work-dir", metavar="DIR", help="Certbot's working directory, where it is written down what "
-                       f"is published (default: {misc.get_default_folder('work')})")
+    check.add_argument("--work-dir", metavar="DIR", help="Certbot's working directory, for the log of what is "
+                       f"published (default: {misc.get_default_folder('work')})")
     check.add_argument("--no-write", action="store_true",
                        help="publish no test files: follow the configurations, and prove nothing")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong")
@@ -77,17 +77,17 @@ def add_to(commands: "Commands") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, print what was found; returns the exit status."""
+    """Check and print; returns the exit status."""
     try:
         return _check(options)
     except OSError as error:
         if error.filename == console.OUTPUT:
             raise
-        return _could_not_look(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
+        return _could_not_check(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
 
 
 class Interrupted(BaseException):
-    """A signal asks us to end."""
+    """A signal asks this process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -101,7 +101,7 @@ def _check(options: argparse.Namespace) -> int:
     found = [] if options.names else lineages(options.config_dir)
     progress = console.Progress(sys.stderr)
     try:
-        with _leaving_nothing_behind(options) as journal:
+        with _journal_with_clean_up(options) as journal:
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved), journal,
                           progress.show)
             if options.names:
@@ -116,14 +116,14 @@ def _check(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _leaving_nothing_behind(options: argparse.Namespace) -> Iterator[Journal]:
-    """The journal of what is published; with it everything is taken back, at whatever moment a signal comes."""
+def _journal_with_clean_up(options: argparse.Namespace) -> Iterator[Journal]:
+    """The journal of what is published; everything is removed at its end, at whatever moment a signal comes."""
     work_dir = options.work_dir or misc.get_default_folder("work")
     # An ordinary user's Certbot has directories of its own, or none yet.
     temporary = tempfile.mkdtemp() if not options.no_write and not options.work_dir and not _may_write(work_dir) else ""
 
     def interrupt(number: int, _frame: Optional[FrameType]) -> None:
-        _ignore(handlers)  # from now on: a second Ctrl-C must not interrupt the cleaning up
+        _ignore(handlers)  # a second Ctrl-C must not interrupt the clean-up
         raise Interrupted(number)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS
                 if signal.getsignal(number) != signal.SIG_IGN}  # nohup's
@@ -139,7 +139,7 @@ def _leaving_nothing_behind(options: argparse.Namespace) -> Iterator[Journal]:
         journal.release_all()
         if temporary:
             shutil.rmtree(temporary)
-    # Whoever was interrupted ends now, and is deaf to the second Ctrl-C until then.
+    # After an interruption this is not reached: the process ends, and ignores a second Ctrl-C until then.
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -158,13 +158,12 @@ def _may_write(path: str) -> bool:
 
 def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts: Sequence[Forecast],
            proved: bool) -> int:
-    """Print what was found in the way that was asked for; returns the exit status."""
+    """Print the results in the chosen format; returns the exit status."""
     mendings = {found.lineage.conf: messages.mending(found, _certbot_version(), _options_of_certbot(options))
                 for found in forecasts if found.can_be_mended}
     for found in forecasts:
         if found.lacks_hook:
-            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options),
-                                                          reload.command())
+            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), reload.command())
         if found.is_stale:
             found.reload = messages.reloading(found, reload.command())
     status = report.exit_status(names, forecasts)
@@ -195,12 +194,12 @@ def _formatted(line: report.Line, coloured: bool) -> str:
     return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
 
 
-def _could_not_look(options: argparse.Namespace, reason: str) -> int:
+def _could_not_check(options: argparse.Namespace, reason: str) -> int:
     if options.format == "nagios":
         console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
         return _NAGIOS_UNKNOWN
     console.say(f"certbot-autowebroot: {console.printable(reason)}\n", sys.stderr)
-    return console.COULD_NOT_LOOK
+    return console.COULD_NOT_CHECK
 
 
 def _certbot_version() -> List[int]:
@@ -208,18 +207,18 @@ def _certbot_version() -> List[int]:
 
 
 def _options_of_certbot(options: argparse.Namespace) -> List[str]:
-    """What Certbot has to be told too, for the command that mends a lineage to work as it is printed."""
+    """The options that Certbot needs too, so that the printed command works."""
     return _directories(options) + (["--autowebroot-path", options.path] if options.path else [])
 
 
 def _directories(options: argparse.Namespace) -> List[str]:
-    """Those of Certbot's directories that are not the usual ones."""
-    told = []
+    """Options for Certbot's directories that are not the default ones."""
+    directories = []
     if options.config_dir != misc.get_default_folder("config"):
-        told += ["--config-dir", options.config_dir]
+        directories += ["--config-dir", options.config_dir]
     if options.work_dir:
-        told += ["--work-dir", options.work_dir]
-    return told
+        directories += ["--work-dir", options.work_dir]
+    return directories
 
 
 def _port(text: str) -> int:

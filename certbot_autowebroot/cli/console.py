@@ -1,30 +1,30 @@
-"""What all commands share: exit status, text that is safe to print, progress on a terminal."""
+"""Output of all commands: exit status, printable text, progress on a terminal."""
 import os
 import time
 from typing import TextIO
 
 from certbot_autowebroot.system.terminal import printable as printable
 
-#: Exit status where nothing could be looked at.
-COULD_NOT_LOOK = 2
+#: Exit status where nothing could be checked.
+COULD_NOT_CHECK = 2
 
-#: What the output is called in an error.
+#: The file name of the output in an error.
 OUTPUT = "standard output"
 
-#: Less than this many is no long work; seconds between two signs of life.
+#: The number of steps from which progress is shown, and the seconds between two updates.
 _MANY = 10
 _PAUSE = 0.1
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person reads along, on something that moves a cursor."""
+    """Whether a person reads along, on a terminal with a cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str, stream: TextIO) -> None:
-    """Print; whoever has read enough and gone is not waited for.
+    """Print; a closed pipe is no error.
 
-    :raises OSError: there is no room for it; with :data:`OUTPUT` as the name of the file.
+    :raises OSError: there is no space left; with :data:`OUTPUT` as the name of the file.
     """
     try:
         stream.write(text)
@@ -36,14 +36,14 @@ def say(text: str, stream: TextIO) -> None:
 
 
 class Progress:
-    """One line on a terminal that says how far long work has come."""
+    """One line on a terminal with the progress of long work."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._shown = 0.0
 
     def show(self, stage: str, done: int, of: int) -> None:
-        """Say it, not more often than a person reads."""
+        """Print it, at most ten times a second."""
         now = time.monotonic()
         if of >= _MANY and now - self._shown > _PAUSE and is_terminal(self._stream):
             self._shown = now
@@ -51,7 +51,7 @@ class Progress:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Make room for what was found."""
+        """Remove the line."""
         if self._shown:
             self._stream.write("\r\033[K")
             self._stream.flush()

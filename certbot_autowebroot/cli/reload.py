@@ -30,7 +30,7 @@ _NAME = "certbot-autowebroot"
 #: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
 _PATH = "/usr/bin:/bin"
 _MAX_SECONDS = 3600.0
-_EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_LOOK, Outcome.FAILED: 1}
+_EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_CHECK, Outcome.FAILED: 1}
 
 
 def add_to(commands: "Commands") -> None:
@@ -38,25 +38,22 @@ def add_to(commands: "Commands") -> None:
     reload = commands.add_parser(
         "reload", help="let the servers on port 443 read a renewed certificate: a deploy hook",
         description="Finds the servers that still show an older certificate on port 443, has each test its "
-                    "configuration, reloads it gracefully, and looks until it shows the new certificate. Made for "
-                    "Certbot's --deploy-hook, which says what has been renewed.",
-        epilog="Exit status: 0 all good, 1 a server does not show the new certificate, 2 could not look.")
+                    "configuration, reloads it gracefully, and waits until it shows the new certificate. Made for "
+                    "Certbot's --deploy-hook, which names the renewed certificate.",
+        epilog="Exit status: 0 all good, 1 a server does not show the new certificate, 2 could not check.")
     reload.add_argument("names", metavar="NAME", nargs="*",
                         help="only these names (default: those that Certbot has renewed)")
-    reload.add_argument("--lineage", metavar="DIR", help="the renewed lineage's directory below live/ (default: what "
-                        "Certbot says to its deploy hooks in RENEWED_LINEAGE, else the lineages that have the names)")
+    reload.add_argument("--lineage", metavar="DIR", help="the renewed lineage's directory below live/ (default: "
+                        "RENEWED_LINEAGE, which Certbot sets for deploy hooks, else the lineages that have the names)")
     reload.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                         help="Certbot's configuration directory (default: %(default)s)")
     reload.add_argument("--timeout", type=_seconds, default=reloading.PATIENCE, metavar="SECONDS",
-                        help="how long to look for the new certificate after a reload (default: %(default).0f)")
+                        help="how long to wait for the new certificate after a reload (default: %(default).0f)")
     reload.set_defaults(run=run)
 
 
 def command() -> str:
-    """How a deploy hook on this machine says it.
-
-    By name only where it is found at night too, with the smallest PATH that there is.
-    """
+    """The command for a deploy hook on this machine: by name only where cron's PATH finds it too."""
     if shutil.which(_NAME, path=_PATH):
         return f"{_NAME} reload"
     here = shutil.which(_NAME) or os.path.abspath(sys.argv[0])
@@ -64,8 +61,8 @@ def command() -> str:
     return shlex.join([*program, "reload"])
 
 
-class _CannotLook(Exception):
-    """The text says why, to a person."""
+class _CannotCheckError(Exception):
+    """The text gives the reason, for a person."""
 
 
 class _Renewed(NamedTuple):
@@ -74,13 +71,13 @@ class _Renewed(NamedTuple):
 
 
 def run(options: argparse.Namespace) -> int:
-    """Reload, print what was done; returns the exit status."""
+    """Reload and print; returns the exit status."""
     try:
         return _reload(options)
-    except _CannotLook as error:
+    except _CannotCheckError as error:
         _say(str(error))
-        return console.COULD_NOT_LOOK
-    except KeyboardInterrupt:  # a server that was told has been told, and nothing of ours is left
+        return console.COULD_NOT_CHECK
+    except KeyboardInterrupt:  # the servers signalled so far reload, and nothing of ours is left
         return 128 + signal.SIGINT
 
 
@@ -89,7 +86,7 @@ def _reload(options: argparse.Namespace) -> int:
     worst = 0
     for lineage, names in renewed:
         for finding in reloading.reload(lineage, names, options.timeout):
-            # Certbot shows what a hook says on standard output as its output, and the rest as its errors.
+            # Certbot shows a hook's standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
                 console.say(_printable(finding.text) + "\n", sys.stdout)
             else:
@@ -100,7 +97,7 @@ def _reload(options: argparse.Namespace) -> int:
 
 
 def _renewed(options: argparse.Namespace) -> Iterator[_Renewed]:
-    """Which lineages, and which names of each."""
+    """The renewed lineages, and the names of each."""
     names = _identifiers(options.names or os.environ.get("RENEWED_DOMAINS", "").split())
     directory = options.lineage or os.environ.get("RENEWED_LINEAGE", "")
     if directory:
@@ -108,15 +105,15 @@ def _renewed(options: argparse.Namespace) -> Iterator[_Renewed]:
         yield _Renewed(lineage, tuple(names) or _shown(lineage))
         return
     if not options.names:
-        raise _CannotLook(reload_messages.NO_LINEAGE)
+        raise _CannotCheckError(reload_messages.NO_LINEAGE)
     try:
-        found = [lineage for lineage in lineages.lineages(options.config_dir) if lineage.certificate]
+        known = [lineage for lineage in lineages.lineages(options.config_dir) if lineage.certificate]
     except OSError as error:
-        raise _CannotLook(f"{error.filename or options.config_dir}: {error.strerror or error}") from error
+        raise _CannotCheckError(f"{error.filename or options.config_dir}: {error.strerror or error}") from error
     for name in names:
-        if not any(name in _shown(lineage) for lineage in found):
-            raise _CannotLook(reload_messages.not_ours(name, options.config_dir))
-    for lineage in found:
+        if not any(name in _shown(lineage) for lineage in known):
+            raise _CannotCheckError(reload_messages.unknown_name(name, options.config_dir))
+    for lineage in known:
         its = tuple(name for name in names if name in _shown(lineage))
         if its:
             yield _Renewed(lineage, its)
@@ -127,12 +124,12 @@ def _of_directory(directory: str) -> Lineage:
     try:
         certificate = lineages.read_certificate(file)
     except (OSError, ValueError) as error:
-        raise _CannotLook(reload_messages.no_certificate(file, error)) from error
+        raise _CannotCheckError(reload_messages.no_certificate(file, error)) from error
     return Lineage(os.path.basename(os.path.abspath(directory)), "", certificate_file=file, certificate=certificate)
 
 
 def _shown(lineage: Lineage) -> Tuple[str, ...]:
-    """The names of its certificate to look at; for a wildcard, one that it is good for."""
+    """The names of its certificate to check; for a wildcard, one that it covers."""
     return tuple(_identifiers(lineage.certificate.names if lineage.certificate else ()))
 
 
@@ -144,7 +141,7 @@ def _identifier(name: str) -> str:
     try:
         return identifier(name)
     except ValueError as error:
-        raise _CannotLook(f"{name}: {error}") from error
+        raise _CannotCheckError(f"{name}: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What ``check`` prints: a tree for people, JSON for programs, one line for monitoring. Its sentences are explain's."""
+"""The output of ``check``: a tree for people, JSON for programs, one line for monitoring."""
 import json
 from typing import Any
 from typing import Dict
@@ -29,14 +29,14 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 
-#: Of the JSON: changed when something is no longer where it was. More may come at any time.
+#: The version of the JSON: raised when a member moves or goes. New members may come at any time.
 SCHEMA = 1
 #: Advice that need not be printed again.
 Printed = Set[Tuple[str, ...]]
 
 
 class Line(NamedTuple):
-    """One line of text: how deep it stands in the tree, and for a headline what it says of its name or lineage."""
+    """One line of text, its depth in the tree, and for a headline the outlook of its name or lineage."""
 
     text: str
     depth: int = 0
@@ -44,13 +44,13 @@ class Line(NamedTuple):
 
 
 def name_tree(found: NameForecast, proved: bool, printed: Printed) -> Iterator[Line]:
-    """The roads of a name, hop by hop: each stop below the one before."""
+    """The routes of a name, hop by hop, each below the one before."""
     yield Line(f"{found.name}: {messages.outlook(found, proved)}", 0, found.outlook)
-    yield from _roads(found, printed)
+    yield from _routes(found, printed)
 
 
 def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) -> Iterator[Line]:
-    """What would happen to a lineage, and for the names that would fail their roads."""
+    """What would happen to a lineage, and the routes of the names that would fail."""
     bad = Outlook.FAILS if found.is_bad else found.outlook
     yield Line(messages.lineage(found, proved), 0, bad)
     for text in messages.why(found):
@@ -76,28 +76,28 @@ def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) 
 
 
 def _names(names: Sequence[NameForecast], proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
-    """The names of a lineage: those that fare alike together, with the road of the first."""
+    """The names of a lineage: those with the same outcome together, with the routes of the first."""
     alike: Dict[Tuple[object, ...], List[NameForecast]] = {}
     for name in names:
-        fate = [line._replace(text=line.text.replace(name.name, "")) for line in _fate(name, proved, None)]
-        alike.setdefault(tuple(fate), []).append(name)
+        lines = [line._replace(text=line.text.replace(name.name, "")) for line in _outcome(name, proved, None)]
+        alike.setdefault(tuple(lines), []).append(name)
     for several in alike.values():
-        (text, *_), *rest = _fate(several[0], proved, printed)
+        (text, *_), *rest = _outcome(several[0], proved, printed)
         who = [name.name for name in several]
-        # Which names fail is told in full.
+        # All names that fail are listed.
         yield Line(f"{named(who) if several[0].outlook is Outlook.GOOD else ', '.join(who)}: {text}", 1)
         yield from (line._replace(depth=line.depth + 1) for line in rest)
 
 
-def _fate(name: NameForecast, proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
+def _outcome(name: NameForecast, proved: bool, printed: Optional[Printed]) -> Iterator[Line]:
     yield Line(messages.why_name(name) or messages.outlook(name, proved))
     if name.outlook is not Outlook.GOOD:
-        yield from _roads(name, printed)
+        yield from _routes(name, printed)
     elif name.outcome is not None and messages.note(name.outcome):
         yield Line(messages.note(name.outcome), 1)
 
 
-def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
+def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
     outcome = found.outcome
     if outcome is None:
         return
@@ -121,13 +121,13 @@ def _roads(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
             mendings: Dict[str, str]) -> str:
-    """Everything, for programs: docs/check.rst and docs/check.schema.json say what each member means."""
-    found: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
+    """Everything, for programs: docs/check.rst and docs/check.schema.json describe each member."""
+    report: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
     if names:
-        found["names"] = [_name(name) for name in names]
+        report["names"] = [_name(name) for name in names]
     else:
-        found["lineages"] = [_lineage(forecast, mendings.get(forecast.lineage.conf, "")) for forecast in forecasts]
-    return json.dumps(found, indent=2)
+        report["lineages"] = [_lineage(forecast, mendings.get(forecast.lineage.conf, "")) for forecast in forecasts]
+    return json.dumps(report, indent=2)
 
 
 def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tuple[int, str]:
@@ -146,7 +146,7 @@ def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tupl
 
 
 def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> int:
-    """0 all good, 1 something would fail or has to be done, 2 something could not be looked at."""
+    """0 all good, 1 something would fail or has to be done, 2 something could not be checked."""
     if any(name.outlook is Outlook.FAILS for name in names) or any(found.is_bad for found in forecasts):
         return 1
     outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
@@ -174,17 +174,17 @@ def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> D
             "url": answer.request.url.replace(outcome.candidates.token, "TOKEN"), **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
             "redirects": [url.replace(outcome.candidates.token, "TOKEN") for url in answer.redirects]},
-        "remedies": [_road(road) for road in remedies.open_to(outcome, endpoint)] if failing else [],
+        "remedies": [_remedy(remedy) for remedy in remedies.remedies_for(outcome, endpoint)] if failing else [],
     }
 
 
-def _road(road: remedies.Road) -> Dict[str, Any]:
-    if isinstance(road, remedies.Lines):
-        (block,) = _steps((road.block,))
-        return {"kind": "lines", "server": road.server, "file": block["file"], "line": block["line"],
-                "lines": list(road.lines), "at_the_end": list(road.at_the_end)}
-    if isinstance(road, remedies.Fallback):
-        return {"kind": "authenticator", "authenticator": road.authenticator, "option": road.server_root or None}
+def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
+    if isinstance(remedy, remedies.AddLines):
+        site = remedy.lines
+        return {"kind": "lines", "server": remedy.server, "file": site.source.file, "line": site.source.line or None,
+                "lines": list(site.lines), "at_the_end": list(site.at_the_end)}
+    if isinstance(remedy, remedies.UseAuthenticator):
+        return {"kind": "authenticator", "authenticator": remedy.authenticator, "option": remedy.server_root or None}
     return {"kind": "path"}
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import console
-from certbot_autowebroot.servers import snippets
+from certbot_autowebroot.servers import registry
+from certbot_autowebroot.servers.common.snippet import checked
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -18,7 +19,7 @@ def add_to(commands: "Commands") -> None:
         description="Prints lines of a web server's configuration which serve one directory for the challenges of "
                     "every site, and where to put them. Nothing is changed. Renewals know the directory "
                     f"{settings.SHARED_DIRECTORY}: nothing more is to be set.")
-    snippet.add_argument("server", choices=list(snippets.LINES), help="the web server")
+    snippet.add_argument("server", choices=registry.names_with(registry.SNIPPET), help="the web server")
     snippet.add_argument("--directory", type=_directory, metavar="DIR",
                          help=f"the directory (default: {settings.SHARED_DIRECTORY}); not for HAProxy, which serves "
                               "no files")
@@ -27,15 +28,20 @@ def add_to(commands: "Commands") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the lines; returns the exit status."""
-    if options.server == "haproxy" and options.directory:
-        print("HAProxy serves no files, so there is no --directory for it.", file=sys.stderr)
+    server = registry.BY_NAME.get(options.server)
+    if options.directory and server and not server.serves_files:
+        print(f"{options.server} serves no files, so there is no --directory for it.", file=sys.stderr)
         return 2
-    console.say(snippets.for_every_site(options.server, options.directory or settings.SHARED_DIRECTORY), sys.stdout)
+    snippet = registry.part_named(options.server, registry.SNIPPET)
+    if snippet is None:
+        print(f"The package that brings {options.server} brings no lines for it.", file=sys.stderr)
+        return 2
+    console.say(snippet.for_every_site(options.directory or settings.SHARED_DIRECTORY), sys.stdout)
     return 0
 
 
 def _directory(text: str) -> str:
     try:
-        return snippets.proper(text)
+        return checked(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

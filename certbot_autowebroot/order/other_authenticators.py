@@ -1,4 +1,4 @@
-"""Other authenticators of Certbot's: which are installed, which belong to a web server, which are meant for a name."""
+"""Certbot's other authenticators: the installed ones, those of a web server, and those to try for a name."""
 from typing import Any
 from typing import Container
 from typing import Dict
@@ -10,16 +10,17 @@ from typing import Tuple
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.entry_points import registered
 
-#: Among the names of authenticators: whichever belongs to the program that holds the port.
+#: Among the names of authenticators: the one that belongs to the program that holds the port.
 AUTO = "auto"
-#: Instead of names: the user was asked, and wants none.
+#: Instead of names: the user has refused all.
 NONE = "none"
-#: Which authenticator edits the configuration of which program, by the name of its executable.
-BELONGS_TO = {**dict.fromkeys(("nginx", "nginx-debug", "openresty", "angie", "tengine"), "nginx"),
-              **dict.fromkeys(("apache2", "httpd", "httpd.worker", "httpd.event", "httpd-prefork"), "apache")}
+#: By executable name, the authenticator that edits the configuration of the program.
+BELONGS_TO = {executable: server.authenticator for server in registry.BUILT_IN if server.authenticator
+              for executable in server.executables}
 
 
 def installed() -> Dict[str, Any]:
@@ -35,73 +36,74 @@ def is_installed(name: str) -> bool:
     return name.rpartition(":")[2] in installed()
 
 
-def names(said: str) -> List[str]:
+def names(option: str) -> List[str]:
     """The names in ``--autowebroot-fallback``, in their order.
 
-    Written by hand into a renewal configuration, without quotes, they are a list to Certbot, which gives us its text.
+    A user may write them into a renewal configuration without quotes: Certbot reads a list, and passes on its ``str``.
     """
-    found = [name.strip(" []'") for name in said.split(",")]
-    return [name for name in dict.fromkeys(found) if name and name != NONE]
+    words = [word.strip(" []'") for word in option.split(",")]
+    return [word for word in dict.fromkeys(words) if word and word != NONE]
 
 
 def fitting(outcome: Outcome) -> List[str]:
     """The installed authenticators that belong to the programs which hold the port where a name fails."""
-    found = _belonging(outcome)
-    known = installed() if found else {}
-    return [name for name in found if name in known]
+    belonging = _belonging(outcome)
+    known = installed() if belonging else {}
+    return [name for name in belonging if name in known]
 
 
 def offers(outcomes: Sequence[Outcome]) -> Dict[str, List[Outcome]]:
-    """By authenticator that fits, the names that it may answer for."""
-    found: Dict[str, List[Outcome]] = {}
+    """By fitting authenticator, the names that it may answer for."""
+    by_authenticator: Dict[str, List[Outcome]] = {}
     for outcome in outcomes:
         for name in fitting(outcome):
-            found.setdefault(name, []).append(outcome)
-    return found
+            by_authenticator.setdefault(name, []).append(outcome)
+    return by_authenticator
 
 
-def order(said: str, fits: Sequence[str]) -> List[str]:
+def order(option: str, fits: Sequence[str]) -> List[str]:
     """The authenticators to try for a name, in their order.
 
-    :param said: ``--autowebroot-fallback``.
-    :param fits: what ``auto`` stands for.
+    :param option: ``--autowebroot-fallback``.
+    :param fits: the names that ``auto`` stands for.
     """
-    return list(dict.fromkeys(name for word in names(said) for name in (fits if word == AUTO else [word])))
+    return list(dict.fromkeys(name for word in names(option) for name in (fits if word == AUTO else [word])))
 
 
-def candidates(said: str, outcome: Outcome, known: Container[str]) -> Tuple[List[str], List[str]]:
-    """The authenticators to try for a name, in their order, and why others that were said are of no use for it.
+def candidates(option: str, outcome: Outcome, known: Container[str]) -> Tuple[List[str], List[str]]:
+    """The authenticators to try for a name, in their order, and why the others of the option are of no use for it.
 
-    :param known: the names of those that are installed.
+    :param known: the names of the installed ones.
     """
     if not outcome.front.endpoints:
         return [], []  # nothing could be proven
     belonging = _belonging(outcome)
-    found = order(said, [name for name in belonging if name in known])
+    chosen = order(option, [name for name in belonging if name in known])
     useless = []
-    if not found and AUTO in names(said):
-        useless.append(f"{AUTO}: no authenticator is installed that belongs to who holds the port")
-    if all(holder.pid for holder in _holders(outcome)):  # else one of them may be the one that is meant
-        # nginx that is told to listen on a port of Apache's takes no new configuration at all, for no name.
-        misplaced = [name for name in found if name in BELONGS_TO.values() and name not in belonging]
+    if not chosen and AUTO in names(option):
+        useless.append(f"{AUTO}: no authenticator is installed that belongs to the program on the port")
+    if all(holder.pid for holder in _holders(outcome)):  # else one of them may be the right one
+        # nginx rejects its whole configuration where that makes it listen on a port of Apache's: for all names.
+        misplaced = [name for name in chosen if name in BELONGS_TO.values() and name not in belonging]
         useless += [f"the authenticator {name}: the port is not held by its web server" for name in misplaced]
-        found = [name for name in found if name not in misplaced]
-    return found, useless
+        chosen = [name for name in chosen if name not in misplaced]
+    return chosen, useless
 
 
-def would_be_asked(said: str, outcome: Outcome) -> List[str]:
+def would_be_asked(option: str, outcome: Outcome) -> List[str]:
     """The installed authenticators that an order would ask for a name."""
-    if not names(said):
+    if not names(option):
         return []
     known = installed()
-    return [name for name in candidates(said, outcome, known)[0] if name in known]
+    return [name for name in candidates(option, outcome, known)[0] if name in known]
 
 
 def next_of(waiting: Iterable[Sequence[str]]) -> str:
-    """Which authenticator is to be asked next, of those that come first for some name.
+    """The next authenticator to ask, of those that come first for some name.
 
-    Each is asked once for all names that it is meant for, as Certbot does: so one that another name has yet to come to
-    waits for it.
+    Each is asked once for all its names, as Certbot does. So it waits while another name has others before it.
+
+    :param waiting: by name, the authenticators that have not been asked yet, in their order.
     """
     lists = [names for names in waiting if names]
     firsts = [names[0] for names in lists]
@@ -109,21 +111,21 @@ def next_of(waiting: Iterable[Sequence[str]]) -> str:
 
 
 def _holders(outcome: Outcome) -> List[Program]:
-    """Who holds the port where a name fails."""
-    return [route.hops[0].program for door in outcome.front.endpoints
-            if outcome.verdict_at(door) is not Verdict.PROVEN for route in outcome.routes.get(door, ()) if route.hops]
+    """The programs that hold the port where a name fails."""
+    failing = [endpoint for endpoint in outcome.front.endpoints if outcome.verdict_at(endpoint) is not Verdict.PROVEN]
+    return [route.hops[0].program for endpoint in failing for route in outcome.routes.get(endpoint, ()) if route.hops]
 
 
 def _belonging(outcome: Outcome) -> List[str]:
-    """The authenticators that belong to these: only to those at the front, where an authenticator makes them listen.
+    """The authenticators that belong to the programs at the front, where an authenticator makes its server listen.
 
-    None for a server in a container: it would edit the configuration of another, which is the machine's own.
+    None for a server in a container: the authenticator would edit the configuration of the host's own server.
     """
     return list(dict.fromkeys(BELONGS_TO[holder.name] for holder in _holders(outcome)
                               if holder.name in BELONGS_TO and _is_on_the_host(holder)))
 
 
 def _is_on_the_host(program: Program) -> bool:
-    """Whether a program is no container's; no for one that has ended."""
+    """Whether a program runs in no container; no for one that has ended."""
     process = processes.process(program.pid) if program.pid else None
     return process is not None and processes.has_our_files(process)

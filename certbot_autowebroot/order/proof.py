@@ -98,10 +98,12 @@ def _result(published: _Published, answers: Mapping[Endpoint, Sequence[Answer]])
     mismatches: Dict[Endpoint, Answer] = {}
     for endpoint, of_endpoint in answers.items():
         bodies = dict.fromkeys(answer.body.rstrip() for answer in of_endpoint)
-        served[endpoint] = [published.by_content[body] for body in bodies if body in published.by_content]
+        places = [published.by_content[body] for body in bodies if body in published.by_content]
         others = [answer for answer in of_endpoint
                   if answer.status not in _TEMPORARY and answer.body.rstrip() not in published.by_content]
-        if served[endpoint] and others:
+        if places:
+            served[endpoint] = places
+        if places and others:
             mismatches[endpoint] = others[0]
     return ProofResult(published.errors, frozenset(published.duplicates),
                        {endpoint: of_endpoint[-1] for endpoint, of_endpoint in answers.items()}, served, mismatches)

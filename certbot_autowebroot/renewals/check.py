@@ -1,6 +1,6 @@
-"""The order of events of ``certbot-autowebroot check``: find out, see what port 443 shows, judge.
+"""Check what a renewal would do now: prove names with the solver, see what port 443 shows, and judge.
 
-What there is to find out the solver finds out, as in an order. Here are the questions that only a forecast asks.
+The solver finds out about names, as in an order. Here are the questions that only a forecast asks.
 """
 import ipaddress
 import os
@@ -50,22 +50,22 @@ from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 
-#: By name, the directories that are worth a test file.
+#: The directories that get a test file, by name.
 Hints = Mapping[str, Sequence[Hint]]
 Outcomes = Mapping[str, Outcome]
 
-#: Whose renewals a look at this machine can judge.
+#: Authenticators whose renewals a check of this machine can judge.
 _JUDGED = ("standalone", "webroot", "autowebroot")
 _NAME = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user has said.
+    """The user's options.
 
-    :ivar port: the port that the CA's port 80 leads to; None for what the lineage says, or 80.
-    :ivar address: the only address to look at; None for what the lineage says, or all.
-    :ivar path: directories to try, as in ``--autowebroot-path``; empty for what the lineage says, or the shared one.
+    :ivar port: the port that the CA's port 80 leads to; None for the lineage's, or 80.
+    :ivar address: the only local address that counts; None for the lineage's, or all.
+    :ivar path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :ivar write: publish test files; else the configurations alone are followed.
     """
 
@@ -76,7 +76,7 @@ class Options:
 
 
 class Check:
-    """Finds out what would happen. Nothing is left behind, and no CA is asked."""
+    """Checks names and lineages. Nothing is left behind, and no CA is asked."""
 
     def __init__(self, options: Options, journal: Journal, progress: Progress = lambda stage, done, of: None) -> None:
         self._options = options
@@ -94,7 +94,7 @@ class Check:
                 wrong[name] = str(error)
         outcomes = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
                                    {name: self._given() for name in proper.values()})
-        return _as_we_are([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
+        return _as_this_user([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
                            else self._by_autowebroot(proper[name], outcomes) for name in dict.fromkeys(names)])
 
     def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
@@ -104,7 +104,7 @@ class Check:
         """
         fronts: Dict[Tuple[int, str], List[Lineage]] = {}
         forecasts: Dict[str, Forecast] = {}
-        for lineage in map(self._as_told, lineages):
+        for lineage in map(self._with_options, lineages):
             installed = other_authenticators.is_installed(lineage.authenticator)
             if lineage.autorenew and not lineage.problem and not installed:
                 lineage = replace(lineage, problem=messages.not_installed(lineage.authenticator))
@@ -114,13 +114,13 @@ class Check:
             elif lineage.authenticator not in _JUDGED or not lineage.autorenew:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.UNJUDGED)
             else:
-                forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # to hold its place; judged below
+                forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # in this order; judged below
                 fronts.setdefault((lineage.port, lineage.address), []).append(lineage)
         for (port, address), group in fronts.items():
             for found in self._judge(port, address, group):
                 forecasts[found.lineage.conf] = found
                 if not found.in_the_way:
-                    found.names = _as_we_are(found.names)
+                    found.names = _as_this_user(found.names)
                     found.outlook = forecast.worst([name.outlook for name in found.names])
         served = served_certificates.served([found.lineage for found in forecasts.values()], self._progress)
         now = datetime.now(timezone.utc)
@@ -136,16 +136,16 @@ class Check:
         return list(forecasts.values())
 
     def _given(self) -> List[Hint]:
-        """What a lineage that has no options of its own is tried with."""
+        """The directories for a lineage that has no options of its own."""
         return given(self._options.path or settings.SHARED_DIRECTORY, "--path")
 
-    def _as_told(self, lineage: Lineage) -> Lineage:
-        """The command line beats the renewal configuration, as with Certbot."""
+    def _with_options(self, lineage: Lineage) -> Lineage:
+        """The command line overrides the renewal configuration, as with Certbot."""
         address = lineage.address if self._options.address is None else self._options.address
         return replace(lineage, port=self._options.port or lineage.port, address=address)
 
     def _judge(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
-        """Lineages that share a front endpoint."""
+        """Judge lineages that share a port and an address."""
         webroot, standalone, ours = ([lineage for lineage in lineages if lineage.authenticator == kind]
                                      for kind in ("webroot", "standalone", "autowebroot"))
         families = _families(port, address) if standalone else frozenset()
@@ -157,7 +157,7 @@ class Check:
                 yield Forecast(lineage, Outlook.GOOD, names)
             else:
                 doubtful.append(lineage)
-        # What the server does instead, and whether autowebroot would find its way.
+        # Where the requests end instead, and whether autowebroot would answer them.
         plain = self._find_out(port, address, {name: self._given()
                                                for lineage in (*standalone, *doubtful) for name in _names(lineage)
                                                if not util.is_wildcard_domain(name)})
@@ -182,15 +182,16 @@ class Check:
                 try:
                     memory = remembered(lineage.options.get("roots", ""))
                 except ValueError:
-                    memory = {}  # a renewal says so, and passes over it
+                    memory = {}  # a renewal warns, and ignores it
                 for name in _names(lineage):
                     if not util.is_wildcard_domain(name):
                         hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
             outcomes = self._find_out(port, address, hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
-                said = lineage.options.get("fallback", "")
-                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse), said) for name in _names(lineage)]
+                fallback = lineage.options.get("fallback", "")
+                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse), fallback)
+                         for name in _names(lineage)]
                 yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
 
     def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Outcomes) -> Forecast:
@@ -206,7 +207,7 @@ class Check:
         return NameForecast(name, forecast.by_autowebroot(outcome, self._options.write, refuse), outcome)
 
     def _by_standalone(self, name: str, families: FrozenSet[int], outcomes: Outcomes) -> NameForecast:
-        """``standalone`` answers on all addresses or on none; our own responder finds the free ones among them."""
+        """``standalone`` answers on all addresses or on none; our own responder takes the free ones."""
         if name not in outcomes:
             return _wildcard(name)
 
@@ -218,7 +219,7 @@ class Check:
 
     def _by_webroot(self, lineage: Lineage, name: str, tried: Outcomes, plain: Optional[Outcomes] = None) \
             -> NameForecast:
-        """``webroot`` answers from the mapped directory, and makes it where it is gone."""
+        """``webroot`` answers from the directory of webroot_map, and makes it where it is missing."""
         if util.is_wildcard_domain(name):
             return _wildcard(name)
         root = _webroot(lineage, name)
@@ -226,17 +227,17 @@ class Check:
             return NameForecast(name, Outlook.FAILS, reason=messages.NO_WEBROOT)
         answers = _from_directory(root)
         attempt = tried.get(name)
-        found = forecast.by_places(attempt, answers, proved=True) if attempt else Outlook.FAILS
+        outlook = forecast.by_places(attempt, answers, proved=True) if attempt else Outlook.FAILS
         reason = messages.webroot_tried(root, attempt) if attempt else ""
-        if plain is None or found is Outlook.GOOD:
-            return NameForecast(name, found, attempt, reason)
-        found = forecast.by_places(plain[name], answers, self._options.write)
-        if found is Outlook.FAILS and not attempt:
+        if plain is None or outlook is Outlook.GOOD:
+            return NameForecast(name, outlook, attempt, reason)
+        outlook = forecast.by_places(plain[name], answers, self._options.write)
+        if outlook is Outlook.FAILS and not attempt:
             reason = messages.webroot_elsewhere(root)
-        if found is Outlook.FAILS and attempt and attempt.proof.publish_errors and \
+        if outlook is Outlook.FAILS and attempt and attempt.proof.publish_errors and \
                 forecast.by_places(plain[name], answers, proved=False) is not Outlook.FAILS:
-            found = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might
-        return NameForecast(name, found, plain[name], reason)
+            outlook = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might
+        return NameForecast(name, outlook, plain[name], reason)
 
     def _try_webroots(self, port: int, address: str, lineages: Sequence[Lineage]) -> Outcomes:
         roots: Dict[str, Dict[str, None]] = {}
@@ -260,9 +261,9 @@ class Check:
 
 
 def identifier(name: str) -> str:
-    """A name as it is asked for: lower case, without a final dot.
+    """A name as the CA requests it: lower case, without a final dot.
 
-    :raises ValueError: it is none that http-01 could validate; the text says why.
+    :raises ValueError: http-01 cannot validate it; the text says why.
     """
     try:
         return str(ipaddress.ip_address(name.strip("[]")))
@@ -283,15 +284,15 @@ def _names(lineage: Lineage) -> Tuple[str, ...]:
     return lineage.certificate.names if lineage.certificate else ()
 
 
-def _by_fallback(found: NameForecast, said: str) -> NameForecast:
-    """What a renewal would ask another authenticator for; that would edit a configuration, so a look cannot try it."""
+def _by_fallback(found: NameForecast, fallback: str) -> NameForecast:
+    """The forecast, where a renewal would ask another authenticator: that edits a configuration, so a check cannot."""
     if found.outlook is not Outlook.FAILS or found.outcome is None:
         return found
-    asked = other_authenticators.would_be_asked(said, found.outcome)
+    asked = other_authenticators.would_be_asked(fallback, found.outcome)
     return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
 
 
-def _as_we_are(names: List[NameForecast]) -> List[NameForecast]:
+def _as_this_user(names: List[NameForecast]) -> List[NameForecast]:
     return names if os.geteuid() == 0 else [forecast.without_root(name) for name in names]
 
 
@@ -304,16 +305,16 @@ def _webroot(lineage: Lineage, name: str) -> str:
 
 
 def _from_directory(root: str) -> Answers:
-    """Whether a place is the directory of challenges below a document root, by whatever path."""
+    """Whether a place is the challenge directory below a document root, by any path."""
     wanted = os.path.realpath(root + CHALLENGE_PATH)
 
     def answers(_: Endpoint, place: Place) -> bool:
-        return isinstance(place.end, Directory) and _is_path_of_ours(place) and (
+        return isinstance(place.end, Directory) and _is_host_path(place) and (
             os.path.realpath(os.path.dirname(str(place.end))) == wanted)
     return answers
 
 
-def _is_path_of_ours(place: Place) -> bool:
+def _is_host_path(place: Place) -> bool:
     process = processes.process(place.program.pid) if place.program and place.program.pid else None
     try:
         return process is None or process.view.is_host
@@ -322,33 +323,33 @@ def _is_path_of_ours(place: Place) -> bool:
 
 
 def _families(port: int, address: str) -> FrozenSet[int]:
-    """The IP versions on which ``acme.standalone`` would be able to listen: all addresses at once, IPv6 first.
+    """The IP versions on which ``acme.standalone`` could listen: all addresses at once, IPv6 first.
 
-    The kernel is asked, by bind(2) and no listen(2): nobody can connect.
+    Checked by bind(2) without listen(2): no client can connect.
     """
-    found = set()
+    versions = set()
     for family, version in ((socket.AF_INET6, 6), (socket.AF_INET, 4)):
         try:
             with socket.socket(family) as attempt:
                 attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 attempt.bind((address, port))
-                found.add(version)
+                versions.add(version)
                 both = version == 6 and address in ("", "::")
                 if both and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-                    found.add(4)
-        except PermissionError:  # an ordinary user is not told; a renewal is root's
-            found.add(version)
+                    versions.add(4)
+        except PermissionError:  # an ordinary user may not bind; a renewal is root's
+            versions.add(version)
         except OSError:
             continue
-    return frozenset(found)
+    return frozenset(versions)
 
 
 def _in_the_way(port: int) -> Tuple[str, ...]:
-    """Who holds the port, on whatever address: bind(2) to all addresses fails for any of them."""
-    machine = ThisMachine()
+    """The programs that hold the port on any address: bind(2) to all addresses fails for any of them."""
+    host = ThisMachine()
     try:
         taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
-    except OSError:  # this system does not tell
+    except OSError:  # this system does not list them
         return ()
-    held = [(holder.program, endpoint) for endpoint in taken for holder in machine.holders(endpoint)]
+    held = [(holder.program, endpoint) for endpoint in taken for holder in host.holders(endpoint)]
     return tuple(dict.fromkeys(messages.holder(program, endpoint) for program, endpoint in held))

@@ -1,4 +1,4 @@
-"""What would happen if a name were validated, or a lineage renewed, right now. Pure decisions on what was found out."""
+"""What would happen if a name were validated, or a lineage renewed, now. *Pure*: decided from outcomes."""
 import enum
 from dataclasses import dataclass
 from dataclasses import field
@@ -25,11 +25,11 @@ class Outlook(enum.Enum):
     """What would happen, the worst last. The values are what programs read."""
 
     GOOD = "good"
-    #: No authenticator of the kind that a look at this machine can judge.
+    #: The lineage's authenticator is none that a check of this machine can judge.
     UNJUDGED = "unjudged"
-    #: It cannot be proved from this machine, and it need not fail: an allow-list, a name that does not resolve here.
+    #: It cannot be proved from this machine, and need not fail: an allow-list, a name that does not resolve here.
     UNPROVEN = "unproven"
-    #: We could not look: its files are not ours to read.
+    #: It could not be checked: we may not read its files.
     UNKNOWN = "unknown"
     FAILS = "fails"
 
@@ -44,8 +44,8 @@ def worst(outlooks: Sequence[Outlook]) -> Outlook:
 class NameForecast:
     """What would happen to one name.
 
-    :ivar outcome: what was found out about it; None where nothing could be.
-    :ivar reason: why nothing could be, or what a renewal would do that a look cannot; a phrase.
+    :ivar outcome: of the attempt to locate and prove it; None where there was none.
+    :ivar reason: why there was none, or what a renewal would do that a check cannot; a phrase.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Shown(enum.Enum):
     """Which certificate a server on 443 shows for a name of a lineage."""
 
     CURRENT = "current"
-    #: An earlier one of the lineage: it was renewed, and nobody has reloaded the server.
+    #: An earlier one of the lineage: it was renewed, and the server was not reloaded since.
     STALE = "stale"
     #: One that is not of this lineage.
     OTHER = "other"
-    NOBODY = "nobody"
-    #: Somebody listens, and there is no certificate to be had.
-    NONE = "none"
+    NO_LISTENER = "no listener"
+    #: A program listens, and sends no certificate.
+    NO_CERTIFICATE = "no certificate"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Served:
 
     :ivar certificate: the one that it shows, if any.
     :ivar error: why there is none; a phrase.
-    :ivar refused: a server that speaks TLS has said that it has none for this name.
+    :ivar refused: the server speaks TLS, and answers that it has none for this name.
     """
 
     name: str
@@ -88,12 +88,12 @@ class Served:
 class Forecast:
     """What would happen to a lineage.
 
-    :ivar names: by name, what would happen to it with the lineage's own authenticator.
-    :ivar remedy: what would happen to each name with ``autowebroot`` instead; empty where that was not asked.
-    :ivar in_the_way: who holds the port that ``standalone`` would listen on, by family (4, 6); phrases.
-    :ivar hooks: pre-hooks, which run before a renewal and not before a look.
-    :ivar add_hook: the command that would add a deploy hook, where one :attr:`is lacking <lacks_hook>`.
-    :ivar reload: the command that would have the current certificate shown, where an older one :attr:`is <is_stale>`.
+    :ivar names: what would happen to each name with the lineage's own authenticator.
+    :ivar remedy: what would happen to each name with ``autowebroot`` instead; empty where that was not checked.
+    :ivar in_the_way: the programs that hold the port of ``standalone``; phrases.
+    :ivar hooks: pre-hooks, which run before a renewal and not before a check.
+    :ivar add_hook: the command that adds a deploy hook, where one :attr:`is missing <lacks_hook>`.
+    :ivar reload: the command that reloads the server, where it shows an older certificate (:attr:`is_stale`).
     """
 
     lineage: Lineage
@@ -120,26 +120,26 @@ class Forecast:
 
     @property
     def lacks_hook(self) -> bool:
-        """Whether visitors would go on seeing the old certificate after a renewal: nothing reloads the server.
+        """Whether no hook reloads the server after a renewal, so that visitors go on seeing the old certificate.
 
-        What is switched off or broken has other worries.
+        Not reported for disabled or broken lineages.
         """
         return not self.lineage.afterwards and self.lineage.autorenew and not self.lineage.problem and any(
             served.shown in (Shown.CURRENT, Shown.STALE) for served in self.served)
 
     @property
     def is_expired(self) -> bool:
-        """Whether the certificate has run out."""
+        """Whether the certificate has expired."""
         return self.days_left is not None and self.days_left < 0
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody should do something today."""
+        """Whether an administrator should act today."""
         return self.outlook is Outlook.FAILS or self.is_stale or self.is_expired
 
 
 def without_root(found: NameForecast) -> NameForecast:
-    """What an ordinary user's look says of a renewal, which is root's: nothing, where root would see or do more."""
+    """What an ordinary user's check says of root's renewal: nothing, where root could see or do more."""
     outcome = found.outcome
     if found.outlook is not Outlook.FAILS or outcome is None:
         return found
@@ -147,7 +147,7 @@ def without_root(found: NameForecast) -> NameForecast:
     return replace(found, outlook=Outlook.UNKNOWN) if blind or outcome.proof.publish_errors else found
 
 
-#: Whether an authenticator answers in a place, for requests that arrive at a endpoint.
+#: Whether an authenticator answers in a place, for requests that arrive at a front endpoint.
 Answers = Callable[[Endpoint, Place], bool]
 
 
@@ -157,14 +157,14 @@ def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False
     :param proved: test files were published; else the routes alone decide.
     """
     if proved:
-        found = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
+        outlook = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
     else:
-        found = by_places(outcome, lambda _endpoint, _place: True, proved)
-        if found is Outlook.FAILS and outcome.places:
-            found = Outlook.UNPROVEN  # a directory that was given or remembered may be the one
-    if found is Outlook.UNPROVEN and refuse_unproven:
+        outlook = by_places(outcome, lambda _endpoint, _place: True, proved)
+        if outlook is Outlook.FAILS and outcome.places:
+            outlook = Outlook.UNPROVEN  # a given or remembered directory may be the right one
+    if outlook is Outlook.UNPROVEN and refuse_unproven:
         return Outlook.FAILS
-    return _if_it_resolves(outcome, found)
+    return _if_it_resolves(outcome, outlook)
 
 
 def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
@@ -173,9 +173,9 @@ def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
     :param proved: test files were published; else the routes alone decide.
     """
     def at_endpoint(endpoint: Endpoint) -> Outlook:
-        winners = outcome.proof.served.get(endpoint, [])
-        if winners:
-            all_ours = endpoint not in outcome.proof.mismatches and all(answers(endpoint, place) for place in winners)
+        served = outcome.proof.served.get(endpoint, [])
+        if served:
+            all_ours = endpoint not in outcome.proof.mismatches and all(answers(endpoint, place) for place in served)
             return Outlook.GOOD if all_ours else Outlook.FAILS
         expected = _by_routes(outcome, endpoint, lambda place: answers(endpoint, place))
         if proved and outcome.verdict_at(endpoint) is not Verdict.UNPROVEN:
@@ -187,9 +187,9 @@ def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
     return _if_it_resolves(outcome, worst(outlooks) if outcome.front.certain else _best(outlooks))
 
 
-def _if_it_resolves(outcome: Outcome, found: Outlook) -> Outlook:
-    """A CA cannot come to a name without an address; but it may see an address where we see none."""
-    return found if found is Outlook.FAILS or outcome.front.resolved else Outlook.UNPROVEN
+def _if_it_resolves(outcome: Outcome, outlook: Outlook) -> Outlook:
+    """Without an address a name cannot be validated; but the CA may see an address where we see none."""
+    return outlook if outlook is Outlook.FAILS or outcome.front.resolved else Outlook.UNPROVEN
 
 
 def _best(outlooks: Sequence[Outlook]) -> Outlook:

@@ -1,7 +1,7 @@
-"""The lineages of a Certbot configuration directory: what their renewal configurations and certificates say.
+"""The lineages of a Certbot configuration directory: their renewal configurations and certificates.
 
-configobj and cryptography are not among our requirements, for they are Certbot's own, in every version: whoever can run
-us has them, and a requirement of ours could only break.
+configobj and cryptography are not among our requirements: every version of Certbot requires them, and a requirement of
+ours could only break.
 """
 import ipaddress
 import os
@@ -29,10 +29,10 @@ from cryptography.x509.oid import NameOID
 
 from certbot_autowebroot.system.views import View
 
-#: What Certbot refuses to renew a lineage without.
+#: Settings without which Certbot does not renew a lineage.
 _REQUIRED = ("cert", "privkey", "chain", "fullchain")
 _PREFIX = "autowebroot_"
-#: Of a renewal configuration; Certbot writes a deploy hook down as ``renew_hook``.
+#: Settings of a renewal configuration that name hooks after it; Certbot saves a deploy hook as ``renew_hook``.
 _AFTERWARDS = ("installer", "renew_hook", "deploy_hook", "post_hook")
 _INI_HOOK = re.compile(r"\s*(?:--)?(?:deploy|renew|post)-hook(?:\s*[=:]\s*|\s+)([^\s=:].*)")
 
@@ -62,16 +62,16 @@ class Lineage:
     """One renewal configuration and the certificate that is current.
 
     :ivar conf: its path.
-    :ivar authenticator: as Certbot names it; empty where nothing says so.
+    :ivar authenticator: Certbot's name of it; empty where the configuration has none.
     :ivar port: ``http01_port`` of the renewal configuration, or 80.
     :ivar address: ``http01_address``; empty for all.
     :ivar webroots: where the ``webroot`` authenticator would put each name's file, by name.
     :ivar options: those of ours, without their prefix: ``path``, ``unproven``, ``roots``.
     :ivar pre_hook: a command that runs before a renewal.
     :ivar afterwards: what runs after one and may reload a server: its installer, its own deploy and post hooks, and
-        those of every lineage. What the command line of a cron job adds is not seen.
-    :ivar problem: why Certbot could not renew it or we not look at it; a phrase, or empty.
-    :ivar hidden: the problem is that its files are not ours to read: it says nothing of the lineage.
+        those of every lineage. Options of a cron job's command line are not seen.
+    :ivar problem: why Certbot could not renew it, or why it could not be checked; a phrase, or empty.
+    :ivar hidden: the problem is that we may not read its files: it says nothing of the lineage.
     """
 
     name: str
@@ -94,35 +94,35 @@ class Lineage:
 def lineages(config_dir: str) -> List[Lineage]:
     """Every lineage of a configuration directory, by name.
 
-    :raises OSError: there is no such directory, or it is not ours to read.
+    :raises OSError: there is no such directory, or we may not read it.
     """
     os.listdir(config_dir)
     try:
         files = sorted(os.listdir(os.path.join(config_dir, "renewal")))
     except FileNotFoundError:  # no certificate has been issued yet
         return []
-    found = [lineage(os.path.join(config_dir, "renewal", file)) for file in files if file.endswith(".conf")]
+    every = [lineage(os.path.join(config_dir, "renewal", file)) for file in files if file.endswith(".conf")]
     shared = directory_hooks(config_dir, "deploy") + directory_hooks(config_dir, "post")
     of_all = _hooks_of_ini(config_dir)
     return [replace(one, afterwards=(*one.afterwards, *of_all, *(shared if one.directory_hooks else ())))
-            for one in found]
+            for one in every]
 
 
 def lineage(conf: str) -> Lineage:
-    """One lineage. Never raises: what is wrong with it is its :attr:`~Lineage.problem`."""
+    """One lineage. Never raises: an error becomes its :attr:`~Lineage.problem`."""
     name = os.path.basename(conf)[:-len(".conf")]
     try:
-        found = _parsed(name, conf)
+        fields = _fields(name, conf)
     except (OSError, ValueError) as error:
         return Lineage(name, conf, problem=f"{conf} {_cannot(error)}", hidden=isinstance(error, PermissionError))
-    files = found.pop("files")
+    files = fields.pop("files")
     try:
-        certificate = read_certificate(found["certificate_file"])
+        certificate = read_certificate(fields["certificate_file"])
     except (OSError, ValueError) as error:
         reason = _cannot(error) if isinstance(error, OSError) else "is broken: there is no certificate in it"
-        return Lineage(**found, problem=f"its certificate {found['certificate_file']} {reason}",
+        return Lineage(**fields, problem=f"its certificate {fields['certificate_file']} {reason}",
                        hidden=isinstance(error, PermissionError))
-    return Lineage(**found, certificate=certificate, problem=_problem_of(files))
+    return Lineage(**fields, certificate=certificate, problem=_problem_of(files))
 
 
 def _problem_of(files: Sequence[str]) -> str:
@@ -136,16 +136,16 @@ def _problem_of(files: Sequence[str]) -> str:
 
 
 def earlier_certificates(lineage: Lineage) -> List[str]:
-    """The fingerprints of all certificates that the lineage has had, as far as they are still there."""
+    """The fingerprints of the lineage's certificates in ``archive/``."""
     archive = os.path.dirname(os.path.realpath(lineage.certificate_file))
-    found = []
+    fingerprints = []
     for file in View.of_host().list_dir(archive):
         if file.startswith("cert") and file.endswith(".pem"):
             try:
-                found.append(read_certificate(os.path.join(archive, file)).fingerprint)
-            except (OSError, ValueError):  # somebody else's file
+                fingerprints.append(read_certificate(os.path.join(archive, file)).fingerprint)
+            except (OSError, ValueError):  # not a file of Certbot's
                 continue
-    return found
+    return fingerprints
 
 
 def directory_hooks(config_dir: str, when: str = "pre") -> List[str]:
@@ -185,34 +185,34 @@ def parse_certificate(der: bytes) -> Certificate:
     return _certificate(x509.load_der_x509_certificate(der))
 
 
-def _certificate(found: x509.Certificate) -> Certificate:
+def _certificate(parsed: x509.Certificate) -> Certificate:
     names: List[str] = []
     try:
-        extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        extension = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = [*extension.get_values_for_type(x509.DNSName), *map(str, extension.get_values_for_type(x509.IPAddress))]
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        pass  # one that a person has made with openssl: it has a common name
-    common = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return Certificate(tuple(names or common), _when(found, "not_valid_before"), _when(found, "not_valid_after"),
-                       found.fingerprint(hashes.SHA256()).hex(), _kind(found))
+        pass  # made by hand with openssl: it has a common name
+    common = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return Certificate(tuple(names or common), _when(parsed, "not_valid_before"),
+                       _when(parsed, "not_valid_after"), parsed.fingerprint(hashes.SHA256()).hex(), _kind(parsed))
 
 
 def _kind(certificate: x509.Certificate) -> str:
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):  # one that we do not know
+    except (ValueError, UnsupportedAlgorithm):  # another kind of key
         return ""
     return "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA" if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
 def _when(certificate: x509.Certificate, attribute: str) -> datetime:
     # cryptography has the times with a zone since 42, and warns of those without.
-    found: Optional[datetime] = getattr(certificate, attribute + "_utc", None)
-    return found or getattr(certificate, attribute).replace(tzinfo=timezone.utc)
+    time: Optional[datetime] = getattr(certificate, attribute + "_utc", None)
+    return time or getattr(certificate, attribute).replace(tzinfo=timezone.utc)
 
 
-def _parsed(name: str, conf: str) -> Dict[str, Any]:
-    """The fields of a lineage that its renewal configuration has, and the paths of its files.
+def _fields(name: str, conf: str) -> Dict[str, Any]:
+    """The fields of a lineage in its renewal configuration, and the paths of its files.
 
     :raises OSError: it cannot be read.
     :raises ValueError: Certbot could not make sense of it.
@@ -255,13 +255,13 @@ def _address(text: str) -> str:
 def _webroots(parameters: Mapping[str, Any]) -> Dict[str, str]:
     """``webroot_map``, and under an empty name the last of ``webroot_path``, where every other name's file goes."""
     mapped = parameters.get("webroot_map")
-    found = {str(name): root for name, root in mapped.items() if isinstance(root, str)} if isinstance(mapped, dict) \
+    roots = {str(name): root for name, root in mapped.items() if isinstance(root, str)} if isinstance(mapped, dict) \
         else {}
     paths = parameters.get("webroot_path", [])
     paths = [path for path in ([paths] if isinstance(paths, str) else paths) if path]
     if paths:
-        found[""] = str(paths[-1])
-    return found
+        roots[""] = str(paths[-1])
+    return roots
 
 
 def _cannot(error: Exception) -> str:

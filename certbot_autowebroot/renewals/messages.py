@@ -1,4 +1,4 @@
-"""What would happen to lineages, and which certificates are shown: what ``check`` says beside the roads of names."""
+"""The sentences of ``check``: what would happen to names and lineages, where requests end, which certificates show."""
 import os
 import shlex
 from typing import List
@@ -31,13 +31,13 @@ from certbot_autowebroot.route import Vacant
 NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
 NEITHER = "autowebroot would fail too:"
 WILDCARD = "a wildcard name needs dns-01, which none of autowebroot, standalone and webroot can do"
-NO_NAME = "this is no host name: letters, digits, hyphens and dots are"
+NO_NAME = "this is no host name: a host name has letters, digits, hyphens and dots"
 NO_WEBROOT = "its renewal configuration names no directory for it (webroot_map)"
 NO_LINEAGES = "No certificates have been issued into {config_dir}: it has no renewal configurations."
 
 
 def not_installed(authenticator: str) -> str:
-    """Certbot does not know it."""
+    """The lineage's authenticator is none of the installed plugins."""
     return f"the authenticator {authenticator} is not installed with this Certbot: see certbot plugins"
 
 
@@ -45,43 +45,43 @@ def lineage(found: Forecast, proved: bool) -> str:
     """What would happen to a lineage, in one line."""
     said = {Outlook.GOOD: "would be renewed" if proved else "should be renewed (nothing is proved)",
             Outlook.UNPROVEN: "may be renewed, which could not be proved from here",
-            Outlook.UNJUDGED: "not ours to judge", Outlook.UNKNOWN: "could not be looked at",
+            Outlook.UNJUDGED: "cannot be judged here", Outlook.UNKNOWN: "could not be checked",
             Outlook.FAILS: "would fail"}[found.outlook]
     kind = f" ({found.lineage.authenticator})" if found.lineage.authenticator else ""
     days = found.days_left
-    left = "" if days is None else f"; {days} days left" if days >= 0 else f"; it ran out {-days} days ago"
+    left = "" if days is None else f"; {days} days left" if days >= 0 else f"; it expired {-days} days ago"
     return f"{found.lineage.name}: {said}{kind}{left}"
 
 
 def why(found: Forecast) -> List[str]:
-    """What one should know of a lineage's renewal beside its names."""
+    """What concerns a lineage's renewal as a whole."""
     lines = []
     if found.lineage.problem:
-        lines.append(f"{found.lineage.problem}{' (root could look)' if found.lineage.hidden else ''}")
+        lines.append(f"{found.lineage.problem}{' (run it as root)' if found.lineage.hidden else ''}")
     if not found.lineage.autorenew:
-        lines.append("its renewal is switched off (autorenew = False)")
+        lines.append("its renewal is disabled (autorenew = False)")
     if found.in_the_way:
         lines.append(f"standalone cannot listen on port {found.lineage.port}: it is held by "
                      f"{', '.join(found.in_the_way)}")
     if found.hooks and found.outlook is not Outlook.GOOD:
-        lines.append("its pre-hook runs first, and that was not run here: " + ", ".join(found.hooks))
+        lines.append("its pre-hook runs first, and this check does not run it: " + ", ".join(found.hooks))
     return lines
 
 
 def why_name(name: NameForecast) -> str:
-    """Why one name of a lineage would fail, or where it was proven; empty where the tree says it."""
+    """Why one name of a lineage would fail, or where it was proven; empty where the tree shows it."""
     outcome = name.outcome
     if name.reason or name.outlook is not Outlook.GOOD or outcome is None or not outcome.proof.served:
         return name.reason
-    files = list({messages.test_file(place): None for winners in outcome.proof.served.values() for place in winners})
+    files = list({messages.test_file(place): None for places in outcome.proof.served.values() for place in places})
     return f"{' and '.join(files)} came back through {', '.join(map(str, outcome.proof.served))}"
 
 
 def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> str:
-    """The one thing that mends a lineage which ``autowebroot`` could renew.
+    """The command or the line that lets ``autowebroot`` renew a lineage.
 
     :param version: Certbot's.
-    :param options: those of the command line that Certbot needs too.
+    :param options: options of this command line that Certbot needs too.
     """
     name = found.lineage.name
     if tuple(version) >= (2, 3):
@@ -90,10 +90,10 @@ def mending(found: Forecast, version: Sequence[int], options: Sequence[str]) -> 
 
 
 def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str], command: str) -> str:
-    """The one thing that has the server reloaded after each renewal of a lineage.
+    """The command or the line that adds a deploy hook to a lineage.
 
     :param version: Certbot's.
-    :param options: those of the command line that Certbot needs too.
+    :param options: options of this command line that Certbot needs too.
     :param command: the hook.
     """
     if tuple(version) >= (2, 3):
@@ -103,20 +103,20 @@ def adding_hook(found: Forecast, version: Sequence[int], options: Sequence[str],
 
 
 def reloading(found: Forecast, command: str) -> str:
-    """The one thing that has visitors see the current certificate.
+    """The command that reloads the servers of a lineage.
 
-    :param command: what reloads servers.
+    :param command: the one that reloads servers.
     """
     return f"{command} --lineage {shlex.quote(os.path.dirname(found.lineage.certificate_file))}"
 
 
 def shown(alike: Sequence[Served]) -> str:
-    """What a server on 443 shows for names; the same for all of them."""
+    """What a server on 443 shows for several names, the same for all of them."""
     served = alike[0]
     where = f"{served.endpoint} for {messages.named([one.name for one in alike])}"
-    if served.shown is Shown.NOBODY:
-        return f"nobody listens on {where}"
-    if served.shown is Shown.NONE or served.certificate is None:
+    if served.shown is Shown.NO_LISTENER:
+        return f"no program listens on {where}"
+    if served.shown is Shown.NO_CERTIFICATE or served.certificate is None:
         return f"no certificate could be had from {where}: {served.error}"
     until = f"{served.certificate.not_after:%Y-%m-%d}"
     return {Shown.CURRENT: f"{where} shows the current certificate",
@@ -125,30 +125,30 @@ def shown(alike: Sequence[Served]) -> str:
 
 
 def summary(names: Sequence[NameForecast], forecasts: Sequence[Forecast], with_names: bool = False) -> str:
-    """Many in one line.
+    """All names or lineages in one line.
 
-    :param with_names: name those that are not good, too.
+    :param with_names: list the ones that are not good.
     """
     what = "name" if names else "lineage"
     found = [(name.name, name.outlook) for name in names] + [(one.lineage.name, one.outlook) for one in forecasts]
-    said = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "not ours to judge",
-            Outlook.UNKNOWN: "not looked at", Outlook.FAILS: "would fail"}
+    words = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "cannot be judged here",
+             Outlook.UNKNOWN: "not checked", Outlook.FAILS: "would fail"}
     parts = []
-    for outlook, text in said.items():
+    for outlook, text in words.items():
         those = [name for name, its in found if its is outlook]
         wrong = with_names and outlook not in (Outlook.GOOD, Outlook.UNJUDGED)
         parts += [f"{len(those)} {text}{f' ({messages.named(those)})' if wrong else ''}"] if those else []
     counted = ": ".join(filter(None, [f"{len(found)} {what}{'s' if len(found) != 1 else ''}", ", ".join(parts)]))
-    besides = {"run out": [one.lineage.name for one in forecasts if one.is_expired],
+    besides = {"expired": [one.lineage.name for one in forecasts if one.is_expired],
                "an older certificate is shown": [one.lineage.name for one in forecasts if one.is_stale]}
     return "; ".join([counted, *(f"{text}: {messages.named(those) if with_names else len(those)}"
                                  for text, those in besides.items() if those)])
 
 
 def asked_instead(authenticators: Sequence[str]) -> str:
-    """What a renewal would do about a name that we find no way for."""
-    return (f"a renewal would ask the authenticator {' or '.join(authenticators)} (autowebroot_fallback), which a look "
-            "cannot try")
+    """What a renewal would do about a name that autowebroot cannot answer itself."""
+    return (f"a renewal would ask the authenticator {' or '.join(authenticators)} (autowebroot_fallback), which a "
+            "check cannot try")
 
 
 def outlook(found: NameForecast, proved: bool) -> str:
@@ -158,17 +158,17 @@ def outlook(found: NameForecast, proved: bool) -> str:
     return {Outlook.GOOD: "good, a test file came back" if proved else
             "should be good (nothing was written, so nothing is proved)",
             Outlook.UNPROVEN: "could not be proved from here",
-            Outlook.UNKNOWN: "could not be looked at (root could look)"}.get(found.outlook, "would fail")
+            Outlook.UNKNOWN: "could not be checked (run it as root)"}.get(found.outlook, "would fail")
 
 
 def stop(hop: Hop, is_first: bool) -> str:
-    """Who accepted a request where; which, where it is not the one that the endpoint is there for."""
+    """The program that accepts a request, and at which endpoint; and the URL, where it is not the CA's."""
     what = "" if is_first else f" is asked for {hop.request.url.replace(hop.request.token, 'TOKEN')}"
     return f"{hop.request.endpoint}: {hop.program}{what}"
 
 
 def end(route: Route, outcome: Outcome, endpoint: Endpoint) -> str:
-    """Where a road ends, and what became of the test file there."""
+    """The end of a route, and what became of the test file there."""
     if isinstance(route.end, DeadEnd):
         return f"dead end: {route.end.reason}".replace(outcome.candidates.token, "TOKEN")
     if isinstance(route.end, Unknown):
@@ -177,8 +177,9 @@ def end(route: Route, outcome: Outcome, endpoint: Endpoint) -> str:
         return f"leads away from this machine, to {route.end.target}"
     place = outcome.candidates.place_of(route)
     assert place is not None  # noqa: S101 - for the type checker
-    where = f"{route.end.endpoint}: nobody listens, so a listener of our own would" if isinstance(route.end, Vacant) \
-        else f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
+    where = f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
+    if isinstance(route.end, Vacant):
+        where = f"{route.end.endpoint}: no program listens, so autowebroot would listen itself"
     return where + _became(place, outcome, endpoint)
 
 
@@ -198,24 +199,24 @@ def _refused(reason: str) -> str:
 
 
 def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
-    """What else is to be said of one endpoint: directories that were given, what came back, what to do.
+    """What else concerns one endpoint: given directories, the answer, what to do.
 
     :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
     """
     outcome = found.outcome
     assert outcome is not None  # noqa: S101 - for the type checker
     routes = outcome.routes.get(endpoint, [])
-    on_the_road = {str(route.end) for route in routes}
-    on_a_road = {str(route.end) for at_endpoint in outcome.routes.values() for route in at_endpoint}
+    here = _places(outcome, routes)
+    anywhere = [place for at_endpoint in outcome.routes.values() for place in _places(outcome, at_endpoint)]
     lines = [f"{messages.test_file(place)} came back" for place in outcome.proof.served.get(endpoint, ())
-             if str(place.end) not in on_the_road]
+             if str(place.end) not in here]
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or outcome.verdict_at(endpoint) is Verdict.PROVEN:
         return lines
     if endpoint in outcome.proof.answers:
         lines += [f"tried {messages.str_of(place)}{_refused(outcome.proof.publish_errors[place.key])}"
                   if place.key in outcome.proof.publish_errors else
                   f"{messages.test_file(place)} did not come back" for place in outcome.places
-                  if str(place.end) not in on_a_road and not outcome.was_served(place)]
+                  if str(place.end) not in anywhere and not outcome.was_served(place)]
         answer = outcome.proof.mismatches.get(endpoint, outcome.proof.answers[endpoint])
         if messages.says_more(answer, routes):
             lines.append(f"came back: {messages.str_of_answer(answer)}".replace(outcome.candidates.token, "TOKEN"))
@@ -225,18 +226,23 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
     return lines
 
 
+def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
+    """The places at the ends of these routes, by path or endpoint."""
+    return [str(place.end) for place in map(outcome.candidates.place_of, routes) if place]
+
+
 def note(outcome: Outcome) -> str:
-    """What a person should know of the name's addresses; empty for nothing."""
+    """A note on the name's addresses, or an empty string."""
     return f"note: {outcome.front.note}" if outcome.front.note else ""
 
 
 def holder(program: Program, endpoint: Endpoint) -> str:
-    """Who holds a port."""
+    """The program that holds a port."""
     return f"{program} at {endpoint}"
 
 
 def webroot_tried(root: str, outcome: Outcome) -> str:
-    """What became of the test file in a mapped directory."""
+    """What became of the test file in a directory of webroot_map."""
     for place in outcome.places:
         if isinstance(place.end, Directory) and place.end.root == root:
             refused = outcome.proof.publish_errors.get(place.key)
@@ -247,5 +253,5 @@ def webroot_tried(root: str, outcome: Outcome) -> str:
 
 
 def webroot_elsewhere(root: str) -> str:
-    """What the configurations say of a mapped directory, where no test file was put into it."""
+    """A directory of webroot_map that the configurations do not lead to; no test file was put into it."""
     return f"webroot would put the file into {root}{CHALLENGE_PATH[:-1]}, and the request does not end there"

@@ -1,12 +1,13 @@
-"""The order of events of ``certbot-autowebroot reload``: look, test, tell, look again.
+"""Reload the servers that still show an older certificate: handshake, configuration test, reload, handshakes.
 
-A server is told only where it still shows an older certificate of the lineage, and only after its own test was content
-with what is on disk. That it was told is not believed: the handshake decides.
+A server is reloaded only where it shows an older certificate of the lineage, and only after its own test has accepted
+the configuration on disk. A signal that was sent proves nothing: the handshakes decide.
 """
 import enum
 import logging
 import os
 import time
+from typing import Any
 from typing import Dict
 from typing import Iterator
 from typing import List
@@ -16,6 +17,8 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.interfaces import IRestarts
+from certbot_autowebroot.interfaces import ReloadError
 from certbot_autowebroot.renewals import reload_messages
 from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.forecast import Served
@@ -28,12 +31,8 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.routing.follow import MAX_HOPS
 from certbot_autowebroot.routing.follow import Holder
 from certbot_autowebroot.routing.host import ThisMachine
-from certbot_autowebroot.servers import control
+from certbot_autowebroot.servers import registry
 from certbot_autowebroot.servers.apache import key_pairs
-from certbot_autowebroot.servers.apache.directives import ConfigurationError
-from certbot_autowebroot.servers.common.config_test import CannotRun
-from certbot_autowebroot.servers.control import Unable
-from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import systemd
 from certbot_autowebroot.system.processes import Process
@@ -43,17 +42,17 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that servers get to show the new certificate. Apache takes one; the others take less.
 PATIENCE = 10.0
-#: So many handshakes in a row have to agree, and so many seconds lie between two looks.
+#: So many handshakes in a row have to agree, with so many seconds between them.
 _TIMES = 5
 _PAUSE = 0.1
 
 
 class Outcome(enum.Enum):
-    """What became of it."""
+    """The result of a finding."""
 
     GOOD = enum.auto()
     FAILED = enum.auto()
-    #: Somebody listens, and it could not be seen what he shows.
+    #: A program listens, and its certificate could not be seen.
     UNSEEN = enum.auto()
 
 
@@ -65,7 +64,7 @@ class Finding(NamedTuple):
 
 
 class Server(NamedTuple):
-    """Whoever speaks TLS at a endpoint.
+    """A program that speaks TLS at an endpoint.
 
     :ivar process: None where it is not visible to us.
     """
@@ -74,11 +73,11 @@ class Server(NamedTuple):
     process: Optional[Process] = None
 
 
-class Told(NamedTuple):
-    """What became of telling a server.
+class Attempt(NamedTuple):
+    """An attempt to reload a server.
 
-    :ivar named: who was told, or would have been.
-    :ivar how: in which way it was told; empty where it was not.
+    :ivar named: the server.
+    :ivar how: how it was reloaded; empty where it was not.
     :ivar problem: why it was not; a phrase, and lines of its own test.
     """
 
@@ -94,58 +93,59 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     :param patience: seconds that they get to show it.
     """
     machine = ThisMachine()
-    seen = _by_door(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
+    seen = _by_endpoint(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
-        return [Finding(Outcome.GOOD, reload_messages.nobody(names))]
-    findings = [Finding(_of_one_left_alone(answers, seen), reload_messages.found(answers))
+        return [Finding(Outcome.GOOD, reload_messages.no_address(names))]
+    findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
     if wrong:
         return [*findings, Finding(Outcome.FAILED, reload_messages.broken_lineage(wrong))]
-    told: Dict[Server, Told] = {}
-    told_at: Dict[Endpoint, List[Told]] = {}
+    attempts: Dict[Server, Attempt] = {}
+    attempts_at: Dict[Endpoint, List[Attempt]] = {}
     waiting: List[Served] = []
     for endpoint, answers in stale.items():
         for server in servers_at(answers[0].name, endpoint, machine):
-            if server not in told:
-                told[server] = _tell(server, endpoint)
-            told_at.setdefault(endpoint, []).append(told[server])
-        problems = [one for one in told_at[endpoint] if one.problem]
-        findings += [Finding(Outcome.FAILED, reload_messages.not_told(one.named, one.problem, answers))
-                     for one in problems]
-        waiting += [] if problems else answers
-    for (endpoint, shown), answers in _by_door(_awaited(lineage, waiting, patience)).items():
-        who = [reload_messages.told(one.named, one.how) for one in told_at[endpoint]]
-        findings.append(Finding(Outcome.GOOD, reload_messages.reloaded(who, answers)) if shown is Shown.CURRENT else
-                        Finding(Outcome.FAILED, reload_messages.in_vain(who, answers, patience, lineage)))
+            if server not in attempts:
+                attempts[server] = _attempt(server, endpoint)
+            attempts_at.setdefault(endpoint, []).append(attempts[server])
+        failed = [attempt for attempt in attempts_at[endpoint] if attempt.problem]
+        findings += [Finding(Outcome.FAILED, reload_messages.failed(attempt.named, attempt.problem, answers))
+                     for attempt in failed]
+        waiting += [] if failed else answers
+    for (endpoint, shown), answers in _by_endpoint(_awaited(lineage, waiting, patience)).items():
+        done = [reload_messages.done(attempt.named, attempt.how) for attempt in attempts_at[endpoint]]
+        findings.append(Finding(Outcome.GOOD, reload_messages.reloaded(done, answers)) if shown is Shown.CURRENT else
+                        Finding(Outcome.FAILED, reload_messages.without_effect(done, answers, patience, lineage)))
     return findings
 
 
-def _of_one_left_alone(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, Shown], Sequence[Served]]) -> Outcome:
-    """Where nothing could be seen for a name, that is no matter if the same server shows ours for another name."""
+def _outcome_without_reload(answers: Sequence[Served], seen: Mapping[Tuple[Endpoint, Shown], Sequence[Served]]) \
+        -> Outcome:
+    """A name without a certificate is no problem where the same server shows ours for another name."""
     first = answers[0]
-    if first.shown is not Shown.NONE:
+    if first.shown is not Shown.NO_CERTIFICATE:
         return Outcome.GOOD
     ours = (first.endpoint, Shown.CURRENT) in seen or (first.endpoint, Shown.STALE) in seen
     return Outcome.GOOD if ours and all(answer.refused for answer in answers) else Outcome.UNSEEN
 
 
 def servers_at(name: str, endpoint: Endpoint, machine: ThisMachine) -> List[Server]:
-    """Who speaks TLS at a endpoint: who holds it, or whom its holder passes connections on to as they are."""
+    """The programs that speak TLS at an endpoint: its holders, or those to which forwarders pass connections on."""
     found: Dict[Server, None] = {}
     ends = [endpoint]
     for _ in range(MAX_HOPS):
         request = Request(name, CHALLENGE_PATH, "", endpoint, "https")
         ends = [onward for end in ends for holder in machine.holders(end)
                 for onward in _onward(holder, request._replace(endpoint=end), machine, found)]
-    return list(found) or [Server(reload_messages.SOMEBODY)]
+    return list(found) or [Server(reload_messages.UNNAMED)]
 
 
 def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[Server, None]) -> Iterator[Endpoint]:
-    """Where a forwarder (the kernel, Docker's proxy) sends connections; whoever is none has been found."""
+    """Where a forwarder (the kernel, Docker's proxy) passes connections on; another holder is added to those found."""
     process = processes.process(holder.program.pid) if holder.program.pid else None
-    if process is None or Forwarder().recognises(process):
+    if process is None or process.name in registry.executables("forwarder"):
         members = [member for destination in holder.ask(request) if isinstance(destination, Upstream)
                    for member in destination.members]
         if members:
@@ -154,49 +154,52 @@ def _onward(holder: Holder, request: Request, machine: ThisMachine, found: Dict[
     found[Server(str(holder.program), process)] = None
 
 
-def _tell(server: Server, endpoint: Endpoint) -> Told:
-    """Test what is on disk, and tell the server to read it."""
+def _attempt(server: Server, endpoint: Endpoint) -> Attempt:
+    """Test the configuration on disk, and reload the server."""
     if server.process is None:
-        return Told(server.named, problem=reload_messages.NOT_VISIBLE)
-    program = control.program_of(server.process)
-    if program is None:
-        return Told(server.named, problem=reload_messages.not_known(systemd.owner_of(server.process)))
-    leader = program.leader(server.process)
-    named = str(leader.program)
+        return Attempt(server.named, problem=reload_messages.NOT_VISIBLE)
+    named = server.named
     try:
-        unit = systemd.owner_of(leader)
-        if processes.has_our_files(leader):
-            complaint = program.complaint(leader)
-            if complaint and program.gives_up_root and leader.uid != 0:
-                return _start_anew(named, unit, complaint)
-            if complaint:
-                return Told(named, problem=reload_messages.broken(complaint))
-        elif not program.survives:
-            return Told(named, problem=reload_messages.IN_A_CONTAINER)
-        how = systemd.tell(unit, "reload") if unit else program.reload(leader, endpoint)
-        return Told(named, ", ".join(filter(None, (how, program.urge(leader, endpoint)))))
-    except (CannotRun, Unable, systemd.Failed, ConfigurationError) as error:
-        return Told(named, problem=str(error))
+        part = registry.part_of(server.process, registry.CONTROL)
+        if part is None:
+            return Attempt(named, problem=reload_messages.not_known(systemd.owner_of(server.process)))
+        control = part.provider
+        main = control.main_process(server.process)
+        named = str(main.program)
+        unit = systemd.owner_of(main)
+        if processes.has_our_files(main):
+            config_error = control.config_error(main)
+            if config_error and IRestarts.providedBy(control) and main.uid != 0:
+                return _start_anew(named, unit, config_error, control)
+            if config_error:
+                return Attempt(named, problem=reload_messages.config_error(config_error))
+        elif not control.tolerates_bad_config:
+            return Attempt(named, problem=reload_messages.IN_A_CONTAINER)
+        how = systemd.tell(unit, "reload") if unit else control.reload(main, endpoint)
+        more = control.finish_reload(main, endpoint) if IRestarts.providedBy(control) else ""
+        return Attempt(named, ", ".join(filter(None, (how, more))))
+    except (ReloadError, systemd.Failed) as error:
+        return Attempt(named, problem=str(error))
     except OSError as error:
-        return Told(named, problem=reload_messages.refused(error))
+        return Attempt(named, problem=reload_messages.signal_refused(error))
     except Exception as error:  # the other servers are to be reloaded all the same
         logger.debug("Traceback:", exc_info=True)
-        return Told(named, problem=reload_messages.a_bug(error))
+        return Attempt(named, problem=reload_messages.bug(error))
 
 
-def _start_anew(named: str, unit: str, complaint: str) -> Told:
-    """One that cannot read its key any more; systemd starts it as root, after a test as root."""
+def _start_anew(named: str, unit: str, config_error: str, control: Any) -> Attempt:
+    """For a server that cannot read its key any more: systemd starts it as root, after a test as root."""
     command = systemd.command_as_root(unit) if unit else []
     if not command:
-        return Told(named, problem=reload_messages.given_up_root(complaint))
-    complaint = control.complaint_of_lighttpd(command)
-    if complaint:
-        return Told(named, problem=reload_messages.broken(complaint))
-    return Told(named, systemd.tell(unit, "restart"))
+        return Attempt(named, problem=reload_messages.needs_root(config_error))
+    config_error = control.config_error_of_command(command)
+    if config_error:
+        return Attempt(named, problem=reload_messages.config_error(config_error))
+    return Attempt(named, systemd.tell(unit, "restart"))
 
 
 def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> List[Served]:
-    """Look until several looks in a row have shown the current certificate everywhere, or the time is up."""
+    """Handshakes until several in a row have shown the current certificate everywhere, or the time is up."""
     asked = [(served.name, served.endpoint) for served in waiting]
     deadline = time.monotonic() + patience
     agreed = 0
@@ -209,7 +212,7 @@ def _awaited(lineage: Lineage, waiting: Sequence[Served], patience: float) -> Li
     return []
 
 
-def _by_door(answers: Sequence[Served]) -> Dict[Tuple[Endpoint, Shown], List[Served]]:
+def _by_endpoint(answers: Sequence[Served]) -> Dict[Tuple[Endpoint, Shown], List[Served]]:
     found: Dict[Tuple[Endpoint, Shown], List[Served]] = {}
     for answer in answers:
         found.setdefault((answer.endpoint, answer.shown), []).append(answer)

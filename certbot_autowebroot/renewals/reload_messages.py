@@ -1,4 +1,4 @@
-"""What ``reload`` has found and done, in sentences that a person can act on."""
+"""The sentences of ``reload``."""
 import os
 from typing import Sequence
 
@@ -6,29 +6,29 @@ from certbot_autowebroot.renewals.forecast import Served
 from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Lineage
 
-#: So many names stand in one sentence.
+#: The number of names in one sentence.
 _NAMED = 5
 
-SOMEBODY = "the program that listens there"
-NOT_VISIBLE = "who it is cannot be seen; root could see and reload it"
+UNNAMED = "the program that listens there"
+NOT_VISIBLE = "only root can see which program it is, and reload it"
 IN_A_CONTAINER = ("it runs in a container, where its configuration cannot be tested from here, and a broken one would "
                   "end it: reload it there")
-NO_LINEAGE = ("which certificate has been renewed? Certbot says so to a deploy hook (RENEWED_LINEAGE); else give "
-              "--lineage, or the names of a certificate")
+NO_LINEAGE = ("which certificate was renewed? Certbot tells a deploy hook (RENEWED_LINEAGE); by hand, give --lineage "
+              "or the names of a certificate")
 
 
-def nobody(names: Sequence[str]) -> str:
-    """There is no endpoint to look at."""
+def no_address(names: Sequence[str]) -> str:
+    """There is no endpoint to check."""
     return f"this machine has no address where {_list(names)} could be served on port 443"
 
 
-def found(answers: Sequence[Served]) -> str:
-    """What a server shows that is not to be reloaded; all of one endpoint, and the same."""
+def not_reloaded(answers: Sequence[Served]) -> str:
+    """What a server shows that need not be reloaded; the same answer of one endpoint for several names."""
     first = answers[0]
     where = f"{first.endpoint} for {_names(answers)}"
-    if first.shown is Shown.NOBODY:
-        return f"nobody listens on {where}"
-    if first.shown is Shown.NONE:
+    if first.shown is Shown.NO_LISTENER:
+        return f"no program listens on {where}"
+    if first.shown is Shown.NO_CERTIFICATE:
         return f"no certificate could be had from {where}: {first.error}"
     if first.shown is Shown.OTHER:
         return f"{where} shows a certificate that is not of this lineage; nothing was reloaded for it"
@@ -36,61 +36,61 @@ def found(answers: Sequence[Served]) -> str:
 
 
 def not_known(unit: str) -> str:
-    """A program that we know nothing of; its unit may."""
+    """A program that we know nothing of; its systemd unit may."""
     return "how this program is reloaded is not known here: reload it in its own way" + (
         f", perhaps by systemctl reload {unit}" if unit else "")
 
 
 def broken_lineage(reason: str) -> str:
-    """The new certificate cannot be used by anybody."""
+    """No server can use the new certificate."""
     return f"nothing was reloaded: {reason}"
 
 
-def broken(complaint: str) -> str:
-    """What a server's own test says."""
-    return "its own test of the configuration on disk fails:\n  " + complaint.replace("\n", "\n  ")
+def config_error(error: str) -> str:
+    """A server's own test of its configuration fails."""
+    return "its own test of the configuration on disk fails:\n  " + error.replace("\n", "\n  ")
 
 
-def given_up_root(complaint: str) -> str:
-    """A reload would end it."""
-    return "it has given up root's rights, and a reload would end it, so start it anew. With the rights that it has, " \
-        + broken(complaint)
+def needs_root(error: str) -> str:
+    """A server that cannot read its key again without root's rights: a reload would end it."""
+    return "it has given up root's rights, and a reload would end it, so restart it. With the rights that it has, " \
+        + config_error(error)
 
 
-def refused(error: OSError) -> str:
-    """The kernel did not let us."""
-    return f"it cannot be told: {error.strerror or error}"
+def signal_refused(error: OSError) -> str:
+    """The kernel refused the signal."""
+    return f"it cannot be signalled: {error.strerror or error}"
 
 
-def a_bug(error: Exception) -> str:
-    """What should not happen."""
-    return f"something went wrong that should not, which is a bug: {error!r}"
+def bug(error: Exception) -> str:
+    """An exception that should not happen."""
+    return f"an unexpected error, which is a bug: {error!r}"
 
 
-def not_told(server: str, problem: str, answers: Sequence[Served]) -> str:
+def failed(server: str, problem: str, answers: Sequence[Served]) -> str:
     """A server that goes on with the older certificate."""
     return f"{_older(answers)}, and {server} was not reloaded: {problem}"
 
 
-def told(server: str, how: str) -> str:
-    """A server, and how it was told."""
+def done(server: str, how: str) -> str:
+    """A server, and how it was reloaded."""
     return f"{server} was reloaded ({how})"
 
 
 def reloaded(servers: Sequence[str], answers: Sequence[Served]) -> str:
-    """Done."""
+    """A server that shows the new certificate."""
     return f"{', '.join(servers)}; {answers[0].endpoint} shows the new certificate for {_names(answers)}"
 
 
-def in_vain(servers: Sequence[str], answers: Sequence[Served], patience: float, lineage: Lineage) -> str:
-    """It was told, and it does not show."""
+def without_effect(servers: Sequence[str], answers: Sequence[Served], patience: float, lineage: Lineage) -> str:
+    """A server that was reloaded and does not show the new certificate."""
     first = answers[0]
-    done = f"{', '.join(servers)}, and after {patience:.0f} s"
-    if first.shown is Shown.NOBODY:
-        return f"{done} nobody listens on {first.endpoint} any more: look at its log, and start it"
-    if first.shown is Shown.NONE:
-        return f"{done} no certificate could be had from {first.endpoint} for {_names(answers)}: {first.error}"
-    return (f"{done} {_older(answers)}: see whether its configuration names the files of "
+    after = f"{', '.join(servers)}, and after {patience:.0f} s"
+    if first.shown is Shown.NO_LISTENER:
+        return f"{after} no program listens on {first.endpoint} any more: read its log, and start it"
+    if first.shown is Shown.NO_CERTIFICATE:
+        return f"{after} no certificate could be had from {first.endpoint} for {_names(answers)}: {first.error}"
+    return (f"{after} {_older(answers)}: check whether its configuration names the files of "
             f"{os.path.dirname(lineage.certificate_file)}, or passes TLS on to another server")
 
 
@@ -109,7 +109,7 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def not_ours(name: str, config_dir: str) -> str:
+def unknown_name(name: str, config_dir: str) -> str:
     """No lineage has this name."""
     return f"{name}: no certificate below {config_dir} is for this name"
 

@@ -1,6 +1,6 @@
-"""Which certificate the servers on 443 really show for the names of lineages.
+"""Which certificate the servers on port 443 show for the names of lineages.
 
-A renewed certificate that nobody has reloaded the server for is the second half of the same outage.
+A certificate that was renewed, and a server that was not reloaded, are the second half of the same outage.
 """
 import socket
 from typing import Dict
@@ -20,84 +20,84 @@ from certbot_autowebroot.renewals.lineages import earlier_certificates
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import ThisMachine
 from certbot_autowebroot.system import threads
+from certbot_autowebroot.system import tls
 
 _TIMEOUT = 5.0
-#: What OpenSSL says of a server that answers in plain text, by its version.
+#: OpenSSL's reasons for a server that answers in plain text, by its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
-#: And of an alert (RFC 8446, 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` do not recognise
-#: a name; Caddy speaks of an internal error.
+#: And for an alert (RFC 8446 section 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` send
+#: unrecognized_name, Caddy sends internal_error.
 _REFUSALS = ("UNRECOGNIZED_NAME", "_ALERT_")
-#: What is asked of whom.
+#: A name, and the endpoint that is asked for its certificate.
 Question = Tuple[str, Endpoint]
 
 
 def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Served]]:
     """What is shown for each name at each of its front endpoints, by the path of the lineage's renewal configuration.
 
-    For a name that does not resolve to addresses of this machine, the endpoints where somebody listens.
+    For a name that does not resolve to addresses of this machine: at the endpoints where a program listens.
     """
-    machine = ThisMachine()
+    host = ThisMachine()
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
              for lineage in having if lineage.certificate}
-    machine.resolve({name for found in names.values() for name in found})
+    host.resolve({name for of_lineage in names.values() for name in of_lineage})
     asked = {lineage.conf: [(name, endpoint) for name in names[lineage.conf]
-                            for endpoint in _doors(name, lineage.address, machine)] for lineage in having}
-    answers = _ask_all(list(dict.fromkeys(question for found in asked.values() for question in found)), progress)
+                            for endpoint in _endpoints(name, lineage.address, host)] for lineage in having}
+    every = dict.fromkeys(question for questions in asked.values() for question in questions)
+    answers = _ask_all(list(every), progress)
     return {lineage.conf: [_compared(lineage, answers[question]) for question in asked[lineage.conf]]
             for lineage in having}
 
 
-def questions(names: Sequence[str], machine: ThisMachine) -> List[Question]:
+def questions(names: Sequence[str], host: ThisMachine) -> List[Question]:
     """Each name at each endpoint where it is served."""
-    machine.resolve(names)
-    return [(name, endpoint) for name in dict.fromkeys(names) for endpoint in _doors(name, "", machine)]
+    host.resolve(names)
+    return [(name, endpoint) for name in dict.fromkeys(names) for endpoint in _endpoints(name, "", host)]
 
 
 def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served]:
-    """What is shown to each question: the current certificate only where it is so many times in a row.
+    """What each endpoint shows: the current certificate only where it does so many times in a row.
 
-    Old workers may answer beside new ones for a while; several servers may share a port.
+    Old workers may answer beside new ones for a while, and several servers may share a port.
     """
-    def look(question: Question) -> Served:
+    def ask(question: Question) -> Served:
         for _ in range(times):
             answer = _compared(lineage, _ask(question))
             if answer.shown is not Shown.CURRENT:
                 break
         return answer
-    return list(threads.each(look, asked))
+    return list(threads.each(ask, asked))
 
 
-def _doors(name: str, address: str, machine: ThisMachine) -> List[Endpoint]:
-    endpoints = front_endpoints(name, machine, CA_PORTS["https"], address)
+def _endpoints(name: str, address: str, host: ThisMachine) -> List[Endpoint]:
+    endpoints = front_endpoints(name, host, CA_PORTS["https"], address)
     if endpoints.certain:
         return list(endpoints.endpoints)
-    return [endpoint for endpoint in endpoints.endpoints if machine.holders(endpoint)] or list(endpoints.endpoints[:1])
+    return [endpoint for endpoint in endpoints.endpoints if host.holders(endpoint)] or list(endpoints.endpoints[:1])
 
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
-    found = {}
+    answers = {}
     for number, (question, answer) in enumerate(zip(questions, threads.each(_ask, questions))):
         progress(HANDSHAKES, number, len(questions))
-        found[question] = answer
-    return found
+        answers[question] = answer
+    return answers
 
 
 def _ask(question: Question, key: str = "") -> Served:
     name, endpoint = question
     try:
-        shown = parse_certificate(probe.certificate_of(endpoint, name, _TIMEOUT, key))
-        return Served(name, endpoint, Shown.OTHER, shown)
+        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, _TIMEOUT, key)))
     except ConnectionRefusedError:
-        return Served(name, endpoint, Shown.NOBODY)
+        return Served(name, endpoint, Shown.NO_LISTENER)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)
         refused = any(word in reason for word in _REFUSALS)
-        return Served(name, endpoint, Shown.NONE, error=_in_words(error, reason, refused), refused=refused)
+        return Served(name, endpoint, Shown.NO_CERTIFICATE, error=_in_words(error, reason, refused), refused=refused)
 
 
 def _in_words(error: Exception, reason: str, refused: bool) -> str:
@@ -123,5 +123,5 @@ def _compared(lineage: Lineage, answer: Served) -> Served:
 
 
 def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:
-    """For the same names and older, though it is not among the lineage's: it was deleted and made anew."""
+    """Whether it is older and for the same names, though none of the lineage's: the lineage was made anew."""
     return set(shown.names) == set(current.names) and shown.not_before < current.not_before

@@ -111,11 +111,11 @@ def _without_holder(request: Request) -> End:
     """Where nobody listens, we can; but not with a certificate, not in a container, and not as somebody's socket."""
     endpoint = request.endpoint
     if endpoint.namespace:
-        return DeadEnd(f"nobody listens on {endpoint} in the container's own network, where we cannot listen either")
+        return DeadEnd(f"no program listens on {endpoint} in the container's own network, where we cannot listen")
     if request.scheme == "https":
-        return DeadEnd(f"the request is sent on to {request.url}, and nobody listens on {endpoint}")
+        return DeadEnd(f"the request is sent on to {request.url}, and no program listens on {endpoint}")
     if endpoint.is_unix:
-        return DeadEnd(f"the request is sent on to {endpoint}, and nobody listens there")
+        return DeadEnd(f"the request is sent on to {endpoint}, and no program listens there")
     return Vacant(endpoint, request.path)
 
 

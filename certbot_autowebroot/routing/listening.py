@@ -22,6 +22,7 @@ from certbot_autowebroot.routing.follow import Holder
 from certbot_autowebroot.routing.holders import Forward
 from certbot_autowebroot.routing.holders import Known
 from certbot_autowebroot.routing.holders import Stranger
+from certbot_autowebroot.servers import registry
 from certbot_autowebroot.servers.registry import WebServers
 from certbot_autowebroot.system import container_dns
 from certbot_autowebroot.system import listeners
@@ -137,7 +138,7 @@ class Endpoints:
             return [] if _is_free(endpoint) else [Stranger(untold)]
         if not accepting:
             return self._behind_a_forward(endpoint)
-        owners = listeners.owners({listener.inode for listener in accepting})
+        owners = listeners.owners({listener.inode for listener in accepting}, registry.LIKELY)
         pids = {pid for inode_owners in owners.values() for pid in inode_owners}
         held = [process for process in map(processes.process, sorted(pids)) if process]
         if pids == {os.getpid()}:  # our own responder: it takes part in nothing that a look finds

@@ -5,21 +5,13 @@
 side may accept and never answer, send one byte a second, or never stop.
 """
 import contextlib
-import functools
 import http.client
 import io
-import ipaddress
-import os
 import socket
-import ssl
-import threading
 import time
-from typing import Callable
-from typing import Iterator
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
-from typing import TypeVar
 from urllib.parse import quote
 
 from certbot_autowebroot import __version__
@@ -28,6 +20,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing.follow import MAX_HOPS
 from certbot_autowebroot.routing.follow import Machine
 from certbot_autowebroot.routing.follow import after_redirect
+from certbot_autowebroot.system import tls
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0
@@ -41,9 +34,6 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
-
-
-Found = TypeVar("Found")
 
 
 class Answer(NamedTuple):
@@ -114,49 +104,18 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
     return body if status == http.client.OK else None
 
 
-def certificate_of(endpoint: Endpoint, name: str, timeout: float = TIMEOUT, key: str = "") -> bytes:
-    """The certificate (DER) that a server shows to whoever asks for a name (SNI, RFC 6066 section 3).
-
-    :param key: ``RSA`` or ``ECDSA``: the only kind of key that we know. A server may have a certificate for each.
-    :raises OSError: there is none: nobody listens, or it is not TLS.
-    """
-    request = Request(host=name, path="/", token="", endpoint=endpoint, scheme="https")
-    deadline = time.monotonic() + timeout
-
-    def attempt(has_proxy_line: bool) -> bytes:
-        with _connect(request, deadline, key, has_proxy_line) as stream:
-            assert isinstance(stream, ssl.SSLSocket)  # noqa: S101 - for the type checker
-            return stream.getpeercert(binary_form=True) or b""
-    return _either_way(attempt)
-
-
 def _get_through(request: Request, deadline: float) -> "tuple[int, bytes, str]":
     def attempt(has_proxy_line: bool) -> "tuple[int, bytes, str]":
         found = _get(request, deadline, has_proxy_line)
         if has_proxy_line and found[0] == http.client.BAD_REQUEST:
             raise http.client.BadStatusLine(str(found[0]))
         return found
-    return _either_way(attempt)
-
-
-def _either_way(attempt: Callable[[bool], Found]) -> Found:
-    """What a server says, also one behind a balancer that begins each connection with a PROXY line.
-
-    Such a server closes any other connection. Others close one for reasons of their own, and do not take the line.
-
-    :param attempt: told whether to begin with one.
-    """
-    try:
-        return attempt(False)
-    except (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            return attempt(True)
-        raise
+    return tls.retry_with_proxy_line(attempt)
 
 
 def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
-    with _connect(request, deadline, has_proxy_line=has_proxy_line) as stream, \
-            _until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
+    with _connect(request, deadline, has_proxy_line) as stream, \
+            tls.until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
         connection.sock = _Limited(stream, deadline)
         target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
@@ -168,59 +127,9 @@ def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tu
         return response.status, response.read(MAX_BODY), response.getheader("Location", "")
 
 
-def _connect(request: Request, deadline: float, key: str = "", has_proxy_line: bool = False) -> socket.socket:
-    endpoint = request.endpoint
-    stream = socket.socket(socket.AF_UNIX if endpoint.is_unix else
-                           socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
-    try:
-        stream.settimeout(max(0.01, deadline - time.monotonic()))
-        stream.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
-        if has_proxy_line:
-            stream.sendall(_proxy_line(stream))
-        if request.scheme == "https":
-            server_name = None if _is_address(request.host) else request.host
-            with _until(deadline, stream):
-                stream = _tls(key).wrap_socket(stream, server_hostname=server_name)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
-
-
-def _proxy_line(stream: socket.socket) -> bytes:
-    """As a balancer says who comes: haproxy.org, "The PROXY protocol", section 2.1."""
-    if stream.family == socket.AF_UNIX:
-        return b"PROXY UNKNOWN\r\n"
-    (source, from_port), (target, to_port) = stream.getsockname()[:2], stream.getpeername()[:2]
-    family = "TCP6" if stream.family == socket.AF_INET6 else "TCP4"
-    return f"PROXY {family} {source} {target} {from_port} {to_port}\r\n".encode("ascii")
-
-
-@contextlib.contextmanager
-def _until(deadline: float, stream: socket.socket) -> Iterator[None]:
-    """Hang up where it does not come to an end.
-
-    OpenSSL goes on reading for as long as it gets what is no answer (session tickets, hello requests), and looks at no
-    timeout meanwhile.
-
-    :raises socket.timeout: it was hung up.
-    """
-    with socket.socket(fileno=os.dup(stream.fileno())) as same:  # to wrap a socket closes the one that is wrapped
-        def hang_up() -> None:
-            with contextlib.suppress(OSError):
-                same.shutdown(socket.SHUT_RDWR)
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except OSError as error:
-            if time.monotonic() < deadline:
-                raise
-            raise socket.timeout("timed out") from error
-        finally:
-            timer.cancel()
-            timer.join()
+def _connect(request: Request, deadline: float, has_proxy_line: bool) -> socket.socket:
+    stream = tls.connect(request.endpoint, deadline, has_proxy_line)
+    return tls.handshake(stream, request.host, deadline) if request.scheme == "https" else stream
 
 
 class _Limited:
@@ -254,29 +163,6 @@ class _Reader(io.RawIOBase):
             raise socket.timeout("timed out")
         self._stream.settimeout(remaining)
         return self._stream.recv_into(buffer)
-
-
-@functools.cache
-def _tls(key: str) -> ssl.SSLContext:
-    """Whatever the server can: an expired certificate and an old cipher are no obstacle to a validation.
-
-    What names the kind of the key is the cipher suite, up to TLS 1.2: openssl-ciphers(1), ``aRSA``, ``aECDSA``.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers(f"a{key}:@SECLEVEL=0" if key else "DEFAULT:@SECLEVEL=0")
-    if key:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 
 #: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
@@ -28,7 +29,7 @@ class Forwarder:
 
     def recognises(self, process: Process) -> bool:
         """Whether it is one of them."""
-        return process.name in ("docker-proxy", "socat", "socat1")
+        return process.name in executables("forwarder")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """The other end."""

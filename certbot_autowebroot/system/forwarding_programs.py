@@ -6,7 +6,6 @@ and close it with that, which proc(5) shows; a connection to a database that an 
 import contextlib
 import os
 import socket
-import ssl
 import time
 from typing import Callable
 from typing import Dict
@@ -19,6 +18,7 @@ from typing import Tuple
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
+from certbot_autowebroot.system import tls
 from certbot_autowebroot.system.namespaces import HALF
 from certbot_autowebroot.system.namespaces import Namespace
 
@@ -68,7 +68,7 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
             stream = stack.enter_context(socket.create_connection((endpoint.host, endpoint.port), _TIME_LIMIT))
             port = stream.getsockname()[1]
             if server_name is not None:
-                stream = stack.enter_context(_context().wrap_socket(stream, server_hostname=server_name))
+                stream = stack.enter_context(tls.context().wrap_socket(stream, server_hostname=server_name))
             if server_name is not None or not secure:
                 stream.sendall(HALF)
             if not _wait(is_passed_on) or len(set(made.values())) != 1:
@@ -127,10 +127,3 @@ def _sockets(pid: int) -> Set[int]:
         with contextlib.suppress(OSError):  # it has ended
             found |= processes.sockets(each)
     return found
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -86,7 +86,7 @@ def test_a_server_that_was_not_reloaded_and_whose_old_directory_is_gone(
     said = capsys.readouterr().out
     assert f"looks in the directory {place}/moved/.well-known/acme-challenge; the test file did not come back" in said
     assert f"tried {place}/root/.well-known/acme-challenge of nginx (pid {pid}); refused: The document root" in said
-    assert "- mend what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
+    assert "- repair what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
 
 
 def test_where_the_end_of_the_road_says_it_all_nothing_is_repeated(
@@ -110,8 +110,8 @@ def test_names_that_fare_alike_are_told_together(place: Path, config: Path, caps
     assert f"  {', '.join(bad)}: would fail\n" in said
     assert said.count("return 404") == 2 and said.count(LINES) == 1
     assert "  n0.sample.com, n2.sample.com, n3.sample.com, n4.sample.com, n5.sample.com and 4 more: a test file" in said
-    assert f"nobody listens on {PUBLIC_V4}:443 for n0.sample.com, n1.sample.com" in said
-    assert said.count("nobody listens on") == 1
+    assert f"no program listens on {PUBLIC_V4}:443 for n0.sample.com, n1.sample.com" in said
+    assert said.count("no program listens on") == 1
 
 
 def test_lineages_of_one_server_are_advised_once(
@@ -179,7 +179,7 @@ def test_a_certificate_that_has_run_out_is_named_to_monitoring(
     """Though its renewal would go through."""
     make(config, "authenticator = autowebroot\n", pem=certificate(days=-10000, issued=-10090))
     assert check(config, "--format", "nagios") == 2
-    assert f"CRITICAL - 1 lineage: 1 good; run out: {NAME} |" in capsys.readouterr().out
+    assert f"CRITICAL - 1 lineage: 1 good; expired: {NAME} |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("listen", "said"), [
@@ -205,4 +205,4 @@ def test_without_root_a_name_is_not_said_to_fail(place: Path, config: Path) -> N
     for running in (nginx(place, f"server {{ listen 80; root {place}/root; }}"), contextlib.nullcontext()):
         with running:
             status, said = as_nobody(act)
-        assert (status, f"{NAME}: could not be looked at (root could look)\n" in said) == (2, True), said
+        assert (status, f"{NAME}: could not be checked (run it as root)\n" in said) == (2, True), said

@@ -1,15 +1,14 @@
-"""The command ``certbot-autowebroot snippet`` and what it prints; tests/endtoend tries that in the real servers."""
+"""The command ``certbot-autowebroot snippet``; tests/endtoend tries its output in the real servers."""
 import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
-from certbot_autowebroot.servers import snippets
+from certbot_autowebroot.servers.common.snippet import checked
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache", "lighttpd", "caddy"])
-def test_a_directory_of_ones_own_takes_the_place_of_the_standing_one(
-        server: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Everywhere: in the lines and in the command that makes it."""
+def test_own_directory(server: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """It replaces the shared directory in the lines and in the command that makes it."""
     assert cli.main(["snippet", server]) == 0
     usual = capsys.readouterr().out
     assert cli.main(["snippet", server, "--directory", "/srv/acme-1/"]) == 0
@@ -18,7 +17,7 @@ def test_a_directory_of_ones_own_takes_the_place_of_the_standing_one(
 
 
 def test_haproxy_has_no_directory(capsys: "pytest.CaptureFixture[str]") -> None:
-    """It serves no files; whoever asks for one hears it."""
+    """It serves no files."""
     assert cli.main(["snippet", "haproxy", "--directory", "/srv/acme"]) == 2
     said = capsys.readouterr()
     assert not said.out and "serves no files" in said.err
@@ -26,11 +25,11 @@ def test_haproxy_has_no_directory(capsys: "pytest.CaptureFixture[str]") -> None:
 
 @pytest.mark.parametrize("directory", ["", "/", "srv/acme", "/srv/a b", "/srv/;x", "/srv/$x", "/srv/%1", "/srv/{x}",
                                        "/srv/../etc", "/srv/.", "/srv//x", "/srv/x\n", '/srv/"x', "/srv/\u00e4"])
-def test_a_directory_that_some_configuration_would_not_take_as_it_is(
+def test_directory_that_needs_quotes(
         directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """No quoting is right for five servers, so there is nothing to quote."""
+    """It is refused: no quotes are right for five servers."""
     with pytest.raises(ValueError, match="absolute path"):
-        snippets.proper(directory)
+        checked(directory)
     with pytest.raises(SystemExit) as exit_:
         cli.main(["snippet", "nginx", f"--directory={directory}"])
     assert exit_.value.code == 2
@@ -38,13 +37,13 @@ def test_a_directory_that_some_configuration_would_not_take_as_it_is(
 
 
 @pytest.mark.parametrize("directory", ["/srv", "/srv/.acme", "/srv/a..b/c-d_e+f@g", "/var/www/autowebroot/"])
-def test_a_directory_that_needs_no_quotes(directory: str) -> None:
-    """The slash at its end is dropped."""
-    assert snippets.proper(directory) == directory.rstrip("/")
+def test_directory_without_quotes(directory: str) -> None:
+    """It is accepted; a slash at its end is dropped."""
+    assert checked(directory) == directory.rstrip("/")
 
 
-def test_a_server_that_is_not_known_is_refused_with_those_that_are(capsys: "pytest.CaptureFixture[str]") -> None:
-    """argparse's own sentence."""
+def test_unknown_server(capsys: "pytest.CaptureFixture[str]") -> None:
+    """argparse names the known ones."""
     with pytest.raises(SystemExit) as exit_:
         cli.main(["snippet", "thttpd"])
     assert exit_.value.code == 2

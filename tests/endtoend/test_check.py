@@ -264,7 +264,7 @@ def test_a_renewed_certificate_that_nobody_reloaded_is_seen(machine: Machine) ->
     """The second half of the same outage."""
     machine.serve(OLD)
     machine.issue(*OURS)
-    assert shown(machine.check()) == ["nobody"]
+    assert shown(machine.check()) == ["no listener"]
     Https(machine)
     assert shown(machine.check()) == ["current"]
     assert machine.renew()

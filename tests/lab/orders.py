@@ -51,7 +51,7 @@ def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
     solver = Solver(OrderOptions(**{"port": 80, **settings}), Journal(str(place / "journal")))
     challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
     try:
-        solver.unanswered = [challenge.name for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]
+        solver.unanswered = [challenge.identifier for challenge in solver.solve(challenges)]  # type: ignore[attr-defined]
         yield solver
     finally:
         solver.withdraw(challenges)

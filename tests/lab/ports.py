@@ -15,7 +15,7 @@ def wait_for_port(host: str, port: int, process: "subprocess.Popen[bytes]", seco
             if process.poll() is not None:
                 raise AssertionError(f"the server ended with status {process.returncode}") from error
             if time.monotonic() > deadline:
-                raise AssertionError(f"nobody listens on {host}:{port} after {seconds} s") from error
+                raise AssertionError(f"no program listens on {host}:{port} after {seconds} s") from error
         time.sleep(0.01)
 
 

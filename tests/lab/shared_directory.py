@@ -4,7 +4,7 @@ import subprocess
 from typing import Iterator
 
 from certbot_autowebroot import settings
-from certbot_autowebroot.servers import snippets
+from certbot_autowebroot.servers.common.snippet import mkdir_command
 
 
 @contextlib.contextmanager
@@ -21,5 +21,5 @@ def empty_www() -> Iterator[None]:
 def shared_directory() -> Iterator[str]:
     """Make the directory and yield its path."""
     with empty_www():
-        subprocess.run(snippets.making(settings.SHARED_DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
+        subprocess.run(mkdir_command(settings.SHARED_DIRECTORY), shell=True, check=True)  # noqa: S602 - as a person would
         yield settings.SHARED_DIRECTORY

@@ -8,8 +8,11 @@ from typing import Sequence
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.views import View
 
 FRONT = Endpoint("203.0.113.10", 80)
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
@@ -55,3 +58,11 @@ class TableMachine:
 
     def local_addresses(self) -> List[str]:
         return self.local
+
+
+def process_of(executable: str, *arguments: str) -> Process:
+    """A process of a program, as data; it has our view of the file system."""
+    found = Process(pid=4711, parent=1, start_time=7, name=executable, argv=(executable, *arguments),
+                    exe=PathInView(f"/usr/bin/{executable}"), cwd=PathInView("/"), uid=0)
+    found.__dict__["view"] = View.of_host()
+    return found

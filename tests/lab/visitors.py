@@ -9,7 +9,7 @@ from typing import Type
 
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing import probe
+from certbot_autowebroot.system import tls
 
 _AT_ONCE = 3
 
@@ -60,4 +60,4 @@ class Visitors:
 
 def shown(address: str, name: str, port: int = 443) -> str:
     """The fingerprint of the certificate that a visitor sees."""
-    return parse_certificate(probe.certificate_of(Endpoint(address, port), name)).fingerprint
+    return parse_certificate(tls.certificate_of(Endpoint(address, port), name, 10.0)).fingerprint

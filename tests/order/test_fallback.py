@@ -15,6 +15,7 @@ from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.order import fallback
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
@@ -23,6 +24,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Trail
 from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from tests.lab import plugins
 
@@ -78,13 +80,12 @@ class Challenge:
         return self.response(None), "validation"
 
 
-def outcome(holder: Program, name: str = "www.sample.com") -> Outcome:
+def outcome(holder: Program, name: str = "www.sample.com", trail: Trail = ()) -> Outcome:
     """A name whose port is held by a program that leads to a dead end."""
-    found = Outcome(name, FrontEndpoints((ENDPOINT,), certain=True))
-    hop = Hop(holder, found.request(ENDPOINT, found.token), ())
-    behind = Hop(Program("nginx", 1), found.request(ENDPOINT, found.token), ())
-    found.routes[ENDPOINT] = [Route((hop, behind), DeadEnd("no"))]
-    return found
+    found = Candidates(name, FrontEndpoints((ENDPOINT,), certain=True), "token")
+    hop = Hop(holder, found.request(ENDPOINT), trail)
+    behind = Hop(Program("nginx", 1), found.request(ENDPOINT), ())
+    return Outcome(found._replace(routes={ENDPOINT: [Route((hop, behind), DeadEnd("no"))]}))
 
 
 @pytest.fixture
@@ -117,15 +118,16 @@ def others(said: str, **config: Any) -> fallback.Fallbacks:
     ("broken", Program("python3", 7), "the authenticator broken: it cannot be loaded: ModuleNotFoundError"),
     ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
     ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
-    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to who holds the port"),
+    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to the program on the port"),
 ])
 def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
                                     sentence: str) -> None:
     """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
     found = outcome(holder)
-    assert others(said).answer({"challenge": found}, lambda challenges: challenges) == {}
-    assert len(found.rejected) == 1 and found.rejected[0].startswith(sentence)
+    answers = others(said).answer({"challenge": found}, lambda challenges: challenges)
+    (reason,), = answers.rejected.values()
+    assert answers.responses == {} and reason.startswith(sentence)
     assert not (packages / "told").exists()
 
 
@@ -151,13 +153,12 @@ def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
 def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
         packages: Path, monkeypatch: pytest.MonkeyPatch, file: str, root: str, expected: bool) -> None:
     """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
-    found = outcome(Program("a program that is not visible to us"))
-    hop = found.routes[ENDPOINT][0].hops[0]
-    found.routes[ENDPOINT] = [Route((hop._replace(trail=(Step("server x", Source(file, 3)),)),), DeadEnd("no"))]
+    found = outcome(Program("a program that is not visible to us"), trail=(Step("server x", Source(file, 3)),))
     monkeypatch.setattr(fallback, "PATIENCE", 0)
     chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
-    chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
-    assert ("--nginx-server-root DIR" in found.rejected[0]) is expected
+    answers = chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
+    (reason,), = answers.rejected.values()
+    assert ("--nginx-server-root DIR" in reason) is expected
 
 
 @pytest.mark.parametrize(("kept", "config", "expected"), [
@@ -199,8 +200,8 @@ def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: 
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
     chosen = others("reluctant", reluctant_directory=str(packages))
     mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
-    responses = chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
-    assert responses == {mine: "response for www.sample.com"}
+    answers = chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
+    assert answers.responses == {mine: "response for www.sample.com"}
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
             chosen.cleanup([mine, another])
@@ -243,8 +244,8 @@ def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
 
 def test_an_error_of_several_lines_stays_one() -> None:
     """As nginx's own are; further in than what we say, so that it cannot be taken for that."""
-    failing = outcome(Program("nginx", 7))
-    failing.rejected = ["the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"]
+    reason = "the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"
+    failing = outcome(Program("nginx", 7))._replace(rejected=(reason,))
     said = messages.failure(failing).splitlines()
     start = said.index("  Tried: the authenticator nginx: Error while running nginx -t.")
     assert said[start + 1:start + 3] == ["    What to do: \\x1b[2J", "    nginx: failed."]
@@ -252,8 +253,8 @@ def test_an_error_of_several_lines_stays_one() -> None:
 
 def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
     """With --allow-subset-of-names, the CA is asked for a name that nothing was published for."""
-    dead, alive = outcome(Program("nginx", 7), "dead.sample.com"), outcome(Program("nginx", 7), "alive.sample.com")
-    alive.answered_by = "nginx"
+    dead = outcome(Program("nginx", 7), "dead.sample.com")
+    alive = outcome(Program("nginx", 7), "alive.sample.com")._replace(answered_by="nginx")
     said = messages.hint([dead, alive], 80, ["dead.sample.com"])
     assert said.count("dead.sample.com") == 1 and "Nothing was published for dead.sample.com" in said
     assert "alive.sample.com was answered by the authenticator nginx" in said and "it was served" in said

@@ -27,7 +27,7 @@ def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest
     for number in range(100):
         notices.show(ASKING, number, 100)
         now += 1
-    assert said == [(float(second), f"autowebroot is asking front doors: {second + 1} of 100")
+    assert said == [(float(second), f"autowebroot is asking front endpoints: {second + 1} of 100")
                     for second in (5, 10, 20, 40, 80)]
 
 

@@ -1,5 +1,6 @@
-"""Which roads are open to a name without a directory: by what a hop tells, and by whose server it is."""
+"""The remedies for a name without a directory: by the trail of a hop, and by where its server runs."""
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -28,6 +30,7 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.caddy import sites
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
@@ -37,6 +40,7 @@ from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
+from tests.lab.table import process_of
 from tests.routing.test_containers import forwarded
 from tests.routing.test_containers import ready
 
@@ -47,12 +51,18 @@ CONF = "/etc/conf"
 
 
 def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", endpoint: Endpoint = ENDPOINT) -> Hop:
-    """A stop; the steps of its trail stand on the lines 1, 2, 3 and so on of the configuration."""
+    """A hop; the steps of its trail stand on the lines 1, 2, 3 and so on of the configuration."""
     steps = tuple(Step(text, Source(CONF, number)) for number, text in enumerate(trail, 1))
     return Hop(Program(program, 4711), Request("www.sample.com", path, "token", endpoint), steps)
 
 
-@pytest.mark.parametrize(("stop", "line"), [
+def lines_at(hop: Hop) -> Optional[SiteLines]:
+    """The lines for a process of the hop's program."""
+    remedy = remedies.lines_at(hop, process_of(hop.program.name))
+    return remedy.lines if remedy else None
+
+
+@pytest.mark.parametrize(("hop", "line"), [
     (hop("nginx", "server www.sample.com", "location /", "proxy_pass http://127.0.0.1:3000"), 1),
     (hop("openresty", "a problem", "server www.sample.com", "return 403"), 2),
     (hop("nginx", "stream server", "proxy_pass 127.0.0.1:81"), None),
@@ -71,34 +81,43 @@ def hop(program: str, *trail: str, path: str = CHALLENGE_PATH + "token", endpoin
 ], ids=["server block", "its own name, a problem first", "a stream", "virtual host", "main server", "lighttpd",
         "frontend", "listen", "a frontend that passes on", "no Caddyfile", "no directories", "no server of ours",
         "a configuration that was not read", "another path by now", "a container's network"])
-def test_where_lines_belong(stop: Hop, line: Optional[int]) -> None:
-    """By the steps that the evaluators tell; None where lines would lead nowhere."""
-    found = remedies.lines_at(stop)
-    assert (found.block.source.line if found and found.block.source else None) == line
+def test_where_lines_belong(hop: Hop, line: Optional[int]) -> None:
+    """By the steps of the trail; None where lines would be of no use."""
+    found = lines_at(hop)
+    assert (found.source.line if found else None) == line
 
 
-def test_the_site_of_a_caddy_is_found_in_its_caddyfile() -> None:
+def test_caddys_lines_belong_into_its_caddyfile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its running configuration has no lines."""
-    site = Step("site www.sample.com", Source("/etc/caddy/Caddyfile", 7))
-    found = remedies.lines_at(hop("caddy", "server srv0", "redirect to https://other.example"), site)
-    assert found is not None and found.block == site
-    assert found.beaten_by is not None and found.beaten_by.text == "redirect to https://other.example"
+    source = Source("/etc/caddy/Caddyfile", 7)
+    monkeypatch.setattr(sites, "site", lambda process, host: Step(f"site {host}", source))
+    found = lines_at(hop("caddy", "server srv0", "redirect to https://other.example"))
+    assert found is not None and found.source == source
+    assert found.where == f"into the block of site www.sample.com at {source}"
+    assert 'put what says "redirect to https://other.example' in found.besides
 
 
 def test_a_location_for_the_same_path_has_to_go() -> None:
     """nginx does not start with two of them; one for a part of the path may stay."""
-    found = remedies.lines_at(hop("nginx", "server www.sample.com", f"location {CHALLENGE_PATH}", "return 404"))
-    assert found is not None and found.replaces is not None and str(found.replaces.source) == f"{CONF}:2"
-    found = remedies.lines_at(hop("nginx", "server www.sample.com", "location /.well-known/", "return 404"))
-    assert found is not None and found.replaces is None
+    found = lines_at(hop("nginx", "server www.sample.com", f"location {CHALLENGE_PATH}", "return 404"))
+    assert found is not None and found.where.endswith(f", in place of its location at {CONF}:2")
+    found = lines_at(hop("nginx", "server www.sample.com", "location /.well-known/", "return 404"))
+    assert found is not None and "in place" not in found.where
+
+
+def test_apache_with_order_needs_satisfy() -> None:
+    """``Deny`` of Apache 2.2 counts besides ``Require``."""
+    for refusal, expected in (("Deny from all", True), ("Require all denied", False)):
+        found = lines_at(hop("httpd", "<VirtualHost *:80> www.sample.com", refusal))
+        assert found is not None and ("        Satisfy Any" in found.lines) is expected
 
 
 def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
     """The lines of the frontend name it; for the other servers there is nothing of the kind."""
-    found = remedies.lines_at(hop("haproxy", "frontend web", "backend app"))
+    found = lines_at(hop("haproxy", "frontend web", "backend app"))
     assert found is not None and found.at_the_end[0] == "backend autowebroot"
     assert "use_backend autowebroot if" in found.lines[1]
-    found = remedies.lines_at(hop("nginx", "server www.sample.com"))
+    found = lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and found.at_the_end == ()
 
 
@@ -115,17 +134,17 @@ GUESS = Directory(PathInView("/srv"), "x", guessed=True)
     ("haproxy", Unknown("a variable"), False),
     ("varnishd", Unknown("a variable"), False),
 ])
-def test_a_path_is_asked_for_where_somebody_may_know_it(program: str, end: End, is_open: bool) -> None:
-    """Not where the configuration says that there is none, and not of who serves no files."""
+def test_where_a_path_is_asked_for(program: str, end: End, is_open: bool) -> None:
+    """Not where the configuration names a dead end, and not for a server that serves no files."""
     route = Route((hop(program),), end)
-    assert list(remedies.given_paths([route], lambda _: False)) == (
-        [remedies.GivenPath(Program(program, 4711))] if is_open else [])
-    assert not list(remedies.given_paths([route], lambda _: True)), "a container's"
+    assert list(remedies.paths_to_give([route], lambda _: False)) == (
+        [remedies.GivePath(Program(program, 4711))] if is_open else [])
+    assert not list(remedies.paths_to_give([route], lambda _: True)), "a container's"
 
 
 @pytest.fixture
 def sleeping(request: pytest.FixtureRequest) -> Iterator[processes.Process]:
-    """A process that is started in a certain way."""
+    """A process, started by a given command."""
     with subprocess.Popen([*request.param], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         found = processes.process(process.pid)
@@ -146,16 +165,16 @@ def python(code: str = "") -> List[str]:
     (["unshare", "-m", *python("os.system('mount -t tmpfs none /mnt && mkdir /mnt/etc && mount --bind /etc /mnt/etc'); "
                                "os.chroot('/mnt')")], False),
 ], ids=["ours", "PrivateTmp", "chroot", "another /etc", "another /, our /etc"], indirect=["sleeping"])
-def test_whose_files_a_process_has(sleeping: processes.Process, ours: bool) -> None:
+def test_has_our_files(sleeping: processes.Process, ours: bool) -> None:
     """Mounts of its own are no container yet: Debian's Apache and Caddy run with PrivateTmp."""
     assert processes.has_our_files(sleeping) is ours
 
 
-def open_roads(place: Path) -> List[str]:
+def remedies_for(place: Path) -> List[str]:
     with solved(place) as solver:
         outcome = solver.outcomes[NAME]
-        return [type(road).__name__ for endpoint in outcome.front.endpoints
-                for road in remedies.open_to(outcome, endpoint)]
+        return [type(remedy).__name__ for endpoint in outcome.front.endpoints
+                for remedy in remedies.remedies_for(outcome, endpoint)]
 
 
 @pytest.mark.parametrize(("authenticator", "files", "option"), [
@@ -166,16 +185,16 @@ def open_roads(place: Path) -> List[str]:
     ("apache", ["/opt/apache/httpd.conf"], "--apache-server-root"),
     ("nginx", [], ""),
 ])
-def test_where_an_authenticator_has_to_be_told_of_the_configuration(
+def test_server_root_option(
         authenticator: str, files: Sequence[str], option: str) -> None:
-    """Else it would edit another one, which nobody runs."""
-    stop = hop(authenticator)
+    """Without it an authenticator would edit a configuration that no server runs."""
+    first = hop(authenticator)
     trail = tuple(Step("a line", Source(file, 1)) for file in files)
-    assert remedies.server_root(authenticator, [Route((stop._replace(trail=trail),), DeadEnd("no"))]) == option
+    assert remedies.server_root(authenticator, [Route((first._replace(trail=trail),), DeadEnd("no"))]) == option
 
 
 def test_lines_are_printed_once(place: Path) -> None:
-    """In an error of many names; for the others it says where they belong."""
+    """In an error of many names; the other names get the place where they belong."""
     config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
                 server { listen 80; server_name c.sample.com; return 404; }"""
     asked = ("a.sample.com", "b.sample.com", "c.sample.com")
@@ -189,7 +208,7 @@ def test_lines_are_printed_once(place: Path) -> None:
     assert f"put the same lines {block % (first + 1)}." in said
 
 
-def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+def test_json_has_the_remedies(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
     """The same as the text; a name that is good has none."""
     (place / "root").mkdir()
     config = f"{SITE} server {{ listen 80; server_name good.sample.com; root {place}/root; }}"
@@ -207,13 +226,17 @@ def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.Ca
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"
 
 
+@pytest.mark.parametrize("name", ["nginx", "angie"])
 @pytest.mark.parametrize("private", [[], ["unshare", "-m"]], ids=["plain", "PrivateTmp"])
-def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
-    """Both roads of nginx, also where systemd gives it mounts of its own."""
-    nginx = Nginx(place / "nginx", SITE)
-    nginx.start([*private, "nginx", "-p", str(nginx.directory), "-c", str(nginx.conf), "-e", str(nginx.error_log)])
+def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str) -> None:
+    """Both remedies for nginx and its forks, also where systemd gives it mounts of its own."""
+    program = place / name
+    shutil.copy("/usr/sbin/nginx", program)
+    nginx = Nginx(place / "conf", SITE)
+    nginx.start([*private, str(program), "-p", str(nginx.directory), "-c", str(nginx.conf), "-e",
+                 str(nginx.error_log)])
     try:
-        assert open_roads(place) == ["Lines", "Fallback"]
+        assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
     finally:
         nginx.stop()
 
@@ -224,7 +247,7 @@ def test_a_caddy_without_a_caddyfile_has_no_lines(place: Path) -> None:
     (place / "caddy.json").write_text(json.dumps({"apps": {"http": {"servers": {"s": {
         "listen": [":80"], "routes": routes, "automatic_https": {"disable": True}}}}}}))
     with Caddy(place, None, argv=("caddy", "run", "--config", "caddy.json")):
-        assert open_roads(place) == []
+        assert remedies_for(place) == []
 
 
 INSIDE = f"""daemon off; user root; pid /run/nginx.pid; error_log /var/log/error.log; events {{ }}
@@ -232,23 +255,23 @@ http {{ access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fa
 uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 
 
-def test_a_server_in_a_container_has_no_road(place: Path, forwarded: None) -> None:
+def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
         ready()
-        assert open_roads(place) == []
+        assert remedies_for(place) == []
 
 
-def test_a_proxy_before_a_container_has_one(place: Path) -> None:
-    """The last stop that is ours."""
+def test_a_proxy_before_a_container_has_a_remedy(place: Path) -> None:
+    """The last hop that is in no container."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
         ready()
         with Nginx(place / "nginx", site):
-            assert open_roads(place) == ["Lines", "Fallback"]
+            assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
 
 
-def test_the_directory_of_the_lines_is_the_one_that_renewals_know() -> None:
-    """Nothing more is to be set."""
-    found = remedies.lines_at(hop("nginx", "server www.sample.com"))
+def test_lines_name_the_shared_directory() -> None:
+    """Renewals try it without an option."""
+    found = lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and any(settings.SHARED_DIRECTORY in line for line in found.lines)

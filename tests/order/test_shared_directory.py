@@ -82,7 +82,7 @@ def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
     site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
     with Nginx(place / "nginx", site, user="www-data"), solved(place) as solver:
         said = messages.failure(solver.outcomes[NAME])
-    assert "mend what was refused: install -d -m 755 /var/www/autowebroot" in said
+    assert "repair what was refused: install -d -m 755 /var/www/autowebroot" in said
     assert "put these lines" not in said
 
 

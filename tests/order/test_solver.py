@@ -74,12 +74,12 @@ def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatc
 def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules may ask whether a directory is there: the last look is at what the CA will find."""
     there: List[bool] = []
-    still_serves = proof.still_serves
+    mismatches = proof.mismatches
 
-    def looked(*arguments: Any) -> bool:
+    def noted(*arguments: Any) -> Any:
         there.extend((place / root / ".well-known").exists() for root in ("old", "www"))
-        return still_serves(*arguments)
-    monkeypatch.setattr(proof, "still_serves", looked)
+        return mismatches(*arguments)
+    monkeypatch.setattr(proof, "mismatches", noted)
     make(place, "old", "www")
     hints = {NAME: [Hint(f"{place}/old", "a guess")]}
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/www; }}"), solved(place, hints=hints):
@@ -132,7 +132,7 @@ def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.
         until_down()
         with solved(place) as solver:
             said = messages.failure(solver.outcomes[NAME])
-    assert "does not ask 127.0.0.1:8402, where we listened" in said and "status 503" in said
+    assert "does not connect to 127.0.0.1:8402, where autowebroot listened" in said and "status 503" in said
 
 
 def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
     """We do not make somebody else's socket for him."""
     config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
     with Nginx(place / "front", config), solved(place) as solver:
-        assert f"unix:{place}/gone.sock, and nobody listens there" in messages.failure(solver.outcomes[NAME])
+        assert f"unix:{place}/gone.sock, and no program listens there" in messages.failure(solver.outcomes[NAME])
 
 
 def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
@@ -255,7 +255,7 @@ def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
             Nginx(place / "b", "server { listen 80 reuseport; return 404 two; }"), solved(place) as solver:
         assert solver.unanswered == [NAME]
         said = messages.failure(solver.outcomes[NAME])
-    assert "which came back, but not each time" in said and "status 404" in said and "by turns" in said
+    assert "which came back, but not each time" in said and "status 404" in said and "in turn" in said
 
 
 def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) -> None:
@@ -411,14 +411,15 @@ class Meanwhile:
         self.count = 0
         prove = proof.prove
 
-        def interrupted(*arguments: Any) -> None:
+        def interrupted(*arguments: Any) -> Any:
             event = events.get(self.count) if arguments[0] else None
             self.count += bool(arguments[0])
             if event and not after:
                 event()
-            prove(*arguments)
+            results = prove(*arguments)
             if event and after:
                 event()
+            return results
         monkeypatch.setattr(proof, "prove", interrupted)
 
 
@@ -470,8 +471,8 @@ def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, 
         if ($http_x_forwarded_proto != https) {{ return 301 https://$host$request_uri; }} }}"""
     with Nginx(place / "nginx", config), solved(place) as solver:
         assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
-        assert [str(found.end) for found in solver.outcomes[NAME].places_to_answer()] \
-            == [f"{place}/root/.well-known/acme-challenge/{solver.outcomes[NAME].token}"]
+        assert [str(found.end_for("token")) for found in solver.outcomes[NAME].places_to_answer()] \
+            == [f"{place}/root/.well-known/acme-challenge/token"]
 
 
 def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
@@ -535,7 +536,7 @@ def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Pat
     ("http://$host$request_uri", "loop"),
     ("http://$host:8080$request_uri", "does not follow"),
     ("http://far.sample.com$request_uri", "leads away from this machine, to http://far.sample.com/"),
-    ("https://$host$request_uri", "nobody listens on 203.0.113.10:443")])
+    ("https://$host$request_uri", "no program listens on 203.0.113.10:443")])
 def test_a_redirect_that_leads_nowhere_is_said(
         place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
     """In a loop, to a port that no CA goes to, to another machine, to https that nobody serves."""
@@ -626,7 +627,7 @@ def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) 
     make(place, "varnish")
     backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
     with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
-        assert "pass it on to a port where nobody listens (127.0.0.1:488)" in messages.failure(solver.outcomes[NAME])
+        assert "pass it on to the free port 127.0.0.1:488" in messages.failure(solver.outcomes[NAME])
     ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
     with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
         assert ask() == CONTENT

@@ -4,8 +4,10 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import ProofResult
 from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.renewals import forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
@@ -32,16 +34,13 @@ REFUSED = DeadEnd("return 403")
 def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
             endpoints: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Outcome:
     """Every endpoint leads to these ends; the test file of the first came back at those that won."""
-    found = Outcome("www.sample.com", FrontEndpoints(tuple(endpoints), certain, resolved=resolved))
-    for endpoint in endpoints:
-        found.routes[endpoint] = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
-                              for number, end in enumerate(ends)]
-        for place in filter(None, map(place_of, found.routes[endpoint])):
-            found.add_place(place)
-        found.proof.answers[endpoint] = Answer(found.request(endpoint, found.token), 200 if endpoint in won else 403)
-    for endpoint in won:
-        found.proof.served[endpoint] = found.places[:1]
-    return found
+    routes = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
+              for number, end in enumerate(ends)]
+    found = Candidates("www.sample.com", FrontEndpoints(tuple(endpoints), certain, resolved=resolved), "token",
+                       dict.fromkeys(endpoints, routes))
+    found = found.with_places(filter(None, map(found.place_of, routes)))
+    answers = {endpoint: Answer(found.request(endpoint), 200 if endpoint in won else 403) for endpoint in endpoints}
+    return Outcome(found, ProofResult(answers=answers, served=dict.fromkeys(won, found.places[:1])))
 
 
 @pytest.mark.parametrize(("root", "name", "expected"), [
@@ -54,7 +53,7 @@ def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: boo
     ("/srv/.well-known/acme-challenge/x", "t", ("/srv/.well-known/acme-challenge/x", "t"))])
 def test_an_alias_below_well_known_has_its_document_root_above(root: str, name: str, expected: Sequence[str]) -> None:
     """Certbot's webroot has taken away what is below it."""
-    found = place_of(Route((), Directory(PathInView(root), name)))
+    found = place_of(Directory(PathInView(root), name), None, "token")
     assert found is not None and isinstance(found.end, Directory)
     assert (found.end.root, found.end.name) == tuple(expected)
 
@@ -102,16 +101,13 @@ def test_whoever_refuses_what_is_unproven_fails() -> None:
          "no road"])
 def test_what_roads_alone_mean(ends: List[object], branches: bool, outlook: Outlook) -> None:
     """Without writing: one of several alternatives is enough, all members of an upstream are needed."""
-    found = outcome(ends, branches=branches)
-    found.places.clear()
-    found.proof.answers.clear()
+    found = Outcome(outcome(ends, branches=branches).candidates._replace(places=()))
     assert forecast.by_autowebroot(found, proved=False) is outlook
 
 
 def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None:
     """Without root the holder of the port is not visible; a renewal tries what it was given."""
-    found = outcome([REFUSED])
-    found.add_place(Place(ROOT))
+    found = Outcome(outcome([REFUSED]).candidates.with_places([Place(ROOT)]))
     assert forecast.by_autowebroot(found, proved=False) is Outlook.UNPROVEN
 
 
@@ -129,7 +125,7 @@ def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None
 def test_what_counts_for_an_authenticator_that_answers_in_one_place(
         found: Outcome, proved: bool, outlook: Outlook) -> None:
     """webroot and standalone: that another place would do is no use to them."""
-    def answers(_endpoint_arg: Endpoint, place: Place) -> bool:
+    def answers(_: Endpoint, place: Place) -> bool:
         return isinstance(place.end, Directory) and place.end.root == "/srv"
     assert forecast.by_places(found, answers, proved) is outlook
 
@@ -139,7 +135,7 @@ def test_what_an_ordinary_user_cannot_see_or_do_is_not_known() -> None:
     def seen(found: Outcome) -> Outlook:
         return forecast.without_root(NameForecast("www.sample.com", Outlook.FAILS, found)).outlook
     hidden, shut, dead = outcome([Unknown("not visible")]), outcome([ROOT]), outcome([REFUSED])
-    shut.proof.publish_errors[shut.places[0].key] = "Permission denied"
+    shut = shut._replace(proof=ProofResult({shut.places[0].key: "Permission denied"}))
     assert [seen(found) for found in (hidden, shut, dead)] == [Outlook.UNKNOWN, Outlook.UNKNOWN, Outlook.FAILS]
 
 

@@ -242,8 +242,8 @@ def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[
 
 @pytest.mark.parametrize("shown, lineage, lacks", [
     ([Shown.CURRENT], {}, True),
-    ([Shown.NOBODY, Shown.STALE], {}, True),
-    ([Shown.NOBODY, Shown.OTHER, Shown.NONE], {}, False),
+    ([Shown.NO_LISTENER, Shown.STALE], {}, True),
+    ([Shown.NO_LISTENER, Shown.OTHER, Shown.NO_CERTIFICATE], {}, False),
     ([], {}, False),
     ([Shown.CURRENT], {"afterwards": ("nginx",)}, False),
     ([Shown.CURRENT], {"autorenew": False}, False),

@@ -107,7 +107,7 @@ def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
 def test_where_nobody_listens_there_is_nothing_to_do(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The port is free."""
     done = reload(capfd, site)
-    assert (done.status, f"nobody listens on {PUBLIC_V4}:443" in done.said) == (0, True)
+    assert (done.status, f"no program listens on {PUBLIC_V4}:443" in done.said) == (0, True)
 
 
 REFUSING: Dict[str, Callable[[https.Site], Any]] = {
@@ -145,7 +145,7 @@ def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd
     with serving(site, https.nginx(copy)):
         done = reload(capfd, site, "--timeout", "0.3")
     assert done.status == 1
-    assert f"see whether its configuration names the files of {site.live}" in done.said
+    assert f"check whether its configuration names the files of {site.live}" in done.said
 
 
 def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +206,7 @@ def test_an_ordinary_user_is_told_that_root_could(site: https.Site, capfd: pytes
         return Done(status, said.getvalue())
     with serving(site, https.nginx(site)):
         done = as_nobody(command)
-        assert (done.status, "root could see and reload it" in done.said) == (1, True), done
+        assert (done.status, "only root can see which program it is" in done.said) == (1, True), done
         assert reload(capfd, site).status == 0
         assert as_nobody(command).status == 0
 

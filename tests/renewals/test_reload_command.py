@@ -29,8 +29,8 @@ def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str
         conf.write_text("".join(files) + "[renewalparams]\nauthenticator = manual\n")
     assert cli.main(["reload", "--config-dir", str(place), NAME, "WWW.wild.sample.com"]) == 0
     said = capfd.readouterr().out
-    assert said == (f"nobody listens on {PUBLIC_V4}:443 for www.wild.sample.com\n"
-                    f"nobody listens on {PUBLIC_V4}:443 for {NAME}\n")
+    assert said == (f"no program listens on {PUBLIC_V4}:443 for www.wild.sample.com\n"
+                    f"no program listens on {PUBLIC_V4}:443 for {NAME}\n")
     assert cli.main(["reload", "--config-dir", str(place), NAME, "other.sample.com"]) == 2
     assert f"other.sample.com: no certificate below {place} is for this name" in capfd.readouterr().err
 
@@ -41,11 +41,11 @@ def test_a_deploy_hook_needs_no_arguments(
     monkeypatch.setenv("RENEWED_LINEAGE", str(site.live))
     monkeypatch.setenv("RENEWED_DOMAINS", f"one.sample.com {NAME}")
     assert cli.main(["reload"]) == 0
-    assert capfd.readouterr().out == f"nobody listens on {PUBLIC_V4}:443 for one.sample.com, {NAME}\n"
+    assert capfd.readouterr().out == f"no program listens on {PUBLIC_V4}:443 for one.sample.com, {NAME}\n"
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "which certificate has been renewed?"),
+    ([], "which certificate was renewed?"),
     (["--lineage", "{place}/none"], "{place}/none/cert.pem cannot be read: No such file or directory"),
     (["--lineage", "{place}/torn"], "{place}/torn/cert.pem cannot be read: there is no certificate in it"),
     (["--config-dir", "{place}/none", NAME], "{place}/none: No such file or directory"),

@@ -1,4 +1,5 @@
-"""Each server for real: its own test, its own way to read anew, and what would have ended it."""
+"""Each real server: its own test, its own reload, and what would have ended it."""
+import functools
 import os
 import re
 import shutil
@@ -8,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from certbot_autowebroot.servers import registry
+from certbot_autowebroot.servers.lighttpd import control
+from certbot_autowebroot.system import processes
 from tests.lab import certificates
 from tests.lab import https
+from tests.lab.caddy import Caddy
 from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.reloading import BROKEN
 from tests.lab.reloading import is_new
@@ -189,3 +195,53 @@ def test_haproxys_environment_is_that_of_its_test(site: https.Site, capfd: pytes
         assert (reload(capfd, site).status, is_new(site)) == (0, True)
         renewed(site, days=0)  # once more, for the master has started itself anew
         assert (reload(capfd, site).status, is_new(site)) == (0, True)
+
+
+#: By executable name, the program that is copied to it.
+OTHER_NAMES = {
+    **dict.fromkeys(("angie", "tengine", "openresty", "nginx-debug"), "nginx"),
+    **dict.fromkeys(("httpd", "httpd2", "httpd.worker", "httpd.event", "httpd-prefork"), "apache2"),
+    "frankenphp": "caddy",
+}
+
+
+def test_every_other_name_is_tried() -> None:
+    """But for lighttpd-angel, which is another program."""
+    known = {name for server in registry.BUILT_IN if registry.CONTROL in server.parts for name in server.executables}
+    assert known == {*OTHER_NAMES, *https.SERVERS, "lighttpd-angel"}
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_a_build_with_another_name(site: https.Site, capfd: pytest.CaptureFixture[str],
+                                   monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is reloaded as the server that it is."""
+    program = str(site.place / "bin" / name)
+    (site.place / "bin").mkdir()
+    shutil.copy(shutil.which(OTHER_NAMES[name]) or "", program)
+    monkeypatch.setattr("tests.lab.apache.PROGRAM", program)
+    server = https.SERVERS[OTHER_NAMES[name]](site)
+    if isinstance(server, Nginx):
+        command = [program, "-p", str(server.directory), "-c", str(server.conf), "-e", str(server.error_log)]
+        monkeypatch.setattr(server, "start", functools.partial(server.start, command))
+    elif isinstance(server, Caddy):
+        server.argv[0] = program
+    with serving(site, server):
+        running = processes.process(server.pid)
+        assert running is not None and running.name == name
+        done = reload(capfd, site)
+        assert (done.status, is_new(site)) == (0, True)
+    assert f"{running.program} was reloaded" in done.said
+
+
+def test_lighttpd_under_its_wrapper(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """lighttpd-angel(8) starts lighttpd, which holds the port."""
+    server = https.lighttpd(site)
+    server.argv[0] = "lighttpd-angel"
+    with serving(site, server):
+        wrapper = processes.process(server.pid)
+        assert wrapper is not None and wrapper.name == "lighttpd-angel"
+        main = control.main_process(wrapper)
+        assert (main.name, main.parent) == ("lighttpd", wrapper.pid)
+        done = reload(capfd, site)
+        assert (done.status, is_new(site)) == (0, True)
+    assert f"lighttpd (pid {main.pid}) was reloaded (SIGUSR1 to process {main.pid}" in done.said

@@ -57,7 +57,7 @@ def test_a_unit_that_ends_at_its_reload_is_told(
     with serving(site, https.nginx(site)) as server:
         unit(server.pid, "nginx.service", main=server.pid, reload=f"kill -QUIT {server.pid}")
         done = reload(capfd, site, "--timeout", "0.5")
-    assert (done.status, f"nobody listens on {PUBLIC_V4}:443 any more" in done.said) == (1, True)
+    assert (done.status, f"no program listens on {PUBLIC_V4}:443 any more" in done.said) == (1, True)
 
 
 def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybody(

@@ -175,7 +175,7 @@ def test_a_redirect_to_https_that_nobody_serves_is_a_dead_end() -> None:
     (["192.0.2.7"], False, False), (["192.0.2.7"], True, True), ([FRONT.host], False, True),
     ([FRONT.host, "2001:db8::7"], False, True), ([], False, True)])
 def test_a_redirect_to_https_of_a_balancer_in_front(addresses: List[str], is_served: bool, is_here: bool) -> None:
-    """The name is the balancer's, which ends TLS: that nobody listens on port 443 here says nothing."""
+    """The name is the balancer's, which ends TLS: that no program listens on port 443 here says nothing."""
     tls = {Endpoint(FRONT.host, 443): [Holder([DIRECTORY])]} if is_served else {}
     url = f"https://www.sample.com{PATH}"
     machine = TableMachine({FRONT: [Holder([Redirect(url, 301)])], **tls}, names={"www.sample.com": addresses})
@@ -222,11 +222,6 @@ def test_a_relative_redirect_stays_on_the_name() -> None:
     """RFC 9110 section 10.2.2: Location is a URI reference."""
     target, = after_redirect("/elsewhere%20x?y=1", request(), 80, TableMachine())
     assert (target.host, target.path, target.query) == ("www.sample.com", "/elsewhere x", "y=1")
-
-
-def test_a_directory_keeps_its_place_for_another_token() -> None:
-    """What was proven with a test file is used with the real token."""
-    assert DIRECTORY.named(TOKEN, "other").name == ".well-known/acme-challenge/other"
 
 
 def test_ends_of_two_kinds_are_never_equal() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
+from certbot_autowebroot.system import tls
 from tests.lab import certificates
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
@@ -183,7 +184,7 @@ def test_a_handshake_has_an_end(serve: Callable[..., Server]) -> None:
     def ask() -> None:
         ended.append(probe.ask(request(endpoint=Endpoint(PUBLIC_V4, 443))._replace(scheme="https"), MACHINE, 0.5).error)
         with pytest.raises(socket.timeout):
-            probe.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 0.5)
+            tls.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 0.5)
         ended.append("too")
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -201,7 +202,7 @@ def test_what_takes_no_notice_of_a_timeout_is_hung_up() -> None:
                 theirs.sendall(bytes(65536))
     thread = threading.Thread(target=write)
     thread.start()
-    with ours, theirs, pytest.raises(socket.timeout), probe._until(time.monotonic() + 0.2, ours):
+    with ours, theirs, pytest.raises(socket.timeout), tls.until(time.monotonic() + 0.2, ours):
         while ours.recv(65536):
             pass
         raise ssl.SSLEOFError
@@ -227,9 +228,9 @@ def test_an_expired_certificate_for_another_name_is_no_obstacle(tmp_path: Path, 
 
     def serve_tls() -> None:
         connection, _ = listener.accept()
-        with context.wrap_socket(connection, server_side=True) as tls:
-            tls.recv(65536)
-            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntls")
+        with context.wrap_socket(connection, server_side=True) as stream:
+            stream.recv(65536)
+            stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntls")
     thread = threading.Thread(target=serve_tls)
     thread.start()
     serve(answer("301 Moved", b"", "Location: https://www.sample.com/x"))
@@ -255,5 +256,5 @@ def test_a_certificate_is_shown_behind_a_proxy_line_too(tmp_path: Path) -> None:
     crt, key = certificates.expired(tmp_path, "www.sample.com")
     config = f"server {{ listen 443 ssl proxy_protocol; ssl_certificate {crt}; ssl_certificate_key {key}; }}"
     with Nginx(tmp_path / "nginx", config):
-        shown = probe.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com")
+        shown = tls.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 5.0)
     assert shown == ssl.PEM_cert_to_DER_cert(Path(crt).read_text())

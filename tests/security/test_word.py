@@ -13,7 +13,7 @@ from typing import Sequence
 
 import pytest
 
-from certbot_autowebroot.order import evidence
+from certbot_autowebroot.order import guessed_roots
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.inquiry import Verdict
@@ -128,8 +128,8 @@ def test_what_lies_there_already_is_not_told(site: Site) -> None:
     os.chmod(site.write("www/favicon.ico", b"icon"), 0o644)
     guess = Directory(PathInView(site.root), USUAL, guessed=True)
     with view(OWNER) as his, view(0) as roots:
-        assert evidence._samples(guess, his) == []
-        assert evidence._samples(guess, roots) == [("favicon.ico", b"icon")]
+        assert guessed_roots._samples(guess, his) == []
+        assert guessed_roots._samples(guess, roots) == [("favicon.ico", b"icon")]
 
 
 @pytest.fixture(params=[True, False], ids=["host", "container"])
@@ -194,7 +194,7 @@ def test_no_device_is_opened(site: Site, bell: Any) -> None:
                 its.read(site.path("bell"))
     assert safe_directories.read_file(directory, "bell") is None
     fd = os.open(site.top, os.O_RDONLY)
-    assert evidence._content(fd, "bell") == b""
+    assert guessed_roots._content(fd, "bell") == b""
     os.close(fd)
     assert not bell()
 

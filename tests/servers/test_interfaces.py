@@ -1,5 +1,4 @@
-"""The seams for third parties, and what they may do wrong."""
-import importlib
+"""The interfaces for other packages, and what these may do wrong."""
 from importlib import metadata
 from typing import Any
 from typing import List
@@ -7,8 +6,12 @@ from typing import List
 import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
 
+from certbot_autowebroot.interfaces import IHasSnippet
+from certbot_autowebroot.interfaces import IReloads
 from certbot_autowebroot.interfaces import IResponder
+from certbot_autowebroot.interfaces import IRestarts
 from certbot_autowebroot.interfaces import IWebServer
 from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.responders.webroot import WebrootResponder
@@ -26,7 +29,7 @@ PROCESS = Process(pid=42, parent=1, start_time=7, name="beeweb", argv=("beeweb",
 
 @implementer(IWebServer)
 class BeeWeb:
-    """What another package would register."""
+    """A web server of another package."""
 
     name = "beeweb"
 
@@ -48,6 +51,7 @@ class Registered:
     """An entry point, whose class is made here instead of loaded from a package."""
 
     def __init__(self, made: Any) -> None:
+        self.name = getattr(made, "name", "broken")
         self._made = made
 
     def load(self) -> Any:
@@ -65,38 +69,41 @@ def register(monkeypatch: pytest.MonkeyPatch, *made: Any) -> registry.WebServers
     return registry.WebServers()
 
 
-@pytest.mark.parametrize("name", registry.BUILT_IN)
-def test_every_web_server_of_ours_keeps_to_the_seam(name: str) -> None:
-    """Methods and signatures are those of IWebServer."""
-    module, _, attribute = name.partition(":")
-    assert verifyClass(IWebServer, getattr(importlib.import_module(f"certbot_autowebroot.servers.{module}"), attribute))
+@pytest.mark.parametrize("server", registry.BUILT_IN, ids=lambda server: server.name)
+def test_every_built_in_server_implements_its_interfaces(server: registry.Server) -> None:
+    """Its evaluator provides IWebServer, its parts the optional interfaces: methods and signatures."""
+    assert verifyObject(IWebServer, server.make_evaluator())
+    for name in server.parts:
+        part = server.part(name)
+        assert verifyObject({registry.SNIPPET: IHasSnippet, registry.CONTROL: IReloads}[name], part)
+        assert not IRestarts.providedBy(part) or verifyObject(IRestarts, part)
 
 
 @pytest.mark.parametrize("responder", [StandaloneResponder, WebrootResponder])
-def test_every_responder_keeps_to_the_seam(responder: Any) -> None:
+def test_every_responder_implements_its_interface(responder: Any) -> None:
     """Methods and signatures are those of IResponder."""
     assert verifyClass(IResponder, responder)
 
 
-def test_another_packages_web_server_is_asked_before_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """AnyProgram, our last, recognises every process."""
     assert isinstance(register(monkeypatch, BeeWeb).for_process(PROCESS), BeeWeb)
 
 
-def test_one_that_cannot_be_loaded_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's package must not stop a renewal."""
+def test_import_error_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not stop a renewal; the other packages are asked."""
     found = register(monkeypatch, ImportError("no module named bees"), BeeWeb)
     assert isinstance(found.for_process(PROCESS), BeeWeb)
 
 
-def test_one_that_fails_when_asked_costs_its_answer_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes back is Unknown, with the reason; hints and other names go on."""
+def test_exception_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is Unknown, with the reason; hints and other names go on."""
     holder = Known(PROCESS, register(monkeypatch, Broken))
     answer, = holder.ask(request())
     assert isinstance(answer, Unknown) and "too deep" in answer.reason
 
 
-def test_without_other_packages_ours_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the same instance again, which keeps what it has read."""
+def test_same_instance_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps the configuration that it has read."""
     found = register(monkeypatch)
     assert found.for_process(PROCESS) is found.for_process(PROCESS)

@@ -133,7 +133,7 @@ def test_a_busy_forwarder_is_followed_all_the_same(place: Path) -> None:
 
 def test_who_has_started_us_does_not_pass_our_connections_on(place: Path) -> None:
     """Our own connections are no sign, whoever is the parent of both: a shell, or a test of a program like us."""
-    code = ("import sys; sys.path[:] = sys.argv[1:]; from certbot_autowebroot.system import passing;"
+    code = ("import sys; sys.path[:] = sys.argv[1:]; from certbot_autowebroot.system import forwarding_programs;"
             "from certbot_autowebroot.route import Endpoint;"
             f"print(forwarding_programs.passed_on({{pid}}, Endpoint('{PUBLIC_V4}', 80), False, 'x'))")
     with Program([sys.executable, "-m", "http.server", "80"], place) as server:

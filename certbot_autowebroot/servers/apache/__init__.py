@@ -22,12 +22,9 @@ from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.common.file_cache import Kept
 from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
-
-#: The executable's name: Debian's, everybody else's, and a few builds of the latter.
-NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork"})
-
 
 #: By pid and start time of the process that the workers come from.
 _kept: Kept[Configuration] = Kept()
@@ -43,8 +40,8 @@ class ApacheServer:
         self._configurations: Dict[Tuple[int, int], Union[Configuration, str]] = {}
 
     def recognises(self, process: Process) -> bool:
-        """Whether the executable is httpd's. BusyBox's httpd is a link to busybox, and so has another name."""
-        return process.name in NAMES
+        """Whether the executable is httpd's."""
+        return process.name in executables("apache")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where the request goes by the configuration on disk."""

@@ -12,6 +12,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy.routes import destinations
 from certbot_autowebroot.servers.caddy.source import NoConfiguration
 from certbot_autowebroot.servers.caddy.source import configuration
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 
 
@@ -26,7 +27,7 @@ class CaddyServer:
 
     def recognises(self, process: Process) -> bool:
         """Whether the executable is caddy, or FrankenPHP, which is one with PHP in it."""
-        return process.name in ("caddy", "frankenphp")
+        return process.name in executables("caddy")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""

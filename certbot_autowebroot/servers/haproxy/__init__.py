@@ -18,6 +18,7 @@ from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import parse
 from certbot_autowebroot.servers.haproxy.evaluate import destinations
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 
 #: Of the list that an ACL or a map reads.
@@ -36,7 +37,7 @@ class HaproxyServer:
 
     def recognises(self, process: Process) -> bool:
         """Whether the executable is haproxy."""
-        return process.name == "haproxy"
+        return process.name in executables("haproxy")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""

@@ -20,6 +20,7 @@ from certbot_autowebroot.servers.lighttpd.config import ConfigError
 from certbot_autowebroot.servers.lighttpd.config import Files
 from certbot_autowebroot.servers.lighttpd.config import parse
 from certbot_autowebroot.servers.lighttpd.evaluate import destinations
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 
 
@@ -34,7 +35,7 @@ class LighttpdServer:
 
     def recognises(self, process: Process) -> bool:
         """Whether the executable is lighttpd, or the wrapper that restarts it."""
-        return process.name in ("lighttpd", "lighttpd-angel")
+        return process.name in executables("lighttpd")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""

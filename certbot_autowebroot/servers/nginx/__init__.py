@@ -25,11 +25,11 @@ from certbot_autowebroot.servers.common.file_cache import Kept
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
 
-_NAMES = ("nginx", "openresty", "angie", "tengine", "nginx-debug")
 #: nginx's own title; Angie's begins with its own name.
 _TITLE = re.compile(r"[\w-]+: master process ")
 
@@ -63,7 +63,7 @@ class NginxServer:
 
     def recognises(self, process: Process) -> bool:
         """Whether the executable is an nginx."""
-        return process.name in _NAMES
+        return process.name in executables("nginx")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where the configuration on disk sends the request."""

@@ -14,6 +14,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.servers.varnish.evaluate import destinations
 from certbot_autowebroot.servers.varnish.vcl import Backend
 from certbot_autowebroot.servers.varnish.vcl import Vcl
@@ -36,7 +37,7 @@ class VarnishServer:
 
     def recognises(self, process: Process) -> bool:
         """Whether the executable is varnishd."""
-        return process.name == "varnishd"
+        return process.name in executables("varnish")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """Where its VCL leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""

@@ -1,0 +1,60 @@
+"""Lines with which Caddy serves one directory for challenges."""
+from typing import List
+from typing import Optional
+
+from zope.interface import moduleProvides
+
+from certbot_autowebroot.interfaces import IHasSnippet
+from certbot_autowebroot.interfaces import SiteLines
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Trail
+from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.common.snippet import commented
+from certbot_autowebroot.servers.common.snippet import mkdir_command
+from certbot_autowebroot.system.processes import Process
+
+moduleProvides(IHasSnippet)
+
+#: Steps that Caddy takes before any ``handle`` (Caddyfile, "Directive order").
+_BEFORE_HANDLE = ("redirect to ", "rewrite ")
+
+
+def lines(directory: str) -> List[str]:
+    """For a site block. Of several ``handle`` one is taken, the longest path's (Caddyfile, "handle")."""
+    return [f"handle {CHALLENGE_PATH}* {{",
+            f"    root * {directory}",
+            "    file_server",
+            "}"]
+
+
+def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Optional[SiteLines]:
+    """The lines for the block of the site in the Caddyfile; none for a Caddy that runs without a Caddyfile.
+
+    The trail is the running configuration's, which does not name the Caddyfile's lines.
+    """
+    site = sites.site(process, request.host)
+    if site is None or site.source is None:
+        return None
+    before = next((step for step in trail if step.text.startswith(_BEFORE_HANDLE)), None)
+    return SiteLines(
+        site.source, tuple(lines(directory)), f"into the block of {site.text} at {site.source}",
+        f"{process.name} reload",
+        besides=f'and put what says "{before}" into a "handle {{ }}" of its own, for it is taken first'
+        if before else "")
+
+
+def for_every_site(directory: str) -> str:
+    """A snippet of a Caddyfile. With tabs: else Caddy warns that its file is not formatted."""
+    return commented(f"""
+        File: /etc/caddy/Caddyfile, after the global options and before the first site
+
+        Caddy has no handler for all sites at once. Write the line
+            import autowebroot
+        into every site block. What Caddy does before any handle of a site still wins: redir, rewrite, try_files,
+        basic_auth (basicauth before 2.8) and forward_auth (Caddyfile, "Directive order"). Put these into a
+        "handle {{ }}" of their own. (A redir to https needs no change, where the site on https is here too.)
+        Then run:
+            {mkdir_command(directory)}
+            systemctl reload caddy
+        """, ["(autowebroot) {", *("\t" + line.replace("    ", "\t") for line in lines(directory)), "}"])
