@@ -177,7 +177,7 @@ class _Table:
             raise
         self._ports = {where.port}
         self._installed = time.monotonic()
-        logger.info("Answering on the wire: the nftables table inet %s catches what asks for our tokens at %s.",
+        logger.info("Answering on the wire: the nftables table inet %s catches requests for our tokens at %s.",
                     self._name, where)
 
     @property
@@ -207,9 +207,9 @@ class _Table:
         report = Report(self._where, time.monotonic() - self._installed, counts.get("answered", 0),
                         counts.get("acknowledged", 0))
         reports.append(report)
-        logger.info("Answering on the wire has ended after %.1f seconds: %d requests answered, %d other segments "
-                    "acknowledged. The table inet %s goes.", report.seconds, report.answered, report.acknowledged,
-                    self._name)
+        logger.info("Answering on the wire has ended after %s seconds: %s requests answered, %s other segments "
+                    "acknowledged. The table inet %s goes.", round(report.seconds, 1), report.answered,
+                    report.acknowledged, self._name)
 
     def _end(self) -> Dict[str, Any]:
         counts = self._process.stop()
