@@ -63,8 +63,8 @@ def delete_table(name: str) -> bool:
 class OwnerProcess:
     """An interactive nft. A table that it makes with ``flags owner`` (kernel 5.12) ends with it, and it ends with us.
 
-    The kernel removes such a table when its maker's netlink socket is closed, and nobody else can change it, not even
-    by ``nft flush ruleset``. nft ends at the end of its input, our pipe, which the kernel closes whatever ends us.
+    The kernel removes such a table when its maker's netlink socket is closed, and no other program can change it, not
+    even ``nft flush ruleset``. nft ends at the end of its input: our pipe, which the kernel closes when we end.
     """
 
     def __init__(self) -> None:

@@ -123,7 +123,7 @@ def answered(directory: Path, where: CatchPoint = FRONT, token: str = TOKEN, con
 
 @contextlib.contextmanager
 def rules(text: str, *enter: str) -> Iterator[None]:
-    """A ruleset of somebody else's; all of his are gone afterwards."""
+    """Another program's ruleset; the whole ruleset is flushed afterwards."""
     subprocess.run([*enter, "nft", "-f", "-"], input=text, text=True, check=True)
     try:
         yield
@@ -139,14 +139,14 @@ def tables() -> List[str]:
 
 def processes_of(run: int) -> List[int]:
     """The processes that answer on the wire for the run with this process number."""
-    found = []
+    pids = []
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             if f"\0certbot_autowebroot_{run}_".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
+                pids.append(pid)
         except OSError:
             pass
-    return found
+    return pids
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:

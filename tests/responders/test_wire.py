@@ -1,4 +1,4 @@
-"""An answer on the wire, before a server that says 404 to everything: whoever comes, by whatever way."""
+"""An answer on the wire before a server that answers 404: clients, firewalls, proxies, kernels."""
 import contextlib
 import math
 import os
@@ -155,7 +155,7 @@ def test_requests_of_many_segments(nginx: Nginx, peer: Peer, tmp_path: Path) -> 
         assert curl(PUBLIC_V4, PATH, *big, peer=peer) == OURS
 
 
-def test_kernels_of_other_minds(peer: Peer, tmp_path: Path) -> None:
+def test_other_kernel_settings(peer: Peer, tmp_path: Path) -> None:
     """Syncookies always, strict reverse path filters, a listener that defers its accept."""
     sysctl("net.ipv4.tcp_syncookies=2", "net.ipv4.conf.all.rp_filter=1")
     try:
@@ -175,6 +175,30 @@ def test_firewall(nginx: Nginx, peer: Peer, tmp_path: Path) -> None:
         subprocess.run(["nft", "flush", "ruleset"], check=True)
         assert tables() != []
         assert curl(PUBLIC_V4, peer=peer) == OURS
+
+
+def test_port_used_anew(nginx: Nginx, peer: Peer, tmp_path: Path) -> None:
+    """A client connects from the port of a connection that was answered: the server gets that one."""
+    with answered(tmp_path):
+        assert curl(PUBLIC_V4, PATH, "--local-port", "40001", peer=peer) == OURS
+        assert curl(PUBLIC_V4, "/", "--local-port", "40001", peer=peer) == NOT_OURS
+
+
+FORGE = """
+import socket, sys
+from certbot_autowebroot.system import raw_sockets, segments
+here, there = map(socket.inet_aton, sys.argv[1:3])
+turned = segments.Segment(there, here, 80, 40002, 7, 7, segments.ACK, b"", 0)
+raw_sockets.RawSockets().send(segments.reply(turned, segments.PSH | segments.ACK, sys.argv[3].encode()), here, there, 0)
+"""
+
+
+def test_segment_without_a_connection(nginx: Nginx, peer: Peer, tmp_path: Path) -> None:
+    """A forged request by a client that knows the token is not answered where connections are tracked."""
+    with rules(FIREWALL), answered(tmp_path) as wires:
+        peer.run(sys.executable, "-c", FORGE, "192.0.2.2", PUBLIC_V4, REQUEST.decode())
+        assert curl(PUBLIC_V4, peer=peer) == OURS
+    assert wires.reports[0].answered == 1
 
 
 def test_loss(nginx: Nginx, peer: Peer, tmp_path: Path) -> None:
@@ -332,7 +356,7 @@ def test_no_nft(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_published(tmp_path: Path) -> None:
-    """A token that no CA has, and a place where nobody is any more: one sentence, and nothing left."""
+    """A token that no CA has, and a container that has ended: one sentence, and nothing left."""
     wires = Wires(Journal(str(tmp_path / "journal")))
     with pytest.raises(PublishError, match="cannot be answered on the wire"):
         WireResponder(wires, FRONT, "no token; drop").publish(b"x")

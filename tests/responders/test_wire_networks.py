@@ -91,7 +91,7 @@ def test_in_the_network_of_the_container(container: Container, peer: Peer, tmp_p
 
 @pytest.mark.parametrize("port", [80, 8080])
 def test_before_the_container(container: Container, peer: Peer, tmp_path: Path, port: int) -> None:
-    """In the machine's own network, where the connection passes: for who is not found, or may not be entered."""
+    """In the machine's own network, where the connection passes: the fallback if the container is not found."""
     with dnat(f"{ADDRESS}:{port}"), answered(tmp_path, FRONT):
         for client in (peer, None):
             assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS

@@ -66,7 +66,7 @@ class WireProcess:
         try:
             self._input.write(json.dumps(request).encode("ascii") + b"\n")
         except OSError:
-            pass  # it has ended, and its last words are to be read
+            pass  # it has ended, and its output says why
         line = self._line()
         try:
             answer: Dict[str, Any] = json.loads(line)

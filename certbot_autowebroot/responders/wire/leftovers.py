@@ -59,7 +59,7 @@ def remove(table: Leftover) -> bool:
 
 
 def _is_maker(pid: int, table: str) -> bool:
-    """By its arguments, and by its user: anybody may give a process of his any arguments."""
+    """By its arguments and its user: any user can start a process with these arguments."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return os.fsencode(table) in file.read().split(b"\0") and os.fstat(file.fileno()).st_uid == os.geteuid()

@@ -104,7 +104,7 @@ class Wires:
         self._tables: Dict[int, _Table] = {}
 
     def publish(self, user: object, where: CatchPoint, token: str, content: bytes) -> None:
-        """Answer requests for a token, if nobody does so yet.
+        """Answer requests for a token, unless they are answered already.
 
         :param user: is given to :meth:`withdraw`.
         :raises PublishError: it cannot be done.
@@ -159,7 +159,7 @@ class WireResponder:
 
 
 class _Table:
-    """One table, its process, and who uses which token."""
+    """One table, its process, and the users of each token."""
 
     def __init__(self, journal: Journal, where: CatchPoint) -> None:
         self._journal = journal

@@ -24,7 +24,7 @@ LIFETIME = 10
 #: After connection tracking (-200), so that the connection is known, and after DNAT (-100), so that the answer comes
 #: from the server's own address and is translated back like the server's.
 _PRIORITY = -90
-#: Those who know a token could have us answer addresses that are not theirs.
+#: A client that knows a token could forge its address, and have us send answers there.
 _ANSWERS = "limit rate over 200/second burst 1000 packets"
 _COPIES = "limit rate 2000/second burst 4000 packets"
 #: A source port is used anew after minutes at the earliest; a SYN forgets its connection anyhow.
@@ -136,7 +136,7 @@ class Rules:
             del self._tokens[token]
         if self._variant.inner:
             return [f"delete element inet {self.table} {self._element(token)}" for token in tokens]
-        # A rule is deleted by a handle, which nobody has told us.
+        # nft deletes a rule by its handle alone, which is not known here.
         return [f"flush chain inet {self.table} {chain}" for chain in self._token_chains] + list(
             self._token_rules(self._tokens))
 
