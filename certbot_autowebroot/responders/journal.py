@@ -17,6 +17,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Dict
 from typing import Iterator
@@ -27,12 +28,16 @@ from typing import Set
 
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.footprints import find
+from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.footprints import remove
 from certbot_autowebroot.responders.journal_file import JournalFile
 from certbot_autowebroot.responders.safe_directories import Key
 from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.responders.safe_directories import UnsafePathError
 from certbot_autowebroot.system.terminal import printable
+
+if TYPE_CHECKING:
+    from certbot_autowebroot.responders.wire.leftovers import Leftover
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +73,7 @@ class Journal:
         self._entries: Dict[int, _Entry] = {}
         self._by_key: Dict[Key, _Entry] = {}
         self._keeper: Optional[object] = None
+        self._tables: Set[int] = set()
 
     @contextlib.contextmanager
     def keeping_directories(self, keeper: object) -> Iterator[None]:
@@ -134,17 +140,30 @@ class Journal:
             if not entry.users and not (footprint.made and inside[footprint.made]):
                 self._remove(entry)
                 inside[footprint.parent] -= footprint.number not in self._entries
-        if not self._entries and self._file is not None:
-            # Reset before it is closed: the number of a closed descriptor is soon reused.
-            file, self._file = self._file, None
-            file.discard()
-            file.close()
+        self._discard_if_empty()
 
     def release_all(self) -> None:
         """Remove all footprints of this run, after an interruption. Never raises."""
         for entry in self._entries.values():
             entry.users.clear()
         self.release(None)
+
+    def announce_table(self, name: str, network: int) -> int:
+        """Write down that a table of nftables is about to be made; returns the number for :meth:`forget_table`.
+
+        :param network: the number of its network namespace; 0 for our own.
+        :raises JournalError: it cannot be written down, so the table must not be made.
+        """
+        self._last += 1
+        self._write({"number": self._last, "table": name, "network": network})
+        self._tables.add(self._last)
+        return self._last
+
+    def forget_table(self, number: int) -> None:
+        """The table is gone. Never raises."""
+        self._tables.discard(number)
+        self._write_gone(number)
+        self._discard_if_empty()
 
     def sweep(self) -> List[str]:
         """Remove what earlier runs have left behind. Never raises.
@@ -172,10 +191,20 @@ class Journal:
         if footprint.made is not None:
             self._by_key.pop(footprint.made, None)
         self._entries.pop(footprint.number, None)
+        self._write_gone(footprint.number)
+
+    def _write_gone(self, number: int) -> None:
         try:
-            self._write({"number": footprint.number, "gone": True})
+            self._write({"number": number, "gone": True})
         except JournalError as error:
             logger.debug("%s", error)  # the next run will search for it in vain
+
+    def _discard_if_empty(self) -> None:
+        if not self._entries and not self._tables and self._file is not None:
+            # Reset before it is closed: the number of a closed descriptor is soon reused.
+            file, self._file = self._file, None
+            file.discard()
+            file.close()
 
     def _remove(self, entry: _Entry) -> None:
         footprint = entry.footprint
@@ -202,7 +231,8 @@ def _sweep(file: JournalFile) -> Iterator[str]:
     """Remove the footprints of one journal, and the journal after the last one."""
     gone = []
     try:
-        footprints = file.read()
+        text = file.read()
+        footprints = parse(text)
         for footprint in footprints:
             try:
                 removed = remove(footprint, find(footprint), by_content=True)
@@ -217,7 +247,9 @@ def _sweep(file: JournalFile) -> Iterator[str]:
                     yield f"{what}, which an earlier run left behind, could not be removed: {printable(reason)}"
                 continue
             gone.append(footprint.number)
-        if len(gone) == len(footprints):
+        tables = _tables_in(text)
+        yield from _remove_tables(tables, gone)
+        if len(gone) == len(footprints) + len(tables):
             file.discard()
         else:
             for number in gone:
@@ -227,3 +259,22 @@ def _sweep(file: JournalFile) -> Iterator[str]:
         logger.debug("a journal cannot be read or written: %s", error)
     finally:
         file.close()
+
+
+def _tables_in(text: bytes) -> "List[Leftover]":
+    if b'"table"' not in text:
+        return []
+    from certbot_autowebroot.responders.wire import leftovers  # only after a killed run
+    return leftovers.parse(text)
+
+
+def _remove_tables(tables: "List[Leftover]", gone: List[int]) -> Iterator[str]:
+    """Remove nftables tables; appends the numbers of those that are gone."""
+    for table in tables:
+        from certbot_autowebroot.responders.wire import leftovers
+        try:
+            if leftovers.remove(table):
+                yield f"Removed the nftables table {table.name}, which an earlier run had left behind."
+            gone.append(table.number)
+        except OSError as error:
+            yield f"The nftables table {table.name}, which an earlier run left behind, could not be removed: {error}"

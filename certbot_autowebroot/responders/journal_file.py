@@ -9,11 +9,8 @@ import stat
 from typing import Any
 from typing import Dict
 from typing import Iterator
-from typing import List
 from typing import Optional
 
-from certbot_autowebroot.responders.footprints import Footprint
-from certbot_autowebroot.responders.footprints import parse
 from certbot_autowebroot.responders.safe_directories import user
 
 logger = logging.getLogger(__name__)
@@ -90,11 +87,11 @@ class JournalFile:
         if os.write(self._fd, text) != len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def read(self) -> List[Footprint]:
-        """The footprints that are not recorded as gone. Lines that cannot be parsed are skipped."""
+    def read(self) -> bytes:
+        """Its text."""
         with open(os.dup(self._fd), "rb") as file:
             file.seek(0)
-            return parse(file.read(MAX_SIZE))
+            return file.read(MAX_SIZE)
 
     def discard(self) -> None:
         """Delete it."""

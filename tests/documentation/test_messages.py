@@ -28,10 +28,16 @@ _NO_MESSAGES = {
     "Content-Type: application/json Cache-Control: must-revalidate",
     'include "/etc/lighttpd/conf-enabled/*.conf"',
     "Mozilla/5.0 (compatible; certbot-autowebroot/<>; checks before the CA does)",
+    "HTTP/1.1 200 OK Content-Type: application/octet-stream Connection: close Content-Length",
+    "certbot-autowebroot, process <>: answers ACME http-01 challenges",  # a comment in a table of nftables
+    "delete table inet", "describe tcp dport", "No such file",  # to nft and of nft
+    "autowebroot wire",  # a thread
+    '{"end": true}',
+    "not a TCP segment",
     "Apache httpd", "busybox httpd", "python -m http.server", "python -m SimpleHTTPServer", "ruby -run -e httpd",
 }
 #: These modules print lines of configuration, which are tested with the servers.
-_CONFIGURATIONS = re.compile(r"certbot_autowebroot/servers/\w+/snippet\.py:")
+_CONFIGURATIONS = re.compile(r"certbot_autowebroot/(servers/\w+/snippet|responders/wire/rules)\.py:")
 
 
 def same(text: str) -> str:
