@@ -2,7 +2,7 @@
 from certbot_autowebroot import __version__
 
 project = "certbot-autowebroot"
-author = "certbot-autowebroot maintainers"
+author = "The certbot-autowebroot developers"
 release = __version__
 exclude_patterns = ["_build"]
 
