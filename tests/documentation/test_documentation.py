@@ -1,5 +1,6 @@
 """What is written for people is true and whole."""
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,9 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     pages = {page.stem for page in (tmp_path / "html").glob("*.html")}
     assert pages >= {page.stem for page in DOCS.glob("*.rst")}
     assert (tmp_path / "html" / "check.schema.json").is_file()
+    links = {link for page in (tmp_path / "html").glob("*.html")
+             for link in re.findall(r'(?:href|src)="([^"#?:]+)["#?]', page.read_text(encoding="utf-8"))}
+    assert {link for link in links if not (tmp_path / "html" / link).is_file()} == set()
 
 
 def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
@@ -73,7 +77,7 @@ def test_the_readme_tells_every_option(readmes: List[nodes.document]) -> None:
     assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.rst", "SECURITY.rst"])
+@pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])
 def test_the_other_pages_have_no_faults(name: str) -> None:
     """Sphinx does not read these."""
     assert list(read(name).findall(nodes.section))
