@@ -1,6 +1,6 @@
 """The documentation as Sphinx builds it: ``make docs``. Nothing is fetched."""
 import re
-from pathlib import Path
+from typing import Any
 from typing import List
 
 from sphinx.application import Sphinx
@@ -23,10 +23,12 @@ html_extra_path = ["check.schema.json"]
 
 
 def setup(app: Sphinx) -> None:
-    """Have README.rst and its neighbours lead to the pages that they link to as files."""
+    """Have a link to another page's file, which works where the sources are read, lead to that page."""
+    app.connect("source-read", _link_pages)
     app.connect("include-read", _link_pages)
 
 
-def _link_pages(app: Sphinx, relative_path: Path, parent_docname: str, content: List[str]) -> None:
-    content[0] = re.sub(r"(`[^`<]+ <)(?:docs/)?([A-Za-z]+)\.rst>`__",
+def _link_pages(*arguments: Any) -> None:
+    content: List[str] = arguments[-1]
+    content[0] = re.sub(r"(`[^`<]+ *\n?<)(?:docs/|\.\./)?([A-Za-z]+)\.rst>`__",
                         lambda link: f":doc:{link[1]}{link[2].lower()}>`", content[0])

@@ -77,6 +77,29 @@ def test_the_readme_tells_every_option(readmes: List[nodes.document]) -> None:
     assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
 
 
+def test_design_names_every_module() -> None:
+    """By room, in its table. A web server's own package is one row."""
+    design = (DOCS / "design.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^(?:\*\*(.+?)\*\*|``(\S+\.py)``) ", design, re.MULTILINE)
+    named, room = set(), ""
+    for heading, module in rows:
+        room = heading or room
+        if module:
+            named.add((room if room.endswith("/") else "") + module)
+    package = TOP / "certbot_autowebroot"
+    paths = [path.relative_to(package) for path in package.rglob("*.py") if path.name != "__init__.py"]
+    assert named == {str(path) for path in paths if len(path.parts) < 3}
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    """Where the sources are read: a repository's web page, a distribution's /usr/share/doc."""
+    pages = [*TOP.glob("*.rst"), *DOCS.glob("*.rst")]
+    links = [(page, link) for page in pages
+             for link in re.findall(r"<([^<>:\s]+)>`_", page.read_text(encoding="utf-8"))]
+    assert links
+    assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
+
+
 @pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])
 def test_the_other_pages_have_no_faults(name: str) -> None:
     """Sphinx does not read these."""
