@@ -30,5 +30,9 @@ def setup(app: Sphinx) -> None:
 
 def _link_pages(*arguments: Any) -> None:
     content: List[str] = arguments[-1]
-    content[0] = re.sub(r"(`[^`<]+ *\n?<)(?:docs/|\.\./)?([A-Za-z]+)\.rst>`__",
-                        lambda link: f":doc:{link[1]}{link[2].lower()}>`", content[0])
+    content[0] = re.sub(r"(`[^`<]+<)(?:docs/|\.\./)?([A-Za-z.-]+)\.rst>`__", _link_page, content[0])
+
+
+def _link_page(link: "re.Match[str]") -> str:
+    page = link[2].lower().replace("readme", "index")
+    return f":doc:{link[1]}{page}>`"
