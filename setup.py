@@ -15,6 +15,9 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "certbot_autowebroot" / 
 #: In a snap of our own, these come from Certbot's snap: the variable is that of Certbot's own plugin snaps.
 CERTBOT = [] if os.environ.get("SNAP_BUILD") else ["certbot>=1.21", "acme>=1.21", "josepy"]
 
+#: The project has no published home yet. tools/release.sh wants the links "Source", "Documentation" and "Issues" here.
+PROJECT_URLS = {"Certbot": "https://certbot.eff.org/"}
+
 
 class Sdist(sdist):
     """An archive that is the same, byte for byte, wherever it is made from the same files with SOURCE_DATE_EPOCH.
@@ -49,6 +52,9 @@ setup(
     description="Certbot authenticator that renews whether port 80 is free or taken",
     long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
+    author="The certbot-autowebroot developers",
+    keywords=["ACME", "Certbot", "Let's Encrypt", "certificate renewal", "http-01", "webroot", "standalone"],
+    project_urls=PROJECT_URLS,
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.9",

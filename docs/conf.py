@@ -1,8 +1,14 @@
 """The documentation as Sphinx builds it: ``make docs``. Nothing is fetched."""
+import re
+from typing import Any
+from typing import List
+
+from sphinx.application import Sphinx
+
 from certbot_autowebroot import __version__
 
 project = "certbot-autowebroot"
-author = "certbot-autowebroot maintainers"
+author = "The certbot-autowebroot developers"
 release = __version__
 exclude_patterns = ["_build"]
 
@@ -14,3 +20,19 @@ html_theme_options = {"description": "Renewals that go through whether port 80 i
 html_copy_source = False
 # check.rst says that it is beside that page.
 html_extra_path = ["check.schema.json"]
+
+
+def setup(app: Sphinx) -> None:
+    """Have a link to another page's file, which works where the sources are read, lead to that page."""
+    app.connect("source-read", _link_pages)
+    app.connect("include-read", _link_pages)
+
+
+def _link_pages(*arguments: Any) -> None:
+    content: List[str] = arguments[-1]
+    content[0] = re.sub(r"(`[^`<]+<)(?:docs/|\.\./)?([A-Za-z.-]+)\.rst>`__", _link_page, content[0])
+
+
+def _link_page(link: "re.Match[str]") -> str:
+    page = link[2].lower().replace("readme", "index")
+    return f":doc:{link[1]}{page}>`"

@@ -1,12 +1,13 @@
-"""Prints the manual page certbot-autowebroot(1), made from the parser that ``--help`` is made from: make manual.
+"""Prints the manual page certbot-autowebroot(1) from the parsers of the command and of the plugin: make manual.
 
-In mdoc(7). What a parser does not say, files and examples, stands here.
+In mdoc(7). Files and examples, which no parser has, are here.
 """
 import argparse
 import re
 from typing import Iterator
 from typing import List
 
+from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.cli import __main__ as cli
 
 HEAD = """\
@@ -15,38 +16,37 @@ HEAD = """\
 .Os
 .Sh NAME
 .Nm certbot-autowebroot
-.Nd see that Certbot's renewals go through, and that their certificates are served"""
+.Nd check that Certbot's renewals will work, and that their certificates are served"""
 
-TAIL = r"""\
-.Sh ENVIRONMENT
+TAIL = r""".Sh ENVIRONMENT
 .Bl -tag -width Ds
 .It Ev NO_COLOR
-If it is set and not empty, nothing is coloured.
+If it is set and not empty, the output has no colours.
 .It Ev RENEWED_LINEAGE , Ev RENEWED_DOMAINS
-What Certbot tells its deploy hooks.
+The lineage and its names, which Certbot sets for deploy hooks.
 .El
 .Sh FILES
 .Bl -tag -width Ds
 .It Pa /etc/letsencrypt/renewal/*.conf
-The lineages.
+The renewal configurations of the lineages.
 .It Pa /var/lib/letsencrypt/autowebroot/
-What has been published and not yet been removed.
+The log of what is published and not yet removed.
 .It Pa /var/www/autowebroot
-A directory that renewals try first where it exists; see
+A directory that renewals try first if it exists; see
 .Cm snippet .
 .El
 .Sh EXAMPLES
-Every morning, only what is wrong:
+Print only what is wrong, every morning:
 .Pp
 .Dl certbot-autowebroot check --quiet
 .Pp
-Where does the request for one name end?
+Show the path of the request for one name:
 .Pp
 .Dl certbot-autowebroot check www.sample.com
 .Pp
-Have each renewed certificate served at once:
+Move a lineage to the plugin, and reload the server after each renewal:
 .Pp
-.Dl certbot renew --deploy-hook \*qcertbot-autowebroot reload\*q
+.Dl certbot reconfigure --cert-name www.sample.com -a autowebroot --deploy-hook \*qcertbot-autowebroot reload\*q
 .Sh SEE ALSO
 .Xr certbot 1"""
 
@@ -67,6 +67,11 @@ def page(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield from (".Pp", ".Bl -tag -width Ds", *_items(command, _arguments(command)), ".El")
         if command.epilog:
             yield from (".Pp", _text(command.epilog))
+    plugin = argparse.ArgumentParser(add_help=False)
+    Authenticator.inject_parser_options(plugin, "autowebroot")
+    yield from (".Sh OPTIONS OF CERTBOT", "The authenticator autowebroot adds these options to", ".Xr certbot 1 ,",
+                "which saves them with the lineage.")
+    yield from (".Bl -tag -width Ds", *_items(plugin, _arguments(plugin)), ".El")
     yield TAIL
 
 

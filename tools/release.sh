@@ -13,11 +13,13 @@ tools/setup.sh
 python=$PWD/.venv/bin/python
 version=$("$python" -c 'import certbot_autowebroot; print(certbot_autowebroot.__version__)')
 
-step "The version $version is SemVer, new, and has its section in every changelog"
+step "The version $version is SemVer, new, has its section in every changelog, and the project has its addresses"
 echo "$version" | grep -Eqx '(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}' || fail "$version is no SemVer version"
 grep -Eqx "\[$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}" CHANGELOG.rst || fail "CHANGELOG.rst has no section [$version] - DATE"
 head -n 1 packaging/debian/changelog | grep -Fq "($version-1)" || fail "packaging/debian/changelog does not begin with $version-1"
 grep -Eq "^Version: +$version\$" packaging/python-certbot-autowebroot.spec || fail "the RPM spec is of another version"
+grep -Fq '"Source": ' setup.py || fail "PROJECT_URLS in setup.py has no address of the source"
+placeholders=$(grep -rlF '.example>' packaging) && fail "no address of a person in $placeholders"
 if [ -e .git ]; then  # a file, in a worktree
     [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
     [ -z "$(git tag --list "v$version")" ] || fail "v$version is tagged already"

@@ -1,5 +1,6 @@
 """What is written for people is true and whole."""
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,9 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     pages = {page.stem for page in (tmp_path / "html").glob("*.html")}
     assert pages >= {page.stem for page in DOCS.glob("*.rst")}
     assert (tmp_path / "html" / "check.schema.json").is_file()
+    links = {link for page in (tmp_path / "html").glob("*.html")
+             for link in re.findall(r'(?:href|src)="([^"#?:]+)["#?]', page.read_text(encoding="utf-8"))}
+    assert {link for link in links if not (tmp_path / "html" / link).is_file()} == set()
 
 
 def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
@@ -62,18 +66,41 @@ def test_both_readmes_name_the_same_things(readmes: List[nodes.document]) -> Non
     assert {name for name in files if not (TOP / name).is_file()} == set()
 
 
-def test_the_readme_tells_every_option(readmes: List[nodes.document]) -> None:
+def test_options_page_has_every_option() -> None:
     """Those of the plugin that a person sets."""
     parser = argparse.ArgumentParser()
     Authenticator.inject_parser_options(parser, "autowebroot")
     kept_by_the_plugin = {"--autowebroot-roots"}
     options = {action.option_strings[0] for action in parser._actions
                if action.dest != "help" and action.help != argparse.SUPPRESS}
-    told = {term.astext().split()[0] for term in readmes[0].findall(nodes.term)}
+    told = {term.astext().split()[0] for term in read("docs/options.rst").findall(nodes.term)}
     assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.rst", "SECURITY.rst"])
+def test_design_names_every_module() -> None:
+    """By room, in its table. A web server's own package is one row."""
+    design = (DOCS / "design.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^(?:\*\*(.+?)\*\*|``(\S+\.py)``) ", design, re.MULTILINE)
+    named, room = set(), ""
+    for heading, module in rows:
+        room = heading or room
+        if module:
+            named.add((room if room.endswith("/") else "") + module)
+    package = TOP / "certbot_autowebroot"
+    paths = [path.relative_to(package) for path in package.rglob("*.py") if path.name != "__init__.py"]
+    assert named == {str(path) for path in paths if len(path.parts) < 3}
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    """Where the sources are read: a repository's web page, a distribution's /usr/share/doc."""
+    pages = [*TOP.glob("*.rst"), *DOCS.glob("*.rst")]
+    links = [(page, link) for page in pages
+             for link in re.findall(r"<([^<>:\s]+)>`_", page.read_text(encoding="utf-8"))]
+    assert links
+    assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])
 def test_the_other_pages_have_no_faults(name: str) -> None:
     """Sphinx does not read these."""
     assert list(read(name).findall(nodes.section))

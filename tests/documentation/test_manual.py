@@ -1,10 +1,13 @@
 """The manual page and the command say the same."""
+import argparse
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import List
 from typing import Set
+
+from certbot_autowebroot.authenticator import Authenticator
 
 TOP = Path(__file__).parents[2]
 MANUAL = TOP / "docs" / "certbot-autowebroot.1"
@@ -31,7 +34,10 @@ def test_the_manual_page_has_every_option_of_every_command() -> None:
     page = MANUAL.read_text(encoding="utf-8")
     assert re.findall(r"^\.Ss certbot-autowebroot (.*)", page, re.MULTILINE) == commands
     described = {"-" + option for option in re.findall(r"^\.It .*?Fl (-[a-z0-9-]+)", page, re.MULTILINE)}
-    assert described == options_of(help_of()).union(*(options_of(help_of(command)) for command in commands))
+    plugin = argparse.ArgumentParser(add_help=False)
+    Authenticator.inject_parser_options(plugin, "autowebroot")
+    assert described == options_of(help_of()).union(*(options_of(help_of(command)) for command in commands),
+                                                    options_of(plugin.format_help()))
 
 
 def test_the_manual_page_has_no_faults() -> None:

@@ -142,6 +142,14 @@ def test_every_entry_is_a_message() -> None:
     assert texts.keys() >= _NO_MESSAGES
 
 
+def test_the_ten_are_entries() -> None:
+    """The section at the top repeats messages, word for word."""
+    section = CATALOGUE.read_text(encoding="utf-8").partition("The ten that you will meet")[2].partition("\n---")[2]
+    ten = re.findall(r"^``(.*)``$", section.partition("\n---")[0], re.MULTILINE)
+    assert len(ten) == 10
+    assert [message for message in ten if message not in entries()] == []
+
+
 def test_every_entry_is_explained() -> None:
     """A block of messages, an empty line, an indented paragraph."""
     lines = CATALOGUE.read_text(encoding="utf-8").splitlines()

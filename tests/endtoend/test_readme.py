@@ -1,4 +1,4 @@
-"""What README.rst says is what happens: its commands, typed as they stand there, and what it shows of their output."""
+"""What README.rst and docs/ say is what happens: their commands, typed as they stand there, and the output shown."""
 import os
 import re
 import subprocess
@@ -73,26 +73,42 @@ def served(reader: Reader) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("served")
-def test_the_first_use(reader: Reader) -> None:
-    """From nothing to a certificate whose renewal works, by the commands alone."""
-    listed, looked, *issued = readme.blocks()["First use"]
-    assert "autowebroot" in reader.types(listed)
-    assert f"{NAME}: good" in reader.types(looked)
-    assert issued
-    for block in issued:
-        reader.types(block)
+def test_quick_start(reader: Reader, certbot: Certbot) -> None:
+    """The lineage that fails tonight is renewed, by the commands alone. The first needs a network."""
+    commands = readme.blocks()["Quick start"][0].replace("/opt/certbot/bin/", "").splitlines()
+    assert [command.split()[0] for command in commands] == ["pip", "certbot-autowebroot", "certbot", "certbot"]
+    reader.types(f"certbot certonly --standalone -d {NAME}")
+    reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/www; }}")
+    with reader.nginx:
+        assert f"{NAME}: would fail" in reader.types(f"{commands[1]} || true")
+        if certbot.version < (2, 3):  # the README says so, and gives another way: test_ways_in.py
+            return
+        for command in commands[2:]:
+            reader.types(command)
+        assert f"{NAME}: would be renewed" in reader.types(commands[1])
     assert reader.setting("authenticator") == "autowebroot"
     assert os.listdir("/srv/www") == []
 
 
+@pytest.mark.usefixtures("served")
+def test_new_certificate(reader: Reader) -> None:
+    """By the command alone, and with the line in cli.ini."""
+    issuing, line = readme.blocks("docs/renewals.rst")["New certificates"]
+    reader.types(issuing)
+    assert reader.setting("authenticator") == "autowebroot"
+    with open("/etc/letsencrypt/cli.ini", "a", encoding="utf-8") as file:
+        file.write(line + "\n" + readme.blocks("docs/options.rst")[""][0] + "\n")
+    reader.types("certbot renew --force-renewal")
+    assert reader.setting("autowebroot_unproven") == "refuse"
+
+
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_certificate_that_stands(reader: Reader, certbot: Certbot, number: int) -> None:
+def test_certificate_that_exists(reader: Reader, certbot: Certbot, number: int) -> None:
     """Each way to bring an old lineage over, after which a plain renewal goes through."""
-    ways = readme.blocks()["Certificates that you have"]
+    ways = readme.blocks("docs/renewals.rst")["The certificates that you have"]
     assert len(ways) == 2
     if "reconfigure" in ways[number] and certbot.version < (2, 3):
-        return  # the README says so, and gives another way: test_ways_in.py
+        return  # the page says so, and gives another way: test_ways_in.py
     reader.types(f"certbot certonly --standalone -d {NAME}")
     conf = Path(f"/etc/letsencrypt/renewal/{NAME}.conf")
     conf.write_text("renew_before_expiry = 9999 days\n" + conf.read_text())  # it is due
@@ -103,9 +119,46 @@ def test_a_certificate_that_stands(reader: Reader, certbot: Certbot, number: int
         reader.types("certbot renew --force-renewal")
 
 
+@pytest.mark.usefixtures("served")
+def test_removal(reader: Reader, certbot: Certbot) -> None:
+    """The lineages of ours are found and get another authenticator and hook; what the plugin kept is gone."""
+    finding, changing, _, removing = readme.blocks()["Remove"][0].splitlines()
+    assert {finding, changing, removing} <= {line for block in readme.blocks("docs/install.rst")["Remove"]
+                                             for line in block.splitlines()}
+    reader.types(f"certbot certonly -a autowebroot -d {NAME}")
+    assert reader.types(finding).split() == [f"/etc/letsencrypt/renewal/{NAME}.conf"]
+    if certbot.version < (2, 3):  # the page has another way for it
+        return
+    reader.types(changing)
+    assert reader.setting("authenticator") == "webroot"
+    assert reader.setting("renew_hook") == "systemctl reload nginx"
+    assert reader.types(f"{finding} || true") == ""
+    reader.types(removing.replace("/usr/local/bin/", "/srv/"))
+    assert not Path("/var/lib/letsencrypt/autowebroot").exists()
+    reader.types("certbot renew --dry-run")
+
+
+def test_hardened_unit(reader: Reader) -> None:
+    """Port 80 free, then taken, by what systemd makes of the lines: read-only mounts, and few capabilities."""
+    unit = dict(line.split("=", 1) for line in readme.blocks("docs/hardening.rst")["systemd"][0].splitlines()[1:])
+    assert {*_PLACES[:3]} == {*unit["ReadWritePaths"].split()} and unit["ProtectSystem"] == "strict"
+    capabilities = ",".join(name.replace("CAP_", "+").lower() for name in unit["CapabilityBoundingSet"].split())
+    readonly = " ".join(("/", *_PLACES[3:]))
+    script = (f"for place in {readonly}; do mount -o remount,ro,bind $place; done; mount -t tmpfs tmpfs /var/tmp\n"
+              f"TMPDIR=/var/tmp exec setpriv --bounding-set=-all,{capabilities} --inh-caps=-all $0 $@")
+    os.mkdir("/srv/users")
+    os.mkdir("/srv/users/www")
+    os.chown("/srv/users/www", 1000, 1000)
+    reader.types(f"unshare --mount sh -e -c '{script}' certbot certonly -a autowebroot -d {NAME}")
+    reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/users/www; }}")
+    with reader.nginx:
+        assert "/srv/users/www" in reader.types(f"unshare --mount sh -e -c '{script}' certbot renew --force-renewal -v")
+
+
 def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> None:
     """The command that gives a lineage a deploy hook."""
-    hook, = (block for block in readme.blocks()["At night"] if "--deploy-hook" in block)
+    hook, = readme.blocks()["What a renewal does"]
+    assert hook in readme.blocks("docs/renewals.rst")["Visitors get the new certificate"]
     reader.types(f"certbot certonly -a autowebroot -d {NAME}")
     if certbot.version >= (2, 3):  # the command that the README has for newer ones
         reader.types(hook)
@@ -116,8 +169,8 @@ def test_cron_finds_the_hook(reader: Reader, certbot: Certbot, place: Path) -> N
     """By the lines for cron(8), which knows no PATH but theirs; the hook is where the section on pip has put it."""
     if certbot.version < (2, 3):  # it has no command that keeps a hook
         return
-    hook, = (block for block in readme.blocks()["At night"] if "--deploy-hook" in block)
-    lines, = (block for block in readme.blocks()["At night"] if " * * * " in block)
+    hook, = readme.blocks()["What a renewal does"]
+    lines, = (block for block in readme.blocks("docs/renewals.rst")["At night"] if " * * * " in block)
     *settings, line = lines.splitlines()
     usual = {name: value for name, value in certbot.environment().items()
              if name in ("REQUESTS_CA_BUNDLE", "NO_PROXY", "PYTHONPATH")}
@@ -143,7 +196,8 @@ def test_cron_finds_the_hook(reader: Reader, certbot: Certbot, place: Path) -> N
 
 def test_haproxy_gets_a_file_of_each_lineage(reader: Reader) -> None:
     """A hook of all lineages: what one has renewed does not become another's."""
-    script, = (block for block in readme.blocks()["At night"] if "haproxy" in block)
+    blocks = readme.blocks("docs/renewals.rst")["Visitors get the new certificate"]
+    script, = (block for block in blocks if "haproxy" in block)
     hook = Path("/etc/letsencrypt/renewal-hooks/deploy/haproxy")
     hook.parent.mkdir(parents=True)
     hook.write_text(script + "\n")
@@ -163,7 +217,7 @@ def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:
     """The snippet, its directory, and the line in the server block; nothing else is to be set."""
     Path("/etc/nginx/snippets").mkdir()
     with empty_www():
-        reader.types(readme.blocks()["When the server has no directory for a name"][0])
+        reader.types(readme.blocks("docs/no-directory.rst")["Give it a directory, for good"][0])
         reader.nginx.configure(f"server {{ include snippets/autowebroot.conf;\nlisten 80; server_name {NAME}; "
                                "location / { proxy_pass http://127.0.0.1:8001; } }")
         with reader.nginx:
@@ -173,7 +227,7 @@ def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:
 
 def test_a_name_without_a_directory_is_left_to_another_plugin(reader: Reader, certbot: Certbot) -> None:
     """The command that chooses it, once."""
-    choosing = readme.blocks()["When the server has no directory for a name"][1]
+    choosing = readme.blocks("docs/no-directory.rst")["Use Certbot's own plugin for the server"][0]
     reader.types(f"certbot certonly --standalone -d {NAME}")
     reader.nginx.configure(f"server {{ listen 80; server_name {NAME};\nlocation / {{ return 404; }} }}")
     Path("/etc/nginx/mime.types").write_text("")
@@ -190,7 +244,7 @@ def test_what_is_shown_is_what_is_printed(reader: Reader, certbot: Certbot) -> N
         mending = r"\n *(?:mend it|add one) with.*" if certbot.version < (2, 3) else "^$"
         text = re.sub(r"\S*/certbot-autowebroot(?= reload)", "'certbot-autowebroot", text)  # of a virtual environment
         return re.sub(rf"{mending}|(?<=pid )\d+|(?<=conf:)\d+|\d+(?= days)", "N", text).strip()
-    shown = readme.blocks()["Look today whether tonight will work"]
+    shown = readme.blocks()["It fails, you see why, it works"]
     reader.types(f"certbot certonly --standalone -d {NAME}")
     live = f"/etc/letsencrypt/live/{NAME}"
     reader.nginx.configure(f"""

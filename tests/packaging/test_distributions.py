@@ -88,6 +88,26 @@ def test_the_sdist_passes_its_own_pure_tests(unpacked: Path) -> None:
     assert "passed" in done.stdout
 
 
+def test_setup_py_says_all_of_the_metadata(unpacked: Path, tmp_path: Path) -> None:
+    """Setuptools before 61 does not read the table [project] of pyproject.toml, which repeats two fields."""
+    alone = tmp_path / "source"
+    shutil.copytree(unpacked, alone, ignore=_NOT_OURS)
+    settings = alone / "pyproject.toml"
+    before, table, after = re.split(r"^\[project\]\n(.*?)(?=^\[)", settings.read_text(), flags=re.MULTILINE | re.DOTALL)
+    settings.write_text(before + after)
+    (alone / "made").mkdir()
+    prepare = "from setuptools import build_meta; build_meta.prepare_metadata_for_build_wheel('made')"
+    subprocess.run([sys.executable, "-c", prepare], cwd=alone, check=True, stdout=subprocess.DEVNULL)
+    metadata, = alone.glob("made/*.dist-info/METADATA")
+
+    def fields(file: Path) -> List[str]:
+        return [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("Dynamic: ")]
+    assert fields(metadata) == fields(unpacked / "PKG-INFO")
+    repeated = dict(re.findall(r'^(\S+) = "(.*)"$', table, re.MULTILINE))
+    assert repeated.keys() == {"name", "requires-python"}
+    assert {f"{field.title()}: {value}" for field, value in repeated.items()} <= set(fields(metadata))
+
+
 def test_zope_interface_is_required_by_the_name_that_is_found(unpacked: Path) -> None:
     """What setup.py says of pkg_resources, as it reads it; the cells certbot2.7 of tox.ini live it."""
     metadata = message_from_string((unpacked / "PKG-INFO").read_text(encoding="utf-8"))
