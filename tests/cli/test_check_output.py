@@ -21,6 +21,8 @@ from tests.lab.orders import place
 from tests.renewals.test_lineages import certificate
 from tests.renewals.test_lineages import make
 
+pytestmark = pytest.mark.lab
+
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
 LINES = r"rewrite ^/\.well-known/acme-challenge/ $uri break;"

@@ -97,6 +97,7 @@ def conforms(value: Any, schema: Dict[str, Any]) -> None:
         conforms(member, schema["items"])
 
 
+@pytest.mark.lab
 def test_the_road_of_a_name_is_told_with_pid_file_and_line(
         place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And the proof; nothing is left."""
@@ -108,6 +109,7 @@ def test_the_road_of_a_name_is_told_with_pid_file_and_line(
     assert f"    looks in the directory {root}/.well-known/acme-challenge; the test file came back\n" in said
 
 
+@pytest.mark.lab
 def test_a_name_that_would_fail_is_told_with_what_to_do(
         place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What came back, the line that refuses it."""
@@ -118,6 +120,7 @@ def test_a_name_that_would_fail_is_told_with_what_to_do(
     assert "2 names: 1 good, 1 would fail\n" in said
 
 
+@pytest.mark.lab
 def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For cron: no mail when all is well."""
     assert check(place, "--quiet", NAME) == 0
@@ -127,6 +130,7 @@ def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest
     assert "no.sample.com" in said and NAME not in said
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("name", "said"), [
     ("*.sample.com", "needs dns-01"), ("http://www.sample.com", "URL"), ("a b", "no host name"),
     ("a\nHost: b", "no host name"), ("", "empty label"), ("a..b", "empty label"), ("x" * 64 + ".com", "too long"),
@@ -140,6 +144,7 @@ def test_a_name_that_is_none_is_a_clear_line_and_the_rest_is_checked(
     assert printed.count("\n") == len(printed.splitlines())
 
 
+@pytest.mark.lab
 def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """RFC 8738, RFC 4343."""
     assert check(place, PUBLIC_V4, "WWW.Sample.Com.") == 0
@@ -147,6 +152,7 @@ def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys
     assert f"{PUBLIC_V4}: good" in said and f"{NAME}: good" in said
 
 
+@pytest.mark.lab
 def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
     """--no-write: no file, no journal, and it says that nothing is proved."""
@@ -156,6 +162,7 @@ def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch
     assert not (place / "work").exists()
 
 
+@pytest.mark.lab
 def test_a_directory_that_is_given_is_tried(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--path, where no configuration says so: a program that only serves."""
     (place / "site").mkdir()
@@ -197,6 +204,7 @@ def test_no_lineages_yet_is_all_good(place: Path, config: Path, capsys: pytest.C
     assert "No certificates have been issued" in capsys.readouterr().out
 
 
+@pytest.mark.lab
 def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A renewal configuration in ruins, a certificate that is gone, a wildcard, and one that is fine."""
@@ -267,6 +275,7 @@ def test_a_renewal_that_is_switched_off_is_said(
     assert "switched off" in capsys.readouterr().out
 
 
+@pytest.mark.lab
 def test_nagios_gets_one_line_with_counts(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """OK and CRITICAL; what is wrong is named."""
@@ -281,6 +290,7 @@ def test_nagios_gets_one_line_with_counts(
     assert check(place, "--format", "nagios", NAME) == 0
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [[NAME, "no.sample.com", "*.x"], ["--no-write", NAME], []])
 def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
                                       arguments: Sequence[str]) -> None:
@@ -294,6 +304,7 @@ def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, cap
     assert status == (0 if arguments == ["--no-write", NAME] else 1)
 
 
+@pytest.mark.lab
 def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
     """Plain in a pipe, and wherever NO_COLOR says so (no-color.org)."""
     environment = {**os.environ, "TERM": "xterm"}
@@ -304,6 +315,7 @@ def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
     assert b"\033" not in on_a_terminal(command(place, "--no-write", PUBLIC_V4), {**environment, "NO_COLOR": "1"})
 
 
+@pytest.mark.lab
 def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
     """One line that is wiped away; nothing in a pipe."""
     many = [f"203.0.113.{number}" for number in range(100, 140)]
@@ -333,6 +345,7 @@ def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
     return said
 
 
+@pytest.mark.lab
 def test_what_stands_in_a_configuration_cannot_move_the_cursor(
         place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Configurations are other people's; root reads this on his terminal."""
@@ -342,6 +355,7 @@ def test_what_stands_in_a_configuration_cannot_move_the_cursor(
     assert "\033" not in said and r"/srv/\x1b[2Jx" in said
 
 
+@pytest.mark.lab
 def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> None:
     """``check … | head -1``."""
     with subprocess.Popen(command(place, PUBLIC_V4), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -351,6 +365,7 @@ def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> 
     assert process.returncode == 0
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [["check", PUBLIC_V4], ["check", "--json", PUBLIC_V4], ["snippet", "nginx"],
                                        ["reload", "--lineage", "{live}"]], ids=lambda arguments: arguments[0])
 @pytest.mark.parametrize(("output", "status", "said"), [
@@ -388,6 +403,7 @@ def slow(place: Path) -> Iterator[Path]:
     server.close()
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP],
                                      [signal.SIGINT, signal.SIGINT, signal.SIGTERM]], ids=str)
 def test_whoever_interrupts_finds_nothing_left(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
@@ -417,6 +433,7 @@ def usual_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.lab
 def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
         place: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each removal in turn is interrupted before it happens; from the third on there is nothing left to interrupt."""
@@ -436,6 +453,7 @@ def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
     assert statuses == [128 + signal.SIGINT, 128 + signal.SIGINT, 0, 0]
 
 
+@pytest.mark.lab
 def test_without_root_what_cannot_be_looked_at_is_said(place: Path, config: Path) -> None:
     """/etc/letsencrypt/archive is root's alone: not known, which is neither good nor bad."""
     make_in(config, NAME, "authenticator = standalone\n", certificate())

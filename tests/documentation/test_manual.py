@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import List
 from typing import Set
 
+import pytest
+
 TOP = Path(__file__).parents[2]
 MANUAL = TOP / "docs" / "certbot-autowebroot.1"
 
@@ -34,6 +36,7 @@ def test_the_manual_page_has_every_option_of_every_command() -> None:
     assert described == options_of(help_of()).union(*(options_of(help_of(command)) for command in commands))
 
 
+@pytest.mark.lab
 def test_the_manual_page_has_no_faults() -> None:
     """As man(1) reads it: groff tells what it does not understand."""
     done = subprocess.run(["groff", "-mandoc", "-ww", "-Tutf8", str(MANUAL)], capture_output=True, text=True)

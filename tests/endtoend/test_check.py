@@ -23,6 +23,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
 SECURE = f"""server {{{{ listen 80; server_name {NAME}; root {{place}}/root; return 301 https://$host$request_uri; }}}}

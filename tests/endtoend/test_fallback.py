@@ -27,6 +27,8 @@ from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 
+pytestmark = pytest.mark.lab
+
 #: An application without a document root: it says yes to everything, and knows a directory that nobody else does.
 APPLICATION = """
 import http.server, os

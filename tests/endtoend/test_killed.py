@@ -19,6 +19,8 @@ from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 from tests.security import children
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 
 

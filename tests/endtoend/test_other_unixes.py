@@ -24,6 +24,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 __all__ = ["reusing"]  # a fixture
 NAME = "www.sample.com"
 SAID = "freebsd13 does not tell which program listens on a port"

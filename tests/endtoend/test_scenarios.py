@@ -15,6 +15,8 @@ from tests.lab.certbot import Certbot
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.scenarios import Scenario
 
+pytestmark = pytest.mark.lab
+
 
 class Lineages:
     """Lineages of our authenticator, issued while port 80 was free: nothing about a directory is remembered."""

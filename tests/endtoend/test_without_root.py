@@ -29,6 +29,8 @@ from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
 
+pytestmark = pytest.mark.lab
+
 __all__ = ["names", "place"]  # fixtures
 USER = pwd.getpwnam("nobody")
 

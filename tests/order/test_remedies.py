@@ -138,6 +138,7 @@ def python(code: str = "") -> List[str]:
     return [sys.executable, "-c", f"import os, time; {code}\nprint('ready', flush=True); time.sleep(60)"]
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("sleeping", "ours"), [
     (python(), True),
     (["unshare", "-m", *python()], True),
@@ -173,6 +174,7 @@ def test_where_an_authenticator_has_to_be_told_of_the_configuration(
     assert remedies.server_root(authenticator, [Route((stop._replace(trail=trail),), DeadEnd("no"))]) == option
 
 
+@pytest.mark.lab
 def test_lines_are_printed_once(place: Path) -> None:
     """In an error of many names; for the others it says where they belong."""
     config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
@@ -188,6 +190,7 @@ def test_lines_are_printed_once(place: Path) -> None:
     assert f"put the same lines {block % (first + 1)}." in said
 
 
+@pytest.mark.lab
 def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
     """The same as the text; a name that is good has none."""
     (place / "root").mkdir()
@@ -206,6 +209,7 @@ def test_json_has_the_roads_of_a_name_that_fails(place: Path, capsys: "pytest.Ca
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("private", [[], ["unshare", "-m"]], ids=["plain", "PrivateTmp"])
 def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
     """Both roads of nginx, also where systemd gives it mounts of its own."""
@@ -217,6 +221,7 @@ def test_a_server_of_this_machine(place: Path, private: Sequence[str]) -> None:
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_a_caddy_without_a_caddyfile_has_no_lines(place: Path) -> None:
     """Its configuration came as JSON, from a file or by its API: there is nothing to put lines of a Caddyfile into."""
     routes = [{"handle": [{"handler": "static_response", "status_code": 404}]}]
@@ -231,6 +236,7 @@ http {{ access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fa
 uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 
 
+@pytest.mark.lab
 def test_a_server_in_a_container_has_no_road(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
@@ -238,6 +244,7 @@ def test_a_server_in_a_container_has_no_road(place: Path, forwarded: None) -> No
         assert open_roads(place) == []
 
 
+@pytest.mark.lab
 def test_a_proxy_before_a_container_has_one(place: Path) -> None:
     """The last stop that is ours."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"
