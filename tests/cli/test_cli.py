@@ -22,15 +22,14 @@ import pytest
 from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
-from tests.endtoend.test_without_root import as_nobody
 from tests.lab import certificates
+from tests.lab.lineages import certificate
+from tests.lab.lineages import make_lineage
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.orders import names
 from tests.lab.orders import place
-from tests.renewals.test_lineages import KINDS
-from tests.renewals.test_lineages import certificate
-from tests.renewals.test_lineages import make
+from tests.lab.users import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
@@ -209,8 +208,8 @@ def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A renewal configuration in ruins, a certificate that is gone, a wildcard, and one that is fine."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com", NAME):
-        make_in(config, name, "authenticator = autowebroot\n",
-                certificate(["*.sample.com"]) if name.startswith("c.") else certificate([name]))
+        make_lineage(config, "authenticator = autowebroot\n", name,
+                     certificate(["*.sample.com"]) if name.startswith("c.") else None)
     (config / "renewal/a.sample.com.conf").write_text("[")
     (config / "archive/b.sample.com/cert1.pem").unlink()
     assert check(place) == 1
@@ -222,30 +221,13 @@ def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
     assert "4 lineages: 1 good, 3 would fail\n" in said
 
 
-def make_in(config: Path, name: str, parameters: str, pem: bytes) -> None:
-    """One more lineage of a configuration directory."""
-    make(config / name, parameters, name, pem)
-    for part in ("archive", "live", "renewal"):
-        (config / part).mkdir(exist_ok=True)
-        for path in (config / name / part).iterdir():
-            if part == "renewal":
-                text = path.read_text().replace(str(config / name), str(config))
-                (config / part / path.name).write_text(text)
-            else:
-                path.rename(config / part / path.name)
-    for kind in KINDS:
-        link = config / "live" / name / f"{kind}.pem"
-        link.unlink()
-        link.symlink_to(config / "archive" / name / f"{kind}1.pem")
-
-
 @pytest.mark.parametrize("authenticator", ["nginx", "apache", "dns-rfc2136", "manual", "somebody:elses"])
 def test_other_authenticators_are_not_ours_to_judge(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         authenticator: str) -> None:
     """Listed, with the days left; no failure."""
     monkeypatch.setattr(other_authenticators, "installed", lambda: {authenticator.rpartition(":")[2]: None})
-    make_in(config, NAME, f"authenticator = {authenticator}\n", certificate())
+    make_lineage(config, f"authenticator = {authenticator}\n")
     assert check(place) == 0
     assert f"{NAME}: not ours to judge ({authenticator}); " in capsys.readouterr().out
 
@@ -253,7 +235,7 @@ def test_other_authenticators_are_not_ours_to_judge(
 def test_an_authenticator_that_is_not_installed_fails(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An upgrade of the system has left its package behind."""
-    make_in(config, NAME, "authenticator = dns-gone\n", certificate())
+    make_lineage(config, "authenticator = dns-gone\n")
     assert check(place) == 1
     assert "the authenticator dns-gone is not installed" in capsys.readouterr().out
 
@@ -261,7 +243,7 @@ def test_an_authenticator_that_is_not_installed_fails(
 def test_a_certificate_that_has_run_out_is_a_failure(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever renews it, nobody did."""
-    make_in(config, NAME, "authenticator = manual\n", certificate(days=-10000, issued=-10090))
+    make_lineage(config, "authenticator = manual\n", pem=certificate(days=-10000, issued=-10090))
     assert check(place, "--quiet") == 1
     assert "it ran out" in capsys.readouterr().out
     assert check(place, "--format", "nagios") == 2
@@ -270,7 +252,7 @@ def test_a_certificate_that_has_run_out_is_a_failure(
 def test_a_renewal_that_is_switched_off_is_said(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """certbot renew passes it over."""
-    make_in(config, NAME, "authenticator = standalone\nautorenew = False\n", certificate())
+    make_lineage(config, "authenticator = standalone\nautorenew = False\n")
     assert check(place) == 0
     assert "switched off" in capsys.readouterr().out
 
@@ -279,12 +261,12 @@ def test_a_renewal_that_is_switched_off_is_said(
 def test_nagios_gets_one_line_with_counts(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """OK and CRITICAL; what is wrong is named."""
-    make_in(config, NAME, "authenticator = autowebroot\n", certificate())
+    make_lineage(config, "authenticator = autowebroot\n")
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
     assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
                         r"stale=0 days_left=\d+\n", ok), ok
-    make_in(config, "no.sample.com", "authenticator = autowebroot\n", certificate(["no.sample.com"]))
+    make_lineage(config, "authenticator = autowebroot\n", "no.sample.com")
     assert check(place, "--format", "nagios") == 2
     assert capsys.readouterr().out.startswith("AUTOWEBROOT CRITICAL - 2 lineages: 1 good, 1 would fail (no.sample.com)")
     assert check(place, "--format", "nagios", NAME) == 0
@@ -295,8 +277,8 @@ def test_nagios_gets_one_line_with_counts(
 def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
                                       arguments: Sequence[str]) -> None:
     """docs/check.schema.json names every member and every value of a kind."""
-    make_in(config, NAME, "authenticator = standalone\n", certificate())
-    make_in(config, "no.sample.com", "authenticator = x\n", certificate())
+    make_lineage(config, "authenticator = standalone\n")
+    make_lineage(config, "authenticator = x\n", "no.sample.com")
     (config / "renewal/no.sample.com.conf").write_text("")
     status = check(place, "--json", *arguments)
     found = json.loads(capsys.readouterr().out)
@@ -456,7 +438,7 @@ def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
 @pytest.mark.lab
 def test_without_root_what_cannot_be_looked_at_is_said(place: Path, config: Path) -> None:
     """/etc/letsencrypt/archive is root's alone: not known, which is neither good nor bad."""
-    make_in(config, NAME, "authenticator = standalone\n", certificate())
+    make_lineage(config, "authenticator = standalone\n")
     (config / "archive").chmod(0o700)
 
     def act() -> Any:

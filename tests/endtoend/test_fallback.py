@@ -14,7 +14,6 @@ from typing import Tuple
 
 import pytest
 
-from tests.endtoend.test_check import run_json
 from tests.lab import certificates
 from tests.lab import plugins
 from tests.lab.apache import Apache
@@ -454,7 +453,7 @@ def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx)
     for said, outlook in (("nginx", "unproven"), ("auto", "unproven"), ("apache", "fails"), ("nginy", "fails"),
                           ("none", "fails")):
         conf.write_text(written.replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
-        found, = run_json(certbot)["lineages"]
+        found, = certbot.check()["lineages"]
         assert (said, found["outlook"]) == (said, outlook)
         assert found["names"][0]["reason"].startswith("a renewal would ask the authenticator nginx") is (
             outlook == "unproven")

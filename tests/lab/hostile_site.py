@@ -10,6 +10,8 @@ from typing import Iterator
 from typing import List
 from typing import Tuple
 
+import pytest
+
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
@@ -101,6 +103,12 @@ def new_site() -> Iterator[Site]:
     finally:
         view.close()
         shutil.rmtree(top)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with new_site() as site:
+        yield site
 
 
 def tree(top: str) -> Dict[str, Tuple[object, ...]]:

@@ -19,7 +19,6 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
-from tests.endtoend.test_without_root import as_nobody
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab import programs
@@ -33,6 +32,7 @@ from tests.lab.reloading import current
 from tests.lab.reloading import is_new
 from tests.lab.reloading import reload
 from tests.lab.reloading import serving
+from tests.lab.users import as_nobody
 from tests.lab.visitors import shown
 
 ME, PARENT = os.getpid(), os.getppid()
