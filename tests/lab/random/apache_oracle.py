@@ -13,6 +13,7 @@ import socketserver
 import ssl
 import threading
 from dataclasses import dataclass
+from typing import Any
 from typing import Iterator
 from typing import List
 from typing import Sequence
@@ -25,10 +26,10 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
-from certbot_autowebroot.servers.apache import evaluate
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.dump import dump
+from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.system.processes import process
 from tests.lab.apache import Apache
@@ -146,8 +147,8 @@ class Evaluators:
 class _Backend(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        where = self.server.server_address
-        where = f"unix:{where}" if isinstance(where, str) else f"{where[0]}:{where[1]}"
+        address: Any = self.server.server_address
+        where = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
         # Not self.path, which has lost doubled slashes.
         body = f"upstream {where} {host} {self.requestline.split()[1]}".encode()
         self.send_response(200)
