@@ -4,6 +4,10 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from typing import Callable
+from typing import ContextManager
+from typing import Dict
 from typing import Iterator
 from typing import List
 
@@ -169,4 +173,5 @@ def peer_options(server: str, directory: Path, sites: int) -> List[str]:
             "--apache-ctl", str(directory / "apachectl")]
 
 
-SERVERS = {"nginx": nginx, "apache": apache}
+#: Makers of a server by its name: directory, number of sites, layout.
+SERVERS: Dict[str, Callable[[Path, int, str], ContextManager[Any]]] = {"nginx": nginx, "apache": apache}

@@ -132,7 +132,7 @@ def main() -> None:
     started = time.perf_counter()
     assert why_not() == ""
     print(f"milliseconds\n  {'find out whether it can be done':40}{(time.perf_counter() - started) * 1000:8.1f}")
-    with tempfile.TemporaryDirectory() as directory, Nginx(directory, _CONFIG) as nginx:
+    with tempfile.TemporaryDirectory() as directory, Nginx(Path(directory), _CONFIG) as nginx:
         ratios = {}
         for tokens in options.tokens:
             times = _no_times()

@@ -11,7 +11,7 @@ python=$top/.venv/bin/python
 
 missing=""
 for needed in autopkgtest build-essential debhelper dh-python dpkg-dev lintian mmdebstrap pybuild-plugin-pyproject \
-    python3-acme python3-all python3-certbot python3-josepy \
+    python3-acme python3-all python3-certbot python3-docutils python3-hypothesis python3-josepy \
     python3-pytest python3-setuptools python3-zope.interface; do
     dpkg-query -W -f '${db:Status-Status}' "$needed" 2>/dev/null | grep -qx installed || missing="$missing $needed"
 done

@@ -8,8 +8,8 @@ top=$PWD
 python=$top/.venv/bin/python
 
 missing=""
-for needed in rpm rpmlint python3-build python3-installer python3-pytest python3-certbot python3-setuptools python3-wheel \
-    python3-zope.interface; do
+for needed in rpm rpmlint python3-build python3-docutils python3-hypothesis python3-installer python3-pytest \
+    python3-certbot python3-setuptools python3-wheel python3-zope.interface; do
     dpkg-query -W -f '${db:Status-Status}' "$needed" 2>/dev/null | grep -qx installed || missing="$missing $needed"
 done
 if [ -n "$missing" ]; then

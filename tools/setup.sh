@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what `make demo` and `make test` need: Debian packages (with root) and a virtual environment in .venv.
+# For `make test-fast` (the argument is fast) the virtual environment alone, as any user.
 # Nothing is started: a server that a package brings stays off, now and at the next boot.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,6 +13,7 @@ python=${PYTHON:-python3}
 # The augeas of certbot-apache has no wheels, so pip builds it.
 "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
     packages="$packages python3-dev"
+if [ "${1:-}" = fast ]; then packages=""; fi
 
 missing=""
 for package in $packages; do
@@ -52,12 +54,16 @@ if [ ! -x .venv/bin/python ]; then
     echo "setup: making a virtual environment in .venv with $("$python" --version)"
     "$python" -m venv .venv
 fi
-# The demo has no need of it, and may run where a compiler is not to be had.
+wanted_for() { cat setup.py "$1" | cksum; }
+installed=$(cat .venv/installed 2>/dev/null || true)
 requirements=$(mktemp)
-if [ "${1:-}" = demo ]; then grep -v certbot-apache tools/requirements.txt; else cat tools/requirements.txt; fi \
-    > "$requirements"
-wanted=$(cat setup.py "$requirements" | cksum)
-if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
+# Demo and fast tests have no need of certbot-apache, and may run where a compiler is not to be had.
+case ${1:-} in
+    demo|fast) grep -v certbot-apache tools/requirements.txt > "$requirements" ;;
+    *) cat tools/requirements.txt > "$requirements" ;;
+esac
+wanted=$(wanted_for "$requirements")
+if [ "$installed" != "$wanted" ] && [ "$installed" != "$(wanted_for tools/requirements.txt)" ]; then
     echo "setup: installing certbot, its nginx and apache plugins, this plugin and the test tools into .venv"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r "$requirements"
     echo "$wanted" > .venv/installed

@@ -10,16 +10,17 @@ import pytest
 
 from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.cli import reload
-from tests.cli.test_cli import make_in
-from tests.endtoend.test_without_root import as_nobody
 from tests.lab import certificates
 from tests.lab import https
+from tests.lab.lineages import certificate
+from tests.lab.lineages import make_lineage
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.orders import names
 from tests.lab.orders import place
-from tests.renewals.test_lineages import certificate
-from tests.renewals.test_lineages import make
+from tests.lab.users import as_nobody
+
+pytestmark = pytest.mark.lab
 
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
@@ -66,7 +67,7 @@ def test_a_directory_of_last_time_that_is_refused_is_the_one_on_the_road(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Said once, though the running server's error log names it too: here no journal can be written."""
     root = f'{{"{NAME}": [["{place}/root", ".well-known/acme-challenge"]]}}'
-    make(config, f"authenticator = autowebroot\nautowebroot_roots = '{root}'\n")
+    make_lineage(config, f"authenticator = autowebroot\nautowebroot_roots = '{root}'\n")
     (place / "work").write_text("")
     with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
         assert check(config) == 1
@@ -101,7 +102,7 @@ def test_where_the_end_of_the_road_says_it_all_nothing_is_repeated(
 def test_names_that_fare_alike_are_told_together(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One road and one advice for all that fail, all of them named; of those that are good, the first."""
     all_names = [f"n{number}.sample.com" for number in range(20)]
-    make(config, "authenticator = autowebroot\n", "n0.sample.com", certificate(all_names))
+    make_lineage(config, "authenticator = autowebroot\n", "n0.sample.com", certificate(all_names))
     with nginx(place, f"""server {{ listen 80; root {place}/root; }}
             server {{ listen 80; server_name ~^n1; return 404; }}"""):
         assert check(config) == 1
@@ -118,7 +119,7 @@ def test_lineages_of_one_server_are_advised_once(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The lines are printed for the first of them."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
-        make_in(config, name, "authenticator = autowebroot\n", certificate([name]))
+        make_lineage(config, "authenticator = autowebroot\n", name)
     with nginx(place, "server { listen 80; return 404; }"):
         assert check(config) == 1
     said = capsys.readouterr().out
@@ -128,7 +129,7 @@ def test_lineages_of_one_server_are_advised_once(
 def test_where_nothing_helps_a_standalone_lineage_the_road_is_told(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Who holds the port, and why autowebroot would fail too."""
-    make(config)
+    make_lineage(config)
     with nginx(place, "server { listen 80; return 404; }"):
         assert check(config, "--quiet") == 1
     said = capsys.readouterr().out
@@ -139,7 +140,7 @@ def test_where_nothing_helps_a_standalone_lineage_the_road_is_told(
 def test_without_writing_a_webroot_that_has_moved_is_told_and_the_server_is_left_alone(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The directory of the lineage, where the request ends instead, and one remedy: no lines for the server."""
-    make(config, f"authenticator = webroot\n[[webroot_map]]\n{NAME} = {place}/old\n")
+    make_lineage(config, f"authenticator = webroot\n[[webroot_map]]\n{NAME} = {place}/old\n")
     with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
         assert check(config, "--no-write") == 1
     said = capsys.readouterr().out
@@ -152,7 +153,7 @@ def test_an_address_that_is_not_of_this_machine_is_noted_of_a_good_lineage_too(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """The site has moved to another machine, perhaps; the CA will see."""
     names[NAME] = [PUBLIC_V4, "198.51.100.7"]
-    make(config, "authenticator = autowebroot\n")
+    make_lineage(config, "authenticator = autowebroot\n")
     with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
         assert check(config) == 0
     assert f"    note: {NAME} also resolves to 198.51.100.7" in capsys.readouterr().out
@@ -161,7 +162,7 @@ def test_an_address_that_is_not_of_this_machine_is_noted_of_a_good_lineage_too(
 def test_an_older_certificate_that_is_shown_is_named_with_what_reloads_it(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """To people, and in the line for monitoring; the command does it."""
-    make(config, "authenticator = autowebroot\n")
+    make_lineage(config, "authenticator = autowebroot\n")
     live = current(config, days=60)
     with https.nginx(https.Site(NAME, live, place)):
         current(config)
@@ -177,7 +178,7 @@ def test_an_older_certificate_that_is_shown_is_named_with_what_reloads_it(
 def test_a_certificate_that_has_run_out_is_named_to_monitoring(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though its renewal would go through."""
-    make(config, "authenticator = autowebroot\n", pem=certificate(days=-10000, issued=-10090))
+    make_lineage(config, "authenticator = autowebroot\n", pem=certificate(days=-10000, issued=-10090))
     assert check(config, "--format", "nagios") == 2
     assert f"CRITICAL - 1 lineage: 1 good; expired: {NAME} |" in capsys.readouterr().out
 
@@ -188,7 +189,7 @@ def test_a_certificate_that_has_run_out_is_named_to_monitoring(
 def test_why_there_is_no_certificate_on_443(place: Path, config: Path, capsys: pytest.CaptureFixture[str], listen: str,
                                             said: str) -> None:
     """In words, not in OpenSSL's."""
-    make(config, "authenticator = autowebroot\n")
+    make_lineage(config, "authenticator = autowebroot\n")
     with nginx(place, f"server {{ listen 80; listen {listen}; root {place}/root; }}"):
         assert check(config) == 0
     assert f"no certificate could be had from {PUBLIC_V4}:443 for {NAME}: {said}" in capsys.readouterr().out

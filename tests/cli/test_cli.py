@@ -22,15 +22,14 @@ import pytest
 from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
-from tests.endtoend.test_without_root import as_nobody
 from tests.lab import certificates
+from tests.lab.lineages import certificate
+from tests.lab.lineages import make_lineage
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.orders import names
 from tests.lab.orders import place
-from tests.renewals.test_lineages import KINDS
-from tests.renewals.test_lineages import certificate
-from tests.renewals.test_lineages import make
+from tests.lab.users import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
@@ -97,6 +96,7 @@ def conforms(value: Any, schema: Dict[str, Any]) -> None:
         conforms(member, schema["items"])
 
 
+@pytest.mark.lab
 def test_the_road_of_a_name_is_told_with_pid_file_and_line(
         place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And the proof; nothing is left."""
@@ -108,6 +108,7 @@ def test_the_road_of_a_name_is_told_with_pid_file_and_line(
     assert f"    looks in the directory {root}/.well-known/acme-challenge; the test file came back\n" in said
 
 
+@pytest.mark.lab
 def test_a_name_that_would_fail_is_told_with_what_to_do(
         place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What came back, the line that refuses it."""
@@ -118,6 +119,7 @@ def test_a_name_that_would_fail_is_told_with_what_to_do(
     assert "2 names: 1 good, 1 would fail\n" in said
 
 
+@pytest.mark.lab
 def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For cron: no mail when all is well."""
     assert check(place, "--quiet", NAME) == 0
@@ -127,6 +129,7 @@ def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest
     assert "no.sample.com" in said and NAME not in said
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("name", "said"), [
     ("*.sample.com", "needs dns-01"), ("http://www.sample.com", "URL"), ("a b", "no host name"),
     ("a\nHost: b", "no host name"), ("", "empty label"), ("a..b", "empty label"), ("x" * 64 + ".com", "too long"),
@@ -140,6 +143,7 @@ def test_a_name_that_is_none_is_a_clear_line_and_the_rest_is_checked(
     assert printed.count("\n") == len(printed.splitlines())
 
 
+@pytest.mark.lab
 def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """RFC 8738, RFC 4343."""
     assert check(place, PUBLIC_V4, "WWW.Sample.Com.") == 0
@@ -147,6 +151,7 @@ def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys
     assert f"{PUBLIC_V4}: good" in said and f"{NAME}: good" in said
 
 
+@pytest.mark.lab
 def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
     """--no-write: no file, no journal, and it says that nothing is proved."""
@@ -156,6 +161,7 @@ def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch
     assert not (place / "work").exists()
 
 
+@pytest.mark.lab
 def test_a_directory_that_is_given_is_tried(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--path, where no configuration says so: a program that only serves."""
     (place / "site").mkdir()
@@ -197,12 +203,13 @@ def test_no_lineages_yet_is_all_good(place: Path, config: Path, capsys: pytest.C
     assert "No certificates have been issued" in capsys.readouterr().out
 
 
+@pytest.mark.lab
 def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A renewal configuration in ruins, a certificate that is gone, a wildcard, and one that is fine."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com", NAME):
-        make_in(config, name, "authenticator = autowebroot\n",
-                certificate(["*.sample.com"]) if name.startswith("c.") else certificate([name]))
+        make_lineage(config, "authenticator = autowebroot\n", name,
+                     certificate(["*.sample.com"]) if name.startswith("c.") else None)
     (config / "renewal/a.sample.com.conf").write_text("[")
     (config / "archive/b.sample.com/cert1.pem").unlink()
     assert check(place) == 1
@@ -214,30 +221,13 @@ def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
     assert "4 lineages: 1 good, 3 would fail\n" in said
 
 
-def make_in(config: Path, name: str, parameters: str, pem: bytes) -> None:
-    """One more lineage of a configuration directory."""
-    make(config / name, parameters, name, pem)
-    for part in ("archive", "live", "renewal"):
-        (config / part).mkdir(exist_ok=True)
-        for path in (config / name / part).iterdir():
-            if part == "renewal":
-                text = path.read_text().replace(str(config / name), str(config))
-                (config / part / path.name).write_text(text)
-            else:
-                path.rename(config / part / path.name)
-    for kind in KINDS:
-        link = config / "live" / name / f"{kind}.pem"
-        link.unlink()
-        link.symlink_to(config / "archive" / name / f"{kind}1.pem")
-
-
 @pytest.mark.parametrize("authenticator", ["nginx", "apache", "dns-rfc2136", "manual", "somebody:elses"])
 def test_other_authenticators_are_not_ours_to_judge(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         authenticator: str) -> None:
     """Listed, with the days left; no failure."""
     monkeypatch.setattr(other_authenticators, "installed", lambda: {authenticator.rpartition(":")[2]: None})
-    make_in(config, NAME, f"authenticator = {authenticator}\n", certificate())
+    make_lineage(config, f"authenticator = {authenticator}\n")
     assert check(place) == 0
     assert f"{NAME}: cannot be judged here ({authenticator}); " in capsys.readouterr().out
 
@@ -245,7 +235,7 @@ def test_other_authenticators_are_not_ours_to_judge(
 def test_an_authenticator_that_is_not_installed_fails(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An upgrade of the system has left its package behind."""
-    make_in(config, NAME, "authenticator = dns-gone\n", certificate())
+    make_lineage(config, "authenticator = dns-gone\n")
     assert check(place) == 1
     assert "the authenticator dns-gone is not installed" in capsys.readouterr().out
 
@@ -253,7 +243,7 @@ def test_an_authenticator_that_is_not_installed_fails(
 def test_a_certificate_that_has_run_out_is_a_failure(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever renews it, nobody did."""
-    make_in(config, NAME, "authenticator = manual\n", certificate(days=-10000, issued=-10090))
+    make_lineage(config, "authenticator = manual\n", pem=certificate(days=-10000, issued=-10090))
     assert check(place, "--quiet") == 1
     assert "it expired" in capsys.readouterr().out
     assert check(place, "--format", "nagios") == 2
@@ -262,31 +252,33 @@ def test_a_certificate_that_has_run_out_is_a_failure(
 def test_a_renewal_that_is_switched_off_is_said(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """certbot renew passes it over."""
-    make_in(config, NAME, "authenticator = standalone\nautorenew = False\n", certificate())
+    make_lineage(config, "authenticator = standalone\nautorenew = False\n")
     assert check(place) == 0
     assert "is disabled" in capsys.readouterr().out
 
 
+@pytest.mark.lab
 def test_nagios_gets_one_line_with_counts(
         place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """OK and CRITICAL; what is wrong is named."""
-    make_in(config, NAME, "authenticator = autowebroot\n", certificate())
+    make_lineage(config, "authenticator = autowebroot\n")
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
     assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
                         r"stale=0 days_left=\d+\n", ok), ok
-    make_in(config, "no.sample.com", "authenticator = autowebroot\n", certificate(["no.sample.com"]))
+    make_lineage(config, "authenticator = autowebroot\n", "no.sample.com")
     assert check(place, "--format", "nagios") == 2
     assert capsys.readouterr().out.startswith("AUTOWEBROOT CRITICAL - 2 lineages: 1 good, 1 would fail (no.sample.com)")
     assert check(place, "--format", "nagios", NAME) == 0
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [[NAME, "no.sample.com", "*.x"], ["--no-write", NAME], []])
 def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
                                       arguments: Sequence[str]) -> None:
     """docs/check.schema.json names every member and every value of a kind."""
-    make_in(config, NAME, "authenticator = standalone\n", certificate())
-    make_in(config, "no.sample.com", "authenticator = x\n", certificate())
+    make_lineage(config, "authenticator = standalone\n")
+    make_lineage(config, "authenticator = x\n", "no.sample.com")
     (config / "renewal/no.sample.com.conf").write_text("")
     status = check(place, "--json", *arguments)
     found = json.loads(capsys.readouterr().out)
@@ -294,6 +286,7 @@ def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, cap
     assert status == (0 if arguments == ["--no-write", NAME] else 1)
 
 
+@pytest.mark.lab
 def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
     """Plain in a pipe, and wherever NO_COLOR says so (no-color.org)."""
     environment = {**os.environ, "TERM": "xterm"}
@@ -304,6 +297,7 @@ def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
     assert b"\033" not in on_a_terminal(command(place, "--no-write", PUBLIC_V4), {**environment, "NO_COLOR": "1"})
 
 
+@pytest.mark.lab
 def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
     """One line that is wiped away; nothing in a pipe."""
     many = [f"203.0.113.{number}" for number in range(100, 140)]
@@ -333,6 +327,7 @@ def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
     return said
 
 
+@pytest.mark.lab
 def test_what_stands_in_a_configuration_cannot_move_the_cursor(
         place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Configurations are other people's; root reads this on his terminal."""
@@ -342,6 +337,7 @@ def test_what_stands_in_a_configuration_cannot_move_the_cursor(
     assert "\033" not in said and r"/srv/\x1b[2Jx" in said
 
 
+@pytest.mark.lab
 def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> None:
     """``check … | head -1``."""
     with subprocess.Popen(command(place, PUBLIC_V4), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -351,6 +347,7 @@ def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> 
     assert process.returncode == 0
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [["check", PUBLIC_V4], ["check", "--json", PUBLIC_V4], ["snippet", "nginx"],
                                        ["reload", "--lineage", "{live}"]], ids=lambda arguments: arguments[0])
 @pytest.mark.parametrize(("output", "status", "said"), [
@@ -388,6 +385,7 @@ def slow(place: Path) -> Iterator[Path]:
     server.close()
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP],
                                      [signal.SIGINT, signal.SIGINT, signal.SIGTERM]], ids=str)
 def test_whoever_interrupts_finds_nothing_left(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
@@ -417,6 +415,7 @@ def usual_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.lab
 def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
         place: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each removal in turn is interrupted before it happens; from the third on there is nothing left to interrupt."""
@@ -436,9 +435,10 @@ def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
     assert statuses == [128 + signal.SIGINT, 128 + signal.SIGINT, 0, 0]
 
 
+@pytest.mark.lab
 def test_without_root_what_cannot_be_looked_at_is_said(place: Path, config: Path) -> None:
     """/etc/letsencrypt/archive is root's alone: not known, which is neither good nor bad."""
-    make_in(config, NAME, "authenticator = standalone\n", certificate())
+    make_lineage(config, "authenticator = standalone\n")
     (config / "archive").chmod(0o700)
 
     def act() -> Any:

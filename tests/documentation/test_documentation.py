@@ -13,6 +13,8 @@ from docutils.core import publish_doctree
 
 from certbot_autowebroot.authenticator import Authenticator
 
+pytestmark = pytest.mark.lab
+
 TOP = Path(__file__).parents[2]
 DOCS = TOP / "docs"
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import List
 from typing import Set
 
+import pytest
+
 from certbot_autowebroot.authenticator import Authenticator
 
 TOP = Path(__file__).parents[2]
@@ -40,6 +42,7 @@ def test_the_manual_page_has_every_option_of_every_command() -> None:
                                                     options_of(plugin.format_help()))
 
 
+@pytest.mark.lab
 def test_the_manual_page_has_no_faults() -> None:
     """As man(1) reads it: groff tells what it does not understand."""
     done = subprocess.run(["groff", "-mandoc", "-ww", "-Tutf8", str(MANUAL)], capture_output=True, text=True)

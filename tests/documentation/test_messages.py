@@ -1,5 +1,6 @@
 """Every sentence that a person can read stands in docs/messages.rst, and every one that stands there is said."""
 import ast
+import functools
 import itertools
 import re
 from pathlib import Path
@@ -106,6 +107,7 @@ def is_message(text: str) -> bool:
     return len(words) > 1 and " " in text and not re.search(r'\w\[|^--?\w|"\$', text)  # types, options, shell
 
 
+@functools.lru_cache(maxsize=1)
 def said() -> Dict[str, str]:
     """All that the strings of the package say, and where."""
     package = TOP / "certbot_autowebroot"

@@ -1,5 +1,4 @@
 """What check predicts is what certbot renew then does, on the same machine."""
-import json
 import os
 import shlex
 import subprocess
@@ -22,6 +21,8 @@ from tests.lab.certbot import Certbot
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
+
+pytestmark = pytest.mark.lab
 
 NAME = "www.sample.com"
 GRANTED = "<Directory />\nRequire all granted\n</Directory>\n"
@@ -58,7 +59,7 @@ class Machine:
     def check(self, *arguments: str) -> Dict[str, Any]:
         """What check says of the lineage; nothing is left of it."""
         before = sorted(self.place.rglob("*"))
-        found: Dict[str, Any] = run_json(self.certbot, *arguments)["lineages"][0]
+        found: Dict[str, Any] = self.certbot.check(*arguments)["lineages"][0]
         assert sorted(self.place.rglob("*")) == before
         assert not list((self.certbot.directory / "work").glob("autowebroot/*"))
         return found
@@ -68,18 +69,6 @@ class Machine:
         done = self.certbot.run("renew", "--force-renewal", *arguments)
         print(done.stdout)  # pytest shows it where a prediction was wrong
         return done.returncode == 0
-
-
-def directories(certbot: Certbot) -> List[str]:
-    return ["--config-dir", str(certbot.directory / "config"), "--work-dir", str(certbot.directory / "work")]
-
-
-def run_json(certbot: Certbot, *arguments: str) -> Dict[str, Any]:
-    """The JSON of a check, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", "--json", *directories(certbot),
-                           *arguments], stdout=subprocess.PIPE, text=True, timeout=60)
-    found: Dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 @pytest.fixture
@@ -139,7 +128,7 @@ def test_check_predicts_what_renew_does(machine: Machine, scenario: Scenario) ->
     machine.issue(*scenario.issued)
     machine.serve(scenario.now)
     found = machine.check()
-    said = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", *directories(machine.certbot)],
+    said = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", *machine.certbot.directories],
                           stdout=subprocess.PIPE, text=True, timeout=60).stdout
     assert found["outlook"] == scenario.outlook, said
     assert scenario.text.format_map(machine.words) in said
@@ -163,10 +152,10 @@ def test_behind_apache(certbot: Certbot, place: Path) -> None:
     apache = Apache(place / "apache", config + GRANTED)
     with apache:
         assert certbot.run("certonly", "-a", "autowebroot", "-d", NAME).returncode == 0
-        assert run_json(certbot)["lineages"][0]["outlook"] == "good"
+        assert certbot.check()["lineages"][0]["outlook"] == "good"
         apache.write(config + GRANTED.replace("granted", "denied"))
         apache.reload()
-        found = run_json(certbot)["lineages"][0]
+        found = certbot.check()["lineages"][0]
         assert found["outlook"] == "fails"
         assert found["names"][0]["endpoints"][0]["routes"][0]["hops"][0]["pid"] == apache.pid
         assert certbot.run("renew", "--force-renewal").returncode == 1
@@ -270,10 +259,10 @@ def test_a_renewed_certificate_that_nobody_reloaded_is_seen(machine: Machine) ->
     assert machine.renew()
     found = machine.check()
     assert (shown(found), found["stale"], found["outlook"]) == (["stale"], True, "good")
-    assert cli.main(["check", *directories(machine.certbot)]) == 1
+    assert cli.main(["check", *machine.certbot.directories]) == 1
     machine.nginx.reload()
     assert shown(machine.check()) == ["current"]
-    assert cli.main(["check", *directories(machine.certbot)]) == 0
+    assert cli.main(["check", *machine.certbot.directories]) == 0
 
 
 def test_a_certificate_that_is_not_of_the_lineage_is_no_failure(machine: Machine) -> None:
@@ -282,4 +271,4 @@ def test_a_certificate_that_is_not_of_the_lineage_is_no_failure(machine: Machine
     machine.serve(SECURE)
     machine.issue(*OURS)
     assert shown(machine.check()) == ["other"]
-    assert cli.main(["check", *directories(machine.certbot)]) == 0
+    assert cli.main(["check", *machine.certbot.directories]) == 0

@@ -14,7 +14,6 @@ from typing import Tuple
 
 import pytest
 
-from tests.endtoend.test_check import run_json
 from tests.lab import certificates
 from tests.lab import plugins
 from tests.lab.apache import Apache
@@ -26,6 +25,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
+
+pytestmark = pytest.mark.lab
 
 #: An application without a document root: it says yes to everything, and knows a directory that nobody else does.
 APPLICATION = """
@@ -452,7 +453,7 @@ def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx)
     for said, outlook in (("nginx", "unproven"), ("auto", "unproven"), ("apache", "fails"), ("nginy", "fails"),
                           ("none", "fails")):
         conf.write_text(written.replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
-        found, = run_json(certbot)["lineages"]
+        found, = certbot.check()["lineages"]
         assert (said, found["outlook"]) == (said, outlook)
         assert found["names"][0]["reason"].startswith("a renewal would ask the authenticator nginx") is (
             outlook == "unproven")

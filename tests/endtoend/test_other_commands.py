@@ -7,6 +7,8 @@ import pytest
 
 from tests.lab.certbot import Certbot
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 
 

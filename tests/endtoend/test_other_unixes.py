@@ -14,9 +14,8 @@ from typing import List
 
 import pytest
 
-from tests.endtoend.test_killed import publish_and_die
-from tests.endtoend.test_killed import reusing
 from tests.lab import certificates
+from tests.lab import crash
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import OTHER_V4
@@ -24,7 +23,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 
-__all__ = ["reusing"]  # a fixture
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 SAID = "freebsd13 does not report which program listens on a port"
 _LAB = Path(__file__).parents[1] / "lab" / "otherunix"
@@ -135,14 +135,14 @@ def test_the_directory_of_a_former_webroot_lineage_is_used(certbot: Certbot, pla
 
 
 def test_the_directory_is_kept_where_the_ca_asks_for_nothing(
-        reusing: CA, tmp_path: Path, place: Path, root: Path) -> None:
+        reusing_ca: CA, tmp_path: Path, place: Path, root: Path) -> None:
     """Let's Encrypt uses an authorization again for weeks: the lineage is ours then, and nothing has been performed."""
-    certbot = OtherUnix(tmp_path, reusing)
+    certbot = OtherUnix(tmp_path, reusing_ca)
     with nginx(place, root):
         assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
-        validations = reusing.validations()
+        validations = reusing_ca.validations()
         assert certbot.run("renew", "--force-renewal", "-a", "autowebroot").returncode == 0
-        assert reusing.validations() == validations
+        assert reusing_ca.validations() == validations
         done = certbot.run("renew", "--dry-run")
     assert done.returncode == 0, done.stdout
     assert str(root) in str(certbot.renewal_setting(NAME, "autowebroot_roots"))
@@ -190,7 +190,7 @@ def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, 
 
 def test_what_a_killed_run_left_is_removed(certbot: Certbot, place: Path, root: Path) -> None:
     """The journal says where; there are no other processes' views to look into."""
-    left = publish_and_die(certbot.directory / "work" / "autowebroot", root)
+    left = crash.publish_and_die(certbot.directory / "work" / "autowebroot", root)
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
     assert f"Removed {left}, which an earlier run had left behind." in certbot.log

@@ -19,6 +19,8 @@ from tests.lab.nginx import Nginx
 from tests.lab.shared_directory import empty_www
 from tests.lab.visitors import shown
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 #: Where a reader has these; here they are empty and ours alone.
 _PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/etc/nginx", "/etc/haproxy", "/srv")

@@ -20,6 +20,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.visitors import Visitors
 from tests.lab.visitors import shown
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 RELOAD = f"{sys.executable} -m certbot_autowebroot.cli reload"
 

@@ -26,6 +26,8 @@ from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 from tests.lab.shared_directory import empty_www
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 APPLICATION = "127.0.0.1:8001"
 Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Dict
 from typing import Iterator
-from typing import List
 
 import pytest
 
@@ -14,6 +13,8 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.scenarios import Scenario
+
+pytestmark = pytest.mark.lab
 
 
 class Lineages:
@@ -34,10 +35,6 @@ class Lineages:
             self.certbot.renewal_conf(known).unlink(missing_ok=True)
         self.certbot.renewal_conf(name).write_text(self._conf[name])
 
-    @property
-    def directories(self) -> List[str]:
-        return [word for kind in ("config", "work") for word in (f"--{kind}-dir", str(self.certbot.directory / kind))]
-
 
 @pytest.fixture(scope="module")
 def lineages(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineages]:
@@ -55,9 +52,9 @@ def test_check_predicts_what_renew_does(scenario: Scenario, lineages: Lineages, 
     with contextlib.ExitStack() as servers:
         for server in scenario.servers:
             servers.enter_context(server(place))
-        cli.main(["check", "--json", *lineages.directories])
+        cli.main(["check", "--json", *lineages.certbot.directories])
         outlook = json.loads(capsys.readouterr().out)["lineages"][0]["outlook"]
-        cli.main(["check", scenario.name, *lineages.directories])
+        cli.main(["check", scenario.name, *lineages.certbot.directories])
         said = capsys.readouterr().out
         done = lineages.certbot.run("renew", "--force-renewal")
         print(said, done.stdout)  # pytest shows it where something is wrong

@@ -9,6 +9,8 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 ROUNDS = 2
 
 

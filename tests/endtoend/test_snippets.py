@@ -25,6 +25,8 @@ from tests.lab.nginx import Nginx
 from tests.lab.programs import Echo
 from tests.lab.shared_directory import shared_directory
 
+pytestmark = pytest.mark.lab
+
 APPLICATION = "127.0.0.1:8001"
 
 

@@ -9,6 +9,8 @@ from tests.lab.apache import Apache
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 Server = Union[Nginx, Apache]
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Dict
 
+import pytest
+
 from tests.lab import certificates
 from tests.lab.apache import Apache
 from tests.lab.ca import CA
@@ -19,6 +21,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
+
+pytestmark = pytest.mark.lab
 
 NAMES = ["root", "alias", "apache", "static", "container", "deadport", "secure", "lighttpd", "caddy", "balanced"]
 

@@ -9,6 +9,8 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 OPEN = f"server {{ listen 80; server_name {NAME}; root {{dir}}/root; location /.well-known/ {{ }} }}"
 #: An allow-list, as we read it. That the CA is let in while we are not is told by the User-Agent here: both come from

@@ -15,6 +15,8 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 
+pytestmark = pytest.mark.lab
+
 NAME = "www.sample.com"
 
 

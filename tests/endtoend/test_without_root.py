@@ -1,12 +1,7 @@
 """Certbot as an ordinary user: it works as far as his rights go, and says what root would have allowed."""
 import os
-import pickle
-import pwd
-import time
-import traceback
 from pathlib import Path
 from typing import Any
-from typing import Callable
 from typing import Dict
 from typing import List
 
@@ -28,35 +23,12 @@ from tests.lab.orders import make
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
+from tests.lab.users import NOBODY
+from tests.lab.users import as_nobody
+
+pytestmark = pytest.mark.lab
 
 __all__ = ["names", "place"]  # fixtures
-USER = pwd.getpwnam("nobody")
-
-
-def as_nobody(act: Callable[[], Any]) -> Any:
-    """The result of a call in a process of an ordinary user."""
-    # A thread that has ended for Python may still hold a lock of OpenSSL's: in a fork, it would hold it for good.
-    for _ in range(100):
-        if len(os.listdir("/proc/self/task")) == 1:
-            break
-        time.sleep(0.01)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.setgroups([])
-            os.setgid(USER.pw_gid)
-            os.setuid(USER.pw_uid)
-            os.write(writer, pickle.dumps(act()))
-        except BaseException:
-            os.write(writer, pickle.dumps(traceback.format_exc()))
-        os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        result = pickle.loads(file.read())  # noqa: S301 - our own child's
-    os.waitpid(child, 0)
-    return result
-
 
 def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) -> Any:
     """What nobody finds out: the error, or what lies in the web root meanwhile and who owns it."""
@@ -64,7 +36,7 @@ def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) 
     with solved(place, port=port, hints=hints or {}):
         pass
     (place / "own").mkdir()
-    os.chown(place / "own", USER.pw_uid, USER.pw_gid)
+    os.chown(place / "own", NOBODY.pw_uid, NOBODY.pw_gid)
 
     def act() -> Any:
         solver = Solver(OrderOptions(port=port, hints=hints or {}), Journal(str(place / "own")))
@@ -86,10 +58,10 @@ def test_a_free_port_above_1024_is_answered(place: Path) -> None:
 def test_a_web_root_of_ones_own_is_used_where_it_is_given(place: Path) -> None:
     """--autowebroot-path: who holds the port is not visible, but the proof needs no such thing."""
     make(place, "mine")
-    os.chown(place / "mine", USER.pw_uid, USER.pw_gid)
+    os.chown(place / "mine", NOBODY.pw_uid, NOBODY.pw_gid)
     with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/mine; }}"):
         found = solve(place, 8080, {NAME: [Hint(f"{place}/mine", "--autowebroot-path")]})
-    assert found == [(f"mine/.well-known/acme-challenge/{TOKEN}", USER.pw_uid)]
+    assert found == [(f"mine/.well-known/acme-challenge/{TOKEN}", NOBODY.pw_uid)]
     assert list((place / "mine").iterdir()) == []
 
 

@@ -1,8 +1,10 @@
 """A real Certbot with directories of its own."""
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -40,8 +42,7 @@ class Certbot:
         """The whole command line of a command. Debian's /etc/letsencrypt/cli.ini would have all runs in one log."""
         if arguments[0] == "renew":
             arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
-        return [self.program, *arguments, "--config-dir", str(self.directory / "config"),
-                "--work-dir", str(self.directory / "work"), "--logs-dir", str(self.directory / "logs"),
+        return [self.program, *arguments, *self.directories, "--logs-dir", str(self.directory / "logs"),
                 "--max-log-backups", "100", "--server", self.ca.server, "--non-interactive", "--agree-tos",
                 "--register-unsafely-without-email"]
 
@@ -50,6 +51,18 @@ class Certbot:
         environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self.ca.bundle), "NO_PROXY": "127.0.0.1"}
         environment.pop("PYTHONWARNINGS", None)
         return environment
+
+    @property
+    def directories(self) -> List[str]:
+        """The options of ``certbot-autowebroot check`` that name its directories."""
+        return ["--config-dir", str(self.directory / "config"), "--work-dir", str(self.directory / "work")]
+
+    def check(self, *arguments: str) -> Dict[str, Any]:
+        """The JSON of ``certbot-autowebroot check``, in a process of its own."""
+        done = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", "--json", *self.directories,
+                               *arguments], stdout=subprocess.PIPE, text=True, timeout=60)
+        report: Dict[str, Any] = json.loads(done.stdout)
+        return report
 
     @property
     def version(self) -> Tuple[int, ...]:

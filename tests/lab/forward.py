@@ -11,16 +11,17 @@ import socket
 import ssl
 import sys
 import threading
+from typing import List
 
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
 
-def word_after(word):
+def word_after(word: str) -> str:
     return sys.argv[sys.argv.index(word) + 1] if word in sys.argv else ""
 
 
-def pump(one, other):
+def pump(one: socket.socket, other: socket.socket) -> None:
     try:
         while data := one.recv(65536):
             other.sendall(data)
@@ -30,7 +31,7 @@ def pump(one, other):
     one.close()
 
 
-def connect(where):
+def connect(where: str) -> socket.socket:
     host, _, port = where.rpartition(":")
     if word_after("in"):
         # Sockets belong to the network that their thread was in when it made them.
@@ -39,7 +40,7 @@ def connect(where):
     return socket.create_connection((host, int(port)))
 
 
-def serve(connection):
+def serve(connection: socket.socket) -> None:
     if "tls" in sys.argv:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(word_after("tls"), sys.argv[sys.argv.index("tls") + 2])
@@ -58,7 +59,7 @@ def serve(connection):
         thread.join()
 
 
-def main():
+def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     if "workers" in sys.argv and all(os.fork() for _ in range(4)):
         signal.pause()
@@ -77,6 +78,6 @@ def main():
             connection.close()
 
 
-KEPT = []
+KEPT: List[socket.socket] = []
 if __name__ == "__main__":
     main()

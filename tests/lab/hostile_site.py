@@ -12,6 +12,8 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
+import pytest
+
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
@@ -109,6 +111,12 @@ def new_site() -> Iterator[Site]:
     finally:
         view.close()
         shutil.rmtree(top)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with new_site() as site:
+        yield site
 
 
 def tree(top: str) -> Dict[str, Tuple[object, ...]]:

@@ -13,7 +13,9 @@ from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.solver import Challenge
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.host import Host
 from tests.lab.net import PUBLIC_V4
@@ -61,10 +63,9 @@ def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
 
 def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
     """What a CA gets that comes to this address."""
-    from tests.lab.table import request
     token = TOKEN[:-2] + f"{number:02}"
-    asked = request(name, Endpoint(address, 80))
-    return probe.ask(probe.Request(name, asked.path.replace(TOKEN, token), token, asked.endpoint), Host()).body
+    request = Request(name, CHALLENGE_PATH + token, token, Endpoint(address, 80))
+    return probe.ask(request, Host()).body
 
 
 def make(place: Path, *names: str) -> None:

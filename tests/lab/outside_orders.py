@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 from typing import Dict
+from typing import Iterator
 from typing import Tuple
+
+import pytest
 
 from tests.lab import certificates
 from tests.lab.certbot import Certbot
@@ -73,3 +76,16 @@ class Orders:
         assert done.returncode == 0, done.stdout
         assert not list(self.place.rglob(".well-known"))
         return " ".join(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """The network outside of the host, for tests that say what host it is."""
+    with Outside(tmp_path_factory.mktemp("outside")) as running:
+        yield running
+
+
+@pytest.fixture
+def orders(outside: Outside, tmp_path: Path, place: Path) -> Orders:
+    """A Certbot whose CA is outside."""
+    return Orders(outside, tmp_path, place)

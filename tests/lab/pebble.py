@@ -40,7 +40,7 @@ class Pebble:
         environment: Dict[str, str] = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0",
                                        "PEBBLE_AUTHZREUSE": "0"}
         with open(self.log, "wb") as log:
-            command = ["pebble", "-config", config, "-dnsserver", f"{self._address}:53"]
+            command = ["pebble", "-config", str(config), "-dnsserver", f"{self._address}:53"]
             self._process = subprocess.Popen(command, env=environment,
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         ports.wait_for_port(self._address, _ACME_PORT, self._process)

@@ -31,6 +31,7 @@ def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest
                     for second in (5, 10, 20, 40, 80)]
 
 
+@pytest.mark.lab
 def test_every_name_and_every_door_is_told(tmp_path: Path) -> None:
     """By the solver, in the order in which it does them."""
     told: List[Tuple[str, int, int]] = []

@@ -157,6 +157,7 @@ def python(code: str = "") -> List[str]:
     return [sys.executable, "-c", f"import os, time; {code}\nprint('ready', flush=True); time.sleep(60)"]
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("sleeping", "ours"), [
     (python(), True),
     (["unshare", "-m", *python()], True),
@@ -193,6 +194,7 @@ def test_server_root_option(
     assert remedies.server_root(authenticator, [Route((first._replace(trail=trail),), DeadEnd("no"))]) == option
 
 
+@pytest.mark.lab
 def test_lines_are_printed_once(place: Path) -> None:
     """In an error of many names; the other names get the place where they belong."""
     config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
@@ -208,6 +210,7 @@ def test_lines_are_printed_once(place: Path) -> None:
     assert f"put the same lines {block % (first + 1)}." in said
 
 
+@pytest.mark.lab
 def test_json_has_the_remedies(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
     """The same as the text; a name that is good has none."""
     (place / "root").mkdir()
@@ -226,6 +229,7 @@ def test_json_has_the_remedies(place: Path, capsys: "pytest.CaptureFixture[str]"
 SITE = f"server {{ listen 80; server_name {NAME}; return 403; }}"
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("name", ["nginx", "angie"])
 @pytest.mark.parametrize("private", [[], ["unshare", "-m"]], ids=["plain", "PrivateTmp"])
 def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str) -> None:
@@ -241,6 +245,7 @@ def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_a_caddy_without_a_caddyfile_has_no_lines(place: Path) -> None:
     """Its configuration came as JSON, from a file or by its API: there is nothing to put lines of a Caddyfile into."""
     routes = [{"handle": [{"handler": "static_response", "status_code": 404}]}]
@@ -255,6 +260,7 @@ http {{ access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fa
 uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 
 
+@pytest.mark.lab
 def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
@@ -262,6 +268,7 @@ def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> 
         assert remedies_for(place) == []
 
 
+@pytest.mark.lab
 def test_a_proxy_before_a_container_has_a_remedy(place: Path) -> None:
     """The last hop that is in no container."""
     site = f"server {{ listen 80; location / {{ proxy_pass http://{ADDRESS}; proxy_set_header Host $host; }} }}"

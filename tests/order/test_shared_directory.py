@@ -22,6 +22,8 @@ from tests.lab.orders import solved
 from tests.lab.shared_directory import empty_www
 from tests.lab.shared_directory import shared_directory
 
+pytestmark = pytest.mark.lab
+
 __all__ = ["names", "place"]  # fixtures
 
 

@@ -51,6 +51,8 @@ from tests.lab.orders import solved
 from tests.lab.programs import Program
 from tests.lab.varnish import Varnish
 
+pytestmark = pytest.mark.lab
+
 __all__ = ["names", "place"]  # fixtures
 
 MESSAGES = Path(__file__).parents[2] / "docs/messages.rst"

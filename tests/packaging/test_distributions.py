@@ -12,6 +12,8 @@ from typing import List
 
 import pytest
 
+pytestmark = pytest.mark.lab
+
 SOURCE = Path(__file__).parents[2]
 #: What git does not know; a copy of a checkout that somebody works in must not depend on it.
 _NOT_OURS = shutil.ignore_patterns(".git", ".venv*", ".tox", ".*_cache", "__pycache__", "*.egg-info", "build", "dist")

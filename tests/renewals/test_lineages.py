@@ -4,16 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 from typing import Dict
-from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from certbot_autowebroot.renewals import lineages
 from certbot_autowebroot.renewals import messages
@@ -23,39 +17,12 @@ from certbot_autowebroot.renewals.forecast import Served
 from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.route import Endpoint
-
-NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
-NAME = "www.sample.com"
-USUAL = "authenticator = standalone\n"
-KINDS = ("cert", "privkey", "chain", "fullchain")
-
-
-def certificate(names: Sequence[str] = (NAME,), days: float = 30, issued: float = -60,
-                alternative: bool = True) -> bytes:
-    """A certificate that runs out some days after :data:`NOW`, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    naive = NOW.replace(tzinfo=None)
-    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-               .serial_number(x509.random_serial_number()).not_valid_before(naive + datetime.timedelta(days=issued))
-               .not_valid_after(naive + datetime.timedelta(days=days)))
-    if alternative:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def make(config: Path, parameters: str = USUAL, name: str = NAME, pem: Optional[bytes] = None) -> Path:
-    """A lineage as Certbot lays it out; returns its renewal configuration."""
-    archive, live, renewal = (config / part for part in (f"archive/{name}", f"live/{name}", "renewal"))
-    for directory in (archive, live, renewal):
-        directory.mkdir(parents=True)
-    for kind in KINDS:
-        (archive / f"{kind}1.pem").write_bytes(certificate([name]) if pem is None else pem)
-        (live / f"{kind}.pem").symlink_to(archive / f"{kind}1.pem")
-    files = "".join(f"{kind} = {live}/{kind}.pem\n" for kind in KINDS)
-    conf = renewal / f"{name}.conf"
-    conf.write_text(f"version = 2.1.0\narchive_dir = {archive}\n{files}[renewalparams]\naccount = x\n{parameters}")
-    return conf
+from tests.lab.lineages import KINDS
+from tests.lab.lineages import NAME
+from tests.lab.lineages import NOW
+from tests.lab.lineages import USUAL
+from tests.lab.lineages import certificate
+from tests.lab.lineages import make_lineage
 
 
 def read(config: Path) -> Lineage:
@@ -65,7 +32,7 @@ def read(config: Path) -> Lineage:
 
 def test_a_lineage_is_read(tmp_path: Path) -> None:
     """Its name, authenticator, names and days left."""
-    conf = make(tmp_path)
+    conf = make_lineage(tmp_path)
     found = read(tmp_path)
     assert (found.name, found.conf, found.authenticator, found.port, found.problem) == (
         NAME, str(conf), "standalone", 80, "")
@@ -92,7 +59,7 @@ def test_a_lineage_is_read(tmp_path: Path) -> None:
      "options", {"unproven": "refuse", "roots": '{"a": [["/b", ""]]}'})])
 def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, field: str, value: object) -> None:
     """Lists with one member, the word None, older forms."""
-    make(tmp_path, parameters)
+    make_lineage(tmp_path, parameters)
     found = read(tmp_path)
     assert found.problem == ""
     assert getattr(found, field) == value
@@ -117,7 +84,7 @@ def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, fi
     (b"\0" * 4096, "is broken")])
 def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
     """With the name of the file; Certbot would not renew it."""
-    conf = make(tmp_path)
+    conf = make_lineage(tmp_path)
     conf.write_bytes(content)
     found = read(tmp_path)
     assert str(conf) in found.problem and said in found.problem
@@ -127,13 +94,13 @@ def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content:
 @pytest.mark.parametrize(("pem", "said"), [(b"", "is broken"), (b"-----BEGIN CERTIFICATE-----\nAAAA\n", "is broken")])
 def test_a_broken_certificate_is_a_clear_line(tmp_path: Path, pem: bytes, said: str) -> None:
     """A full disk at the last renewal."""
-    make(tmp_path, pem=pem)
+    make_lineage(tmp_path, pem=pem)
     assert f"live/{NAME}/cert.pem {said}" in read(tmp_path).problem
 
 
 def test_a_lineage_without_a_certificate_is_a_clear_line(tmp_path: Path) -> None:
     """Somebody has tidied up."""
-    make(tmp_path)
+    make_lineage(tmp_path)
     (tmp_path / "archive" / NAME / "cert1.pem").unlink()
     assert f"live/{NAME}/cert.pem is missing" in read(tmp_path).problem
 
@@ -141,7 +108,7 @@ def test_a_lineage_without_a_certificate_is_a_clear_line(tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: str) -> None:
     """A key that was tidied up; a copy to another machine that made files of the links (rsync -L, scp)."""
-    make(tmp_path)
+    make_lineage(tmp_path)
     live = tmp_path / "live" / NAME / f"{kind}.pem"
     content = live.read_bytes()
     live.unlink()
@@ -154,7 +121,7 @@ def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: 
 
 def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path) -> None:
     """open(2) would wait for a writer for good."""
-    conf = make(tmp_path)
+    conf = make_lineage(tmp_path)
     conf.unlink()
     os.mkfifo(conf)
     assert "not a regular file" in read(tmp_path).problem
@@ -163,7 +130,7 @@ def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path
 def test_a_broken_lineage_does_not_hide_the_others(tmp_path: Path) -> None:
     """The rest is still read; what is no renewal configuration is passed over."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
-        make(tmp_path / name, name=name)
+        make_lineage(tmp_path / name, name=name)
         (tmp_path / "renewal").mkdir(exist_ok=True)
         (tmp_path / name / "renewal" / f"{name}.conf").rename(tmp_path / "renewal" / f"{name}.conf")
     (tmp_path / "renewal" / "b.sample.com.conf").write_text("[")
@@ -185,7 +152,7 @@ def test_no_such_configuration_directory_is_an_error(tmp_path: Path) -> None:
 
 def test_all_that_the_lineage_has_had_is_found(tmp_path: Path) -> None:
     """By which a server that was not reloaded is recognised; what is no certificate is passed over."""
-    make(tmp_path)
+    make_lineage(tmp_path)
     archive = tmp_path / "archive" / NAME
     (archive / "cert2.pem").write_bytes(certificate())
     (archive / "cert3.pem").write_bytes(b"")
@@ -198,7 +165,7 @@ def test_all_that_the_lineage_has_had_is_found(tmp_path: Path) -> None:
 
 def test_a_certificate_without_alternative_names_has_its_common_name(tmp_path: Path) -> None:
     """One that a person has made."""
-    make(tmp_path, pem=certificate(alternative=False))
+    make_lineage(tmp_path, pem=certificate(alternative=False))
     found = read(tmp_path)
     assert found.certificate is not None and found.certificate.names == (NAME,)
 
@@ -232,7 +199,7 @@ def test_only_what_certbot_would_run_is_a_pre_hook(tmp_path: Path) -> None:
 def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[str, str], found: Sequence[str]) \
         -> None:
     """All that may reload a server: the lineage's own, and what runs for every lineage."""
-    make(tmp_path, parameters)
+    make_lineage(tmp_path, parameters)
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -19,7 +19,6 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
-from tests.endtoend.test_without_root import as_nobody
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab import programs
@@ -33,11 +32,13 @@ from tests.lab.reloading import current
 from tests.lab.reloading import is_new
 from tests.lab.reloading import reload
 from tests.lab.reloading import serving
+from tests.lab.users import as_nobody
 from tests.lab.visitors import shown
 
 ME, PARENT = os.getpid(), os.getppid()
 
 
+@pytest.mark.lab
 def test_every_address_of_a_name_is_looked_at(
         site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """Two servers, one for each family; both are reloaded."""
@@ -52,6 +53,7 @@ def test_every_address_of_a_name_is_looked_at(
     assert f"[{PUBLIC_V6}]:443 shows the new certificate" in done.said
 
 
+@pytest.mark.lab
 def test_behind_a_router_the_machines_own_addresses_are_looked_at(
         site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """The name leads to the router, whose port forward ends at one of them."""
@@ -62,6 +64,7 @@ def test_behind_a_router_the_machines_own_addresses_are_looked_at(
     assert f"{PUBLIC_V4}:443 shows the new certificate" in done.said
 
 
+@pytest.mark.lab
 def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The same workers go on, although what is on disk is broken."""
     with serving(site, https.nginx(site)) as server:
@@ -73,6 +76,7 @@ def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd
     assert f"{PUBLIC_V4}:443 for {NAME} shows the current certificate" in done.said
 
 
+@pytest.mark.lab
 def test_who_shows_a_certificate_of_another_lineage_is_left_alone(
         site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """A mail server's lineage, where 443 is the web server's."""
@@ -85,6 +89,7 @@ def test_who_shows_a_certificate_of_another_lineage_is_left_alone(
     assert "a certificate that is not of this lineage" in done.said
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
 def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
         site: https.Site, capfd: pytest.CaptureFixture[str], kind: str) -> None:
@@ -104,6 +109,7 @@ def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
         assert f"shows the new certificate for {NAME}" in done.said
 
 
+@pytest.mark.lab
 def test_where_nobody_listens_there_is_nothing_to_do(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The port is free."""
     done = reload(capfd, site)
@@ -118,6 +124,7 @@ REFUSING: Dict[str, Callable[[https.Site], Any]] = {
 }
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("name", REFUSING)
 def test_a_name_that_the_server_refuses_is_no_failure_where_it_serves_another(
         site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
@@ -129,6 +136,7 @@ def test_a_name_that_the_server_refuses_is_no_failure_where_it_serves_another(
         assert reload(capfd, site, "mail.sample.com").status == 2
 
 
+@pytest.mark.lab
 def test_where_no_tls_is_spoken_it_could_not_be_seen(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """Plain HTTP on 443."""
     with Nginx(site.place / "nginx", "server { listen 443; return 200; }"):
@@ -136,6 +144,7 @@ def test_where_no_tls_is_spoken_it_could_not_be_seen(site: https.Site, capfd: py
     assert (done.status, "no certificate could be had from" in done.said) == (2, True)
 
 
+@pytest.mark.lab
 def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """Its configuration names files that nobody renews."""
     copy = site._replace(live=site.place / "copy")
@@ -148,6 +157,7 @@ def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd
     assert f"check whether its configuration names the files of {site.live}" in done.said
 
 
+@pytest.mark.lab
 def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The server behind it speaks TLS, and is not looked for: the balancer goes on, and the sentence says it."""
     (site.place / "haproxy").mkdir()
@@ -160,6 +170,7 @@ def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: 
     assert "or passes TLS on to another server" in done.said
 
 
+@pytest.mark.lab
 def test_servers_that_share_the_port_are_all_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """SO_REUSEPORT: the kernel gives each some of the visitors."""
     places = [site.place / "one", site.place / "two"]
@@ -183,6 +194,7 @@ server.serve_forever()
 """
 
 
+@pytest.mark.lab
 def test_a_program_that_is_not_known_is_named(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """With its process id, and its unit where it has one; nothing is done to it."""
@@ -197,6 +209,7 @@ def test_a_program_that_is_not_known_is_named(
     assert told.read_text().splitlines() == ["show --property=MainPID -- site.service"]
 
 
+@pytest.mark.lab
 def test_an_ordinary_user_is_told_that_root_could(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """What is shown he can see; who shows it he cannot."""
     def command() -> Done:

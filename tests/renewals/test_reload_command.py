@@ -19,6 +19,7 @@ from tests.lab.reloading import Done
 from tests.lab.reloading import reload
 
 
+@pytest.mark.lab
 def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """By hand, after a renewal without a hook; for a wildcard, a name that it is good for is asked."""
     for name in (NAME, "*.wild.sample.com"):
@@ -35,6 +36,7 @@ def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str
     assert f"other.sample.com: no certificate below {place} is for this name" in capfd.readouterr().err
 
 
+@pytest.mark.lab
 def test_a_deploy_hook_needs_no_arguments(
         site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Certbot's environment says it all."""

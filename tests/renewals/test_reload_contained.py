@@ -18,6 +18,8 @@ from tests.lab.reloading import reload
 from tests.lab.reloading import renewed
 from tests.lab.visitors import shown
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def forwarded() -> Iterator[None]:

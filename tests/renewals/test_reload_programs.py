@@ -24,6 +24,8 @@ from tests.lab.reloading import reload
 from tests.lab.reloading import renewed
 from tests.lab.reloading import serving
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_configuration_that_is_broken_on_disk_is_told_and_nobody_is_reloaded(

@@ -21,6 +21,7 @@ from tests.lab.reloading import reload
 from tests.lab.reloading import serving
 
 
+@pytest.mark.lab
 def test_what_a_unit_owns_is_reloaded_by_its_unit(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """And by nobody else; its configuration has been tested before."""
@@ -32,6 +33,7 @@ def test_what_a_unit_owns_is_reloaded_by_its_unit(
     assert told.read_text().splitlines()[-1] == "reload -- nginx.service"
 
 
+@pytest.mark.lab
 def test_a_unit_that_cannot_reload_is_told(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """What systemctl says is passed on; no signal is sent behind systemd's back."""
@@ -42,6 +44,7 @@ def test_a_unit_that_cannot_reload_is_told(
     assert (done.status, "was not reloaded: Job type reload is not applicable" in done.said) == (1, True)
 
 
+@pytest.mark.lab
 def test_a_server_that_another_unit_has_started_is_reloaded_in_its_own_way(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """By hand from a job of cron's: to reload cron.service would be no help."""
@@ -51,6 +54,7 @@ def test_a_server_that_another_unit_has_started_is_reloaded_in_its_own_way(
     assert "reload" not in told.read_text()
 
 
+@pytest.mark.lab
 def test_a_unit_that_ends_at_its_reload_is_told(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """The worst case, and so the loudest."""
@@ -60,6 +64,7 @@ def test_a_unit_that_ends_at_its_reload_is_told(
     assert (done.status, f"no program listens on {PUBLIC_V4}:443 any more" in done.said) == (1, True)
 
 
+@pytest.mark.lab
 def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybody(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
     """Debian's unit sends the same signal, and has the same trouble."""
@@ -71,6 +76,7 @@ def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybod
         assert f"(systemctl reload lighttpd.service, SIGINT to process {server.pid})" in done.said
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("broken", [False, True], ids=["good", "broken on disk"])
 def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], broken: bool) -> None:
@@ -95,6 +101,7 @@ def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
         os.kill(int((directory / "pid").read_text()), signal.SIGTERM)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("name", ["apache2", "haproxy", "lighttpd", "nginx"])
 def test_from_a_service_with_a_tmp_of_its_own_nobody_is_taken_for_a_container(site: https.Site, name: str) -> None:
     """Certbot's own unit has ``PrivateTmp=``, and so mounts of its own: for it, everybody else's are other ones."""
@@ -108,6 +115,7 @@ def test_from_a_service_with_a_tmp_of_its_own_nobody_is_taken_for_a_container(si
         assert "its own test of the configuration on disk fails" in done.stderr, done
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("user", [None, "", "www-data"], ids=["no unit", "started as root", "a user's unit"])
 def test_what_is_not_roots_is_never_tested_as_root(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], user: Optional[str]) -> None:

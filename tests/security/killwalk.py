@@ -23,6 +23,7 @@ from certbot_autowebroot.responders.standalone import StandaloneResponder
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
+from tests.lab import children
 from tests.lab import net
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import DIRECTORY
@@ -30,7 +31,6 @@ from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
-from tests.security import children
 from tests.security import tracing
 
 TOKENS = ("one", "two")

@@ -25,6 +25,7 @@ from typing import Tuple
 
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.journal import Journal
+from tests.lab import children
 from tests.lab import net
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import DIRECTORY
@@ -32,7 +33,6 @@ from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import TOKEN
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
-from tests.security import children
 
 _OURS, _SWEPT, _CERTBOTS = "certbot-autowebroot", "certbot-autowebroot, killed and swept", "Certbot's webroot"
 

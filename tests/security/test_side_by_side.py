@@ -6,10 +6,10 @@ from typing import List
 import pytest
 
 from certbot_autowebroot.responders.journal import Journal
+from tests.lab import children
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
-from tests.security import children
 
 pytestmark = pytest.mark.lab
 

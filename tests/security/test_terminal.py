@@ -17,6 +17,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system import addresses
+from tests.lab import children
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
@@ -26,7 +27,6 @@ from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
 from tests.lab.programs import Program
-from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
 

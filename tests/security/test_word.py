@@ -27,6 +27,7 @@ from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
+from tests.lab import children
 from tests.lab import programs
 from tests.lab.hostile_site import CHALLENGE_FILE
 from tests.lab.hostile_site import CONTENT
@@ -42,7 +43,6 @@ from tests.lab.orders import ask
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
-from tests.security import children
 
 __all__ = ["names", "place"]  # fixtures
 

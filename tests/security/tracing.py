@@ -9,7 +9,7 @@ from typing import Dict
 from typing import List
 from typing import Sequence
 
-from tests.security import children
+from tests.lab import children
 
 #: Calls that change something outside of the process.
 CHANGING = ("mkdir", "mkdirat", "open", "openat", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat",

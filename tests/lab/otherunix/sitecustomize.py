@@ -5,19 +5,22 @@ Their ways are those of their manual pages: bind(2) of FreeBSD and macOS, setgro
 import os
 import socket
 import sys
+from typing import Any
+from typing import List
+from typing import Sequence
 
 sys.platform = "freebsd13"
 os.__all__.remove("O_PATH")
-del os.O_PATH
+delattr(os, "O_PATH")
 socket.__all__.remove("AF_NETLINK")
-del socket.AF_NETLINK
+delattr(socket, "AF_NETLINK")
 
 _MAX_GROUPS = 16
 _bind = socket.socket.bind
 _setgroups = os.setgroups
 
 
-def bind(self, address):
+def bind(self: socket.socket, address: Any) -> None:
     """With SO_REUSEADDR, a single address can be had beside a listener on all addresses: its connections are stolen.
 
     Linux allows that with SO_REUSEPORT on both sides.
@@ -27,19 +30,24 @@ def bind(self, address):
     _bind(self, address)
 
 
-def getgroups():
+def getgroups() -> List[int]:
     """On macOS, root is in more groups than can be set."""
     return list(range(_MAX_GROUPS + 4))
 
 
-def setgroups(groups):
+def setgroups(groups: Sequence[int]) -> None:
     """As Python refuses it there, by NGROUPS_MAX."""
     if len(groups) > _MAX_GROUPS:
         raise ValueError("too many groups")
     _setgroups(groups)
 
 
-socket.socket.bind = bind
+def sysconf(name: str) -> int:
+    """The names that macOS has, as far as anybody asks."""
+    return {"SC_NGROUPS_MAX": _MAX_GROUPS}[name]
+
+
+setattr(socket.socket, "bind", bind)  # noqa: B010 - mypy knows that it is a method
 os.getgroups = getgroups
 os.setgroups = setgroups
-os.sysconf = {"SC_NGROUPS_MAX": _MAX_GROUPS}.__getitem__
+setattr(os, "sysconf", sysconf)  # noqa: B010 - mypy knows that it takes a number too
