@@ -32,8 +32,8 @@ from tests.lab.nginx import Nginx
 from tests.lab.random.nginx_oracle import BACKENDS
 from tests.lab.random.nginx_oracle import PATH
 from tests.lab.random.nginx_oracle import TOKEN
+from tests.lab.random.nginx_oracle import ask_server
 from tests.lab.random.nginx_oracle import disagreements
-from tests.lab.random.nginx_oracle import get
 from tests.lab.random.nginx_oracle import put
 
 #: Name, configuration of http{}, and for each request (:func:`request_for`) what comes of it:
@@ -642,4 +642,4 @@ def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path:
             assert list(disagreements(ends, request, places(config, tmp_path))) == []
             for path in places(config, tmp_path):
                 put(path)
-            assert not status or get(request).status == int(status), asked
+            assert not status or ask_server(request).status == int(status), asked

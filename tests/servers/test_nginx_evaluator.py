@@ -19,9 +19,9 @@ from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.servers.nginx.regexes import Regex
 from certbot_autowebroot.servers.nginx.regexes import Unknowable
-from tests.lab.random.nginx import ADDRESSES
-from tests.lab.random.nginx import HOSTS
-from tests.lab.random.nginx import Generator
+from tests.lab.random.nginx_generator import ADDRESSES
+from tests.lab.random.nginx_generator import ASKED_NAMES
+from tests.lab.random.nginx_generator import Generator
 
 TOKEN = "token-0123456789"
 
@@ -340,4 +340,4 @@ def test_damaged_configurations_raise_nothing(seed: int) -> None:
         for _ in range(random.randint(1, 20)):
             here, there = random.randrange(len(damaged)), random.randrange(len(damaged))
             damaged[here:here + random.randint(0, 2)] = damaged[there:there + random.randint(0, 2)]
-        assert ask(" ".join(damaged), random.choice(HOSTS), Endpoint(random.choice(ADDRESSES), 80))
+        assert ask(" ".join(damaged), random.choice(ASKED_NAMES), Endpoint(random.choice(ADDRESSES), 80))

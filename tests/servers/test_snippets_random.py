@@ -8,7 +8,10 @@ from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.servers import snippets
 from tests.lab import ports
 from tests.lab.nginx import Nginx
-from tests.lab.random.nginx import Generator
+from tests.lab.random import nginx_random
+from tests.lab.random.nginx_generator import ADDRESSES
+from tests.lab.random.nginx_generator import ASKED_NAMES
+from tests.lab.random.nginx_generator import Generator
 from tests.lab.shared_directory import shared_directory
 
 _TOP = """map_hash_bucket_size 256;
@@ -32,13 +35,13 @@ def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -
             generator, random = Generator(seed), Random(seed)  # noqa: S311
             nginx = Nginx(tmp_path / f"batch{seed}", _TOP.format(maps=generator.maps()))
             nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { return 404; }")
-            for number in range(nginx.SERVERS_PER_BATCH):
+            for number in range(nginx_random.SITES_PER_BATCH):
                 site = generator.server().replace("server {\n", f"server {{\n{lines}\n", 1)
                 nginx.write(f"sites/{number}.conf", site)
-            nginx._start(nginx, counts)  # without those that have the location already
+            nginx_random.start(nginx, counts)  # without those that have the location already
             try:
                 for _ in range(30):
-                    address, host = random.choice(nginx.ADDRESSES), random.choice(nginx.HOSTS)
+                    address, host = random.choice(ADDRESSES), random.choice(ASKED_NAMES)
                     answer = ports.fetch(address, 80, host, CHALLENGE_PATH + "token")
                     if answer != (200, b"the file"):
                         missed.append((seed, address, host, answer))
