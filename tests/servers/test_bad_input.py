@@ -41,6 +41,8 @@ from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
 from tests.lab.varnish import Varnish
 
+pytestmark = pytest.mark.lab
+
 TOKEN = "A" * 43
 REQUEST = Request("a.test", CHALLENGE_PATH + TOKEN, TOKEN, Endpoint("127.0.0.1", 80))
 #: Seconds after which a question hangs: ten times what the slowest takes here.

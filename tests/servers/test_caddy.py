@@ -1,4 +1,8 @@
-"""Caddy: what we say of a request is what the real one does with it."""
+"""Caddy: the evaluator against a table, and both against the real Caddy.
+
+The table's Caddyfiles are also recorded as Caddy adapts them (:data:`RECORD`), for the test without Caddy. After a
+change, ``python -m tests.servers.test_caddy`` records them again.
+"""
 import dataclasses
 import http.server
 import json
@@ -13,43 +17,49 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
 from certbot_autowebroot.servers.caddy import routes
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
-from tests.lab.programs import CHALLENGES
+from tests.lab.caddy import adapt
+from tests.lab.cases import PATH
+from tests.lab.cases import TOKEN
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
+from tests.lab.cases import to
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
 from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.programs import plant
 
-TOKEN = "A" * 43
-URL = f"/{CHALLENGES}/{TOKEN}"
+#: The Caddyfiles of :data:`CASES` as JSON, by the names of the cases; ``{dir}`` stands for the directory.
+RECORD = Path(__file__).with_name("caddy_adapted.json")
 PLACES = (".", "one", "two", "hosts/a.test", "hosts/b.test", "one/sub", "labels/b")
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="caddy-lab-"))
     plant(TOKEN, *(path / name for name in PLACES))
     plant(TOKEN, *(path / name for name in PLACES), below="acme-challenge")
     plant(TOKEN, *(path / name for name in PLACES), below="")
     (path / "one" / "index.php").write_text("index")
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
-        yield path
+    yield path
     shutil.rmtree(path)
 
 
-def to(number, host, path=URL):
-    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock"):
+        yield directory
 
 
-#: Caddyfile, and what becomes of the request for each host (``host/path`` where the path is another).
+#: Caddyfile, and the destination of each request (:func:`tests.lab.cases.request_for`).
 CASES = {
     "root": (":80 {\n root * {dir}/one\n file_server\n}", {"a.test": "one"}),
     "no root: the working directory": (":80 {\n file_server\n}", {"a.test": "."}),
@@ -119,8 +129,8 @@ http://d.test {
     @rest not path /.well-known/acme-challenge/*
     reverse_proxy @rest localhost:8001
     file_server
-}""", {"a.test": f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}",
-       "c.test": f"to unix:/echo.sock inner.test /inner{URL}",
+}""", {"a.test": f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {PATH}",
+       "c.test": f"to unix:/echo.sock inner.test /inner{PATH}",
        "d.test": "one", "b.test/x": "to 127.0.0.1:8001 127.0.0.1 /x"}),
     "redirects": ("""
 http://a.test {
@@ -135,7 +145,7 @@ http://c.test {
     redir @other https://c.test{uri}
     root * {dir}/one
     file_server
-}""", {"a.test": f"301 https://www.a.test{URL}", "a.test/x?y=z": "301 https://www.a.test/x?y=z",
+}""", {"a.test": f"301 https://www.a.test{PATH}", "a.test/x?y=z": "301 https://www.a.test/x?y=z",
        "b.test/older": "308 https://new.test/older", "b.test/x": "302 https://b.test/x", "c.test": "one",
        "c.test/x": "302 https://c.test/x"}),
     "answers of its own": ("""
@@ -257,7 +267,7 @@ http://[2001:db8::2] {
 }
 http://[2001:db8::3] {
     reverse_proxy 127.0.0.1:8001
-}""", {"2001:db8::1": "one", "2001:db8::2": f"302 https://[2001:db8::2]{URL}", "2001:db8::3": to(1, "2001:db8::3")}),
+}""", {"2001:db8::1": "one", "2001:db8::2": f"302 https://[2001:db8::2]{PATH}", "2001:db8::3": to(1, "2001:db8::3")}),
     "maps": ("""
 :80 {
     map {host} {site} {kind} {
@@ -280,7 +290,7 @@ http://[2001:db8::3] {
     "automatic https": ("""
 a.test {
     respond hi
-}""", {"a.test": f"308 https://a.test{URL}", "other/x?y": "308 https://other/x?y"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "other/x?y": "308 https://other/x?y"}),
     "automatic https beside http sites": ("""
 a.test, b.test {
     respond hi
@@ -292,7 +302,7 @@ http://b.test, http://c.test {
 http:// {
     root * {dir}/two
     file_server
-}""", {"a.test": f"308 https://a.test{URL}", "b.test": "one", "c.test": "one", "d.test": "two"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "b.test": "one", "c.test": "one", "d.test": "two"}),
     "automatic https, catch-all": ("""
 https:// {
     tls {
@@ -303,7 +313,7 @@ https:// {
 http://c.test {
     root * {dir}/one
     file_server
-}""", {"a.test": f"308 https://a.test{URL}", "c.test": "one"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "c.test": "one"}),
     "addresses": ("""
 http://a.test {
     bind 127.0.0.1
@@ -319,43 +329,45 @@ http://203.0.113.10 {
 }
 
 
-def request_for(key):
-    key, _, address = key.partition("@")
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
+@pytest.mark.parametrize("name", CASES)
+def test_evaluator(directory, name):
+    """The evaluator gives the expected column, for the Caddyfile as Caddy adapted it."""
+    config = json.dumps(json.loads(RECORD.read_text())[name])
+    caddy = Caddy(directory, config, name="caddy.json", argv=["caddy", "run", "--config", "caddy.json"])
+    check_evaluator(CaddyServer(), caddy.simulated_process, CASES[name][1], directory)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Caddy(place, text) as server:
-        ours = CaddyServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            request = request_for(key)
-            assert_true(found[0], get(request.endpoint.host, 80, request))
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says."""
+    with Caddy(lab_directory, text) as server:
+        check_server(CaddyServer(), server, expected, lab_directory)
+
+
+@pytest.mark.lab
+def test_record():
+    """The recorded configurations are those that the installed Caddy makes of the table's Caddyfiles."""
+    assert json.loads(RECORD.read_text()) == {name: adapt(text) for name, (text, _) in CASES.items()}
 
 
 FILES = ":80 {\n root * {dir}/one\n file_server\n}"
 
 
 @pytest.fixture
-def fresh(place):
-    """The same place without anything that an earlier Caddy saved."""
+def fresh(lab_directory):
+    """The same directory without anything that an earlier Caddy saved."""
     for name in ("config", "data", "Caddyfile", "caddy.json"):
-        path = place / name
+        path = lab_directory / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return place
+    return lab_directory
 
 
 #: Where Caddy cannot save what it loads.
 NOWHERE = {"XDG_CONFIG_HOME": "/dev/null/nowhere"}
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("options, environment", [
     ("", NOWHERE), ("admin 127.0.0.1:3000", NOWHERE), ("admin unix/{dir}/admin.sock", NOWHERE), ("admin off", {}),
     ("admin off", NOWHERE),
@@ -367,6 +379,7 @@ def test_where_the_configuration_is_found(fresh, options, environment):
         assert_true(found, server.get(request_for("a.test")))
 
 
+@pytest.mark.lab
 def test_only_the_caddyfile_in_a_unit_with_mounts_of_its_own(fresh):
     """Debian's unit has a /tmp of its own, and our /etc."""
     with Caddy(fresh, FILES, options="admin off", environment=NOWHERE,
@@ -381,6 +394,7 @@ def test_frankenphp_is_caddy():
     assert CaddyServer().recognises(process)
 
 
+@pytest.mark.lab
 def test_the_running_configuration_counts(fresh):
     """A Caddyfile that was edited and not reloaded says nothing."""
     with Caddy(fresh, FILES) as server:
@@ -389,6 +403,7 @@ def test_the_running_configuration_counts(fresh):
         assert_true(found, server.get(request_for("a.test")))
 
 
+@pytest.mark.lab
 def test_what_an_earlier_caddy_saved_does_not_count(fresh):
     """A saved configuration older than the process is not the running one."""
     saved = fresh / "config" / "caddy" / "autosave.json"
@@ -400,6 +415,7 @@ def test_what_an_earlier_caddy_saved_does_not_count(fresh):
         assert_true(found, server.get(request_for("a.test")))
 
 
+@pytest.mark.lab
 def test_a_configuration_in_json(fresh):
     """Caddy's own language needs no adapting."""
     config = {"admin": {"disabled": True, "config": {"persist": False}}, "apps": {"http": {"servers": {"s": {
@@ -409,12 +425,13 @@ def test_a_configuration_in_json(fresh):
         assert_true(found, server.get(request_for("a.test")))
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("argv, expected", [
     ("caddy file-server --listen :80", "."), ("caddy file-server --root one --listen=:80", "one"),
     ("caddy reverse-proxy --from http://a.test:80 --to 127.0.0.1:8001 --to=127.0.0.1:8002",
-     f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}"),
+     f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {PATH}"),
     ("caddy reverse-proxy --from :80 --to http://127.0.0.1:8001", to(1, "a.test")),
-    ("caddy file-server --domain a.test", f"308 https://a.test{URL}"),
+    ("caddy file-server --domain a.test", f"308 https://a.test{PATH}"),
 ])
 def test_its_commands(fresh, argv, expected):
     """Without a configuration the options say it."""
@@ -424,37 +441,41 @@ def test_its_commands(fresh, argv, expected):
         assert_true(found, server.get(request_for("a.test")))
 
 
-def test_a_password(place):
+@pytest.mark.lab
+def test_a_password(lab_directory):
     """The directory is known; who may have the file is another question."""
     text = FILES.replace("file_server", "basicauth /.well-known/* {\n a JDJhJDE0JEIzL0x6RjVsT3U=\n }\n file_server")
-    with Caddy(place, text) as server:
+    with Caddy(lab_directory, text) as server:
         [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert (brief(found, place), found.depends_on_client) == ("one", True)
+        assert (brief(found, lab_directory), found.depends_on_client) == ("one", True)
         assert server.get(request_for("a.test")).status == 401
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("matcher", ["remote_ip 127.0.0.1", "header X-A b", "expression {http.request.remote.port} > 1",
                                      "query a=b"])
-def test_who_the_client_is(place, matcher):
+def test_who_the_client_is(lab_directory, matcher):
     """What a condition on the client leads to is named beside what all others get, which comes first."""
-    with Caddy(place, ":80 {\n @m " + matcher + "\n root * {dir}/one\n root @m {dir}/two\n file_server\n}") as server:
+    text = ":80 {\n @m " + matcher + "\n root * {dir}/one\n root @m {dir}/two\n file_server\n}"
+    with Caddy(lab_directory, text) as server:
         found = CaddyServer().ask(server.process, request_for("a.test"))
-        assert [brief(d, place) for d in found] == ["one", "two"]
+        assert [brief(d, lab_directory) for d in found] == ["one", "two"]
         served = server.get(request_for("a.test")).body
         assert served in map(str, found)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("status", [200, 401])
-def test_an_upstream_whose_answer_is_for_caddy(place, status):
+def test_an_upstream_whose_answer_is_for_caddy(lab_directory, status):
     """forward_auth passes a request on where its upstream says yes; where not, the client gets that answer."""
     server = http.server.HTTPServer(("127.0.0.1", 8009), type("Says", (http.server.BaseHTTPRequestHandler,), {
         "do_GET": lambda self: (self.send_response(status), self.end_headers()), "log_message": lambda *args: None}))
     threading.Thread(target=server.serve_forever, args=(0.01,)).start()
     text = ":80 {\n forward_auth 127.0.0.1:8009 {\n uri /verify\n }\n root * {dir}/one\n file_server\n}"
     try:
-        with Caddy(place, text) as caddy:
+        with Caddy(lab_directory, text) as caddy:
             found = CaddyServer().ask(caddy.process, request_for("a.test"))
-            assert [brief(d, place) for d in found] == ["to 127.0.0.1:8009 a.test /verify", "one"]
+            assert [brief(d, lab_directory) for d in found] == ["to 127.0.0.1:8009 a.test /verify", "one"]
             answer = caddy.get(request_for("a.test"))
             assert answer.status == status
             assert (answer.body == str(found[1])) is (status == 200)
@@ -549,6 +570,7 @@ def test_garbage_is_no_error():
             assert routes.destinations(config, request_for("a"), lambda path: False, "/", {})
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("answer, reason", [
     (None, "does not answer"), (b"", "does not answer"), (b"garbage\r\n", "does not answer"),
     (b"HTTP/1.1 200 OK\r\n\r\n{garbage", "does not answer"), (b"HTTP/1.1 403 Forbidden\r\n\r\n{}", "does not answer"),
@@ -578,6 +600,7 @@ def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
         assert reason in found.reason
 
 
+@pytest.mark.lab
 def test_a_caddyfile_that_is_not_one(fresh):
     """What Caddy would not start with is unknown."""
     with Caddy(fresh, FILES, options="admin off", environment=NOWHERE) as server:
@@ -594,3 +617,8 @@ def test_a_caddyfile_that_is_not_one(fresh):
 def test_it_is_a_web_server():
     """The seam is kept."""
     assert verifyClass(IWebServer, CaddyServer)
+
+
+if __name__ == "__main__":
+    lines = [f"{json.dumps(name)}: {json.dumps(adapt(text))}" for name, (text, _) in CASES.items()]
+    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -165,6 +165,7 @@ def answer(server: Any, pid: int, host: str = "a.test") -> str:
 NGINX = "server { listen 80 default_server; root /none; }\ninclude {dir}/sites/*.conf;"
 
 
+@pytest.mark.lab
 @pytest.mark.usefixtures("at_once")
 def test_nginx_is_read_again_when_something_has_changed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file edited, a file added, a file of a server block, the process itself; and not when nothing has."""
@@ -202,6 +203,7 @@ Listen 80
 """
 
 
+@pytest.mark.lab
 @pytest.mark.usefixtures("at_once")
 def test_apache_is_asked_again_when_something_has_changed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that holds nothing but an Include has no line in the dump, and is watched all the same."""
@@ -231,6 +233,7 @@ def test_apache_is_asked_again_when_something_has_changed(place: Path, monkeypat
         assert len(asked) == 4
 
 
+@pytest.mark.lab
 @pytest.mark.usefixtures("at_once")
 def test_apache_with_a_variable_in_an_include_is_asked_each_time(place: Path) -> None:
     """Where it leads is httpd's secret: better slow than wrong."""

@@ -27,6 +27,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 80), handler).serve_forever()
 """
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("directory, arguments, cwd", [
     ("'public'", [], "app"),
     ("'static'", [], "app"),

@@ -1,4 +1,4 @@
-"""lighttpd: what we say of a request is what the real server does with it."""
+"""lighttpd: the evaluator against a table, and both against the real lighttpd."""
 import os
 import shutil
 import tempfile
@@ -8,30 +8,29 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.lighttpd import LighttpdServer
 from certbot_autowebroot.servers.lighttpd import config
 from certbot_autowebroot.servers.lighttpd import evaluate
+from tests.lab.cases import PATH
+from tests.lab.cases import TOKEN
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
 from tests.lab.lighttpd import Lighttpd
-from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
 from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.programs import plant
 
-TOKEN = "A" * 43
-W = f"/{CHALLENGES}/"
-URL = W + TOKEN
 PLACES = ("main", "one", "two", "vhosts/www.sample.com/htdocs", "vhosts/default/htdocs", "ev/sample.com/www",
           "ev/com/s", "relative", "one/sub", "main/sub", "caps/ann")
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="lighttpd-lab-"))
     path.chmod(0o755)
     plant(TOKEN, *(path / name for name in PLACES))
@@ -42,14 +41,20 @@ def place():
     (path / "conf.d").mkdir()
     (path / "conf.d" / "10-a.conf").write_text(f'$HTTP["host"] == "a" {{ server.document-root = "{path}/one" }}')
     (path / "conf.d" / "20-b.conf").write_text(f'$HTTP["host"] == "b" {{ server.document-root = "{path}/two" }}')
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
-        yield path
+    yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock"):
+        yield directory
 
 
 PROXY = 'proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001)))'
 ROOT = 'server.document-root = "{dir}/main"\n'
-#: Configuration, and what becomes of the request for each host (``host/path`` where the path is another).
+#: Configuration, and the destination of each request (:func:`tests.lab.cases.request_for`).
 CASES = {
     "the document root": (ROOT, {"x": "main"}),
     "hosts: == != =~ !~": (ROOT + """
@@ -62,7 +67,7 @@ CASES = {
         $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
         server.port = 80
     """, {"a": "two", "b": "main"}),
-    "the same condition again is the first one's place": (ROOT + """
+    "the same condition again is the first one's lab_directory": (ROOT + """
         $HTTP["host"] == "a" { server.tag = "x" }
         $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
@@ -72,7 +77,7 @@ CASES = {
         $HTTP["host"] == "[2001:db8::2]" { url.redirect = ("" => "https://${url.authority}/") }
         $HTTP["host"] == "[2001:db8::3]:80" { proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001))) }
     """, {"2001:db8::1": "one", "2001:db8::2": "301 https://[2001:db8::2]/", "192.0.2.1": "main",
-          "2001:db8::3": f"to 127.0.0.1:8001 2001:db8::3 {URL}"}),
+          "2001:db8::3": f"to 127.0.0.1:8001 2001:db8::3 {PATH}"}),
     "else branches": (ROOT + """
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
         else $HTTP["host"] =~ "^[ab]$" { server.document-root = "{dir}/two" }
@@ -147,7 +152,7 @@ CASES = {
                                url.redirect-code = 308 }
         $HTTP["host"] == "c" { url.redirect = ("^/\\.well-known/" => "", "" => "https://c/") }
         $HTTP["host"] == "d" { $HTTP["url"] !~ "^/\\.well-known/" { url.redirect = ("" => "https://d/") } }
-    """, {"www.sample.com": f"301 https://sample.org{URL}", "b": f"308 https://b{URL}", "c": "main", "d": "main",
+    """, {"www.sample.com": f"301 https://sample.org{PATH}", "b": f"308 https://b{PATH}", "c": "main", "d": "main",
           "d/other": "301 https://d/", "b/other?q=1": "308 https://b/other?q=1"}),
     "access": (ROOT + """
         url.access-deny = ("~", ".inc")
@@ -167,8 +172,8 @@ CASES = {
         $HTTP["host"] == "f" { proxy.server = (".php" => (var.one)) }
         $HTTP["host"] == "g" { proxy.server = ("/" => (var.one))
             proxy.header = ("map-urlpath" => ("/.well-known" => "/wk"), "map-host-request" => ("-" => "inner")) }
-    """, {"a": f"to 127.0.0.1:8001 a {URL}", "b": f"to 127.0.0.1:8001,127.0.0.1:8002 b {URL}",
-          "c": f"to unix:/echo.sock c {URL}", "d": "main", "e": f"to 127.0.0.1:8001 e {URL}", "f": "main",
+    """, {"a": f"to 127.0.0.1:8001 a {PATH}", "b": f"to 127.0.0.1:8001,127.0.0.1:8002 b {PATH}",
+          "c": f"to unix:/echo.sock c {PATH}", "d": "main", "e": f"to 127.0.0.1:8001 e {PATH}", "f": "main",
           "g": f"to 127.0.0.1:8001 inner /wk/acme-challenge/{TOKEN}"}),
     "sockets": (ROOT + """
         server.bind = "203.0.113.10"
@@ -188,34 +193,28 @@ CASES = {
 }
 
 
-def request_for(key):
-    key, _, address = key.partition("@")
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Lighttpd(place, text) as server:
-        ours = LighttpdServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            request = request_for(key)
-            assert_true(found[0], get(request.endpoint.host, 80, request))
+def test_evaluator(directory, text, expected):
+    """The evaluator gives the expected column."""
+    check_evaluator(LighttpdServer(), Lighttpd(directory, text).simulated_process, expected, directory)
 
 
+@pytest.mark.lab
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says."""
+    with Lighttpd(lab_directory, text) as server:
+        check_server(LighttpdServer(), server, expected, lab_directory)
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("modules, text, expected", [
     (["mod_access"], ROOT + 'alias.url = ("/" => "{dir}/one/")', "main"),
     (["mod_redirect", "mod_access"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "301 https://x/"),
     (["mod_access", "mod_redirect"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "dead end"),
     (["mod_proxy", "mod_redirect"], f'url.redirect = ("" => "https://x/") {PROXY}', "301 https://x/"),
     (["mod_proxy", "mod_access"], f'url.access-deny = ("") {PROXY}', "dead end"),
-    (["mod_cgi", "mod_proxy"], f'cgi.assign = ("" => "/bin/true") {PROXY}', f"to 127.0.0.1:8001 x {URL}"),
+    (["mod_cgi", "mod_proxy"], f'cgi.assign = ("" => "/bin/true") {PROXY}', f"to 127.0.0.1:8001 x {PATH}"),
     (["mod_evhost", "mod_simple_vhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
      'evhost.path-pattern = "{dir}/two"', "one"),
     (["mod_simple_vhost", "mod_evhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
@@ -224,36 +223,38 @@ def test_the_real_server_agrees(place, text, expected):
      "301 https://x/"),
 ], ids=["not loaded", "redirect, access", "access, redirect", "proxy, redirect", "proxy, access", "cgi, proxy",
         "evhost, simple", "simple, evhost", "rewrite is first"])
-def test_the_order_of_the_modules_decides(place, modules, text, expected):
+def test_the_order_of_the_modules_decides(lab_directory, modules, text, expected):
     """server.modules says who comes first, and a setting of a module that is not there is nothing."""
-    with Lighttpd(place, ROOT * ("document-root" not in text) + text, modules=modules) as server:
+    with Lighttpd(lab_directory, ROOT * ("document-root" not in text) + text, modules=modules) as server:
         [found] = LighttpdServer().ask(server.process, request_for("x"))
-        assert brief(found, place) == expected
+        assert brief(found, lab_directory) == expected
         assert_true(found, server.get(request_for("x")))
 
 
-def test_a_chroot(place):
+@pytest.mark.lab
+def test_a_chroot(lab_directory):
     """What it read before it went there is found, and what it serves is meant in its own view."""
     text = 'server.chroot = "{dir}/chroot"\nserver.document-root = "/main"\n'
-    plant(TOKEN, place / "chroot" / "main")
-    os.makedirs(place / "chroot" / place.relative_to("/"))
-    with Lighttpd(place, text) as server:
+    plant(TOKEN, lab_directory / "chroot" / "main")
+    os.makedirs(lab_directory / "chroot" / lab_directory.relative_to("/"))
+    with Lighttpd(lab_directory, text) as server:
         [found] = LighttpdServer().ask(server.process, request_for("x"))
         assert found.root == "/main"
         assert server.process.view.read(str(found)).decode() == server.get(request_for("x")).body
 
 
-def test_who_the_client_is(place):
+@pytest.mark.lab
+def test_who_the_client_is(lab_directory):
     """The CA's address is not ours: both ends are named, the one for everybody first, and marked."""
     text = ROOT + '''
         $HTTP["remoteip"] == "127.0.0.0/8" { server.document-root = "{dir}/one" }
         $HTTP["host"] == "b" { $HTTP["remoteip"] != "127.0.0.1" { url.access-deny = ("") } }
         $HTTP["host"] == "c" { $HTTP["useragent"] =~ "curl" { server.tag = "x" } }
     '''
-    with Lighttpd(place, text) as server:
+    with Lighttpd(lab_directory, text) as server:
         said = {host: LighttpdServer().ask(server.process, request_for(host)) for host in "ab"}
-        assert [brief(d, place) for d in said["a"]] == ["main", "one"]
-        assert [brief(d, place) for d in said["b"]] == ["dead end", "main", "one"]
+        assert [brief(d, lab_directory) for d in said["a"]] == ["main", "one"]
+        assert [brief(d, lab_directory) for d in said["b"]] == ["dead end", "main", "one"]
         assert all(d.depends_on_client for d in said["a"])
         assert_true(said["a"][1], server.get(request_for("a")))
 
@@ -338,6 +339,7 @@ def test_a_configuration_that_lighttpd_would_not_start_with(text):
         said(text)
 
 
+@pytest.mark.lab
 def test_files_that_cannot_be_read(tmp_path):
     """A FIFO, a directory, nothing at all: unknown, and the path is named."""
     os.mkfifo(tmp_path / "fifo")

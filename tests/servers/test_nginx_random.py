@@ -3,11 +3,14 @@ import typing
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.lab.nginx import Nginx
 from tests.lab.random import nginx_random
 from tests.lab.random.nginx_oracle import BACKENDS
 
 
+@pytest.mark.lab
 def test_no_disagreement_and_hardly_an_unknown(tmp_path: Path) -> None:
     """Of 400 server blocks, nginx does what we say with every request, and of 100 answers fewer than 2 are unknown."""
     counts: typing.Counter[str] = Counter()

@@ -50,6 +50,7 @@ def test_it_keeps_the_promise_of_the_interface() -> None:
     assert verifyClass(IWebServer, NginxServer)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("user", ["root", "www-data"])
 def test_master_and_worker_give_the_same_answer(user: str) -> None:
     """Both are recognised, and both lead to the master's configuration."""
@@ -88,6 +89,7 @@ def test_options_without_a_title() -> None:
         "g": "daemon off; master_process off;", "c": "/a b.conf"}
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [
     ["-p", "{dir}", "-c", "nginx.conf"],
     ["-p", "{dir}/", "-c", "{dir}/nginx.conf", "-g", "worker_priority 1; env X;"],
@@ -107,6 +109,7 @@ def test_command_lines(arguments: List[str], tmp_path: Path) -> None:
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_the_compiled_in_prefix(tmp_path: Path) -> None:
     """Without -p, a relative root is below the prefix that the running binary was built with."""
     nginx = Nginx(tmp_path, "server { listen 80; root below/it; }")
@@ -117,6 +120,7 @@ def test_the_compiled_in_prefix(tmp_path: Path) -> None:
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_a_deleted_binary_still_answers(tmp_path: Path) -> None:
     """An upgrade has deleted the file that still runs."""
     binary = tmp_path / "nginx"
@@ -131,6 +135,7 @@ def test_a_deleted_binary_still_answers(tmp_path: Path) -> None:
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_its_own_mounts_are_read_and_nothing_of_them_is_run(tmp_path: Path) -> None:
     """An nginx with other mounts, as in a container, has another /etc/nginx than we; its binary is not ours to run."""
     nginx = Nginx(tmp_path / "inside", "server { listen 80; root /srv/$host; }")
@@ -143,6 +148,7 @@ def test_its_own_mounts_are_read_and_nothing_of_them_is_run(tmp_path: Path) -> N
         nginx.stop()
 
 
+@pytest.mark.lab
 def test_a_configuration_is_read_once_per_order(tmp_path: Path) -> None:
     """A second question to the same instance is answered from memory, a new instance reads anew."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
@@ -153,6 +159,7 @@ def test_a_configuration_is_read_once_per_order(tmp_path: Path) -> None:
         assert [str(end) for end in ask(nginx)] == [f"{tmp_path}/b{PATH}"]
 
 
+@pytest.mark.lab
 def test_an_upstream_that_does_not_resolve(tmp_path: Path) -> None:
     """A name that makes ``nginx -T`` print nothing does not keep us from reading the rest."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
@@ -161,6 +168,7 @@ def test_an_upstream_that_does_not_resolve(tmp_path: Path) -> None:
         assert [str(end) for end in ask(nginx)] == [f"{tmp_path}/a{PATH}"]
 
 
+@pytest.mark.lab
 def test_a_broken_file_is_named_in_the_trail(tmp_path: Path) -> None:
     """Broken on disk, the running server goes on; so do we, with a candidate that says what is wrong with it."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
@@ -172,6 +180,7 @@ def test_a_broken_file_is_named_in_the_trail(tmp_path: Path) -> None:
         assert str(nginx.conf) in str(end.trail[0])
 
 
+@pytest.mark.lab
 def test_an_unreadable_part_makes_a_dead_end_unknown(tmp_path: Path) -> None:
     """What cannot be read may hold the very location that decides: no proof of a dead end."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
@@ -212,6 +221,7 @@ def make_directory(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("make", [make_fifo, make_loop, make_symlink_loop, make_large, make_garbage, make_directory])
 def test_bad_includes_neither_hang_nor_raise(make: Callable[[Path], None], tmp_path: Path) -> None:
     """Whatever lies in place of a file, the rest is used and the problem named."""
@@ -223,6 +233,7 @@ def test_bad_includes_neither_hang_nor_raise(make: Callable[[Path], None], tmp_p
         assert "bad.conf" in str(end.trail[0])
 
 
+@pytest.mark.lab
 def test_a_process_that_has_ended_is_unknown(tmp_path: Path) -> None:
     """Between our look and our question it may have gone."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
@@ -244,6 +255,7 @@ def told(nginx: Nginx) -> List[str]:
     return [str(directory) for directory in NginxServer().missed(process(nginx.workers[0]), request())]
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("owner", "expected"), [(0, True), (33, True), (61001, False)],
                          ids=["root", "www-data, as on Debian", "a user"])
 def test_its_log_tells_where_it_looked(owner: int, expected: bool) -> None:
@@ -254,6 +266,7 @@ def test_its_log_tells_where_it_looked(owner: int, expected: bool) -> None:
         assert told(nginx) == ([f"{directory}/a{PATH}"] if expected else [])
 
 
+@pytest.mark.lab
 def test_what_visitors_have_written_in_its_log() -> None:
     """Whoever knows a test file's name in time has a line about it written, and can name no file but such a one."""
     with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }") as nginx:

@@ -4,6 +4,8 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.servers import snippets
 from tests.lab import ports
@@ -22,6 +24,7 @@ include sites/*.conf;
 """
 
 
+@pytest.mark.lab
 def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -> None:
     """Returns, rewrites, conditions, access rules, and locations of every kind: 300 requests."""
     counts: typing.Counter[str] = Counter()

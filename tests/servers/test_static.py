@@ -86,6 +86,7 @@ CASES = {
 }
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("command, expected", CASES.values(), ids=CASES)
 def test_the_directory_that_it_serves(place, command, expected):
     """The real program serves the file that lies in the directory that we name first.
@@ -100,6 +101,7 @@ def test_the_directory_that_it_serves(place, command, expected):
         assert_true(found, answer)
 
 
+@pytest.mark.lab
 def test_a_chroot_has_its_own_paths(place):
     """In a chroot the directory is named as the program sees it, and its view opens the file that is served."""
     for command, root in (("mini_httpd -D -p 80 -r -u nobody -d ../jail -dd data", "/data"),
@@ -111,6 +113,7 @@ def test_a_chroot_has_its_own_paths(place):
             assert server.process.view.read(str(found)).decode() == body
 
 
+@pytest.mark.lab
 def test_a_configuration_that_may_say_virtual_hosts(place):
     """mini_httpd's configuration may be beyond our sight: its directory and the host's below it are alternatives."""
     with Program(["mini_httpd", "-D", "-p", "80", "-C", f"{place}/vhost.conf"], place / "cwd") as server:
@@ -120,6 +123,7 @@ def test_a_configuration_that_may_say_virtual_hosts(place):
         assert_true(found[1], answer)
 
 
+@pytest.mark.lab
 def test_a_daemon_that_moves(place):
     """Busybox httpd as a daemon changes into a relative -h, which then says nothing any more."""
     subprocess.run(["busybox", "httpd", "-p", "80", "-h", "../site"], cwd=place / "cwd", check=True)
@@ -132,6 +136,7 @@ def test_a_daemon_that_moves(place):
         subprocess.run(["kill", str(pid)], check=True)
 
 
+@pytest.mark.lab
 def test_a_router_script_is_only_a_guess(place):
     """A router script of php -S may answer everything itself: the directory must be seen to be served first."""
     with Program(["php", "-S", "127.0.0.1:80", "-t", "../site", "router.php"], place / "cwd") as server:
@@ -139,6 +144,7 @@ def test_a_router_script_is_only_a_guess(place):
         assert (found.root, found.guessed) == (str(place / "site"), True)
 
 
+@pytest.mark.lab
 def test_a_title_over_the_arguments_is_only_a_guess(place):
     """process.title erases the arguments: what is left are guesses, the default directory first."""
     with Program(["node", f"{place}/node_modules/titled/bin/titled.js"], place / "cwd") as server:
@@ -149,6 +155,7 @@ def test_a_title_over_the_arguments_is_only_a_guess(place):
         assert_true(found[0], server.get(REQUEST))
 
 
+@pytest.mark.lab
 def test_a_title_over_an_argument(place):
     """Where the argument was is lost; the usual places are guessed, the true one among them."""
     with Program(["node", f"{place}/node_modules/titled/bin/titled.js", "dist"], place / "cwd") as server:
@@ -156,6 +163,7 @@ def test_a_title_over_an_argument(place):
         assert server.get(REQUEST).body in map(str, found)
 
 
+@pytest.mark.lab
 def test_one_page_for_everything(place):
     """With -s, serve looks for no file that has no extension, and a token has none."""
     with Program(["node", f"{place}/node_modules/serve/bin/serve.js", "-s"], place / "cwd") as server:

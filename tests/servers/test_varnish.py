@@ -1,4 +1,4 @@
-"""Varnish: what we say of a request is what the real one does with it."""
+"""Varnish: the evaluator against a table, and both against the real Varnish."""
 import os
 import shutil
 import tempfile
@@ -8,23 +8,20 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.varnish import VarnishServer
 from certbot_autowebroot.servers.varnish import evaluate
 from certbot_autowebroot.servers.varnish import vcl
 from certbot_autowebroot.system import processes
-from tests.lab.programs import CHALLENGES
+from tests.lab.cases import PATH
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
+from tests.lab.cases import to
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
-from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.varnish import Varnish
-
-TOKEN = "A" * 43
-URL = f"/{CHALLENGES}/{TOKEN}"
 
 BACKENDS = """
 backend one { .host = "127.0.0.1"; .port = "8001"; }
@@ -40,17 +37,20 @@ backend nowhere none;
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="varnish-lab-"))
     path.chmod(0o755)
     (path / "included.vcl").write_text('sub vcl_recv { if (req.http.host == "inc") { set req.backend_hint = two; } }')
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock", proxy_protocol=["127.0.0.1:8005"]):
-        yield path
+    yield path
     shutil.rmtree(path)
 
 
-def to(number, host, path=URL):
-    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock", proxy_protocol=["127.0.0.1:8005"]):
+        yield directory
 
 
 #: Starting Varnish compiles its VCL with a C compiler, half a second: many rules in few configurations.
@@ -103,10 +103,11 @@ sub vcl_synth {
     }
     if (resp.status == 301) { set resp.http.location = "https://" + req.http.host + req.url; }
 }
-""", {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {URL}", "v": f"to unix:/echo.sock v {URL}",
+""", {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {PATH}",
+      "v": f"to unix:/echo.sock v {PATH}",
       "p": to(5, "p"), "x/sorted?b=3&&a=1&b=2": to(2, "x", "/sorted"), "2001:db8::1": to(2, "2001:db8::1"),
-      "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{URL}"), "x/seen": to(2, "x", "/seen"),
-      "synth": "dead end", "redirect": f"308 https://new.test{URL}", "plain": f"301 https://plain{URL}",
+      "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{PATH}"), "x/seen": to(2, "x", "/seen"),
+      "synth": "dead end", "redirect": f"308 https://new.test{PATH}", "plain": f"301 https://plain{PATH}",
       "all/a//b": to(1, "all", "/x/a/x/b"), "x/q?a=b": to(1, "qx", "/q"), "late": to(2, "later"),
       "second": to(2, "second"), "inc": to(2, "inc"), "other": to(1, "other")}),
     "a director": (BACKENDS + """
@@ -122,35 +123,31 @@ sub vcl_recv {
     if (req.http.host == "d") { set req.backend_hint = d.backend(); }
     if (req.http.host == "f") { set req.backend_hint = f.backend(); }
 }
-""", {"d": f"to 127.0.0.1:8001,127.0.0.1:8002 d {URL}", "f": f"to unix:/echo.sock f {URL}", "x": to(1, "x")}),
+""", {"d": f"to 127.0.0.1:8001,127.0.0.1:8002 d {PATH}", "f": f"to unix:/echo.sock f {PATH}", "x": to(1, "x")}),
 }
 
 
-def request_for(key):
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint("127.0.0.1", 80), query=query)
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Varnish(place, text) as server:
-        ours = VarnishServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            assert_true(found[0], get("127.0.0.1", 80, request_for(key)))
+def test_evaluator(directory, text, expected):
+    """The evaluator gives the expected column."""
+    check_evaluator(VarnishServer(), Varnish(directory, text).simulated_process, expected, directory)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says; its child process has the same configuration."""
+    with Varnish(lab_directory, text) as server:
+        check_server(VarnishServer(), server, expected, lab_directory)
         [child] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
-        assert ours.ask(child, request_for(next(iter(expected)))) == next(iter(said.values()))
+        check_evaluator(VarnishServer(), child, expected, lab_directory)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("argument", ["127.0.0.1:8001", "{dir}/echo.sock", "none"])
-def test_a_backend_among_the_arguments(place, argument):
+def test_a_backend_among_the_arguments(lab_directory, argument):
     """-b names it."""
-    with Varnish(place, arguments=["-b", argument.replace("{dir}", str(place))]) as server:
+    with Varnish(lab_directory, arguments=["-b", argument.replace("{dir}", str(lab_directory))]) as server:
         [found] = VarnishServer().ask(server.process, request_for("x"))
         assert_true(found, server.get(request_for("x")))
 
@@ -227,11 +224,12 @@ def test_odd_statements(body):
         assert "default.vcl" in str(error)
 
 
-def test_files_that_cannot_be_read(place):
+@pytest.mark.lab
+def test_files_that_cannot_be_read(lab_directory):
     """A FIFO, nothing at all, a missing include: unknown, and the path is named."""
-    with Varnish(place, BACKENDS) as server:
-        os.mkfifo(place / "fifo")
-        for path in (place / "fifo", place / "gone"):
+    with Varnish(lab_directory, BACKENDS) as server:
+        os.mkfifo(lab_directory / "fifo")
+        for path in (lab_directory / "fifo", lab_directory / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
             [found] = VarnishServer().ask(server.process, request_for("x"))
