@@ -56,7 +56,7 @@ def _rank(address: str, host: str) -> int:
 
 def _addresses(path: str, read: Read, glob: Glob) -> Iterator[Tuple[str, Source]]:
     """The addresses of all sites, with the line on which their block begins; those of imported files last."""
-    files = [path]
+    files, seen = [path], {path}
     for file in files:
         try:
             text = read(file).decode("utf-8", "replace")
@@ -67,8 +67,9 @@ def _addresses(path: str, read: Read, glob: Glob) -> Iterator[Tuple[str, Source]
         for line, addresses, imported in _blocks(text):
             yield from ((address, Source(file, line)) for address in addresses)
             for other in glob(posixpath.join(posixpath.dirname(file), imported)) if imported else ():
-                if other not in files and len(files) < _MAX_FILES:
+                if other not in seen and len(files) < _MAX_FILES:
                     files.append(other)
+                    seen.add(other)
 
 
 def _blocks(text: str) -> Iterator[Tuple[int, List[str], str]]:
