@@ -348,6 +348,17 @@ def test_who_the_client_is(lab_directory):
         assert_true(said["a"][1], server.get(request_for("a")))
 
 
+@pytest.mark.lab
+def test_backend_known_to_running_server_only(lab_directory):
+    """Every declared backend is an alternative; the last one is that there is another."""
+    text = FRONT + "use_backend %[rand(1),add(1),map_int({dir}/numbers.map)]" + BACKENDS
+    (lab_directory / "numbers.map").write_text("1 two\n")
+    with Haproxy(lab_directory, text) as server:
+        destinations = HaproxyServer().ask(server.process, request_for("a"))
+        assert [brief(d, lab_directory) for d in destinations] == [to(1, "a"), to(2, "a"), to(3, "a"), "unknown"]
+        assert_true(destinations[1], server.get(request_for("a")))
+
+
 def said(text, host="www.sample.com", environment=None, lines=None):
     """What we say of a configuration that no HAProxy runs."""
     def files(path):
@@ -392,7 +403,6 @@ def test_an_environment_without_end():
     ("http-request redirect location https://%HV/", "%HV"),
     ("http-request deny if { path_reg (a+)+$ }", "takes too long"),
     ("http-request deny if { path -f /gone }", "/gone cannot be read: No such file"),
-    ("use_backend %[src,map_ip(/gone)]", "src"),
     ("\n".join([" http-request set-path %[path]%[path]"] * 60), "has no end"),
     ("http-request deny if undefined", "there is no acl undefined"),
     ("http-request deny if", None), ("http-request", None), ("redirect", "nowhere"), ("use_backend", None),

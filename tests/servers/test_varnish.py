@@ -87,6 +87,7 @@ sub vcl_recv {
     call more;
 }
 sub more {
+    if (req.http.host.lower() == "dotted") { set req.backend_hint = two; }
     if (req.http.host == "all") { set req.url = regsuball(req.url, "/+", "/x/"); return (hash); }
     if (req.url == "/q?a=b") { set req.http.host = std.tolower("Q" + req.http.host); }
 }
@@ -109,7 +110,7 @@ sub vcl_synth {
       "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{PATH}"), "x/seen": to(2, "x", "/seen"),
       "synth": "dead end", "redirect": f"308 https://new.test{PATH}", "plain": f"301 https://plain{PATH}",
       "all/a//b": to(1, "all", "/x/a/x/b"), "x/q?a=b": to(1, "qx", "/q"), "late": to(2, "later"),
-      "second": to(2, "second"), "inc": to(2, "inc"), "other": to(1, "other")}),
+      "second": to(2, "second"), "dotted": to(2, "dotted"), "inc": to(2, "inc"), "other": to(1, "other")}),
     "a director": (BACKENDS + """
 backend default { .host = "127.0.0.1"; .port = "8001"; }
 sub vcl_init {
@@ -173,6 +174,13 @@ def test_who_the_client_is():
     assert [str(d.members[0]) for d in found] == ["127.0.0.1:1", "[::1]:80"]
 
 
+def test_backend_known_to_running_server_only():
+    """Every declared backend is an alternative; the last one is that there is another."""
+    *upstreams, unknown = said(ONE + "sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }")
+    assert [str(upstream.members[0]) for upstream in upstreams] == ["127.0.0.1:1", "[::1]:80"]
+    assert "lookup.backend()" in unknown.reason
+
+
 def test_the_trail_names_the_lines():
     """The condition, what was set, and the backend, each with file and line."""
     [found] = said(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
@@ -183,13 +191,12 @@ def test_the_trail_names_the_lines():
 
 
 @pytest.mark.parametrize("text, reason", [
-    ("sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }", "lookup.backend()"),
     ("sub vcl_recv { set req.url = req.http.Via + req.url; }", "req.http.Via"),
     ("sub vcl_recv { return (vcl(other)); }", "the VCL other"),
     ('sub vcl_recv { if (req.url ~ "(a+)+$") { } }', "takes too long"),
     ("sub vcl_recv {" + "set req.url = req.url + req.url;" * 60 + "}", "has no end"),
     ("sub a { call a; } sub vcl_recv { call a; }", "calls itself"),
-], ids=["unknown director", "unknown header", "another VCL", "a regex", "doubling", "recursive"])
+], ids=["unknown header", "another VCL", "a regex", "doubling", "recursive"])
 def test_what_cannot_be_known(text, reason):
     """It is unknown, with the reason."""
     [found] = said(ONE + text, "x/" + "a" * 40 + "!")

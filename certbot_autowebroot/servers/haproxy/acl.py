@@ -147,9 +147,7 @@ class State:
             return self.substituted(args[0], args[1], text, "".join(args[2:]))
         if name.startswith("map") and args:
             return self.mapped(text, name.partition("_")[2] or "str", args)
-        if name in ("concat", "strcmp", "http_date") or not args:
-            raise NotKnown(name)
-        raise NotKnown(f"{name}({','.join(args)})")
+        raise NotKnown(f"{name}({','.join(args)})" if args else name)
 
     def mapped(self, text: str, method: str, args: List[str]) -> Sample:
         """The value of the first line of a map file whose key matches; the longest key for ``map_beg``."""

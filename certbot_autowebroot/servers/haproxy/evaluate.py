@@ -180,24 +180,35 @@ class _Run:
         return Redirect(url, int(code) if re.fullmatch("30[12378]", code) else 302, trail)
 
     def chosen(self, section: Section) -> Optional[Section]:
-        """``use_backend`` in order, ``default_backend``, and a listen section is its own backend."""
+        """The backend of the first ``use_backend`` that applies, else the default one."""
         lines = [*section.inherited, *section.lines]
         conditions = Conditions(lines)
         for line in lines:
             words, condition = _split(line.words)
             if words[:1] == ("use_backend",) and len(words) > 1 and conditions.hold(condition, self.state):
                 self.steps.append(line.step)
-                backend = self.config.backend(self.state.formatted(words[1]))
+                backend = self.named_backend(words[1])
                 if backend is not None:
                     return backend
-                # A name that a map or a header makes need not exist: then the default counts, no further rule.
+                # A name from a map or a header need not exist: then HAProxy takes the default, and no further rule.
                 break
-        default = section.last("default_backend")
-        if default:
-            backend = self.config.backend(default[0])
-            if backend is not None:
-                return backend
-        return section if section.kind == "listen" else None
+        return self.default_backend(section)
+
+    def named_backend(self, text: str) -> Optional[Section]:
+        """The backend with this name. Where only the running server knows it, each declared one is an alternative."""
+        try:
+            return self.config.backend(self.state.formatted(text))
+        except NotKnown:
+            for section in self.config.proxies:
+                if section.kind == "backend" and self.state.assumptions.holds(f"{text} is {section.name}", True):
+                    return section
+            raise
+
+    def default_backend(self, section: Section) -> Optional[Section]:
+        """The backend of ``default_backend``; a listen section is its own backend."""
+        name = section.last("default_backend")[:1]
+        backend = self.config.backend(name[0]) if name else None
+        return backend or (section if section.kind == "listen" else None)
 
     def servers(self, backend: Section) -> Sequence[Destination]:
         """All servers of a backend count; those for an emergency only where there are no others."""

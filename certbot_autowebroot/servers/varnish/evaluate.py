@@ -135,11 +135,17 @@ class _Run:
                 value = regex.bounded(_text(self.values.get(name, "")) + _text(value))
             self.values[name] = value
         except NotKnown:
-            if name in ("req.url", "req.http.host", "req.backend_hint", "resp.http.location"):
+            # Where only the running server knows the backend, each declared one is an alternative.
+            backend = next((backend for backend in self.vcl.backends.values() if name == "req.backend_hint"
+                            and self.assumptions.holds(f"{statement} is {backend.name}", True)), None)
+            if backend is not None:
+                self.values[name] = (backend,)
+            elif name in ("req.url", "req.http.host", "req.backend_hint", "resp.http.location"):
                 self.steps.append(Step(str(statement), statement.source))
                 raise
-            # A header that nobody here asks for; whoever does, does not know it either.
-            self.values.pop(name, None)
+            else:
+                # A header that decides nothing here, or is not known either where it decides.
+                self.values.pop(name, None)
         if name in ("req.url", "req.http.host", "req.backend_hint"):
             self.steps.append(Step(str(statement), statement.source))
 
