@@ -19,7 +19,7 @@ lab = table.lab
 def test_every_row_is_the_same_from_what_is_kept(lab: "Tuple[pathlib.Path, Evaluators]",
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     """One configuration, read once for all questions of many orders, answers as one that is read for each."""
-    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
+    monkeypatch.setattr(file_cache, "MIN_AGE", 0.0)
     asked_of_the_binary: List[int] = []
     real = apache.dump
     monkeypatch.setattr(apache, "dump", lambda process, *more: asked_of_the_binary.append(1) or real(process, *more))

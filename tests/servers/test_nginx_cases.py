@@ -644,7 +644,7 @@ def test_evaluator(config: str, expected: Dict[str, str], tmp_path: Path) -> Non
 def test_real_server(config: str, expected: Dict[str, str], tmp_path: Path, backends: Path, certificate: Path,
                      monkeypatch: pytest.MonkeyPatch) -> None:
     """The real server does what the evaluator says, and what the evaluator of its process says, cached."""
-    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
+    monkeypatch.setattr(file_cache, "MIN_AGE", 0.0)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(certificate / name)
     with nginx(tmp_path, config, backends) as server:

@@ -20,8 +20,8 @@ from certbot_autowebroot.servers.apache.directives import Evaluated
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
-from certbot_autowebroot.servers.common.file_cache import Kept
-from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.common.file_cache import FileCache
+from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
 
@@ -30,7 +30,7 @@ NAMES = frozenset({"apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", 
 
 
 #: By pid and start time of the process that the workers come from.
-_kept: Kept[Configuration] = Kept()
+_cache: FileCache[Configuration] = FileCache()
 
 
 @implementer(IWebServer)
@@ -57,28 +57,28 @@ class ApacheServer:
         key = (process.pid, process.start_time)
         if key not in self._configurations:
             try:
-                self._configurations[key] = _kept.get(key, process.view,
+                self._configurations[key] = _cache.get(key, process.view,
                                                       lambda view: Configuration(evaluated(process, view)))
             except (ConfigurationError, OSError) as error:
                 self._configurations[key] = str(error)
         return self._configurations[key]
 
 
-def evaluated(process: Process, noting: Optional[Noting] = None) -> Evaluated:
+def evaluated(process: Process, recording: Optional[RecordingView] = None) -> Evaluated:
     """The configuration as the binary says it; where it does not, as we read it from the files.
 
-    :param noting: the process's view, that is to note what the configuration is read from.
+    :param recording: the process's view, which records the files that the configuration is read from.
     :raises ConfigurationError: neither is to be had.
     :raises OSError: the process is gone, or its root is not ours to see.
     """
-    view = noting or Noting(process.view)
+    view = recording or RecordingView(process.view)
     try:
         return dump(process, functools.partial(includes.note, process, view))
     except ConfigurationError as error:
         found = parser.read(process, view)
         found.complaints = (str(error), *found.complaints)
         # Why the binary refuses may lie in files that are not of the configuration: a certificate, a module.
-        view.settled = False
+        view.cacheable = False
         return found
 
 

@@ -10,14 +10,14 @@ from typing import List
 
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.directives import split_words
-from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.system.processes import Process
 
 _SAID = re.compile(r"^[ \t]*(?:(Include|IncludeOptional)|(ServerRoot)|<IfFile)[ \t]+([^\r\n]*)",
                    re.IGNORECASE | re.MULTILINE)
 
 
-def note(process: Process, view: Noting) -> None:
+def note(process: Process, view: RecordingView) -> None:
     """Look at everything that the configuration of a running httpd is read from.
 
     Where that cannot be known (a variable or a macro's argument in a path), the view is told that nothing is settled.
@@ -36,7 +36,7 @@ def note(process: Process, view: Noting) -> None:
         for included, server_root, arguments in _SAID.findall(texts.pop()):
             path = (split_words(arguments) or [""])[0].rstrip(">")
             if re.search(r"[$%@]|\\$", arguments):
-                view.settled = False
+                view.cacheable = False
             elif server_root:
                 root = os.path.join(root, path)
             elif not included:
@@ -47,7 +47,7 @@ def note(process: Process, view: Noting) -> None:
                 seen.update(found)
 
 
-def _files(view: Noting, path: str, depth: int = 0) -> Iterator[str]:
+def _files(view: RecordingView, path: str, depth: int = 0) -> Iterator[str]:
     """A file itself, or every file below a directory."""
     if not view.is_dir(path):
         yield path

@@ -21,7 +21,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers.common.file_cache import Kept
+from certbot_autowebroot.servers.common.file_cache import FileCache
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
@@ -49,7 +49,7 @@ class Built(NamedTuple):
 
 
 #: By the master's pid and start time, and this machine's name.
-_kept: Kept[Evaluator] = Kept()
+_cache: FileCache[Evaluator] = FileCache()
 
 
 @implementer(ILogsMisses)
@@ -72,7 +72,7 @@ class NginxServer:
         try:
             if key not in self._evaluators:
                 hostname = os.uname().nodename if master.view.is_host else ""
-                self._evaluators[key] = _kept.get((*key, hostname), master.view,
+                self._evaluators[key] = _cache.get((*key, hostname), master.view,
                                                   functools.partial(_read, master, hostname))
                 self._evaluators[key].start_over()
         except OSError as error:
