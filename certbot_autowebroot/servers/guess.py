@@ -74,7 +74,7 @@ def _suggestions(args: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) -
     for base in dict.fromkeys([cwd, *near]):
         if base.startswith("/") and is_dir(base):
             for name in _BELOW:
-                yield posixpath.join(base, name), f"where programs like to keep static files below {base}"
+                yield posixpath.join(base, name), f"a usual place of static files below {base}"
     if cwd.startswith("/"):
         yield posixpath.normpath(cwd), "the program's working directory"
 

@@ -155,7 +155,7 @@ def directories(name: str, argv: Sequence[str], cwd: str, host: str,
         base, why = posixpath.join(cwd, told), f"its argument {told}"
     else:
         below = next((d for d in program.defaults if d and is_dir(posixpath.join(cwd, d))), "")
-        base, why = posixpath.join(cwd, below), f"{below or 'its working directory'}, for it is told no other"
+        base, why = posixpath.join(cwd, below), f"{below or 'its working directory'}, its default"
     if not base.startswith("/"):
         return ()
     base = posixpath.normpath(base)

@@ -405,7 +405,7 @@ def test_an_environment_without_end():
     ("http-request deny if { path -f /gone }", "/gone cannot be read: No such file"),
     ("\n".join([" http-request set-path %[path]%[path]"] * 60), "has no end"),
     ("http-request deny if undefined", "there is no acl undefined"),
-    ("http-request deny if", None), ("http-request", None), ("redirect", "nowhere"), ("use_backend", None),
+    ("http-request deny if", None), ("http-request", None), ("redirect", "without a target"), ("use_backend", None),
     ("http-request set-path", None), ("acl", None), ("acl x", None), ("http-request deny if {", "empty"),
     ("http-request deny if { }", "empty"), ("http-request deny when x", None), ("http-request deny if !", "no acl"),
     ("http-request set-var(txn.x)", None), ("http-request replace-path ( x", "not one that we understand"),

@@ -37,5 +37,5 @@ class CaddyServer:
                 self._configs[process.pid] = error
         config = self._configs[process.pid]
         if isinstance(config, NoConfiguration):
-            return [Unknown(f"Caddy's configuration is not to be had: {config}")]
+            return [Unknown(f"Caddy's configuration is not available: {config}")]
         return destinations(config, request, process.view.is_file, process.cwd or "/", process.environment)

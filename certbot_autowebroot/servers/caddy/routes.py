@@ -77,11 +77,11 @@ class _Run(Matching):
         try:
             found = self.routes(self.server.get("routes"))
         except (NotKnown, regex.RegexError) as error:
-            reason = f"what {error} is, only the running Caddy knows" if isinstance(error, NotKnown) else str(error)
+            reason = f"only the running Caddy knows {error}" if isinstance(error, NotKnown) else str(error)
             return Unknown(reason, self.trail)
         if isinstance(found, Directory) and self.password:
             return found._replace(depends_on_client=True)
-        return found or DeadEnd("no route of Caddy's answers: it says 200 and nothing else", self.trail)
+        return found or DeadEnd("no route of Caddy's answers: it sends 200 without content", self.trail)
 
     @property
     def trail(self) -> Trail:
@@ -102,7 +102,7 @@ class _Run(Matching):
                 if found is not None:
                     return found
             if route.get("terminal"):
-                return DeadEnd("no handler of Caddy's answers: it says 200 and nothing else", self.trail)
+                return DeadEnd("no handler of Caddy's answers: it sends 200 without content", self.trail)
         return None
 
     def handle(self, handler: Dict[str, Any]) -> Optional[Destination]:

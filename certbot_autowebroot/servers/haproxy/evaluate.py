@@ -49,7 +49,7 @@ def destinations(config: Config, request: Request, files: Callable[[str], Sequen
         for destination in alternatives(lambda assumptions, frontend=frontend, secure=secure:  # type: ignore[misc]
                                         _Run(config, request, frontend, secure, assumptions, files).destinations())]
     if not frontends:
-        found.append(Unknown(f"no bind line of HAProxy's configuration says {request.endpoint}"))
+        found.append(Unknown(f"no bind line of HAProxy's configuration names {request.endpoint}"))
     return found + [Unknown(problem) for problem in config.problems]
 
 
@@ -68,7 +68,7 @@ class _Run:
         try:
             return self.through(self.frontend)
         except (NotKnown, RegexError, ConfigError) as error:
-            reason = f"what {error} is, only the running HAProxy knows" if isinstance(error, NotKnown) else str(error)
+            reason = f"only the running HAProxy knows {error}" if isinstance(error, NotKnown) else str(error)
             return [Unknown(reason, tuple(self.steps))]
         except OSError as error:
             return [Unknown(f"{error.filename} cannot be read: {error.strerror}", tuple(self.steps))]
@@ -176,7 +176,7 @@ class _Run:
         elif "scheme" in options:
             url = f"{state.formatted(options['scheme'])}://{state.host}{path}{query}"
         else:
-            raise ConfigError(f"a redirect to nowhere: {' '.join(words)}")
+            raise ConfigError(f"a redirect without a target: {' '.join(words)}")
         return Redirect(url, int(code) if re.fullmatch("30[12378]", code) else 302, trail)
 
     def chosen(self, section: Section) -> Optional[Section]:

@@ -92,7 +92,7 @@ class _Run:
         except _Ended as ended:
             return ended.destination
         except (NotKnown, regex.RegexError) as error:
-            reason = f"what {error} is, only the running Varnish knows" if isinstance(error, NotKnown) else str(error)
+            reason = f"only the running Varnish knows {error}" if isinstance(error, NotKnown) else str(error)
             return Unknown(reason, tuple(self.steps))
 
     def upstream(self) -> Destination:

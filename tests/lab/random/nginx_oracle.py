@@ -122,13 +122,13 @@ def disagreements(destinations: Sequence[Destination], request: Request,
         if number == 0 or isinstance(destination, Directory):
             paths = [str(destination)] if isinstance(destination, Directory) else _assumed_files(destination)
             answer = _answer_with(paths, request)
-            guessed = any("cannot be known" in step.text for step in destination.trail)
+            guessed = any("unknown here" in step.text for step in destination.trail)
             # After a guess any alternative may be the one. The evaluator names no dead end beside other destinations.
             possible = guessed and (not answer.served or _agrees_with_any(destinations, answer, request))
             if not (agree(destination, answer, request) or possible):
                 yield _mismatch(destination, answer, request)
     # Where the route tests for one of our files, two files can serve what neither does alone.
-    tests_for_file = any(" taken to " in step.text for step in destinations[0].trail)
+    tests_for_file = any(" assumed to " in step.text for step in destinations[0].trail)
     for paths in ([[path] for path in elsewhere] if tests_for_file else [[*files, *elsewhere]]):
         answer = _answer_with(paths, request)
         relevant = files or answer.body.startswith("/")
@@ -148,7 +148,7 @@ def _answer_with(paths: Sequence[str], request: Request) -> Answer:
 
 def _assumed_files(destination: Destination) -> List[str]:
     """The test files that the evaluator assumed to exist."""
-    return list({step.text.split(" ")[0] for step in destination.trail if step.text.endswith(" taken to exist")})
+    return list({step.text.split(" ")[0] for step in destination.trail if step.text.endswith(" assumed to exist")})
 
 
 def _agrees_with_any(destinations: Sequence[Destination], answer: Answer, request: Request) -> bool:

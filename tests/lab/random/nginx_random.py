@@ -80,7 +80,7 @@ def _ask(nginx: Nginx, random: Random, counts: typing.Counter[str]) -> List[str]
             continue
         counts["answers"] += 1
         counts[type(destinations[0]).__name__] += 1
-        counts["walked both ways"] += any("cannot be known" in step.text for step in destinations[0].trail)
+        counts["alternatives"] += any("unknown here" in step.text for step in destinations[0].trail)
         elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) for below in BELOW
                      if isinstance(destinations[0], DeadEnd)]
         mismatches += [f"{nginx.directory.name}: {text}" for text in disagreements(destinations, request, elsewhere)]
