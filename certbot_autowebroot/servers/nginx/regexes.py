@@ -39,5 +39,5 @@ class Regex:
         try:
             return regex.search(self.text, subject, self._ignore_case)
         except regex.RegexError as error:
-            self._too_slow = isinstance(error, regex.TooSlow)
+            self._too_slow = isinstance(error, regex.RegexTimeoutError)
             raise UnknowableError(str(error)) from None
