@@ -309,43 +309,43 @@ def test_real_server(lab_directory, text, expected):
 
 
 @pytest.mark.lab
-def test_a_worker_in_a_chroot(lab_directory):
-    """The worker that holds the port has no configuration in its chroot: the master's view has."""
+def test_worker_in_chroot(lab_directory):
+    """The worker's chroot has no configuration file: the master's view has."""
     text = f"global\n    chroot {lab_directory}\n    user nobody\n" + FRONT + "default_backend two" + BACKENDS
     with Haproxy(lab_directory, text, options=["-W", "-db"]) as server:
         answer = server.get(request_for("a"))  # from the worker: a busy machine forks it after the first connection
         [worker] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
         for process in (server.process, worker):
-            [found] = HaproxyServer().ask(process, request_for("a"))
-            assert_true(found, answer)
+            [destination] = HaproxyServer().ask(process, request_for("a"))
+            assert_true(destination, answer)
 
 
 @pytest.mark.lab
-def test_several_files_directories_and_C(lab_directory):
-    """-f may stand more than once, name a directory of .cfg files, and is relative to -C."""
+def test_several_files_and_directories(lab_directory):
+    """-f may occur twice, may name a directory of .cfg files, and is relative to -C."""
     folder = lab_directory / "conf"
     folder.mkdir()
     (folder / "b.cfg").write_text("frontend f\n bind :80\n default_backend one\n")
     (folder / "c.txt").write_text("garbage\n")
     (lab_directory / "more.cfg").write_text(BACKENDS)
     with Haproxy(lab_directory, "", options=["-C", str(lab_directory), "-f", "conf", "--", "more.cfg"]) as server:
-        [found] = HaproxyServer().ask(server.process, request_for("a"))
-        assert_true(found, server.get(request_for("a")))
+        [destination] = HaproxyServer().ask(server.process, request_for("a"))
+        assert_true(destination, server.get(request_for("a")))
 
 
 @pytest.mark.lab
-def test_who_the_client_is(lab_directory):
-    """The CA's address is not ours: both ends are named, the one for everybody first."""
+def test_condition_on_client(lab_directory):
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
     text = FRONT + """
         http-request deny if { hdr(host) b } !{ src 127.0.0.0/8 }
         use_backend two if { src 127.0.0.1 }
         default_backend one""" + BACKENDS
     with Haproxy(lab_directory, text) as server:
-        said = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
-        assert [brief(d, lab_directory) for d in said["a"]] == [to(1, "a"), to(2, "a")]
-        assert [brief(d, lab_directory) for d in said["b"]] == ["dead end", to(1, "b"), to(2, "b")]
-        assert all(d.depends_on_client for d in said["b"][1:])
-        assert_true(said["a"][1], server.get(request_for("a")))
+        answers = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
+        assert [brief(d, lab_directory) for d in answers["a"]] == [to(1, "a"), to(2, "a")]
+        assert [brief(d, lab_directory) for d in answers["b"]] == ["dead end", to(1, "b"), to(2, "b")]
+        assert all(d.depends_on_client for d in answers["b"][1:])
+        assert_true(answers["a"][1], server.get(request_for("a")))
 
 
 @pytest.mark.lab
@@ -359,8 +359,8 @@ def test_backend_known_to_running_server_only(lab_directory):
         assert_true(destinations[1], server.get(request_for("a")))
 
 
-def said(text, host="www.sample.com", environment=None, lines=None):
-    """What we say of a configuration that no HAProxy runs."""
+def answer_to(text, host="www.sample.com", environment=None, lines=None):
+    """The destinations in a configuration that no HAProxy runs."""
     def files(path):
         if path in (lines or {}):
             return lines[path]
@@ -369,32 +369,33 @@ def said(text, host="www.sample.com", environment=None, lines=None):
     return evaluate.destinations(parsed, request_for(host), files)
 
 
-def test_the_trail_names_the_lines():
-    """Frontend, rule, backend and server, each with its file and line."""
-    [found] = said(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n server s 127.0.0.1:1\n")
+def test_trail():
+    """It names frontend, rule, backend and server, each with file and line."""
+    [destination] = answer_to(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n"
+                              " server s 127.0.0.1:1\n")
     file = "/etc/haproxy/haproxy.cfg"
-    assert [(step.text, step.source) for step in found.trail] == [
+    assert [(step.text, step.source) for step in destination.trail] == [
         ("frontend f (mode tcp)", Source(file, 2)), ("use_backend one if { path_beg / }", Source(file, 4)),
         ("backend one", Source(file, 5)), ("server s 127.0.0.1:1", Source(file, 6))]
 
 
-def test_proxy_protocol_and_tls_are_told():
-    """What is behind has to know: a PROXY line first, TLS."""
-    [found] = said("listen f\n bind :80\n server s 127.0.0.1:1 send-proxy-v2 ssl verify none\n")
-    assert (found.proxy_protocol, found.scheme) == (True, "https")
+def test_proxy_protocol_and_tls():
+    """The upstream has both: a PROXY line and TLS."""
+    [destination] = answer_to("listen f\n bind :80\n server s 127.0.0.1:1 send-proxy-v2 ssl verify none\n")
+    assert (destination.proxy_protocol, destination.scheme) == (True, "https")
 
 
-def test_the_environment_of_haproxy():
-    """Variables stand in double quotes only, and are HAProxy's own."""
+def test_environment():
+    """Variables count in double quotes only, with the values of HAProxy's environment."""
     text = 'listen f\n bind "${ADDRESS-:80}"\n server s "${HOST}:1"\n server t ${HOST}:1\n'
-    [found] = said(text, environment={"HOST": "10.0.0.1"})
-    assert [str(member) for member in found.members] == ["10.0.0.1:1", "${HOST}:1"]
+    [destination] = answer_to(text, environment={"HOST": "10.0.0.1"})
+    assert [str(member) for member in destination.members] == ["10.0.0.1:1", "${HOST}:1"]
 
 
-def test_an_environment_without_end():
-    """A user's HAProxy may have a variable of 100 kB, and a line that it stands in 40,000 times."""
+def test_hostile_environment():
+    """A user's HAProxy may have a variable of 100 kB, and a line that names it 40,000 times."""
     with pytest.raises(config.ConfigError, match="more than 16 MB"):
-        said('listen f\n bind "' + "${LONG}" * 200 + '"\n', environment={"LONG": "x" * 100_000})
+        answer_to('listen f\n bind "' + "${LONG}" * 200 + '"\n', environment={"LONG": "x" * 100_000})
 
 
 @pytest.mark.parametrize("rule, reason", [
@@ -412,66 +413,67 @@ def test_an_environment_without_end():
     ("http-request set-header Host", None), ("server", None), ("http-request redirect code x location y", None),
 ])
 def test_odd_rules(rule, reason):
-    """What cannot be known is unknown, with the reason; what makes no sense does no harm."""
-    found = said(FRONT.replace("bind", "mode http\n bind") + f" {rule}\n default_backend one" + BACKENDS,
-                 "x/" + "a" * 40 + "!")
-    assert found
+    """A value that is not known makes the destination unknown, with the reason; nonsense is no error."""
+    text = FRONT.replace("bind", "mode http\n bind") + f" {rule}\n default_backend one" + BACKENDS
+    destinations = answer_to(text, "x/" + "a" * 40 + "!")
+    assert destinations
     if reason:
-        assert isinstance(found[0], Unknown)
-        assert reason in found[0].reason
+        assert isinstance(destinations[0], Unknown)
+        assert reason in destinations[0].reason
 
 
 @pytest.mark.parametrize("text", ["garbage", "\x00\udcff", "listen f\n bind 'x", 'listen f\n bind "x', "frontend\n",
                                   "defaults from\nfrontend from x\n"])
-def test_a_configuration_that_haproxy_would_not_start_with(text):
-    """It is refused with a reason."""
+def test_refused_configuration(text):
+    """The parser refuses it with a reason."""
     with pytest.raises(config.ConfigError):
-        said(text)
+        answer_to(text)
 
 
-def test_conditions_on_the_binary_are_left_out_and_named():
-    """What stands in .if is not known; the rest counts."""
-    found = said(".if feature(X)\nlisten g\n bind :80\n.else\n x\n.endif\nlisten f\n bind :80\n server s 127.0.0.1:1\n")
-    assert str(found[0].members[0]) == "127.0.0.1:1"
-    assert "feature(X)" in found[1].reason
+def test_condition_on_binary():
+    """The lines between .if and .endif are reported as unknown; the others count."""
+    destinations = answer_to(".if feature(X)\nlisten g\n bind :80\n.else\n x\n.endif\n"
+                             "listen f\n bind :80\n server s 127.0.0.1:1\n")
+    assert str(destinations[0].members[0]) == "127.0.0.1:1"
+    assert "feature(X)" in destinations[1].reason
 
 
-def test_an_endpoint_that_no_line_binds():
-    """Edited and not reloaded, perhaps: unknown."""
-    [found] = said("listen f\n bind :81\n server s 127.0.0.1:1\n")
-    assert "127.0.0.1:80" in found.reason
+def test_unbound_endpoint():
+    """The destination is unknown: the file may have changed since the last reload."""
+    [destination] = answer_to("listen f\n bind :81\n server s 127.0.0.1:1\n")
+    assert "127.0.0.1:80" in destination.reason
 
 
-def test_unix_sockets_are_bound_too():
-    """A proxy in front may come over one."""
+def test_unix_socket():
+    """A proxy in front may connect through one."""
     parsed = config.parse([("x", b"listen f\n bind unix@/run/x.sock\n server s 127.0.0.1:1\n")], {})
     request = Request("a", PATH, TOKEN, Endpoint("unix:/run/x.sock", 0))
-    [found] = evaluate.destinations(parsed, request, lambda path: [])
-    assert str(found.members[0]) == "127.0.0.1:1"
+    [destination] = evaluate.destinations(parsed, request, lambda path: [])
+    assert str(destination.members[0]) == "127.0.0.1:1"
 
 
 @pytest.mark.lab
-def test_files_that_cannot_be_read(lab_directory):
+def test_unreadable_file(lab_directory):
     """A FIFO, nothing at all, no -f: unknown, and the path is named."""
     with Haproxy(lab_directory, "listen f\n bind :80\n") as server:
         os.mkfifo(lab_directory / "fifo")
         for path in (lab_directory / "fifo", lab_directory / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
-            [found] = HaproxyServer().ask(server.process, request_for("x"))
-            assert isinstance(found, Unknown)
-            assert str(server.conf) in found.reason
+            [destination] = HaproxyServer().ask(server.process, request_for("x"))
+            assert isinstance(destination, Unknown)
+            assert str(server.conf) in destination.reason
         server.conf.unlink()
 
 
-def test_ten_thousand_sites_are_evaluated_in_seconds():
-    """The work grows with the size, not with its square."""
+def test_ten_thousand_sites():
+    """The time grows with the size, not with its square."""
     rules = "".join(f" use_backend b{n} if {{ hdr(host) h{n} }}\n" for n in range(10_000))
     backends = "".join(f"backend b{n}\n server s 127.0.0.1:{n + 1}\n" for n in range(10_000))
-    [found] = said("frontend f\n mode http\n bind :80\n" + rules + backends, "h9999")
-    assert found.members[0].port == 10_000
+    [destination] = answer_to("frontend f\n mode http\n bind :80\n" + rules + backends, "h9999")
+    assert destination.members[0].port == 10_000
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, HaproxyServer)

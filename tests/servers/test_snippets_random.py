@@ -25,7 +25,7 @@ include sites/*.conf;
 
 
 @pytest.mark.lab
-def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -> None:
+def test_snippet_before_random_directives(tmp_path: Path) -> None:
     """Returns, rewrites, conditions, access rules, and locations of every kind: 300 requests."""
     counts: typing.Counter[str] = Counter()
     missed = []

@@ -146,15 +146,15 @@ def test_real_server(lab_directory, text, expected):
 
 @pytest.mark.lab
 @pytest.mark.parametrize("argument", ["127.0.0.1:8001", "{dir}/echo.sock", "none"])
-def test_a_backend_among_the_arguments(lab_directory, argument):
-    """-b names it."""
+def test_backend_argument(lab_directory, argument):
+    """The backend is the value of -b."""
     with Varnish(lab_directory, arguments=["-b", argument.replace("{dir}", str(lab_directory))]) as server:
-        [found] = VarnishServer().ask(server.process, request_for("x"))
-        assert_true(found, server.get(request_for("x")))
+        [destination] = VarnishServer().ask(server.process, request_for("x"))
+        assert_true(destination, server.get(request_for("x")))
 
 
-def said(text, host="www.sample.com", files=None):
-    """What we say of a VCL that no Varnish runs."""
+def answer_to(text, host="www.sample.com", files=None):
+    """The destinations in a VCL that no Varnish runs."""
     content = {"/etc/varnish/default.vcl": text.encode("utf-8", "surrogateescape"), **(files or {})}
 
     def read(path):
@@ -167,25 +167,25 @@ def said(text, host="www.sample.com", files=None):
 ONE = 'backend one { .host = "127.0.0.1"; .port = "1"; }\nbackend two { .host = "[::1]"; .port = "http"; }\n'
 
 
-def test_who_the_client_is():
-    """Both ends are named, the one for everybody first."""
-    found = said(ONE + 'acl local { "127.0.0.1"; }\nsub vcl_recv { if (client.ip ~ local && req.http.Accept !~ "x") '
-                 "{ set req.backend_hint = two; } }")
-    assert [str(d.members[0]) for d in found] == ["127.0.0.1:1", "[::1]:80"]
+def test_condition_on_client():
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
+    destinations = answer_to(ONE + 'acl local { "127.0.0.1"; }\nsub vcl_recv { if (client.ip ~ local && '
+                             'req.http.Accept !~ "x") { set req.backend_hint = two; } }')
+    assert [str(d.members[0]) for d in destinations] == ["127.0.0.1:1", "[::1]:80"]
 
 
 def test_backend_known_to_running_server_only():
     """Every declared backend is an alternative; the last one is that there is another."""
-    *upstreams, unknown = said(ONE + "sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }")
+    *upstreams, unknown = answer_to(ONE + "sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }")
     assert [str(upstream.members[0]) for upstream in upstreams] == ["127.0.0.1:1", "[::1]:80"]
     assert "lookup.backend()" in unknown.reason
 
 
-def test_the_trail_names_the_lines():
-    """The condition, what was set, and the backend, each with file and line."""
-    [found] = said(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
+def test_trail():
+    """It names the condition, the assignment and the backend, with file and line."""
+    [destination] = answer_to(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
     file = "/etc/varnish/default.vcl"
-    assert [(step.text, step.source) for step in found.trail] == [
+    assert [(step.text, step.source) for step in destination.trail] == [
         ('if req.url ~ "^/"', Source(file, 4)), ("set req.backend_hint = two", Source(file, 5)),
         ("backend two", Source(file, 2))]
 
@@ -197,11 +197,11 @@ def test_the_trail_names_the_lines():
     ("sub vcl_recv {" + "set req.url = req.url + req.url;" * 60 + "}", "has no end"),
     ("sub a { call a; } sub vcl_recv { call a; }", "calls itself"),
 ], ids=["unknown header", "another VCL", "a regex", "doubling", "recursive"])
-def test_what_cannot_be_known(text, reason):
-    """It is unknown, with the reason."""
-    [found] = said(ONE + text, "x/" + "a" * 40 + "!")
-    assert isinstance(found, Unknown)
-    assert reason in found.reason
+def test_unknown_value(text, reason):
+    """The destination is unknown, with the reason."""
+    [destination] = answer_to(ONE + text, "x/" + "a" * 40 + "!")
+    assert isinstance(destination, Unknown)
+    assert reason in destination.reason
 
 
 @pytest.mark.parametrize("text", [
@@ -212,10 +212,10 @@ def test_what_cannot_be_known(text, reason):
     "sub x { if (" + "(" * 50_000 + "a" + ")" * 50_000 + ") { } }", "sub x { set a =" + " 1" * 50_000,
     "sub x " + "{" * 50_000,
 ], ids=lambda text: repr(text[:20]))
-def test_a_vcl_that_varnish_would_not_compile(text):
-    """It is refused with the file's name."""
+def test_refused_vcl(text):
+    """The parser refuses it with the file's name."""
     with pytest.raises(vcl.VclError):
-        said(text)
+        answer_to(text)
 
 
 @pytest.mark.parametrize("body", ["set;", "set a;", "set a =;", "set a = ;", "call;", "return;", "return ();", "unset;",
@@ -224,27 +224,27 @@ def test_a_vcl_that_varnish_would_not_compile(text):
                                   "set req.url = regsub(,,);", "set req.url = (;);", "set req.http.host = one;",
                                   "if (one) { }", 'if (one ~ "x") { }', 'if (one < 5) { }', ") ;", "new;"])
 def test_odd_statements(body):
-    """What Varnish would not compile does no harm."""
+    """A statement that Varnish would refuse is no error."""
     try:
-        assert said(ONE + "sub vcl_recv { " + body + " }")
+        assert answer_to(ONE + "sub vcl_recv { " + body + " }")
     except vcl.VclError as error:
         assert "default.vcl" in str(error)
 
 
 @pytest.mark.lab
-def test_files_that_cannot_be_read(lab_directory):
+def test_unreadable_file(lab_directory):
     """A FIFO, nothing at all, a missing include: unknown, and the path is named."""
     with Varnish(lab_directory, BACKENDS) as server:
         os.mkfifo(lab_directory / "fifo")
         for path in (lab_directory / "fifo", lab_directory / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
-            [found] = VarnishServer().ask(server.process, request_for("x"))
-            assert isinstance(found, Unknown)
-            assert str(server.conf) in found.reason
+            [destination] = VarnishServer().ask(server.process, request_for("x"))
+            assert isinstance(destination, Unknown)
+            assert str(server.conf) in destination.reason
         server.conf.unlink()
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, VarnishServer)
