@@ -58,15 +58,15 @@ def forget() -> None:
     listeners._last_searches.clear()
     from certbot_autowebroot.servers import apache
     from certbot_autowebroot.servers import nginx
-    nginx._kept = file_cache.Kept()
-    apache._kept = file_cache.Kept()
+    nginx._cache = file_cache.FileCache()
+    apache._cache = file_cache.FileCache()
 
 
 def parts(server: str, sites: int, layout: str) -> None:
     """All parts on one machine."""
     with _directory() as directory, machines.SERVERS[server](directory, sites, layout) as running:
         request = Request(machines.name_of(sites // 2), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
-        time.sleep(file_cache.SETTLED + 0.5)
+        time.sleep(file_cache.MIN_AGE + 0.5)
         print(f"\n{server}, {sites} sites: milliseconds{'least':>41}{'median':>10}")
         files = sorted(str(path) for path in (directory / "sites-enabled").iterdir())
         measure("floor: cat of the files", lambda: subprocess.run(["xargs", "cat"], input="\n".join(files), text=True,

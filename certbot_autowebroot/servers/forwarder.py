@@ -1,4 +1,4 @@
-"""Programs that accept a connection and pass it on as it is: Docker's userland proxy, socat."""
+"""Programs that forward connections unchanged: Docker's userland proxy, socat."""
 import re
 from typing import List
 from typing import Optional
@@ -23,7 +23,7 @@ _SOCAT_UNIX = re.compile(r"unix(?:-connect)?:([^,]+)", re.IGNORECASE)
 
 @implementer(IWebServer)
 class Forwarder:
-    """Where the connection goes stands in the arguments."""
+    """The target is among the arguments."""
 
     name = "port forwarder"
 
@@ -32,7 +32,7 @@ class Forwarder:
         return process.name in executables("forwarder")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """The other end."""
+        """The target of the connection."""
         arguments = list(process.argv[1:])
         target = _docker_target(arguments) if process.name == "docker-proxy" else _socat_target(arguments)
         if target is None:

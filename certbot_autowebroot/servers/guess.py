@@ -1,7 +1,8 @@
-"""Any other program: one that passes connections on, or an application server whose static files lie near it.
+"""Any other program: one that forwards connections, or an application server with static files near it.
 
-Rails serves ``public/`` below its working directory, Express whatever ``express.static`` names, a Go binary what a flag
-says. Nothing tells us, so these are guesses: the solver asks for a file that already lies there before it writes.
+Rails serves ``public/`` below its working directory, Express the argument of ``express.static``, a Go binary the value
+of a flag. No configuration names the directory, so these are guesses: before the solver writes, it fetches a file that
+already exists there.
 """
 import posixpath
 import re
@@ -35,19 +36,19 @@ MAX_GUESSES = 8
 #: Java's class paths and the like.
 _MAX_ARGUMENTS = 64
 
-#: Where frameworks keep what they serve as it is: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET,
+#: Directories of static files in frameworks: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET,
 #: Tomcat.
 _BELOW = ("public", "static", "htdocs", "www", "dist", "html", "build", "wwwroot", "_site", "web",
           "webapps/ROOT")
 
-#: Nobody serves these themselves; what lies below some of them is served.
+#: No program serves these; some programs serve directories below them.
 _SYSTEM = re.compile(r"/((home|media|mnt|opt|srv|tmp|var|var/(lib|log|tmp|cache|spool))?)")
-#: Nobody serves anything below these: programs, secrets and the kernel.
+#: No program serves anything below these: programs, secrets and the kernel.
 _SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib\d*|libx?32|proc|root|run|sbin|sys|usr|var/run|var/log)(/|$)")
 
 
 def is_system_directory(path: str) -> bool:
-    """Whether nothing may ever be written there on a guess."""
+    """Whether a guess must never lead to a file there."""
     return bool(_SYSTEM.fullmatch(path) or _SYSTEM_TREES.match(path))
 
 
@@ -55,15 +56,15 @@ def directories(argv: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) ->
     """Directories that a program may serve, the likeliest first: at most :data:`MAX_GUESSES`, all of which exist.
 
     :param cwd: its working directory, in its view; may be empty.
-    :returns: pairs of the directory and what suggests it.
+    :returns: pairs of the directory and the reason.
     """
-    found: Dict[str, str] = {}
+    guesses: Dict[str, str] = {}
     for directory, why in _suggestions(argv[1:_MAX_ARGUMENTS], cwd, is_dir):
-        if directory not in found and not is_system_directory(directory) and is_dir(directory):
-            found[directory] = why
-        if len(found) == MAX_GUESSES:
+        if directory not in guesses and not is_system_directory(directory) and is_dir(directory):
+            guesses[directory] = why
+        if len(guesses) == MAX_GUESSES:
             break
-    return list(found.items())
+    return list(guesses.items())
 
 
 def _suggestions(args: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) -> Iterator[Tuple[str, str]]:
@@ -74,13 +75,13 @@ def _suggestions(args: Sequence[str], cwd: str, is_dir: Callable[[str], bool]) -
     for base in dict.fromkeys([cwd, *near]):
         if base.startswith("/") and is_dir(base):
             for name in _BELOW:
-                yield posixpath.join(base, name), f"where programs like to keep static files below {base}"
+                yield posixpath.join(base, name), f"a usual place of static files below {base}"
     if cwd.startswith("/"):
         yield posixpath.normpath(cwd), "the program's working directory"
 
 
 def _paths(args: Sequence[str], cwd: str) -> Iterator[str]:
-    """What among the arguments may be a path: ``/srv/x``, ``--root=x``, ``x``; absolute and without ``..``."""
+    """The arguments that may be paths (``/srv/x``, ``--root=x``, ``x``), absolute and without ``..``."""
     for arg in args:
         value = re.sub(r"^-[^=]*=?", "", arg)
         path = posixpath.normpath(posixpath.join(cwd, value))
@@ -90,7 +91,7 @@ def _paths(args: Sequence[str], cwd: str) -> Iterator[str]:
 
 @implementer(IWebServer)
 class AnyProgram:
-    """Asked last: it recognises every process, and knows nothing for sure."""
+    """The last in order: it recognises every process, and only guesses."""
 
     name = "a program that is not known"
 
@@ -102,7 +103,7 @@ class AnyProgram:
         return True
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where it passes connections on to, else guesses, all marked as such.
+        """The target of its connections, else guesses, marked as such.
 
         See :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`.
         """

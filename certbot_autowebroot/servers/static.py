@@ -1,6 +1,6 @@
-"""Static servers that have no configuration file: the directory is an argument, or the working directory.
+"""Static file servers without a configuration file: the directory is an argument, or the working directory.
 
-To add one, add a line to :data:`PROGRAMS`; where an interpreter runs it, :func:`command` must know its name as well.
+To add one, add a line to :data:`PROGRAMS`. If an interpreter runs it, add its name to :func:`command` as well.
 """
 import os
 import posixpath
@@ -29,18 +29,18 @@ from certbot_autowebroot.system.processes import Process
 
 @dataclass(frozen=True)
 class StaticProgram:
-    """How one program is told its directory; all that is not told is what the program does by default.
+    """How one program gets its directory.
 
-    :ivar command: what :func:`command` calls it.
+    :ivar command: its name by :func:`command`.
     :ivar flags: the options that name the directory.
-    :ivar valued: the other options that take a value, separated by spaces: what follows them is no argument.
-    :ivar positional: the first argument that is no option is the directory.
-    :ivar script: the first argument that is no option is a script that answers before the files do.
-    :ivar moves: it changes into its directory, so that its working directory tells more than its arguments.
+    :ivar valued: the other options with a value, separated by spaces: the next word is no argument.
+    :ivar positional: the first argument that is not an option is the directory.
+    :ivar script: the first argument that is not an option is a script, which may answer instead of a file.
+    :ivar moves: it changes into its directory, so its working directory is more reliable than its arguments.
     :ivar by_host: the option for one directory per host name below the directory.
-    :ivar config: the option for a file that can say the same as ``by_host``.
-    :ivar rewrites: the options with which it answers for any name without an extension, as tokens are, by itself.
-    :ivar defaults: below the working directory; the first that exists.
+    :ivar config: the option for a file that can set ``by_host``.
+    :ivar rewrites: the options with which it serves one page for all names without an extension, such as tokens.
+    :ivar defaults: the default directories, below the working directory; the first that exists.
     """
 
     command: str
@@ -55,12 +55,12 @@ class StaticProgram:
     defaults: Tuple[str, ...] = ("",)
 
 
-#: Each with the manual that says so.
+#: Each with its manual.
 PROGRAMS = (
     # Python, "http.server: Command-line interface"; Python 2 knew no -d.
     StaticProgram("python -m http.server", flags=("-d", "--directory"), valued="-b --bind -p --protocol"),
     StaticProgram("python -m SimpleHTTPServer"),
-    # busybox(1): "-h HOME"; a line H:DIR of its configuration overrides that, and either way it changes there.
+    # busybox(1): "-h HOME"; a line H:DIR of its configuration overrides it. It changes into the directory.
     StaticProgram("busybox httpd", flags=("-h",), moves=True),
     # PHP manual, "Built-in web server": a router script that returns false lets the file be served.
     StaticProgram("php -S", flags=("-t", "--docroot"), valued="-S --server -c --php-ini -d --define -z", script=True),
@@ -68,10 +68,10 @@ PROGRAMS = (
     StaticProgram("http-server", positional=True, defaults=("public", ""),
                   valued="-p --port -a -b --base-dir -c -t -e --ext -P --proxy --proxy-config -C --cert -K --key "
                          "-U --username --password --mimetypes"),
-    # serve-handler looks for a file before it rewrites only where the name has an extension.
+    # serve-handler rewrites a name without an extension before it looks for a file.
     StaticProgram("serve", positional=True, rewrites=("-s", "--single"),
                   valued="-l --listen -p --port -c --config --ssl-cert --ssl-key --ssl-pass"),
-    # webfsd(1) and -h. It stays where it was started; -R is a chroot, below which the directory is the root.
+    # webfsd(1) and -h. It keeps its working directory; with -R the chroot is the directory.
     StaticProgram("webfsd", flags=("-r",), by_host="-v",
                    valued="-t -c -a -p -R -f -n -N -i -l -L -m -k -b -e -C -K -A -Q -x -~ -u -g -y"),
     # mini_httpd(8), thttpd(8): chdir to -d, chroot there (-r), chdir to -dd.
@@ -92,11 +92,11 @@ _BY_COMMAND = {program.command: program for program in PROGRAMS}
 
 
 def command(name: str, argv: Sequence[str]) -> Tuple[str, Optional[Tuple[str, ...]]]:
-    """The program that a person would name, and its own arguments.
+    """The usual name of the program, and its own arguments.
 
     :param name: the name of the executable file.
     :returns: such as ``("python -m http.server", ("-d", "/srv"))``. The arguments are None where the program has
-        put its title over them.
+        overwritten them with its title.
     """
     args = tuple(argv[1:])
     called = posixpath.basename(argv[0]) if argv else ""
@@ -137,64 +137,64 @@ def _package(script: str) -> str:
 
 def directories(name: str, argv: Sequence[str], cwd: str, host: str,
                 is_dir: Callable[[str], bool]) -> Sequence[Tuple[str, bool, str]]:
-    """Where a known static server serves from.
+    """The directories that a known static file server serves.
 
     :param cwd: the working directory in the process's view.
-    :param is_dir: whether a path leads to a directory there.
-    :returns: directory, whether that is only a guess, and what says so; empty for a program that is not known.
+    :param is_dir: whether a path is a directory in that view.
+    :returns: directory, whether it is a guess, and the reason; empty for an unknown program.
     """
-    called, args = command(name, argv)
-    program = _BY_COMMAND.get(called)
+    name, args = command(name, argv)
+    program = _BY_COMMAND.get(name)
     if program is None:
         return ()
     options, positional = _parsed(program, args or ())
-    told = "".join(options[-1:]) or (positional[0] if program.positional and positional else "")
+    given = "".join(options[-1:]) or (positional[0] if program.positional and positional else "")
     if program.moves:
         base, why = cwd, "its working directory"
-    elif told:
-        base, why = posixpath.join(cwd, told), f"its argument {told}"
+    elif given:
+        base, why = posixpath.join(cwd, given), f"its argument {given}"
     else:
         below = next((d for d in program.defaults if d and is_dir(posixpath.join(cwd, d))), "")
-        base, why = posixpath.join(cwd, below), f"{below or 'its working directory'}, for it is told no other"
+        base, why = posixpath.join(cwd, below), f"{below or 'its working directory'}, its default"
     if not base.startswith("/"):
         return ()
     base = posixpath.normpath(base)
-    found = [(base, args is None or (program.script and bool(positional)), f"{called} serves {why}")]
+    directories = [(base, args is None or (program.script and bool(positional)), f"{name} serves {why}")]
     if args is None:
-        found += [(near, True, why) for near, why in guess.directories((), cwd, is_dir) if near != base]
+        directories += [(near, True, why) for near, why in guess.directories((), cwd, is_dir) if near != base]
     if program.by_host:
-        of_host = (posixpath.join(base, host), False, f"{called} serves a directory per host name")
+        of_host = (posixpath.join(base, host), False, f"{name} serves a directory per host name")
         if program.by_host in (args or ()):
             return [of_host]
         if program.config in (args or ()) and is_dir(of_host[0]):
-            found.append(of_host)
-    return found
+            directories.append(of_host)
+    return directories
 
 
 def _parsed(program: StaticProgram, args: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """The values of the options that name the directory, and the arguments that are no options."""
+    """The values of the options for the directory, and the arguments that are not options."""
     valued = program.valued.split()
-    told, positional = [], []
+    values, positional = [], []
     rest = iter(args)
     for arg in rest:
         flag, equals, value = arg.partition("=")
         short = arg[:2]
         if arg in program.flags:
-            told.append(next(rest, ""))
+            values.append(next(rest, ""))
         elif equals and flag.startswith("--") and flag in program.flags:
-            told.append(value)
+            values.append(value)
         elif arg in valued:
             next(rest, None)
         elif short in program.flags and not arg.startswith("--"):
-            told.append(arg[2:])
+            values.append(arg[2:])
         elif not arg.startswith("-"):
             positional.append(arg)
-    return told, positional
+    return values, positional
 
 
 @implementer(IWebServer)
 class StaticServer:
-    """Servers of nothing but files, known by their arguments or their working directory."""
+    """Static file servers, by their arguments or their working directory."""
 
     name = "static file server"
 
@@ -203,11 +203,11 @@ class StaticServer:
         return command(process.name, process.argv)[0] in _BY_COMMAND
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where it serves from; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The directories that it serves; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
         called, args = command(process.name, process.argv)
         rewriting = [arg for arg in args or () if arg in _BY_COMMAND[called].rewrites]
         if rewriting:
-            return [DeadEnd(f"{called} {rewriting[0]} answers with one page whatever has no extension")]
+            return [DeadEnd(f"{called} {rewriting[0]} answers all names without an extension with one page")]
         if not process.cwd:
             return [Unknown(f"the working directory of {called} is not visible to us")]
         try:

@@ -9,7 +9,7 @@ from typing import List
 
 from tests.lab import apache_table
 from tests.lab.nginx import _FRAME
-from tests.lab.random import nginx
+from tests.lab.random import nginx_generator
 from tests.lab.table import TOKEN
 from tests.servers import test_caddy_sites
 from tests.servers import test_haproxy
@@ -88,7 +88,7 @@ def _nginx() -> Iterable[bytes]:
     yield _asked("http {" + frame + "include a/*.conf; }\n%% a/x.conf\nserver { include b; }\n%% b\nroot /srv;\n", "a")
     yield _asked("stream { server { listen 80; proxy_pass 127.0.0.1:8080; } }", "a")
     for seed in range(20):
-        generator = nginx.Generator(seed)
+        generator = nginx_generator.Generator(seed)
         yield _asked("http {" + generator.maps() + generator.server() + generator.server() + "}", "a.test")
 
 

@@ -153,8 +153,8 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Every input is read anew, and from no real directory."""
-    with mock.patch.object(file_cache.Kept, "get", lambda kept, key, view, make: make(view)):
+    """Each input is read, and from no real directory."""
+    with mock.patch.object(file_cache.FileCache, "get", lambda cache, key, view, make: make(view)):
         yield
 
 

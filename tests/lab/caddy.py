@@ -1,11 +1,26 @@
 """Debian's Caddy in the foreground, writing nowhere but below one directory."""
+import json
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 from typing import Mapping
 from typing import Optional
 from typing import Sequence
 
 from tests.lab.programs import Program
+
+_OPTIONS = "{{\nlocal_certs\nskip_install_trust\n{options}\n}}\n"
+#: To Caddy ``{dir}`` would be a placeholder of its own.
+_DIRECTORY = "/directory/of/the/lab"
+
+
+def adapt(caddyfile: str) -> Any:
+    """The JSON that Caddy makes of a Caddyfile, which keeps ``{dir}``."""
+    process = subprocess.run(["caddy", "adapt", "--config", "/dev/stdin", "--adapter", "caddyfile"],
+                             input=_OPTIONS.format(options="") + caddyfile.replace("{dir}", _DIRECTORY), text=True,
+                             capture_output=True, check=True, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    return json.loads(process.stdout.replace(_DIRECTORY, "{dir}"))
 
 
 class Caddy(Program):
@@ -24,7 +39,7 @@ class Caddy(Program):
                  environment: Optional[Mapping[str, str]] = None) -> None:
         self.conf = Path(directory) / name
         if config is not None:
-            text = "{\nlocal_certs\nskip_install_trust\n" + options + "\n}\n" + config
+            text = _OPTIONS.format(options=options) + config
             self.conf.write_text((text if name == "Caddyfile" else config).replace("{dir}", os.fspath(directory)))
         home = os.fspath(directory)
         super().__init__(argv, directory, port=port, environment={

@@ -1,4 +1,5 @@
 """Any program that serves HTTP in the foreground, and directories whose files say where they lie."""
+import dataclasses
 import http.client
 import http.server
 import os
@@ -20,6 +21,7 @@ from typing import Type
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
@@ -68,6 +70,13 @@ class Program:
         found = processes.process(self.pid)
         assert found is not None
         return found
+
+    @property
+    def simulated_process(self) -> processes.Process:
+        """The process that would run, for an evaluator that only reads files: ours under another name."""
+        own = processes.process(os.getpid())
+        assert own is not None
+        return dataclasses.replace(own, name=self.argv[0], argv=tuple(self.argv), cwd=PathInView(str(self.cwd)))
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""

@@ -22,7 +22,7 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
-from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import NotRegularFileError
@@ -141,13 +141,13 @@ def test_files_are_read_as_the_programs_user(site: Site, of_process: View) -> No
         os.chown(site.write(name, b"content", 0), 0, gid)
         os.chmod(site.path(name), mode)
     assert (of_process.uid, of_process.gids) == (OWNER, [OWNER, GROUP])
-    noting = Noting(of_process)
-    for its in (of_process, noting):
+    recording = RecordingView(of_process)
+    for its in (of_process, recording):
         assert its.read(site.path("groups/file")) == b"content"
         for name in ("secret", "closed/file"):
             with pytest.raises(PermissionError):
                 its.read(site.path(name))
-    noting.close()
+    recording.close()
     assert of_process.stat(site.path("closed/file")) is None
     assert of_process.list_dir(site.path("closed")) == []
     assert of_process.glob(site.path("*/file")) == [site.path("groups/file")]

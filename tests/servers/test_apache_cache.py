@@ -18,7 +18,7 @@ pytestmark = pytest.mark.lab
 
 def test_cached_configuration_gives_same_answers(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One configuration, read once for the questions of many orders, answers like a new one for each."""
-    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
+    monkeypatch.setattr(file_cache, "MIN_AGE", 0.0)
     dumps: List[int] = []
     dump = apache.dump
     monkeypatch.setattr(apache, "dump", lambda process, *more: dumps.append(1) or dump(process, *more))

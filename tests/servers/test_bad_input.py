@@ -1,7 +1,7 @@
-"""What may lie where a server's configuration was: each kind, in place of the main file and of a file that it reads.
+"""Bad input of each kind in place of a configuration file, the main one and an included one.
 
-The servers are real and go on running with what they have read. No kind may hang or raise: what is
-left leads on, or the reason is said and names the file.
+The real servers keep running with their configuration. No kind hangs or raises: the rest of the configuration counts,
+or the reason names the file.
 """
 import os
 import pathlib
@@ -41,6 +41,8 @@ from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
 from tests.lab.varnish import Varnish
 
+pytestmark = pytest.mark.lab
+
 TOKEN = "A" * 43
 REQUEST = Request("a.test", CHALLENGE_PATH + TOKEN, TOKEN, Endpoint("127.0.0.1", 80))
 #: Seconds after which a question hangs: ten times what the slowest takes here.
@@ -55,8 +57,8 @@ class Server:
 
     :ivar start: makes the lab's server, whose configuration reads the file ``part``; ``{dir}`` becomes the directory.
     :ivar includes: the line that reads a file, ``{}``; for HAProxy, which has no include, that of an ACL.
-    :ivar verdict: how the server itself is asked about its configuration file.
-    :ivar rejected: what it refuses.
+    :ivar verdict: the command of the server's own test.
+    :ivar rejected: text that it refuses.
     """
 
     web_server: Callable[[], Any]
@@ -94,7 +96,7 @@ SERVERS = {
 
 
 class Lab:
-    """One server that runs, its configuration file, and what that held when it started."""
+    """One running server, its configuration file, and the content with which it started."""
 
     def __init__(self, name: str, directory: pathlib.Path) -> None:
         self.name = name
@@ -108,7 +110,7 @@ class Lab:
         self.server.start()
 
     def put(self, path: pathlib.Path, kind: "Callable[[Lab, pathlib.Path], None]") -> None:
-        """Put something bad there, and everything else back."""
+        """Put bad input there, and restore the other file."""
         for known, content in ((self.conf, self.good), (self.part, NOTHING.encode())):
             if known.is_dir():
                 known.rmdir()
@@ -119,13 +121,13 @@ class Lab:
         kind(self, path)
 
     def accepts(self) -> bool:
-        """Whether the server would start with what lies there now."""
+        """Whether the server would start with the present file."""
         asked = subprocess.run([*self.kind.verdict, str(self.conf)], cwd=self.conf.parent, capture_output=True,
                                timeout=HANGS, env={**os.environ, "HOME": str(self.conf.parent)})
         return asked.returncode == 0
 
     def ask(self) -> Sequence[Destination]:
-        """Where a request goes."""
+        """The destinations of a request."""
         found = process(self.server.pid)
         assert found is not None
         with Deadline():
@@ -161,12 +163,12 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def nothing(lab: Lab, path: pathlib.Path) -> None:
-    """A file that says nothing."""
+    """A file without content."""
     path.write_text(NOTHING)
 
 
 def missing(lab: Lab, path: pathlib.Path) -> None:
-    """Nothing at all."""
+    """No file."""
 
 
 def fifo(lab: Lab, path: pathlib.Path) -> None:
@@ -205,7 +207,7 @@ def rejected(lab: Lab, path: pathlib.Path) -> None:
 
 
 def comments(lab: Lab, path: pathlib.Path) -> None:
-    """50 MB of comments after what is good."""
+    """50 MB of comments after good lines."""
     path.write_bytes((lab.good if path == lab.conf else b"") + 500_000 * (b"# " + b"x" * 97 + b"\n"))
 
 
@@ -224,9 +226,9 @@ KINDS = (missing, fifo, directory, loop, links, endless, garbage, rejected, comm
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("where", ["conf", "part"])
-def test_what_lies_there_leads_on_or_is_named(where: str, kind: Callable[[Lab, pathlib.Path], None], lab: Lab,
+def test_bad_input(where: str, kind: Callable[[Lab, pathlib.Path], None], lab: Lab,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer is where the rest of the configuration leads, or a reason that names the file or the server."""
+    """The answer is that of the rest of the configuration, or a reason that names the file or the server."""
     monkeypatch.setattr(sys.modules[dump.__module__], "TIMEOUT", 2.0)  # httpd -t waits at a FIFO for ever
     lab.put(lab.part, nothing)
     (good,) = lab.ask()
@@ -237,15 +239,15 @@ def test_what_lies_there_leads_on_or_is_named(where: str, kind: Callable[[Lab, p
     assert answers
     for answer in answers:
         if isinstance(answer, (DeadEnd, Unknown)):
-            said = "; ".join([answer.reason, *map(str, answer.trail)])
-            assert str(path) in said or lab.name in said.lower(), said
+            text = "; ".join([answer.reason, *map(str, answer.trail)])
+            assert str(path) in text or lab.name in text.lower(), text
             assert "\n" not in answer.reason
         else:
             assert answer._replace(trail=()) == good._replace(trail=())
 
 
-def test_the_server_rejects_what_we_say_that_it_rejects(lab: Lab) -> None:
-    """The kind of that name is what it says; the configuration that all begins with is not."""
+def test_rejected_kind(lab: Lab) -> None:
+    """The server refuses the kind "rejected", and accepts the good configuration."""
     lab.put(lab.part, nothing)
     assert lab.accepts()
     lab.put(lab.conf, rejected)

@@ -1,4 +1,8 @@
-"""Caddy: what we say of a request is what the real one does with it."""
+"""Caddy: the evaluator against a table, and both against the real Caddy.
+
+The table's Caddyfiles are also recorded as Caddy adapts them (:data:`RECORD`), for the test without Caddy. After a
+change, ``python -m tests.servers.test_caddy`` records them again.
+"""
 import dataclasses
 import http.server
 import json
@@ -13,43 +17,49 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import admin
 from certbot_autowebroot.servers.caddy import routes
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
-from tests.lab.programs import CHALLENGES
+from tests.lab.caddy import adapt
+from tests.lab.cases import PATH
+from tests.lab.cases import TOKEN
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
+from tests.lab.cases import to
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
 from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.programs import plant
 
-TOKEN = "A" * 43
-URL = f"/{CHALLENGES}/{TOKEN}"
+#: The Caddyfiles of :data:`CASES` as JSON, by the names of the cases; ``{dir}`` stands for the directory.
+RECORD = Path(__file__).with_name("caddy_adapted.json")
 PLACES = (".", "one", "two", "hosts/a.test", "hosts/b.test", "one/sub", "labels/b")
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="caddy-lab-"))
     plant(TOKEN, *(path / name for name in PLACES))
     plant(TOKEN, *(path / name for name in PLACES), below="acme-challenge")
     plant(TOKEN, *(path / name for name in PLACES), below="")
     (path / "one" / "index.php").write_text("index")
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
-        yield path
+    yield path
     shutil.rmtree(path)
 
 
-def to(number, host, path=URL):
-    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock"):
+        yield directory
 
 
-#: Caddyfile, and what becomes of the request for each host (``host/path`` where the path is another).
+#: Caddyfile, and the destination of each request (:func:`tests.lab.cases.request_for`).
 CASES = {
     "root": (":80 {\n root * {dir}/one\n file_server\n}", {"a.test": "one"}),
     "no root: the working directory": (":80 {\n file_server\n}", {"a.test": "."}),
@@ -119,8 +129,8 @@ http://d.test {
     @rest not path /.well-known/acme-challenge/*
     reverse_proxy @rest localhost:8001
     file_server
-}""", {"a.test": f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}",
-       "c.test": f"to unix:/echo.sock inner.test /inner{URL}",
+}""", {"a.test": f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {PATH}",
+       "c.test": f"to unix:/echo.sock inner.test /inner{PATH}",
        "d.test": "one", "b.test/x": "to 127.0.0.1:8001 127.0.0.1 /x"}),
     "redirects": ("""
 http://a.test {
@@ -135,7 +145,7 @@ http://c.test {
     redir @other https://c.test{uri}
     root * {dir}/one
     file_server
-}""", {"a.test": f"301 https://www.a.test{URL}", "a.test/x?y=z": "301 https://www.a.test/x?y=z",
+}""", {"a.test": f"301 https://www.a.test{PATH}", "a.test/x?y=z": "301 https://www.a.test/x?y=z",
        "b.test/older": "308 https://new.test/older", "b.test/x": "302 https://b.test/x", "c.test": "one",
        "c.test/x": "302 https://c.test/x"}),
     "answers of its own": ("""
@@ -257,7 +267,7 @@ http://[2001:db8::2] {
 }
 http://[2001:db8::3] {
     reverse_proxy 127.0.0.1:8001
-}""", {"2001:db8::1": "one", "2001:db8::2": f"302 https://[2001:db8::2]{URL}", "2001:db8::3": to(1, "2001:db8::3")}),
+}""", {"2001:db8::1": "one", "2001:db8::2": f"302 https://[2001:db8::2]{PATH}", "2001:db8::3": to(1, "2001:db8::3")}),
     "maps": ("""
 :80 {
     map {host} {site} {kind} {
@@ -280,7 +290,7 @@ http://[2001:db8::3] {
     "automatic https": ("""
 a.test {
     respond hi
-}""", {"a.test": f"308 https://a.test{URL}", "other/x?y": "308 https://other/x?y"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "other/x?y": "308 https://other/x?y"}),
     "automatic https beside http sites": ("""
 a.test, b.test {
     respond hi
@@ -292,7 +302,7 @@ http://b.test, http://c.test {
 http:// {
     root * {dir}/two
     file_server
-}""", {"a.test": f"308 https://a.test{URL}", "b.test": "one", "c.test": "one", "d.test": "two"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "b.test": "one", "c.test": "one", "d.test": "two"}),
     "automatic https, catch-all": ("""
 https:// {
     tls {
@@ -303,7 +313,7 @@ https:// {
 http://c.test {
     root * {dir}/one
     file_server
-}""", {"a.test": f"308 https://a.test{URL}", "c.test": "one"}),
+}""", {"a.test": f"308 https://a.test{PATH}", "c.test": "one"}),
     "addresses": ("""
 http://a.test {
     bind 127.0.0.1
@@ -319,162 +329,173 @@ http://203.0.113.10 {
 }
 
 
-def request_for(key):
-    key, _, address = key.partition("@")
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
+@pytest.mark.parametrize("name", CASES)
+def test_evaluator(directory, name):
+    """The evaluator gives the expected column, for the Caddyfile as Caddy adapted it."""
+    config = json.dumps(json.loads(RECORD.read_text())[name])
+    caddy = Caddy(directory, config, name="caddy.json", argv=["caddy", "run", "--config", "caddy.json"])
+    check_evaluator(CaddyServer(), caddy.simulated_process, CASES[name][1], directory)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Caddy(place, text) as server:
-        ours = CaddyServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            request = request_for(key)
-            assert_true(found[0], get(request.endpoint.host, 80, request))
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says."""
+    with Caddy(lab_directory, text) as server:
+        check_server(CaddyServer(), server, expected, lab_directory)
+
+
+@pytest.mark.lab
+def test_record():
+    """The recorded configurations are those that the installed Caddy makes of the table's Caddyfiles."""
+    assert json.loads(RECORD.read_text()) == {name: adapt(text) for name, (text, _) in CASES.items()}
 
 
 FILES = ":80 {\n root * {dir}/one\n file_server\n}"
 
 
 @pytest.fixture
-def fresh(place):
-    """The same place without anything that an earlier Caddy saved."""
+def fresh(lab_directory):
+    """The same directory without the files of an earlier Caddy."""
     for name in ("config", "data", "Caddyfile", "caddy.json"):
-        path = place / name
+        path = lab_directory / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return place
+    return lab_directory
 
 
-#: Where Caddy cannot save what it loads.
+#: A place where Caddy cannot save its configuration.
 NOWHERE = {"XDG_CONFIG_HOME": "/dev/null/nowhere"}
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("options, environment", [
     ("", NOWHERE), ("admin 127.0.0.1:3000", NOWHERE), ("admin unix/{dir}/admin.sock", NOWHERE), ("admin off", {}),
     ("admin off", NOWHERE),
 ], ids=["admin API", "on another port", "on a unix socket", "saved configuration", "only the Caddyfile"])
-def test_where_the_configuration_is_found(fresh, options, environment):
-    """The admin API, else what Caddy saved, else the file itself: each leads to what the server serves."""
+def test_sources_of_configuration(fresh, options, environment):
+    """The admin API, the saved configuration and the Caddyfile each lead to the served file."""
     with Caddy(fresh, FILES, options=options.replace("{dir}", str(fresh)), environment=environment) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(destination, server.get(request_for("a.test")))
 
 
-def test_only_the_caddyfile_in_a_unit_with_mounts_of_its_own(fresh):
-    """Debian's unit has a /tmp of its own, and our /etc."""
+@pytest.mark.lab
+def test_caddyfile_of_process_with_own_mounts(fresh):
+    """Debian's unit has its own /tmp and the host's /etc."""
     with Caddy(fresh, FILES, options="admin off", environment=NOWHERE,
                argv=["unshare", "--mount", "caddy", "run"]) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(destination, server.get(request_for("a.test")))
 
 
-def test_frankenphp_is_caddy():
-    """With PHP in it, and the same admin API."""
+def test_frankenphp():
+    """It is Caddy with PHP, and has the same admin API."""
     process = dataclasses.replace(processes.process(os.getpid()), name="frankenphp")
     assert CaddyServer().recognises(process)
 
 
-def test_the_running_configuration_counts(fresh):
-    """A Caddyfile that was edited and not reloaded says nothing."""
+@pytest.mark.lab
+def test_running_configuration_wins(fresh):
+    """An edited Caddyfile has no effect before a reload."""
     with Caddy(fresh, FILES) as server:
         server.conf.write_text(":80 {\n root * /elsewhere\n file_server\n}")
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(destination, server.get(request_for("a.test")))
 
 
-def test_what_an_earlier_caddy_saved_does_not_count(fresh):
-    """A saved configuration older than the process is not the running one."""
+@pytest.mark.lab
+def test_saved_configuration_of_earlier_process(fresh):
+    """A saved configuration older than the process is ignored."""
     saved = fresh / "config" / "caddy" / "autosave.json"
     saved.parent.mkdir(parents=True)
     saved.write_text("{}")
     os.utime(saved, (1, 1))
     with Caddy(fresh, FILES, options="admin off", environment=NOWHERE) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(destination, server.get(request_for("a.test")))
 
 
-def test_a_configuration_in_json(fresh):
-    """Caddy's own language needs no adapting."""
+@pytest.mark.lab
+def test_json_configuration(fresh):
+    """The evaluator reads JSON without Caddy."""
     config = {"admin": {"disabled": True, "config": {"persist": False}}, "apps": {"http": {"servers": {"s": {
         "listen": [":80"], "routes": [{"handle": [{"handler": "file_server", "root": "two"}]}]}}}}}
     with Caddy(fresh, json.dumps(config), name="caddy.json", argv=["caddy", "run", "--config=caddy.json"]) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert_true(destination, server.get(request_for("a.test")))
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("argv, expected", [
     ("caddy file-server --listen :80", "."), ("caddy file-server --root one --listen=:80", "one"),
     ("caddy reverse-proxy --from http://a.test:80 --to 127.0.0.1:8001 --to=127.0.0.1:8002",
-     f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {URL}"),
+     f"to 127.0.0.1:8001,127.0.0.1:8002 a.test {PATH}"),
     ("caddy reverse-proxy --from :80 --to http://127.0.0.1:8001", to(1, "a.test")),
-    ("caddy file-server --domain a.test", f"308 https://a.test{URL}"),
+    ("caddy file-server --domain a.test", f"308 https://a.test{PATH}"),
 ])
-def test_its_commands(fresh, argv, expected):
-    """Without a configuration the options say it."""
+def test_commands(fresh, argv, expected):
+    """Without a configuration the options decide."""
     with Caddy(fresh, None, argv=argv.split()) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert brief(found, fresh) == expected
-        assert_true(found, server.get(request_for("a.test")))
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert brief(destination, fresh) == expected
+        assert_true(destination, server.get(request_for("a.test")))
 
 
-def test_a_password(place):
-    """The directory is known; who may have the file is another question."""
+@pytest.mark.lab
+def test_password(lab_directory):
+    """The directory is known; whether a client gets the file is not."""
     text = FILES.replace("file_server", "basicauth /.well-known/* {\n a JDJhJDE0JEIzL0x6RjVsT3U=\n }\n file_server")
-    with Caddy(place, text) as server:
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert (brief(found, place), found.depends_on_client) == ("one", True)
+    with Caddy(lab_directory, text) as server:
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert (brief(destination, lab_directory), destination.depends_on_client) == ("one", True)
         assert server.get(request_for("a.test")).status == 401
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("matcher", ["remote_ip 127.0.0.1", "header X-A b", "expression {http.request.remote.port} > 1",
                                      "query a=b"])
-def test_who_the_client_is(place, matcher):
-    """What a condition on the client leads to is named beside what all others get, which comes first."""
-    with Caddy(place, ":80 {\n @m " + matcher + "\n root * {dir}/one\n root @m {dir}/two\n file_server\n}") as server:
-        found = CaddyServer().ask(server.process, request_for("a.test"))
-        assert [brief(d, place) for d in found] == ["one", "two"]
+def test_condition_on_client(lab_directory, matcher):
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
+    text = ":80 {\n @m " + matcher + "\n root * {dir}/one\n root @m {dir}/two\n file_server\n}"
+    with Caddy(lab_directory, text) as server:
+        destinations = CaddyServer().ask(server.process, request_for("a.test"))
+        assert [brief(d, lab_directory) for d in destinations] == ["one", "two"]
         served = server.get(request_for("a.test")).body
-        assert served in map(str, found)
+        assert served in map(str, destinations)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("status", [200, 401])
-def test_an_upstream_whose_answer_is_for_caddy(place, status):
-    """forward_auth passes a request on where its upstream says yes; where not, the client gets that answer."""
+def test_forward_auth(lab_directory, status):
+    """forward_auth passes the request on after a positive answer; else the client gets the negative one."""
     server = http.server.HTTPServer(("127.0.0.1", 8009), type("Says", (http.server.BaseHTTPRequestHandler,), {
         "do_GET": lambda self: (self.send_response(status), self.end_headers()), "log_message": lambda *args: None}))
     threading.Thread(target=server.serve_forever, args=(0.01,)).start()
     text = ":80 {\n forward_auth 127.0.0.1:8009 {\n uri /verify\n }\n root * {dir}/one\n file_server\n}"
     try:
-        with Caddy(place, text) as caddy:
-            found = CaddyServer().ask(caddy.process, request_for("a.test"))
-            assert [brief(d, place) for d in found] == ["to 127.0.0.1:8009 a.test /verify", "one"]
+        with Caddy(lab_directory, text) as caddy:
+            destinations = CaddyServer().ask(caddy.process, request_for("a.test"))
+            assert [brief(d, lab_directory) for d in destinations] == ["to 127.0.0.1:8009 a.test /verify", "one"]
             answer = caddy.get(request_for("a.test"))
             assert answer.status == status
-            assert (answer.body == str(found[1])) is (status == 200)
+            assert (answer.body == str(destinations[1])) is (status == 200)
     finally:
         server.shutdown()
         server.server_close()
 
 
-def said(routes_of_a_server, host="a.test", **more):
-    """What we say of a configuration that no Caddy runs."""
+def answer_to(routes_of_a_server, host="a.test", **more):
+    """The destinations in a configuration that no Caddy runs."""
     config = {"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": routes_of_a_server, **more}}}}}
     return routes.destinations(config, request_for(host), lambda path: False, "/cwd", {"ROOT": "/env"})
 
 
-def test_the_trail_tells_the_way():
-    """Server, matching routes, rewrites, and the handler that ends it."""
-    [found] = said([{"match": [{"path": ["/.well-known/*"]}],
+def test_trail():
+    """It names the server, matching routes, rewrites and the last handler."""
+    [destination] = answer_to([{"match": [{"path": ["/.well-known/*"]}],
                      "handle": [{"handler": "rewrite", "uri": "/x{http.request.uri}"},
                                 {"handler": "file_server", "root": "/srv"}]}])
-    assert [step.text for step in found.trail] == [
+    assert [step.text for step in destination.trail] == [
         "server s", 'route [{"path": ["/.well-known/*"]}]', 'rewrite {"uri": "/x{http.request.uri}"}',
         "file_server in /srv"]
 
@@ -487,10 +508,11 @@ def test_the_trail_tells_the_way():
      "[::1]:80 https"),
 ])
 def test_more_handlers(handlers, expected):
-    """As Caddy's documentation says."""
+    """By Caddy's documentation."""
     named = {"n": {"handle": [{"handler": "file_server", "root": "/named"}]}}
-    [found] = said([{"handle": handlers}], named_routes=named)
-    assert expected in (getattr(found, "root", ""), f"{found.members[0]} {found.scheme}" if "https" in expected else "")
+    [destination] = answer_to([{"handle": handlers}], named_routes=named)
+    upstream = f"{destination.members[0]} {destination.scheme}" if "https" in expected else ""
+    assert expected in (getattr(destination, "root", ""), upstream)
 
 
 @pytest.mark.parametrize("handlers, reason", [
@@ -508,22 +530,22 @@ def test_more_handlers(handlers, expected):
     ([{"handler": "map", "source": "{a}", "destinations": ["{a}"]}, {"handler": "file_server", "root": "{a}"}], "{a}"),
     ([{"handler": "rewrite", "uri_substring": [{"find": "a", "replace": "aa" * 9000}]}], "has no end"),
 ])
-def test_what_cannot_be_known(handlers, reason):
-    """It is unknown, with the reason."""
-    [found] = said([{"handle": handlers}], "a.test/" + "a" * 40 + "!")
-    assert isinstance(found, Unknown)
-    assert reason in found.reason
+def test_unknown_value(handlers, reason):
+    """The destination is unknown, with the reason."""
+    [destination] = answer_to([{"handle": handlers}], "a.test/" + "a" * 40 + "!")
+    assert isinstance(destination, Unknown)
+    assert reason in destination.reason
 
 
-def test_a_handler_that_we_do_not_know():
+def test_unknown_handler():
     """Most plugins pass the request on; this one may not."""
-    found = said([{"handle": [{"handler": "waf"}, {"handler": "file_server", "root": "/a"}]}])
-    assert found[0].root == "/a"
-    assert "waf" in found[1].reason
+    destinations = answer_to([{"handle": [{"handler": "waf"}, {"handler": "file_server", "root": "/a"}]}])
+    assert destinations[0].root == "/a"
+    assert "waf" in destinations[1].reason
 
 
 def test_garbage_is_no_error():
-    """Whatever stands where an object, a list or a string belongs."""
+    """Any value may be in the place of an object, a list or a string."""
     def deep():
         value = "end"
         for _ in range(20_000):
@@ -539,8 +561,8 @@ def test_garbage_is_no_error():
                     [{"handle": [{"handler": "static_response", "status_code": [], "headers": {"Location": [5]}}]}],
                     [{"handle": [{"handler": "rewrite", "uri": 5, "uri_substring": [{"limit": "x", "find": 5}]}]}],
                     [{"handle": [{"handler": ["x"]}], "group": []}], deep()):
-        assert said(garbage)
-        assert said([], automatic_https=garbage, listen=garbage if isinstance(garbage, list) else [garbage])
+        assert answer_to(garbage)
+        assert answer_to([], automatic_https=garbage, listen=garbage if isinstance(garbage, list) else [garbage])
         assert routes.destinations(garbage, request_for("a"), lambda path: False, "/", {})
         for keys in ("apps",), ("apps", "http"), ("apps", "http", "servers"), ("apps", "http", "servers", "s"):
             config = garbage
@@ -549,13 +571,14 @@ def test_garbage_is_no_error():
             assert routes.destinations(config, request_for("a"), lambda path: False, "/", {})
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("answer, reason", [
     (None, "does not answer"), (b"", "does not answer"), (b"garbage\r\n", "does not answer"),
     (b"HTTP/1.1 200 OK\r\n\r\n{garbage", "does not answer"), (b"HTTP/1.1 403 Forbidden\r\n\r\n{}", "does not answer"),
     (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, "does not answer"),
 ], ids=["hangs", "closes", "garbage", "not JSON", "forbidden", "nested"])
-def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
-    """It costs the time limit at most, and the reason is told."""
+def test_bad_admin_api(monkeypatch, answer, reason):
+    """It costs the time limit at most, and the reason is reported."""
     monkeypatch.setattr(admin, "TIME_LIMIT", 0.2)
     with socket.create_server(("127.0.0.1", 2019)) as listener:
         def serve():
@@ -565,32 +588,38 @@ def test_an_admin_api_that_gives_nothing(monkeypatch, answer, reason):
                 connection.sendall(answer)
                 connection.close()
             else:
-                kept.append(connection)
-        kept = []
+                open_connections.append(connection)
+        open_connections = []
         thread = threading.Thread(target=serve)
         thread.start()
         from certbot_autowebroot.system.processes import process
-        [found] = CaddyServer().ask(process(os.getpid()), request_for("a.test"))
+        [destination] = CaddyServer().ask(process(os.getpid()), request_for("a.test"))
         thread.join()
-        for connection in kept:
+        for connection in open_connections:
             connection.close()
-        assert isinstance(found, Unknown)
-        assert reason in found.reason
+        assert isinstance(destination, Unknown)
+        assert reason in destination.reason
 
 
-def test_a_caddyfile_that_is_not_one(fresh):
-    """What Caddy would not start with is unknown."""
+@pytest.mark.lab
+def test_bad_caddyfile(fresh):
+    """A Caddyfile that Caddy would refuse is unknown."""
     with Caddy(fresh, FILES, options="admin off", environment=NOWHERE) as server:
         server.conf.write_text("}{")
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert isinstance(found, Unknown)
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert isinstance(destination, Unknown)
         server.conf.unlink()
         os.mkfifo(server.conf)
-        [found] = CaddyServer().ask(server.process, request_for("a.test"))
-        assert "not a file" in found.reason
+        [destination] = CaddyServer().ask(server.process, request_for("a.test"))
+        assert "not a file" in destination.reason
         server.conf.unlink()
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, CaddyServer)
+
+
+if __name__ == "__main__":
+    lines = [f"{json.dumps(name)}: {json.dumps(adapt(text))}" for name, (text, _) in CASES.items()]
+    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n")

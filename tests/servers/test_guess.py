@@ -1,4 +1,4 @@
-"""Programs that we know nothing of: few guesses, all of them marked, the served directory among them."""
+"""Unknown programs: few guesses, marked as such, the served directory among them."""
 import dataclasses
 import os
 import sys
@@ -19,7 +19,7 @@ TOKEN = "A" * 43
 HOST = "www.sample.com"
 REQUEST = Request(HOST, f"/.well-known/acme-challenge/{TOKEN}", TOKEN, Endpoint("127.0.0.1", 80))
 
-#: An application server as any framework's: it serves one directory, which only its code names.
+#: An application server like that of any framework: only its code names the directory.
 APPLICATION = """
 import functools, http.server, sys
 handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=DIRECTORY)
@@ -27,6 +27,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 80), handler).serve_forever()
 """
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("directory, arguments, cwd", [
     ("'public'", [], "app"),
     ("'static'", [], "app"),
@@ -39,8 +40,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 80), handler).serve_forever()
     ("sys.argv[1][16:] + '/webapps/ROOT'", ["-Dcatalina.base={place}/app"], "elsewhere"),
 ], ids=["public", "static", "dist", "beside the script", "an argument", "an option", "below an argument", "the cwd",
         "as Tomcat"])
-def test_the_served_directory_is_among_the_guesses(tmp_path, directory, arguments, cwd):
-    """What the real program serves is guessed, and marked as a guess."""
+def test_served_directory(tmp_path, directory, arguments, cwd):
+    """The directory that the real program serves is among the guesses."""
     places = ("app", "app/public", "app/static", "app/dist", "app/www", "app/webapps/ROOT", "files", "elsewhere")
     plant(TOKEN, *(tmp_path / name for name in places))
     (tmp_path / "app" / "app.py").write_text(APPLICATION.replace("DIRECTORY", directory))
@@ -49,9 +50,9 @@ def test_the_served_directory_is_among_the_guesses(tmp_path, directory, argument
         status, served, _ = server.get(REQUEST)
         assert status == 200
         assert guess.AnyProgram().recognises(server.process)
-        found = guess.AnyProgram().ask(server.process, REQUEST)
-        assert served in map(str, found)
-        assert all(d.guessed and d.name == REQUEST.path[1:] for d in found)
+        destinations = guess.AnyProgram().ask(server.process, REQUEST)
+        assert served in map(str, destinations)
+        assert all(d.guessed and d.name == REQUEST.path[1:] for d in destinations)
 
 
 @pytest.mark.parametrize("path, system", [
@@ -61,41 +62,41 @@ def test_the_served_directory_is_among_the_guesses(tmp_path, directory, argument
     ("/library", False), ("/rooted", False), ("/var/www/html", False), ("/var/log/app", True),
 ])
 def test_system_directories(path, system):
-    """Nothing is ever written there on a guess."""
+    """A guess never leads to a file there."""
     assert guess.is_system_directory(path) is system
 
 
-def test_a_guess_is_never_a_system_directory():
-    """Not for a daemon in / with system paths for arguments, nor by way of dots."""
+def test_no_guess_is_system_directory():
+    """Not for a daemon in / with system paths as arguments, nor through dots."""
     argv = ["daemon", "/etc", "--root=/", "/srv/../etc/x", "-d/usr/share", "http://x/y", "site"]
-    found = [path for path, _ in guess.directories(argv, "/", lambda path: True)]
-    assert found[0] == "/site"
-    assert not [path for path in found if path.startswith(("/etc", "/usr")) or path == "/" or ":" in path]
+    destinations = [path for path, _ in guess.directories(argv, "/", lambda path: True)]
+    assert destinations[0] == "/site"
+    assert not [path for path in destinations if path.startswith(("/etc", "/usr")) or path == "/" or ":" in path]
 
 
-def test_the_number_of_guesses_is_bounded():
-    """Each costs a probe; an endless command line costs no endless time."""
+def test_number_of_guesses():
+    """It has a limit, since each guess costs a probe; so has the number of arguments."""
     asked = []
     argv = ["java", *(f"/opt/app/lib/{n}.jar" for n in range(100_000))]
-    found = guess.directories(argv, "/srv/app", lambda path: asked.append(path) or True)
-    assert len(found) == guess.MAX_GUESSES
+    destinations = guess.directories(argv, "/srv/app", lambda path: asked.append(path) or True)
+    assert len(destinations) == guess.MAX_GUESSES
     assert len(asked) < 1000
 
 
-def test_a_program_without_directories_is_unknown(tmp_path):
-    """The reason names the program."""
+def test_program_without_directories(tmp_path):
+    """The destination is unknown; the reason names the program."""
     process = dataclasses.replace(processes.process(os.getpid()), argv=("daemon",), cwd="/", name="daemon")
-    [found] = guess.AnyProgram().ask(process, REQUEST)
-    assert isinstance(found, Unknown)
-    assert "daemon" in found.reason
+    [destination] = guess.AnyProgram().ask(process, REQUEST)
+    assert isinstance(destination, Unknown)
+    assert "daemon" in destination.reason
 
 
-def test_nothing_is_known_of_an_empty_process():
+def test_empty_process():
     """A kernel thread has neither arguments nor a working directory."""
     assert guess.directories((), "", lambda path: True) == []
     assert guess.directories(("",), "", lambda path: True) == []
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, guess.AnyProgram)

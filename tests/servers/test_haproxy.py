@@ -1,4 +1,4 @@
-"""HAProxy: what we say of a request is what the real one does with it."""
+"""HAProxy: the evaluator against a table, and both against the real HAProxy."""
 import os
 import shutil
 import tempfile
@@ -16,15 +16,16 @@ from certbot_autowebroot.servers.haproxy import HaproxyServer
 from certbot_autowebroot.servers.haproxy import config
 from certbot_autowebroot.servers.haproxy import evaluate
 from certbot_autowebroot.system import processes
+from tests.lab.cases import PATH
+from tests.lab.cases import TOKEN
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
+from tests.lab.cases import to
 from tests.lab.haproxy import Haproxy
-from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
 from tests.lab.programs import brief
-from tests.lab.programs import get
-
-TOKEN = "A" * 43
-URL = f"/{CHALLENGES}/{TOKEN}"
 
 BACKENDS = """
 backend one
@@ -37,23 +38,26 @@ backend three
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="haproxy-lab-"))
     (path / "paths.lst").write_text("# comment\n/x\n/.well-known\n")
     (path / "hosts.map").write_text("# comment\na two\nb\t three\n\t.users\tone\n")
     (path / "regex.map").write_text("^x\\. three\n^[a-c]$ two\n")
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003", "[::1]:8004", f"{path}/echo.sock",
-              proxy_protocol=["127.0.0.1:8005"]):
-        yield path
+    yield path
     shutil.rmtree(path)
 
 
-def to(number, host, path=URL):
-    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003", "[::1]:8004", f"{directory}/echo.sock",
+              proxy_protocol=["127.0.0.1:8005"]):
+        yield directory
 
 
 FRONT = "frontend front\n    bind :80\n"
-#: Configuration, and what becomes of the request for each host (``host/path`` where the path is another).
+#: Configuration, and the destination of each request (:func:`tests.lab.cases.request_for`).
 CASES = {
     "default backend": (FRONT + "default_backend two" + BACKENDS, {"a": to(2, "a")}),
     "no backend at all": (FRONT + BACKENDS, {"a": "dead end"}),
@@ -118,7 +122,7 @@ CASES = {
         http-request redirect code 303 location "https://x/?q=%[url,regsub(^/,,)]" if { hdr(host) f }
         http-request redirect location https://y/ unless { hdr(host) -i d g }
         default_backend one""" + BACKENDS,
-                  {"a": f"301 https://a{URL}", "b": f"302 https://b:443{URL}", "c/x?y=z": "308 https://www.b/x",
+                  {"a": f"301 https://a{PATH}", "b": f"302 https://b:443{PATH}", "c/x?y=z": "308 https://www.b/x",
                    "d": to(1, "d"), "d/x?y": "302 https://d/x?y", "e": "302 https://y/", "g": to(1, "g"),
                    "f/p": "303 https://x/?q=p", "zz": "302 https://y/"}),
     "redirects to the URI as it came in": (FRONT + """
@@ -126,13 +130,13 @@ CASES = {
         http-request redirect location https://%[hdr(host)]%[capture.req.uri] if { hdr(host) a }
         http-request redirect location https://b%HU if { hdr(host) b }
         http-request redirect location https://c%HP if { capture.req.method GET }""",
-                                           {"a": f"302 https://a{URL}", "a/x?y=z": "302 https://a/x?y=z",
+                                           {"a": f"302 https://a{PATH}", "a/x?y=z": "302 https://a/x?y=z",
                                             "b/x?y=z": "302 https://b/x?y=z", "c/x?y=z": "302 https://c/x"}),
     "an address for a name": (FRONT + """
         http-request redirect scheme https if { hdr(host) [2001:db8::1] }
         use_backend two if { req.hdr(host),host_only -i [2001:DB8::2] }
         default_backend one""" + BACKENDS,
-                              {"2001:db8::1": f"302 https://[2001:db8::1]{URL}", "2001:db8::2": to(2, "2001:db8::2"),
+                              {"2001:db8::1": f"302 https://[2001:db8::1]{PATH}", "2001:db8::2": to(2, "2001:db8::2"),
                                "192.0.2.1": to(1, "192.0.2.1")}),
     "http-request rules come before redirect rules": (FRONT + """
         redirect location https://late/
@@ -160,8 +164,8 @@ CASES = {
         http-request replace-uri ([^?]*)(.*) /u\\1?q=1 if { hdr(host) d }
         use_backend two if { path_beg /one/ }
         default_backend one""" + BACKENDS,
-                      {"a": to(2, "a", f"/one{URL}"), "b": to(1, "b", f"/wk/acme-challenge/{TOKEN}"),
-                       "c": to(1, "c", f"/acme-challenge/{TOKEN}"), "d": to(1, "d", f"/u{URL}")}),
+                      {"a": to(2, "a", f"/one{PATH}"), "b": to(1, "b", f"/wk/acme-challenge/{TOKEN}"),
+                       "c": to(1, "c", f"/acme-challenge/{TOKEN}"), "d": to(1, "d", f"/u{PATH}")}),
     "changed host": (FRONT + """
         http-request set-header Host new.%[hdr(host)] if { hdr(host) a }
         http-request replace-header Host ^b\\.(.*) \\1.b if { hdr_beg(host) b. }
@@ -202,7 +206,7 @@ CASES = {
         server s "${HOST}:${PORT}"
         server t 127.0.0.1:8001 backup
         http-request set-path "%[path]${END}"
-        """, {"a": to(2, "a", URL + "x")}),
+        """, {"a": to(2, "a", PATH + "x")}),
     "several servers, all count": (FRONT + """
         default_backend many
     backend many
@@ -210,7 +214,7 @@ CASES = {
         server a 127.0.0.1:8001
         server b 127.0.0.1:8002
         server c 127.0.0.1:8003 backup
-        server d 127.0.0.1:9 disabled""", {"a": f"to 127.0.0.1:8001,127.0.0.1:8002 a {URL}"}),
+        server d 127.0.0.1:9 disabled""", {"a": f"to 127.0.0.1:8001,127.0.0.1:8002 a {PATH}"}),
     "use-server": (FRONT + """
         default_backend many
     backend many
@@ -231,8 +235,8 @@ CASES = {
     backend unix2
         server s {dir}/echo.sock
     backend offset
-        server s 127.0.0.1:+7921""", {"six": f"to [::1]:8004 six {URL}", "unix": f"to unix:/echo.sock unix {URL}",
-                                      "unix2": f"to unix:/echo.sock unix2 {URL}", "offset": to(1, "offset")}),
+        server s 127.0.0.1:+7921""", {"six": f"to [::1]:8004 six {PATH}", "unix": f"to unix:/echo.sock unix {PATH}",
+                                      "unix2": f"to unix:/echo.sock unix2 {PATH}", "offset": to(1, "offset")}),
     "send-proxy": (FRONT + """
         use_backend proxied if { hdr(host) a }
         default_backend plain
@@ -286,70 +290,77 @@ CASES = {
         tcp-request inspect-delay 5s
         tcp-request content reject if { hdr(host) b }
         default_backend one""" + BACKENDS, {"a": to(1, "a"), "b": "dead end"}),
-    "monitor-uri": (FRONT + f" monitor-uri {URL}\n default_backend one" + BACKENDS, {"a": "dead end"}),
+    "monitor-uri": (FRONT + f" monitor-uri {PATH}\n default_backend one" + BACKENDS, {"a": "dead end"}),
 }
 
 
-def request_for(key):
-    key, _, address = key.partition("@")
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Haproxy(place, text) as server:
-        ours = HaproxyServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            request = request_for(key)
-            assert_true(found[0], get(request.endpoint.host, 80, request))
+def test_evaluator(directory, text, expected):
+    """The evaluator gives the expected column."""
+    check_evaluator(HaproxyServer(), Haproxy(directory, text).simulated_process, expected, directory)
 
 
-def test_a_worker_in_a_chroot(place):
-    """The worker that holds the port has no configuration in its chroot: the master's view has."""
-    text = f"global\n    chroot {place}\n    user nobody\n" + FRONT + "default_backend two" + BACKENDS
-    with Haproxy(place, text, options=["-W", "-db"]) as server:
+@pytest.mark.lab
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says."""
+    with Haproxy(lab_directory, text) as server:
+        check_server(HaproxyServer(), server, expected, lab_directory)
+
+
+@pytest.mark.lab
+def test_worker_in_chroot(lab_directory):
+    """The worker's chroot has no configuration file: the master's view has."""
+    text = f"global\n    chroot {lab_directory}\n    user nobody\n" + FRONT + "default_backend two" + BACKENDS
+    with Haproxy(lab_directory, text, options=["-W", "-db"]) as server:
         answer = server.get(request_for("a"))  # from the worker: a busy machine forks it after the first connection
         [worker] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
         for process in (server.process, worker):
-            [found] = HaproxyServer().ask(process, request_for("a"))
-            assert_true(found, answer)
+            [destination] = HaproxyServer().ask(process, request_for("a"))
+            assert_true(destination, answer)
 
 
-def test_several_files_directories_and_C(place):
-    """-f may stand more than once, name a directory of .cfg files, and is relative to -C."""
-    folder = place / "conf"
+@pytest.mark.lab
+def test_several_files_and_directories(lab_directory):
+    """-f may occur twice, may name a directory of .cfg files, and is relative to -C."""
+    folder = lab_directory / "conf"
     folder.mkdir()
     (folder / "b.cfg").write_text("frontend f\n bind :80\n default_backend one\n")
     (folder / "c.txt").write_text("garbage\n")
-    (place / "more.cfg").write_text(BACKENDS)
-    with Haproxy(place, "", options=["-C", str(place), "-f", "conf", "--", "more.cfg"]) as server:
-        [found] = HaproxyServer().ask(server.process, request_for("a"))
-        assert_true(found, server.get(request_for("a")))
+    (lab_directory / "more.cfg").write_text(BACKENDS)
+    with Haproxy(lab_directory, "", options=["-C", str(lab_directory), "-f", "conf", "--", "more.cfg"]) as server:
+        [destination] = HaproxyServer().ask(server.process, request_for("a"))
+        assert_true(destination, server.get(request_for("a")))
 
 
-def test_who_the_client_is(place):
-    """The CA's address is not ours: both ends are named, the one for everybody first."""
+@pytest.mark.lab
+def test_condition_on_client(lab_directory):
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
     text = FRONT + """
         http-request deny if { hdr(host) b } !{ src 127.0.0.0/8 }
         use_backend two if { src 127.0.0.1 }
         default_backend one""" + BACKENDS
-    with Haproxy(place, text) as server:
-        said = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
-        assert [brief(d, place) for d in said["a"]] == [to(1, "a"), to(2, "a")]
-        assert [brief(d, place) for d in said["b"]] == ["dead end", to(1, "b"), to(2, "b")]
-        assert all(d.depends_on_client for d in said["b"][1:])
-        assert_true(said["a"][1], server.get(request_for("a")))
+    with Haproxy(lab_directory, text) as server:
+        answers = {host: HaproxyServer().ask(server.process, request_for(host)) for host in "ab"}
+        assert [brief(d, lab_directory) for d in answers["a"]] == [to(1, "a"), to(2, "a")]
+        assert [brief(d, lab_directory) for d in answers["b"]] == ["dead end", to(1, "b"), to(2, "b")]
+        assert all(d.depends_on_client for d in answers["b"][1:])
+        assert_true(answers["a"][1], server.get(request_for("a")))
 
 
-def said(text, host="www.sample.com", environment=None, lines=None):
-    """What we say of a configuration that no HAProxy runs."""
+@pytest.mark.lab
+def test_backend_known_to_running_server_only(lab_directory):
+    """Every declared backend is an alternative; the last one is that there is another."""
+    text = FRONT + "use_backend %[rand(1),add(1),map_int({dir}/numbers.map)]" + BACKENDS
+    (lab_directory / "numbers.map").write_text("1 two\n")
+    with Haproxy(lab_directory, text) as server:
+        destinations = HaproxyServer().ask(server.process, request_for("a"))
+        assert [brief(d, lab_directory) for d in destinations] == [to(1, "a"), to(2, "a"), to(3, "a"), "unknown"]
+        assert_true(destinations[1], server.get(request_for("a")))
+
+
+def answer_to(text, host="www.sample.com", environment=None, lines=None):
+    """The destinations in a configuration that no HAProxy runs."""
     def files(path):
         if path in (lines or {}):
             return lines[path]
@@ -358,32 +369,33 @@ def said(text, host="www.sample.com", environment=None, lines=None):
     return evaluate.destinations(parsed, request_for(host), files)
 
 
-def test_the_trail_names_the_lines():
-    """Frontend, rule, backend and server, each with its file and line."""
-    [found] = said(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n server s 127.0.0.1:1\n")
+def test_trail():
+    """It names frontend, rule, backend and server, each with file and line."""
+    [destination] = answer_to(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n"
+                              " server s 127.0.0.1:1\n")
     file = "/etc/haproxy/haproxy.cfg"
-    assert [(step.text, step.source) for step in found.trail] == [
+    assert [(step.text, step.source) for step in destination.trail] == [
         ("frontend f (mode tcp)", Source(file, 2)), ("use_backend one if { path_beg / }", Source(file, 4)),
         ("backend one", Source(file, 5)), ("server s 127.0.0.1:1", Source(file, 6))]
 
 
-def test_proxy_protocol_and_tls_are_told():
-    """What is behind has to know: a PROXY line first, TLS."""
-    [found] = said("listen f\n bind :80\n server s 127.0.0.1:1 send-proxy-v2 ssl verify none\n")
-    assert (found.proxy_protocol, found.scheme) == (True, "https")
+def test_proxy_protocol_and_tls():
+    """The upstream has both: a PROXY line and TLS."""
+    [destination] = answer_to("listen f\n bind :80\n server s 127.0.0.1:1 send-proxy-v2 ssl verify none\n")
+    assert (destination.proxy_protocol, destination.scheme) == (True, "https")
 
 
-def test_the_environment_of_haproxy():
-    """Variables stand in double quotes only, and are HAProxy's own."""
+def test_environment():
+    """Variables count in double quotes only, with the values of HAProxy's environment."""
     text = 'listen f\n bind "${ADDRESS-:80}"\n server s "${HOST}:1"\n server t ${HOST}:1\n'
-    [found] = said(text, environment={"HOST": "10.0.0.1"})
-    assert [str(member) for member in found.members] == ["10.0.0.1:1", "${HOST}:1"]
+    [destination] = answer_to(text, environment={"HOST": "10.0.0.1"})
+    assert [str(member) for member in destination.members] == ["10.0.0.1:1", "${HOST}:1"]
 
 
-def test_an_environment_without_end():
-    """A user's HAProxy may have a variable of 100 kB, and a line that it stands in 40,000 times."""
+def test_hostile_environment():
+    """A user's HAProxy may have a variable of 100 kB, and a line that names it 40,000 times."""
     with pytest.raises(config.ConfigError, match="more than 16 MB"):
-        said('listen f\n bind "' + "${LONG}" * 200 + '"\n', environment={"LONG": "x" * 100_000})
+        answer_to('listen f\n bind "' + "${LONG}" * 200 + '"\n', environment={"LONG": "x" * 100_000})
 
 
 @pytest.mark.parametrize("rule, reason", [
@@ -392,75 +404,76 @@ def test_an_environment_without_end():
     ("http-request redirect location https://%HV/", "%HV"),
     ("http-request deny if { path_reg (a+)+$ }", "takes too long"),
     ("http-request deny if { path -f /gone }", "/gone cannot be read: No such file"),
-    ("use_backend %[src,map_ip(/gone)]", "src"),
     ("\n".join([" http-request set-path %[path]%[path]"] * 60), "has no end"),
     ("http-request deny if undefined", "there is no acl undefined"),
-    ("http-request deny if", None), ("http-request", None), ("redirect", "nowhere"), ("use_backend", None),
+    ("http-request deny if", None), ("http-request", None), ("redirect", "without a target"), ("use_backend", None),
     ("http-request set-path", None), ("acl", None), ("acl x", None), ("http-request deny if {", "empty"),
     ("http-request deny if { }", "empty"), ("http-request deny when x", None), ("http-request deny if !", "no acl"),
     ("http-request set-var(txn.x)", None), ("http-request replace-path ( x", "not one that we understand"),
     ("http-request set-header Host", None), ("server", None), ("http-request redirect code x location y", None),
 ])
 def test_odd_rules(rule, reason):
-    """What cannot be known is unknown, with the reason; what makes no sense does no harm."""
-    found = said(FRONT.replace("bind", "mode http\n bind") + f" {rule}\n default_backend one" + BACKENDS,
-                 "x/" + "a" * 40 + "!")
-    assert found
+    """A value that is not known makes the destination unknown, with the reason; nonsense is no error."""
+    text = FRONT.replace("bind", "mode http\n bind") + f" {rule}\n default_backend one" + BACKENDS
+    destinations = answer_to(text, "x/" + "a" * 40 + "!")
+    assert destinations
     if reason:
-        assert isinstance(found[0], Unknown)
-        assert reason in found[0].reason
+        assert isinstance(destinations[0], Unknown)
+        assert reason in destinations[0].reason
 
 
 @pytest.mark.parametrize("text", ["garbage", "\x00\udcff", "listen f\n bind 'x", 'listen f\n bind "x', "frontend\n",
                                   "defaults from\nfrontend from x\n"])
-def test_a_configuration_that_haproxy_would_not_start_with(text):
-    """It is refused with a reason."""
+def test_refused_configuration(text):
+    """The parser refuses it with a reason."""
     with pytest.raises(config.ConfigError):
-        said(text)
+        answer_to(text)
 
 
-def test_conditions_on_the_binary_are_left_out_and_named():
-    """What stands in .if is not known; the rest counts."""
-    found = said(".if feature(X)\nlisten g\n bind :80\n.else\n x\n.endif\nlisten f\n bind :80\n server s 127.0.0.1:1\n")
-    assert str(found[0].members[0]) == "127.0.0.1:1"
-    assert "feature(X)" in found[1].reason
+def test_condition_on_binary():
+    """The lines between .if and .endif are reported as unknown; the others count."""
+    destinations = answer_to(".if feature(X)\nlisten g\n bind :80\n.else\n x\n.endif\n"
+                             "listen f\n bind :80\n server s 127.0.0.1:1\n")
+    assert str(destinations[0].members[0]) == "127.0.0.1:1"
+    assert "feature(X)" in destinations[1].reason
 
 
-def test_an_endpoint_that_no_line_binds():
-    """Edited and not reloaded, perhaps: unknown."""
-    [found] = said("listen f\n bind :81\n server s 127.0.0.1:1\n")
-    assert "127.0.0.1:80" in found.reason
+def test_unbound_endpoint():
+    """The destination is unknown: the file may have changed since the last reload."""
+    [destination] = answer_to("listen f\n bind :81\n server s 127.0.0.1:1\n")
+    assert "127.0.0.1:80" in destination.reason
 
 
-def test_unix_sockets_are_bound_too():
-    """A proxy in front may come over one."""
+def test_unix_socket():
+    """A proxy in front may connect through one."""
     parsed = config.parse([("x", b"listen f\n bind unix@/run/x.sock\n server s 127.0.0.1:1\n")], {})
-    request = Request("a", URL, TOKEN, Endpoint("unix:/run/x.sock", 0))
-    [found] = evaluate.destinations(parsed, request, lambda path: [])
-    assert str(found.members[0]) == "127.0.0.1:1"
+    request = Request("a", PATH, TOKEN, Endpoint("unix:/run/x.sock", 0))
+    [destination] = evaluate.destinations(parsed, request, lambda path: [])
+    assert str(destination.members[0]) == "127.0.0.1:1"
 
 
-def test_files_that_cannot_be_read(place):
+@pytest.mark.lab
+def test_unreadable_file(lab_directory):
     """A FIFO, nothing at all, no -f: unknown, and the path is named."""
-    with Haproxy(place, "listen f\n bind :80\n") as server:
-        os.mkfifo(place / "fifo")
-        for path in (place / "fifo", place / "gone"):
+    with Haproxy(lab_directory, "listen f\n bind :80\n") as server:
+        os.mkfifo(lab_directory / "fifo")
+        for path in (lab_directory / "fifo", lab_directory / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
-            [found] = HaproxyServer().ask(server.process, request_for("x"))
-            assert isinstance(found, Unknown)
-            assert str(server.conf) in found.reason
+            [destination] = HaproxyServer().ask(server.process, request_for("x"))
+            assert isinstance(destination, Unknown)
+            assert str(server.conf) in destination.reason
         server.conf.unlink()
 
 
-def test_ten_thousand_sites_are_evaluated_in_seconds():
-    """The work grows with the size, not with its square."""
+def test_ten_thousand_sites():
+    """The time grows with the size, not with its square."""
     rules = "".join(f" use_backend b{n} if {{ hdr(host) h{n} }}\n" for n in range(10_000))
     backends = "".join(f"backend b{n}\n server s 127.0.0.1:{n + 1}\n" for n in range(10_000))
-    [found] = said("frontend f\n mode http\n bind :80\n" + rules + backends, "h9999")
-    assert found.members[0].port == 10_000
+    [destination] = answer_to("frontend f\n mode http\n bind :80\n" + rules + backends, "h9999")
+    assert destination.members[0].port == 10_000
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, HaproxyServer)

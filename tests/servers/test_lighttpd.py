@@ -1,4 +1,4 @@
-"""lighttpd: what we say of a request is what the real server does with it."""
+"""lighttpd: the evaluator against a table, and both against the real lighttpd."""
 import os
 import shutil
 import tempfile
@@ -8,30 +8,29 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.lighttpd import LighttpdServer
 from certbot_autowebroot.servers.lighttpd import config
 from certbot_autowebroot.servers.lighttpd import evaluate
+from tests.lab.cases import PATH
+from tests.lab.cases import TOKEN
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
 from tests.lab.lighttpd import Lighttpd
-from tests.lab.programs import CHALLENGES
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
 from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.programs import plant
 
-TOKEN = "A" * 43
-W = f"/{CHALLENGES}/"
-URL = W + TOKEN
 PLACES = ("main", "one", "two", "vhosts/www.sample.com/htdocs", "vhosts/default/htdocs", "ev/sample.com/www",
           "ev/com/s", "relative", "one/sub", "main/sub", "caps/ann")
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="lighttpd-lab-"))
     path.chmod(0o755)
     plant(TOKEN, *(path / name for name in PLACES))
@@ -42,14 +41,20 @@ def place():
     (path / "conf.d").mkdir()
     (path / "conf.d" / "10-a.conf").write_text(f'$HTTP["host"] == "a" {{ server.document-root = "{path}/one" }}')
     (path / "conf.d" / "20-b.conf").write_text(f'$HTTP["host"] == "b" {{ server.document-root = "{path}/two" }}')
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock"):
-        yield path
+    yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock"):
+        yield directory
 
 
 PROXY = 'proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001)))'
 ROOT = 'server.document-root = "{dir}/main"\n'
-#: Configuration, and what becomes of the request for each host (``host/path`` where the path is another).
+#: Configuration, and the destination of each request (:func:`tests.lab.cases.request_for`).
 CASES = {
     "the document root": (ROOT, {"x": "main"}),
     "hosts: == != =~ !~": (ROOT + """
@@ -62,7 +67,7 @@ CASES = {
         $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
         server.port = 80
     """, {"a": "two", "b": "main"}),
-    "the same condition again is the first one's place": (ROOT + """
+    "the same condition again is the first one's lab_directory": (ROOT + """
         $HTTP["host"] == "a" { server.tag = "x" }
         $HTTP["host"] =~ "a" { server.document-root = "{dir}/two" }
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
@@ -72,7 +77,7 @@ CASES = {
         $HTTP["host"] == "[2001:db8::2]" { url.redirect = ("" => "https://${url.authority}/") }
         $HTTP["host"] == "[2001:db8::3]:80" { proxy.server = ("" => (("host" => "127.0.0.1", "port" => 8001))) }
     """, {"2001:db8::1": "one", "2001:db8::2": "301 https://[2001:db8::2]/", "192.0.2.1": "main",
-          "2001:db8::3": f"to 127.0.0.1:8001 2001:db8::3 {URL}"}),
+          "2001:db8::3": f"to 127.0.0.1:8001 2001:db8::3 {PATH}"}),
     "else branches": (ROOT + """
         $HTTP["host"] == "a" { server.document-root = "{dir}/one" }
         else $HTTP["host"] =~ "^[ab]$" { server.document-root = "{dir}/two" }
@@ -147,7 +152,7 @@ CASES = {
                                url.redirect-code = 308 }
         $HTTP["host"] == "c" { url.redirect = ("^/\\.well-known/" => "", "" => "https://c/") }
         $HTTP["host"] == "d" { $HTTP["url"] !~ "^/\\.well-known/" { url.redirect = ("" => "https://d/") } }
-    """, {"www.sample.com": f"301 https://sample.org{URL}", "b": f"308 https://b{URL}", "c": "main", "d": "main",
+    """, {"www.sample.com": f"301 https://sample.org{PATH}", "b": f"308 https://b{PATH}", "c": "main", "d": "main",
           "d/other": "301 https://d/", "b/other?q=1": "308 https://b/other?q=1"}),
     "access": (ROOT + """
         url.access-deny = ("~", ".inc")
@@ -167,8 +172,8 @@ CASES = {
         $HTTP["host"] == "f" { proxy.server = (".php" => (var.one)) }
         $HTTP["host"] == "g" { proxy.server = ("/" => (var.one))
             proxy.header = ("map-urlpath" => ("/.well-known" => "/wk"), "map-host-request" => ("-" => "inner")) }
-    """, {"a": f"to 127.0.0.1:8001 a {URL}", "b": f"to 127.0.0.1:8001,127.0.0.1:8002 b {URL}",
-          "c": f"to unix:/echo.sock c {URL}", "d": "main", "e": f"to 127.0.0.1:8001 e {URL}", "f": "main",
+    """, {"a": f"to 127.0.0.1:8001 a {PATH}", "b": f"to 127.0.0.1:8001,127.0.0.1:8002 b {PATH}",
+          "c": f"to unix:/echo.sock c {PATH}", "d": "main", "e": f"to 127.0.0.1:8001 e {PATH}", "f": "main",
           "g": f"to 127.0.0.1:8001 inner /wk/acme-challenge/{TOKEN}"}),
     "sockets": (ROOT + """
         server.bind = "203.0.113.10"
@@ -188,34 +193,28 @@ CASES = {
 }
 
 
-def request_for(key):
-    key, _, address = key.partition("@")
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint(address or "127.0.0.1", 80), query=query)
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Lighttpd(place, text) as server:
-        ours = LighttpdServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            request = request_for(key)
-            assert_true(found[0], get(request.endpoint.host, 80, request))
+def test_evaluator(directory, text, expected):
+    """The evaluator gives the expected column."""
+    check_evaluator(LighttpdServer(), Lighttpd(directory, text).simulated_process, expected, directory)
 
 
+@pytest.mark.lab
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says."""
+    with Lighttpd(lab_directory, text) as server:
+        check_server(LighttpdServer(), server, expected, lab_directory)
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("modules, text, expected", [
     (["mod_access"], ROOT + 'alias.url = ("/" => "{dir}/one/")', "main"),
     (["mod_redirect", "mod_access"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "301 https://x/"),
     (["mod_access", "mod_redirect"], 'url.redirect = ("" => "https://x/") url.access-deny = ("")', "dead end"),
     (["mod_proxy", "mod_redirect"], f'url.redirect = ("" => "https://x/") {PROXY}', "301 https://x/"),
     (["mod_proxy", "mod_access"], f'url.access-deny = ("") {PROXY}', "dead end"),
-    (["mod_cgi", "mod_proxy"], f'cgi.assign = ("" => "/bin/true") {PROXY}', f"to 127.0.0.1:8001 x {URL}"),
+    (["mod_cgi", "mod_proxy"], f'cgi.assign = ("" => "/bin/true") {PROXY}', f"to 127.0.0.1:8001 x {PATH}"),
     (["mod_evhost", "mod_simple_vhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
      'evhost.path-pattern = "{dir}/two"', "one"),
     (["mod_simple_vhost", "mod_evhost"], 'simple-vhost.server-root = "{dir}" simple-vhost.default-host = "one"\n'
@@ -224,55 +223,58 @@ def test_the_real_server_agrees(place, text, expected):
      "301 https://x/"),
 ], ids=["not loaded", "redirect, access", "access, redirect", "proxy, redirect", "proxy, access", "cgi, proxy",
         "evhost, simple", "simple, evhost", "rewrite is first"])
-def test_the_order_of_the_modules_decides(place, modules, text, expected):
-    """server.modules says who comes first, and a setting of a module that is not there is nothing."""
-    with Lighttpd(place, ROOT * ("document-root" not in text) + text, modules=modules) as server:
-        [found] = LighttpdServer().ask(server.process, request_for("x"))
-        assert brief(found, place) == expected
-        assert_true(found, server.get(request_for("x")))
+def test_order_of_modules(lab_directory, modules, text, expected):
+    """The order of server.modules decides; a setting of a module that is not loaded has no effect."""
+    with Lighttpd(lab_directory, ROOT * ("document-root" not in text) + text, modules=modules) as server:
+        [destination] = LighttpdServer().ask(server.process, request_for("x"))
+        assert brief(destination, lab_directory) == expected
+        assert_true(destination, server.get(request_for("x")))
 
 
-def test_a_chroot(place):
-    """What it read before it went there is found, and what it serves is meant in its own view."""
+@pytest.mark.lab
+def test_chroot(lab_directory):
+    """The configuration is found outside of the chroot, the directory inside."""
     text = 'server.chroot = "{dir}/chroot"\nserver.document-root = "/main"\n'
-    plant(TOKEN, place / "chroot" / "main")
-    os.makedirs(place / "chroot" / place.relative_to("/"))
-    with Lighttpd(place, text) as server:
-        [found] = LighttpdServer().ask(server.process, request_for("x"))
-        assert found.root == "/main"
-        assert server.process.view.read(str(found)).decode() == server.get(request_for("x")).body
+    plant(TOKEN, lab_directory / "chroot" / "main")
+    os.makedirs(lab_directory / "chroot" / lab_directory.relative_to("/"))
+    with Lighttpd(lab_directory, text) as server:
+        [destination] = LighttpdServer().ask(server.process, request_for("x"))
+        assert destination.root == "/main"
+        assert server.process.view.read(str(destination)).decode() == server.get(request_for("x")).body
 
 
-def test_who_the_client_is(place):
-    """The CA's address is not ours: both ends are named, the one for everybody first, and marked."""
+@pytest.mark.lab
+def test_condition_on_client(lab_directory):
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
     text = ROOT + '''
         $HTTP["remoteip"] == "127.0.0.0/8" { server.document-root = "{dir}/one" }
         $HTTP["host"] == "b" { $HTTP["remoteip"] != "127.0.0.1" { url.access-deny = ("") } }
         $HTTP["host"] == "c" { $HTTP["useragent"] =~ "curl" { server.tag = "x" } }
     '''
-    with Lighttpd(place, text) as server:
-        said = {host: LighttpdServer().ask(server.process, request_for(host)) for host in "ab"}
-        assert [brief(d, place) for d in said["a"]] == ["main", "one"]
-        assert [brief(d, place) for d in said["b"]] == ["dead end", "main", "one"]
-        assert all(d.depends_on_client for d in said["a"])
-        assert_true(said["a"][1], server.get(request_for("a")))
+    with Lighttpd(lab_directory, text) as server:
+        answers = {host: LighttpdServer().ask(server.process, request_for(host)) for host in "ab"}
+        assert [brief(d, lab_directory) for d in answers["a"]] == ["main", "one"]
+        assert [brief(d, lab_directory) for d in answers["b"]] == ["dead end", "main", "one"]
+        assert all(d.depends_on_client for d in answers["a"])
+        assert_true(answers["a"][1], server.get(request_for("a")))
 
 
-def test_a_condition_that_changes_nothing_marks_nothing():
-    """Both ways lead to the same directory."""
-    found = said('server.document-root = "/a" $HTTP["useragent"] =~ "curl" { server.tag = "x" server.x = "y" }')
-    assert [(d.root, d.depends_on_client) for d in found] == [("/a", False)]
+def test_irrelevant_condition():
+    """Both alternatives have the same directory, which does not depend on the client."""
+    destinations = answer_to('server.document-root = "/a" $HTTP["useragent"] =~ "curl" { server.tag = "x" '
+                             'server.x = "y" }')
+    assert [(d.root, d.depends_on_client) for d in destinations] == [("/a", False)]
 
 
-def test_a_password():
-    """The directory is known; who may have the file is another question."""
-    [found] = said('server.modules = ("mod_auth") server.document-root = "/a" '
+def test_password():
+    """The directory is known; whether a client gets the file is not."""
+    [destination] = answer_to('server.modules = ("mod_auth") server.document-root = "/a" '
                    'auth.require = ("/" => ("method" => "x"))')
-    assert (found.root, found.depends_on_client) == ("/a", True)
+    assert (destination.root, destination.depends_on_client) == ("/a", True)
 
 
-def said(text, host="www.sample.com", files=None):
-    """What we say of a configuration that no server runs."""
+def answer_to(text, host="www.sample.com", files=None):
+    """The destinations in a configuration that no server runs."""
     content = {"/etc/lighttpd/lighttpd.conf": text.encode(), **(files or {})}
 
     def read(path):
@@ -283,10 +285,11 @@ def said(text, host="www.sample.com", files=None):
     return evaluate.destinations(parsed, request_for(host), lambda path: True)
 
 
-def test_the_trail_names_the_lines():
-    """The condition and the directive that decide, each with its file and line."""
-    [found] = said('server.document-root = "/a"\n\n$HTTP["host"] =~ "www" {\n  server.document-root = "/b"\n}\n')
-    assert [(step.text, step.source) for step in found.trail] == [
+def test_trail():
+    """It names the condition and the directive that decide, with file and line."""
+    [destination] = answer_to('server.document-root = "/a"\n\n'
+                              '$HTTP["host"] =~ "www" {\n  server.document-root = "/b"\n}\n')
+    assert [(step.text, step.source) for step in destination.trail] == [
         ('$HTTP["host"] =~ "www"', Source("/etc/lighttpd/lighttpd.conf", 3)),
         ('server.document-root = "/b"', Source("/etc/lighttpd/lighttpd.conf", 4))]
 
@@ -297,17 +300,17 @@ def test_the_trail_names_the_lines():
     ('include_shell "cat /etc/x.conf; date"', "x.conf; date"),
     ('include "gone.conf"', "/etc/lighttpd/gone.conf cannot be read: No such file"),
 ])
-def test_what_was_left_out_is_said_last(text, reason):
-    """The rest of the configuration still counts, and what we do not know is named."""
-    found = said('server.document-root = "/a"\n' + text)
-    assert found[0].root == "/a"
-    assert isinstance(found[1], Unknown)
-    assert reason in found[1].reason
+def test_unknown_part(text, reason):
+    """The rest of the configuration counts, and the unknown part comes last."""
+    destinations = answer_to('server.document-root = "/a"\n' + text)
+    assert destinations[0].root == "/a"
+    assert isinstance(destinations[1], Unknown)
+    assert reason in destinations[1].reason
 
 
-def test_the_environment_of_the_server():
-    """env.X is read from the process, not from us."""
-    assert said('server.document-root = env.HOME + "/www"')[0].root == "/home/a/www"
+def test_environment():
+    """env.X is a variable of the server's environment."""
+    assert answer_to('server.document-root = env.HOME + "/www"')[0].root == "/home/a/www"
 
 
 @pytest.mark.parametrize("text, reason", [
@@ -317,12 +320,12 @@ def test_the_environment_of_the_server():
     ('server.modules += ("mod_magnet") magnet.attract-raw-url-to = ("/x.lua")', "Lua"),
     ('server.modules += ("mod_vhostdb") vhostdb.backend = "dbi"', "database"),
 ])
-def test_what_cannot_be_known(text, reason):
-    """It is unknown, with the reason."""
-    [found] = said('server.modules = ("mod_redirect") server.document-root = "/a"\n' + text,
+def test_unknown_value(text, reason):
+    """The destination is unknown, with the reason."""
+    [destination] = answer_to('server.modules = ("mod_redirect") server.document-root = "/a"\n' + text,
                    "x/" + "a" * 40 + "!")
-    assert isinstance(found, Unknown)
-    assert reason in found.reason
+    assert isinstance(destination, Unknown)
+    assert reason in destination.reason
 
 
 @pytest.mark.parametrize("text", [
@@ -332,54 +335,55 @@ def test_what_cannot_be_known(text, reason):
     'x = "a" + ("b")', "(" * 100_000, "x = " + "(" * 100_000, '$HTTP["a"] == "b" {' * 50_000, "include 5", "x ^ 5",
     '$HTTP["host"] ? "a" { }', "else", "global", "x += ", 'include "lighttpd.conf"',
 ], ids=lambda text: repr(text[:20]))
-def test_a_configuration_that_lighttpd_would_not_start_with(text):
-    """It is refused with file and line, quickly."""
+def test_refused_configuration(text):
+    """The parser refuses it with file and line, quickly."""
     with pytest.raises(config.ConfigError, match=r"lighttpd\.conf"):
-        said(text)
+        answer_to(text)
 
 
-def test_files_that_cannot_be_read(tmp_path):
+@pytest.mark.lab
+def test_unreadable_file(tmp_path):
     """A FIFO, a directory, nothing at all: unknown, and the path is named."""
     os.mkfifo(tmp_path / "fifo")
     with Lighttpd(tmp_path, 'server.document-root = "{dir}"') as server:
         for path in (tmp_path / "fifo", tmp_path, tmp_path / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
-            [found] = LighttpdServer().ask(server.process, request_for("x"))
-            assert isinstance(found, Unknown)
-            assert str(server.conf) in found.reason
+            [destination] = LighttpdServer().ask(server.process, request_for("x"))
+            assert isinstance(destination, Unknown)
+            assert str(server.conf) in destination.reason
 
 
 @pytest.mark.parametrize("argv, path", [
     ("lighttpd -D -f /a", "/a"), ("lighttpd -f/a -D", "/a"), ("lighttpd -D", None), ("lighttpd -f -", None),
     ("lighttpd -f", None),
 ])
-def test_which_configuration(argv, path):
-    """-f names it; without one there is none."""
+def test_config_path(argv, path):
+    """The configuration file is the value of -f; without -f there is none."""
     from certbot_autowebroot.servers import lighttpd
     assert lighttpd.config_path(argv.split()) == path
 
 
-def test_ten_thousand_sites_are_read_in_seconds():
-    """The work grows with the size, not with its square."""
+def test_ten_thousand_sites():
+    """The time grows with the size, not with its square."""
     site = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
-    found = said("".join(site.format(n) for n in range(10_000)), "h9999")
-    assert found[0].root == "/srv/9999"
+    destinations = answer_to("".join(site.format(n) for n in range(10_000)), "h9999")
+    assert destinations[0].root == "/srv/9999"
 
 
-def test_ten_thousand_branches_are_evaluated_in_seconds():
-    """A long chain of else is as quick as as many conditions alone."""
+def test_ten_thousand_branches():
+    """A long chain of else is as quick as as many single conditions."""
     branch = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
-    assert said("else ".join(branch.format(n) for n in range(10_000)), "h9999")[0].root == "/srv/9999"
+    assert answer_to("else ".join(branch.format(n) for n in range(10_000)), "h9999")[0].root == "/srv/9999"
 
 
-def test_modules_that_are_none():
-    """A name in server.modules is looked up among ours only."""
+def test_unknown_modules():
+    """A name in server.modules that is no module is ignored."""
     nested = 'x = ("a")' + "\nx = (x, x)" * 60
-    assert said(nested + '\nserver.modules = (x) server.document-root = "/a"')[0].root == "/a"
-    assert said('server.modules = ("_class__", "mod_", "x") server.document-root = "/a"')[0].root == "/a"
+    assert answer_to(nested + '\nserver.modules = (x) server.document-root = "/a"')[0].root == "/a"
+    assert answer_to('server.modules = ("_class__", "mod_", "x") server.document-root = "/a"')[0].root == "/a"
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, LighttpdServer)

@@ -1,4 +1,4 @@
-"""A table of configurations: what we say, what the table says, and what a real nginx does are the same.
+"""nginx: the evaluator against a table, and both against the real nginx.
 
 Every directory that a configuration names gets files of its own, so that a wrong answer shows in the body. In the
 table, ``W`` stands for ``.well-known/acme-challenge``, ``T`` for the token; a path is below the lab's directory.
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 import pytest
@@ -23,20 +24,19 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.nginx import NginxServer
-from certbot_autowebroot.servers.nginx.evaluator import Evaluator
-from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.system import processes
-from certbot_autowebroot.system.views import View
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
 from tests.lab.random.nginx_oracle import BACKENDS
 from tests.lab.random.nginx_oracle import PATH
 from tests.lab.random.nginx_oracle import TOKEN
+from tests.lab.random.nginx_oracle import ask_evaluator
+from tests.lab.random.nginx_oracle import ask_server
 from tests.lab.random.nginx_oracle import disagreements
-from tests.lab.random.nginx_oracle import get
+from tests.lab.random.nginx_oracle import evaluator_of
 from tests.lab.random.nginx_oracle import put
 
-#: Name, configuration of http{}, and for each request (:func:`request_for`) what comes of it:
+#: Name, configuration of http{}, and for each request (:func:`request_for`) its destinations:
 #: a path or several, ``301 URL``, ``-> members host path``, or ``dead STATUS``.
 Case = Tuple[str, str, Dict[str, str]]
 
@@ -600,46 +600,64 @@ def places(config: str, directory: Path) -> List[str]:
             for below in (CHALLENGE_PATH, "/acme-challenge/", "/")]
 
 
-def described(ends: "List[Destination]", directory: Path) -> str:
-    """Our answer as the table writes it."""
+def described(destinations: Sequence[Destination], directory: Path) -> str:
+    """The evaluator's answer as the table writes it."""
     texts = []
-    for end in ends:
-        if isinstance(end, Directory):
-            text = str(end).removeprefix(f"{directory}/")
-        elif isinstance(end, Redirect):
-            text = f"{end.status} {end.url}"
-        elif isinstance(end, Upstream):
-            text = f"-> {','.join(str(member) for member in end.members)} {end.host} {end.path}"
+    for destination in destinations:
+        if isinstance(destination, Directory):
+            text = str(destination).removeprefix(f"{directory}/")
+        elif isinstance(destination, Redirect):
+            text = f"{destination.status} {destination.url}"
+        elif isinstance(destination, Upstream):
+            members = ",".join(map(str, destination.members))
+            text = f"-> {members} {destination.host} {destination.path}"
         else:
-            text = "dead" if isinstance(end, DeadEnd) else str(end)
+            text = "dead" if isinstance(destination, DeadEnd) else str(destination)
         texts.append(text.replace(".well-known/acme-challenge", "W").replace(TOKEN, "T"))
     return " ".join(texts)
 
 
+def expected_text(answer: str, backends: Path) -> str:
+    """The expected column without the status of a dead end, which only the server gives."""
+    text = "dead" if answer.startswith("dead") else answer.replace("{backends}", str(backends))
+    return text.replace(".well-known/acme-challenge", "W").replace(TOKEN, "T")
+
+
+def nginx(directory: Path, config: str, backends: Path) -> Nginx:
+    """The nginx of one case, not started."""
+    modules = ["ndk_http_module", "ngx_http_lua_module", "ngx_http_echo_module"]
+    main = "".join(f"load_module /usr/lib/nginx/modules/{module}.so; " for module in modules)
+    config = config.replace("{token}", TOKEN).replace("{backends}", str(backends))
+    return Nginx(directory, config, main=main if "lua" in config or "echo" in config else "")
+
+
 @pytest.mark.parametrize(("config", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_nginx_does_what_we_say(config: str, expected: Dict[str, str], tmp_path: Path, backends: Path,
-                                certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The evaluator, the table and the running server agree; so does what is kept for one question after the other."""
-    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
+def test_evaluator(config: str, expected: Dict[str, str], tmp_path: Path) -> None:
+    """The evaluator gives the expected column."""
+    evaluator = evaluator_of(nginx(tmp_path, config, tmp_path))
+    assert {asked: described(ask_evaluator(evaluator, request_for(asked)), tmp_path) for asked in expected} == {
+        asked: expected_text(answer, tmp_path) for asked, answer in expected.items()}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("config", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_real_server(config: str, expected: Dict[str, str], tmp_path: Path, backends: Path, certificate: Path,
+                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real server does what the evaluator says, and what the evaluator of its process says, cached."""
+    monkeypatch.setattr(file_cache, "MIN_AGE", 0.0)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(certificate / name)
-    modules = "load_module modules/ndk_http_module.so; load_module modules/ngx_http_lua_module.so; " \
-              "load_module modules/ngx_http_echo_module.so;" if "lua" in config or "echo" in config else ""
-    config = config.replace("{token}", TOKEN).replace("{backends}", str(backends))
-    with Nginx(tmp_path, config, main=modules.replace("modules/", "/usr/lib/nginx/modules/")) as server:
-        view = View.of_host()
+    with nginx(tmp_path, config, backends) as server:
         master = processes.process(server.pid)
         assert master is not None
-        evaluator = Evaluator(parse(str(server.conf), view.read, view.glob, str(tmp_path)))
+        evaluator = evaluator_of(server)
         for asked, answer in expected.items():
             request = request_for(asked)
-            ends = list(evaluator.destinations(request))
-            status = answer.partition(" ")[2] if answer.startswith("dead") else ""
-            want = "dead" if status else answer.replace("{backends}", str(backends))
-            want = want.replace(".well-known/acme-challenge", "W").replace(TOKEN, "T")
-            assert described(ends, tmp_path) == want, asked
-            assert described(list(NginxServer().ask(master, request)), tmp_path) == want, asked
-            assert list(disagreements(ends, request, places(config, tmp_path))) == []
+            destinations = ask_evaluator(evaluator, request)
+            assert described(destinations, tmp_path) == expected_text(answer, backends), asked
+            assert NginxServer().ask(master, request) == destinations, asked
+            assert list(disagreements(destinations, request, places(config, tmp_path))) == []
             for path in places(config, tmp_path):
                 put(path)
-            assert not status or get(request).status == int(status), asked
+            status = answer.partition(" ")[2] if answer.startswith("dead") else ""
+            assert not status or ask_server(request).status == int(status), asked

@@ -77,39 +77,39 @@ def test_grammar(text: bytes, expected: List[object]) -> None:
     (b"x_by_lua_block { [[ } b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
     (b"x_by_lua_block { b;", "Lua block does not end", 1, [["x_by_lua_block", []]]),
 ])
-def test_a_broken_file_is_a_problem_with_its_line(text: bytes, problem: str, line: int, rest: List[object]) -> None:
-    """What stands before the fault is still used."""
+def test_broken_file(text: bytes, problem: str, line: int, rest: List[object]) -> None:
+    """The directives before the error count; the problem has its line."""
     configuration = parsed(text)
     assert [problem in found.text for found in configuration.problems] == [True]
     assert configuration.problems[0].source == Source("/etc/main", line)
     assert shape(configuration.directives) == rest
 
 
-def test_sources_name_file_and_line() -> None:
-    """A directive knows the file and line that it begins in."""
+def test_sources() -> None:
+    """A directive has the file and line of its first word."""
     configuration = parsed(b"\n\na {\n include b.conf;\n}\n", b_conf=b"#\nb\n c;")
     inner = (configuration.directives[0].block or [])[0]
     assert (configuration.directives[0].source, inner.source) == (Source("/etc/main", 3), Source("/etc/b.conf", 2))
 
 
-def test_includes_stand_where_they_are_written() -> None:
-    """An include may stand anywhere, relative to the main file's directory, with or without wildcards."""
+def test_include() -> None:
+    """An include may be in any block, relative to the main file, with or without wildcards."""
     configuration = parsed(b"a; http { include sites/*; server { include x.conf; } } b;",
                            x_conf=b"root /x;", **{"sites/1": b"one;", "sites/2": b"include x.conf; two;"})
     assert shape(configuration.directives) == [
         ["a"], ["http", [["one"], ["root", "/x"], ["two"], ["server", [["root", "/x"]]]]], ["b"]]
 
 
-def test_a_missing_include_is_a_problem_and_a_pattern_without_matches_is_none() -> None:
-    """The server refuses the first and accepts the second."""
+def test_missing_include() -> None:
+    """A missing file is a problem, a pattern without matches is none, as for nginx."""
     configuration = parsed(b"include none/*;\ninclude missing.conf;\na;")
     assert [(problem.text, problem.source.line) for problem in configuration.problems] == [
         ("/etc/missing.conf cannot be read: No such file or directory", 2)]
     assert shape(configuration.directives) == [["a"]]
 
 
-def test_a_missing_main_file_is_a_problem() -> None:
-    """Nothing is raised when there is nothing to read."""
+def test_missing_main_file() -> None:
+    """It is a problem, not an exception."""
     problems = parse("/nowhere/nginx.conf", _refuse, lambda pattern: []).problems
     assert "/nowhere/nginx.conf cannot be read: Permission denied" in problems[0].text
 
@@ -118,38 +118,38 @@ def _refuse(path: str) -> bytes:
     raise PermissionError(13, "Permission denied", path)
 
 
-def test_include_loops_end() -> None:
-    """A file that includes itself, directly or through another, is a problem and not a hang."""
+def test_include_loop() -> None:
+    """A file that includes itself, directly or through another, is a problem."""
     for files in ({"a_conf": b"include a.conf; x;"}, {"a_conf": b"include b.conf;", "b_conf": b"include a.conf;"}):
         configuration = parsed(b"include a.conf; y;", **files)
         assert any("includes itself" in problem.text for problem in configuration.problems)
         assert shape(configuration.directives)[-1] == ["y"]
 
 
-def test_deep_includes_end() -> None:
-    """A chain of includes has a bound."""
+def test_deep_includes() -> None:
+    """A chain of includes has a limit."""
     files = {f"f{number}_conf": f"include f{number + 1}.conf;".encode() for number in range(200)}
     assert any("deep" in problem.text for problem in parsed(b"include f0.conf;", **files).problems)
 
 
-def test_includes_that_multiply_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten includes of ten includes of ten ... are a few small files and more directives than memory holds."""
+def test_multiplying_includes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten includes of ten includes of ten files are few small files with more directives than memory can hold."""
     monkeypatch.setattr(parser, "MAX_DIRECTIVES", 10_000)
     files = {f"f{number}_conf": f"include f{number + 1}.conf;".encode() * 10 for number in range(9)}
     configuration = parsed(b"include f0.conf;", f9_conf=b"x;" * 10, **files)
     assert any("more than 10000 directives" in problem.text for problem in configuration.problems)
 
 
-def test_deep_blocks_end() -> None:
-    """Blocks within blocks have a bound, so that nothing that walks them runs out of stack."""
+def test_deep_blocks() -> None:
+    """Nested blocks have a limit, so that no recursion runs out of stack."""
     assert any("nested" in problem.text for problem in parsed(b"a {" * 5000).problems)
 
 
 @pytest.mark.parametrize("text", [bytes(range(256)) * 8000, b"\\" * 2_000_001, b"a " * 1_000_000, b"\"" * 1_000_000,
                                   b"$" * 2_000_000, b"${" * 1_000_000, b"x_by_lua_block {" + b"\"\\" * 500_000,
                                   b"x_by_lua_block {" + b"[=" * 500_000, b"x_by_lua_block {" + b"--[[" * 500_000])
-def test_large_garbage_takes_linear_time(text: bytes) -> None:
-    """Two megabytes that are made to make a tokenizer go back again and again end at once."""
+def test_large_garbage(text: bytes) -> None:
+    """Two megabytes against a backtracking tokenizer take linear time."""
     assert len(parsed(text).problems) == 1
 
 
@@ -170,8 +170,8 @@ def servers_in(directives: Optional[List[Directive]]) -> List[Directive]:
     return found + [server for d in directives or () for server in servers_in(d.block)]
 
 
-def test_what_chooses_a_server_is_known_without_reading_its_block() -> None:
-    """Passed over or read, a server block has the same listen and server_name, those of included files too."""
+def test_selecting_directives() -> None:
+    """A skipped server block has the same listen and server_name as a read one, also from included files."""
     configuration = parsed(SERVER, names_conf=b"server_name e; listen 83; root /x;")
     found = [[str(d) for name in ("listen", "server_name") for d in server.inside(name)]
              for server in servers_in(configuration.directives)]
@@ -195,9 +195,9 @@ _PIECES = (
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_passed_over_in_one_go_is_what_a_reading_word_by_word_passes_over(
+def test_skipped_statements(
         seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of random server blocks, half of them broken, both keep the same, and find the same problems."""
+    """For random server blocks, half of them broken, both ways to skip give the same directives and problems."""
     random = Random(seed)  # noqa: S311
     for _ in range(200):
         body = " ".join(random.choices(_PIECES, k=random.randrange(12)))
@@ -213,8 +213,8 @@ def test_what_is_passed_over_in_one_go_is_what_a_reading_word_by_word_passes_ove
         assert found[0] == found[1], body
 
 
-def test_a_block_that_was_passed_over_is_read_as_the_files_were_then() -> None:
-    """A question in the middle of an edit gets one configuration, not two; and every problem is said once."""
+def test_lazy_block() -> None:
+    """A block read later has the text of the first reading; each problem is reported once."""
     table = {"/etc/main": SERVER, "/etc/names.conf": b"server_name e;"}
 
     def read(path: str) -> bytes:
@@ -227,7 +227,7 @@ def test_a_block_that_was_passed_over_is_read_as_the_files_were_then() -> None:
     assert [problem.text for problem in configuration.problems] == ["/etc/gone.conf cannot be read: Permission denied"]
 
 
-def test_an_include_for_each_of_many_sites_in_one_file_counts_no_lines() -> None:
+def test_many_includes() -> None:
     """Twenty thousand includes in one large file: to count the lines above each would take minutes."""
     text = b"http {" + b"server { listen 80; include x.conf; }\n" * 20_000 + b"}"
     server = servers_in(parsed(text, x_conf=b"root /x;").directives)[-1]

@@ -1,4 +1,4 @@
-"""From a running nginx to its answer: the process, its command line, its files, its view of the file system."""
+"""The evaluator of a running nginx: its process, command line, files and view of the file system."""
 import os
 import shutil
 import socket
@@ -29,30 +29,31 @@ from tests.lab.random.nginx_oracle import disagreements
 
 
 def request(host: str = "a.test") -> Request:
-    """What a CA asks."""
+    """The request of a CA."""
     return Request(host, PATH, TOKEN, Endpoint(PUBLIC_V4, 80))
 
 
 def process(pid: int) -> Process:
-    """A process that must be there."""
-    found = processes.process(pid)
-    assert found is not None
-    return found
+    """A process that exists."""
+    process = processes.process(pid)
+    assert process is not None
+    return process
 
 
 def ask(nginx: Nginx, host: str = "a.test") -> List[Destination]:
-    """What we say of a running nginx; given the worker, as a listener search finds it."""
+    """The destinations of a running nginx, asked through its worker, as the listener search finds it."""
     return list(NginxServer().ask(process(nginx.workers[0]), request(host)))
 
 
-def test_it_keeps_the_promise_of_the_interface() -> None:
-    """NginxServer is an IWebServer."""
+def test_interface() -> None:
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, NginxServer)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("user", ["root", "www-data"])
-def test_master_and_worker_give_the_same_answer(user: str) -> None:
-    """Both are recognised, and both lead to the master's configuration."""
+def test_master_and_worker(user: str) -> None:
+    """Both are recognised, and both have the master's configuration."""
     with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }", user=user) as nginx:
         for pid in (nginx.pid, nginx.workers[0]):
             server = NginxServer()
@@ -62,8 +63,8 @@ def test_master_and_worker_give_the_same_answer(user: str) -> None:
             assert list(disagreements(ends, request())) == []
 
 
-def test_another_program_is_not_recognised() -> None:
-    """Our own Python is no nginx."""
+def test_other_program() -> None:
+    """Python is not recognised."""
     assert not NginxServer().recognises(process(os.getpid()))
 
 
@@ -76,25 +77,26 @@ def test_another_program_is_not_recognised() -> None:
     ("nginx -e /var/log/e.log -q -c a.conf", {"e": "/var/log/e.log", "c": "a.conf"}),
     ("nginx -p /with blank/x -c y", {"p": "/with blank/x", "c": "y"}),
 ])
-def test_options_out_of_the_title(title: str, expected: Dict[str, str]) -> None:
-    """The title has lost the borders between the arguments; the options are found all the same."""
+def test_options_from_title(title: str, expected: Dict[str, str]) -> None:
+    """The title has no borders between arguments; the options are found nevertheless."""
     assert options([f"nginx: master process {title}"]) == expected
     assert options([f"angie: master process {title}"]) == expected
 
 
-def test_options_without_a_title() -> None:
-    """With ``master_process off`` the arguments stay as they were."""
+def test_options_without_title() -> None:
+    """With ``master_process off`` the arguments are unchanged."""
     assert options(["nginx", "-g", "daemon off; master_process off;", "-c", "/a b.conf"]) == {
         "g": "daemon off; master_process off;", "c": "/a b.conf"}
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("arguments", [
     ["-p", "{dir}", "-c", "nginx.conf"],
     ["-p", "{dir}/", "-c", "{dir}/nginx.conf", "-g", "worker_priority 1; env X;"],
     ["-c", "{dir}/nginx.conf", "-p", "{dir}"],
 ])
 def test_command_lines(arguments: List[str], tmp_path: Path) -> None:
-    """-c, -p and -g in any form lead to the configuration that runs, a relative -c by way of -p."""
+    """-c, -p and -g in any form lead to the running configuration; -c is relative to -p."""
     nginx = Nginx(tmp_path, "include more/*.conf; server { listen 80 default_server; root relative; }")
     nginx.write("more/a.conf", "server { listen 80; server_name a.test; root a; }")
     nginx.start(["nginx", *(argument.replace("{dir}", str(tmp_path)) for argument in arguments)])
@@ -107,8 +109,9 @@ def test_command_lines(arguments: List[str], tmp_path: Path) -> None:
         nginx.stop()
 
 
-def test_the_compiled_in_prefix(tmp_path: Path) -> None:
-    """Without -p, a relative root is below the prefix that the running binary was built with."""
+@pytest.mark.lab
+def test_compiled_prefix(tmp_path: Path) -> None:
+    """Without -p, a relative root is below the prefix of the running binary."""
     nginx = Nginx(tmp_path, "server { listen 80; root below/it; }")
     nginx.start(["nginx", "-c", str(nginx.conf)])
     try:
@@ -117,8 +120,9 @@ def test_the_compiled_in_prefix(tmp_path: Path) -> None:
         nginx.stop()
 
 
-def test_a_deleted_binary_still_answers(tmp_path: Path) -> None:
-    """An upgrade has deleted the file that still runs."""
+@pytest.mark.lab
+def test_deleted_binary(tmp_path: Path) -> None:
+    """An upgrade has deleted the file of the running process."""
     binary = tmp_path / "nginx"
     shutil.copy(str(shutil.which("nginx")), binary)
     nginx = Nginx(tmp_path, "server { listen 80; root relative; }")
@@ -131,8 +135,9 @@ def test_a_deleted_binary_still_answers(tmp_path: Path) -> None:
         nginx.stop()
 
 
-def test_its_own_mounts_are_read_and_nothing_of_them_is_run(tmp_path: Path) -> None:
-    """An nginx with other mounts, as in a container, has another /etc/nginx than we; its binary is not ours to run."""
+@pytest.mark.lab
+def test_own_mounts(tmp_path: Path) -> None:
+    """An nginx with other mounts, as in a container, has another /etc/nginx; its binary is never run."""
     nginx = Nginx(tmp_path / "inside", "server { listen 80; root /srv/$host; }")
     command = f"mount --make-rprivate / && mount --bind {nginx.directory} /etc/nginx && exec nginx"
     nginx.start(["unshare", "-m", "sh", "-c", command])
@@ -143,8 +148,9 @@ def test_its_own_mounts_are_read_and_nothing_of_them_is_run(tmp_path: Path) -> N
         nginx.stop()
 
 
-def test_a_configuration_is_read_once_per_order(tmp_path: Path) -> None:
-    """A second question to the same instance is answered from memory, a new instance reads anew."""
+@pytest.mark.lab
+def test_one_reading_per_order(tmp_path: Path) -> None:
+    """An instance reads the configuration once; a new instance reads it again."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         server = NginxServer()
         first = server.ask(process(nginx.pid), request())
@@ -153,16 +159,18 @@ def test_a_configuration_is_read_once_per_order(tmp_path: Path) -> None:
         assert [str(end) for end in ask(nginx)] == [f"{tmp_path}/b{PATH}"]
 
 
-def test_an_upstream_that_does_not_resolve(tmp_path: Path) -> None:
-    """A name that makes ``nginx -T`` print nothing does not keep us from reading the rest."""
+@pytest.mark.lab
+def test_unresolvable_upstream(tmp_path: Path) -> None:
+    """A name with which ``nginx -T`` prints nothing does not matter."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         nginx.configure("upstream gone { server no-such-name.invalid:80; } server { listen 80; root {dir}/a; "
                         "location /app { proxy_pass http://gone; } }")
         assert [str(end) for end in ask(nginx)] == [f"{tmp_path}/a{PATH}"]
 
 
-def test_a_broken_file_is_named_in_the_trail(tmp_path: Path) -> None:
-    """Broken on disk, the running server goes on; so do we, with a candidate that says what is wrong with it."""
+@pytest.mark.lab
+def test_broken_file(tmp_path: Path) -> None:
+    """The running server continues with the old file; the candidate names the error in the new one."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         nginx.configure("server { listen 80; root {dir}/a; } server { listen 80 } ")
         (end,) = ask(nginx)
@@ -172,8 +180,9 @@ def test_a_broken_file_is_named_in_the_trail(tmp_path: Path) -> None:
         assert str(nginx.conf) in str(end.trail[0])
 
 
-def test_an_unreadable_part_makes_a_dead_end_unknown(tmp_path: Path) -> None:
-    """What cannot be read may hold the very location that decides: no proof of a dead end."""
+@pytest.mark.lab
+def test_unreadable_part(tmp_path: Path) -> None:
+    """It may contain the location that decides: a dead end is not certain."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         nginx.configure("server { listen 80; include {dir}/missing.conf; return 404; }")
         (end,) = ask(nginx)
@@ -212,9 +221,10 @@ def make_directory(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("make", [make_fifo, make_loop, make_symlink_loop, make_large, make_garbage, make_directory])
-def test_bad_includes_neither_hang_nor_raise(make: Callable[[Path], None], tmp_path: Path) -> None:
-    """Whatever lies in place of a file, the rest is used and the problem named."""
+def test_bad_include(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """The rest of the configuration counts, and the problem is named."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         make(tmp_path / "bad.conf")
         nginx.configure("include {dir}/bad.conf; server { listen 80; root {dir}/a; }")
@@ -223,44 +233,47 @@ def test_bad_includes_neither_hang_nor_raise(make: Callable[[Path], None], tmp_p
         assert "bad.conf" in str(end.trail[0])
 
 
-def test_a_process_that_has_ended_is_unknown(tmp_path: Path) -> None:
-    """Between our look and our question it may have gone."""
+@pytest.mark.lab
+def test_ended_process(tmp_path: Path) -> None:
+    """The process may end between the snapshot and the question."""
     with Nginx(tmp_path, "server { listen 80; root {dir}/a; }") as nginx:
         gone = process(nginx.pid)
     (end,) = NginxServer().ask(gone, request())
     assert isinstance(end, Unknown)
 
 
-def asked(target: str, referer: str = "-") -> None:
-    """Somebody asks it for something."""
+def visit(target: str, referer: str = "-") -> None:
+    """Make a request of a client."""
     with socket.create_connection(("127.0.0.1", 80)) as visitor:
         visitor.sendall(f"GET {target} HTTP/1.0\r\nHost: a.test\r\nReferer: {referer}\r\n\r\n".encode())
         while visitor.recv(4096):
             pass
 
 
-def told(nginx: Nginx) -> List[str]:
-    """Where its log says that it has looked for the file."""
+def missed(nginx: Nginx) -> List[str]:
+    """The files that it did not find, by its log."""
     return [str(directory) for directory in NginxServer().missed(process(nginx.workers[0]), request())]
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(("owner", "expected"), [(0, True), (33, True), (61001, False)],
                          ids=["root", "www-data, as on Debian", "a user"])
-def test_its_log_tells_where_it_looked(owner: int, expected: bool) -> None:
-    """Except for a log that an ordinary user writes himself."""
+def test_missed(owner: int, expected: bool) -> None:
+    """The error log has the path, except in a log that an ordinary user can write."""
     with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }") as nginx:
-        asked(PATH)
+        visit(PATH)
         os.chown(nginx.error_log, owner, owner)
-        assert told(nginx) == ([f"{directory}/a{PATH}"] if expected else [])
+        assert missed(nginx) == ([f"{directory}/a{PATH}"] if expected else [])
 
 
-def test_what_visitors_have_written_in_its_log() -> None:
-    """Whoever knows a test file's name in time has a line about it written, and can name no file but such a one."""
+@pytest.mark.lab
+def test_missed_ignores_text_of_clients() -> None:
+    """A client that knows the name of a test file can only make the log name a file of that name."""
     with public_directory() as directory, Nginx(directory, "server { listen 80; root {dir}/a; }") as nginx:
-        asked("/x", f'open() "/b{PATH}" failed (2: ')
+        visit("/x", f'open() "/b{PATH}" failed (2: ')
         for path in (f"/c/50-{TOKEN}.rules", f"/c/{TOKEN}", f"/c{PATH}.rules", f"/c{PATH}/x"):
-            asked(f"/x%0A2026/11/26%2000:00:00%20[error]%201%231:%20*1%20open()%20%22{path}%22%20failed%20(2:%20")
+            visit(f"/x%0A2026/11/26%2000:00:00%20[error]%201%231:%20*1%20open()%20%22{path}%22%20failed%20(2:%20")
         written = nginx.error_log.read_text()
         assert f'referrer: "open() "/b{PATH}" failed (2:"' in written
         assert f'\n2026/11/26 00:00:00 [error] 1#1: *1 open() "/c/{TOKEN}" failed (2: ' in written
-        assert told(nginx) == []
+        assert missed(nginx) == []

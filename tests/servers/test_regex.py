@@ -15,13 +15,13 @@ from certbot_autowebroot.servers.common import regex
     (r"[[a]", "[", {}),
     (r"\/\.well\-known", "/.well-known", {}),
 ])
-def test_pcre_is_translated(pattern, text, groups):
-    """What PCRE writes in another way than Python means the same."""
+def test_translation(pattern, text, groups):
+    """Syntax of PCRE that Python writes differently keeps its meaning."""
     assert regex.search(pattern, text).groupdict() == groups
 
 
 def test_case_and_ascii():
-    """Case counts unless told otherwise; a word is ASCII, as without PCRE's UTF mode."""
+    r"""Matches are case-sensitive by default; \w is ASCII, as in PCRE without UTF mode."""
     assert regex.search("A", "a") is None
     assert regex.search("A", "a", ignore_case=True)
     assert regex.search(r"\w", "é") is None
@@ -31,8 +31,8 @@ def test_case_and_ascii():
 
 @pytest.mark.parametrize("pattern", ["(", "[[:^alpha:]]", r"\Qa.b\E", r"(?R)", "(" * 5000, "a" * 70_000, r"(?|a|b)",
                                      r"\p{L}", "a{99999999999}", "(*ACCEPT)"])
-def test_what_is_not_understood(pattern):
-    """It is said so, and never taken for something else."""
+def test_unsupported_syntax(pattern):
+    """It is an error, never another meaning."""
     with pytest.raises(regex.RegexError):
         regex.search(pattern, "a")
 
@@ -41,14 +41,14 @@ def test_what_is_not_understood(pattern):
     ("(a+)+$", "a" * 60 + "!"), ("(a|a)*$", "a" * 60 + "!"), ("(.*)*x", "b" * 60), ("(?:.*a){25}", "a" * 50),
     ("((a{0,300}){0,300}){0,300}$", "a" * 400 + "!"),
 ])
-def test_an_expression_that_never_ends_is_stopped(pattern, text):
+def test_time_limit(pattern, text):
     """Catastrophic backtracking ends at the limit."""
     with pytest.raises(regex.RegexError, match="too long"):
         regex.search(pattern, text)
 
 
-def test_somebody_elses_alarm_is_kept():
-    """An alarm that was set before goes off after, with its own handler."""
+def test_existing_timer():
+    """A timer set before still fires, with its own handler."""
     rang = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: rang.append(number))
     try:
@@ -61,8 +61,8 @@ def test_somebody_elses_alarm_is_kept():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_another_thread_cannot_have_the_limit():
-    """No signal reaches it, so it gets no match either."""
+def test_other_thread():
+    """No signal reaches another thread, so it gets no match."""
     raised = []
 
     def run():

@@ -4,11 +4,15 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.servers.nginx import snippet
 from tests.lab import ports
 from tests.lab.nginx import Nginx
-from tests.lab.random import nginx as generated
+from tests.lab.random import nginx_random
+from tests.lab.random.nginx_generator import ADDRESSES
+from tests.lab.random.nginx_generator import ASKED_NAMES
 from tests.lab.shared_directory import shared_directory
 
 _TOP = """map_hash_bucket_size 256;
@@ -19,7 +23,8 @@ include sites/*.conf;
 """
 
 
-def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -> None:
+@pytest.mark.lab
+def test_snippet_before_random_directives(tmp_path: Path) -> None:
     """Returns, rewrites, conditions, access rules, and locations of every kind: 300 requests."""
     counts: typing.Counter[str] = Counter()
     missed = []
@@ -29,16 +34,16 @@ def test_nginx_serves_the_file_whatever_stands_after_the_lines(tmp_path: Path) -
         (challenges / "token").write_text("the file")
         lines = "\n".join(snippet.lines(directory))
         for seed in range(10):
-            generator, random = generated.Generator(seed), Random(seed)  # noqa: S311
+            generator, random = Generator(seed), Random(seed)  # noqa: S311
             nginx = Nginx(tmp_path / f"batch{seed}", _TOP.format(maps=generator.maps()))
             nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { return 404; }")
-            for number in range(generated.SERVERS_PER_BATCH):
+            for number in range(nginx_random.SITES_PER_BATCH):
                 site = generator.server().replace("server {\n", f"server {{\n{lines}\n", 1)
                 nginx.write(f"sites/{number}.conf", site)
-            generated._start(nginx, counts)  # without those that have the location already
+            nginx_random.start(nginx, counts)  # without those that have the location already
             try:
                 for _ in range(30):
-                    address, host = random.choice(generated.ADDRESSES), random.choice(generated.HOSTS)
+                    address, host = random.choice(ADDRESSES), random.choice(ASKED_NAMES)
                     answer = ports.fetch(address, 80, host, CHALLENGE_PATH + "token")
                     if answer != (200, b"the file"):
                         missed.append((seed, address, host, answer))

@@ -25,7 +25,7 @@ TOKEN = "A" * 43
 HOST = "www.sample.com"
 REQUEST = Request(HOST, f"/.well-known/acme-challenge/{TOKEN}", TOKEN, Endpoint("127.0.0.1", 80))
 
-#: Stands for the npm packages, which Debian does not have: their argv, and their default directory.
+#: A stand-in for the npm packages, which Debian does not have, with their argv and default directory.
 NODE_SERVER = """
 const fs = require("fs"), path = require("path");
 const given = process.argv.slice(2).filter((a, i, all) => !a.startsWith("-") && all[i - 1] != "-p")[0];
@@ -40,7 +40,7 @@ require("http").createServer((request, response) => fs.readFile(path.join(root, 
 
 @pytest.fixture
 def place():
-    """A directory that every user may enter, for some of the servers give up root."""
+    """A directory that every user may enter: some of the servers give up root."""
     path = Path(tempfile.mkdtemp(prefix="static-lab-"))
     path.chmod(0o755)
     plant(TOKEN, path / "site", path / "site" / HOST, path / "cwd", path / "cwd" / "public", path / "cwd" / "data",
@@ -86,81 +86,90 @@ CASES = {
 }
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("command, expected", CASES.values(), ids=CASES)
-def test_the_directory_that_it_serves(place, command, expected):
-    """The real program serves the file that lies in the directory that we name first.
+def test_directory(place, command, expected):
+    """The real program serves the file in the directory that the evaluator names.
 
     It is asked first: mini_httpd accepts connections before it has changed into its directory.
     """
     with Program(command.format(place=place).split(), place / "cwd") as server:
         answer = server.get(REQUEST)
         assert static.StaticServer().recognises(server.process)
-        [found] = static.StaticServer().ask(server.process, REQUEST)
-        assert (found.root, found.name, found.guessed) == (str(place / expected), REQUEST.path[1:], False)
-        assert_true(found, answer)
+        [destination] = static.StaticServer().ask(server.process, REQUEST)
+        assert (destination.root, destination.name) == (str(place / expected), REQUEST.path[1:])
+        assert not destination.guessed
+        assert_true(destination, answer)
 
 
-def test_a_chroot_has_its_own_paths(place):
-    """In a chroot the directory is named as the program sees it, and its view opens the file that is served."""
+@pytest.mark.lab
+def test_chroot(place):
+    """The directory has its path in the chroot, and the process's view opens the served file."""
     for command, root in (("mini_httpd -D -p 80 -r -u nobody -d ../jail -dd data", "/data"),
                           ("webfsd -F -p 80 -R ../jail", "/")):
         with Program(command.split(), place / "cwd") as server:
             status, body, _ = server.get(REQUEST)
-            [found] = static.StaticServer().ask(server.process, REQUEST)
-            assert (status, found.root) == (200, root)
-            assert server.process.view.read(str(found)).decode() == body
+            [destination] = static.StaticServer().ask(server.process, REQUEST)
+            assert (status, destination.root) == (200, root)
+            assert server.process.view.read(str(destination)).decode() == body
 
 
-def test_a_configuration_that_may_say_virtual_hosts(place):
-    """mini_httpd's configuration may be beyond our sight: its directory and the host's below it are alternatives."""
+@pytest.mark.lab
+def test_config_with_virtual_hosts(place):
+    """mini_httpd's configuration may be unreadable: its directory and that of the host below are alternatives."""
     with Program(["mini_httpd", "-D", "-p", "80", "-C", f"{place}/vhost.conf"], place / "cwd") as server:
         answer = server.get(REQUEST)
-        found = static.StaticServer().ask(server.process, REQUEST)
-        assert [d.root for d in found] == [str(place / "site"), str(place / "site" / HOST)]
-        assert_true(found[1], answer)
+        destinations = static.StaticServer().ask(server.process, REQUEST)
+        assert [d.root for d in destinations] == [str(place / "site"), str(place / "site" / HOST)]
+        assert_true(destinations[1], answer)
 
 
-def test_a_daemon_that_moves(place):
-    """Busybox httpd as a daemon changes into a relative -h, which then says nothing any more."""
+@pytest.mark.lab
+def test_daemon_with_relative_directory(place):
+    """Busybox httpd as a daemon changes into a relative -h: its working directory decides."""
     subprocess.run(["busybox", "httpd", "-p", "80", "-h", "../site"], cwd=place / "cwd", check=True)
     [pid] = [int(pid) for pid in subprocess.run(["pgrep", "-f", "busybox httpd -p 80 -h ../site"], check=True,
                                                 capture_output=True, text=True).stdout.split()]
     try:
-        found = static.StaticServer().ask(processes.process(pid), REQUEST)
-        assert [d.root for d in found] == [str(place / "site")]
+        destinations = static.StaticServer().ask(processes.process(pid), REQUEST)
+        assert [d.root for d in destinations] == [str(place / "site")]
     finally:
         subprocess.run(["kill", str(pid)], check=True)
 
 
-def test_a_router_script_is_only_a_guess(place):
-    """A router script of php -S may answer everything itself: the directory must be seen to be served first."""
+@pytest.mark.lab
+def test_router_script(place):
+    """A router script of php -S may answer itself: the directory is a guess."""
     with Program(["php", "-S", "127.0.0.1:80", "-t", "../site", "router.php"], place / "cwd") as server:
-        [found] = static.StaticServer().ask(server.process, REQUEST)
-        assert (found.root, found.guessed) == (str(place / "site"), True)
+        [destination] = static.StaticServer().ask(server.process, REQUEST)
+        assert (destination.root, destination.guessed) == (str(place / "site"), True)
 
 
-def test_a_title_over_the_arguments_is_only_a_guess(place):
-    """process.title erases the arguments: what is left are guesses, the default directory first."""
+@pytest.mark.lab
+def test_title_over_arguments(place):
+    """process.title overwrites the arguments: the directories are guesses, the default first."""
     with Program(["node", f"{place}/node_modules/titled/bin/titled.js"], place / "cwd") as server:
         assert server.process.argv == ("http-server",)
-        found = static.StaticServer().ask(server.process, REQUEST)
-        assert [d.root for d in found] == [str(place / name) for name in ("cwd/public", "cwd/dist", "cwd")]
-        assert all(d.guessed for d in found)
-        assert_true(found[0], server.get(REQUEST))
+        destinations = static.StaticServer().ask(server.process, REQUEST)
+        assert [d.root for d in destinations] == [str(place / name) for name in ("cwd/public", "cwd/dist", "cwd")]
+        assert all(d.guessed for d in destinations)
+        assert_true(destinations[0], server.get(REQUEST))
 
 
-def test_a_title_over_an_argument(place):
-    """Where the argument was is lost; the usual places are guessed, the true one among them."""
+@pytest.mark.lab
+def test_title_over_directory(place):
+    """The argument is lost; the directory is among the guesses."""
     with Program(["node", f"{place}/node_modules/titled/bin/titled.js", "dist"], place / "cwd") as server:
-        found = static.StaticServer().ask(server.process, REQUEST)
-        assert server.get(REQUEST).body in map(str, found)
+        destinations = static.StaticServer().ask(server.process, REQUEST)
+        assert server.get(REQUEST).body in map(str, destinations)
 
 
-def test_one_page_for_everything(place):
-    """With -s, serve looks for no file that has no extension, and a token has none."""
+@pytest.mark.lab
+def test_one_page_for_all_names(place):
+    """With -s, serve looks for no file without an extension, and a token has none."""
     with Program(["node", f"{place}/node_modules/serve/bin/serve.js", "-s"], place / "cwd") as server:
-        [found] = static.StaticServer().ask(server.process, REQUEST)
-        assert isinstance(found, DeadEnd)
+        [destination] = static.StaticServer().ask(server.process, REQUEST)
+        assert isinstance(destination, DeadEnd)
 
 
 @pytest.mark.parametrize("name, argv, expected", [
@@ -177,8 +186,8 @@ def test_one_page_for_everything(place):
     ("node", "node /usr/lib/node_modules/serve/build/main.js -l 80 dist", "/cwd/dist"),
     ("bun", "bun /app/node_modules/.bin/serve /dist", "/dist"),
 ])
-def test_programs_that_are_not_installed_here(name, argv, expected):
-    """Their manuals say so."""
+def test_programs_without_debian_package(name, argv, expected):
+    """By their manuals."""
     assert static.directories(name, argv.split(), "/cwd", HOST, lambda path: True)[0][0] == expected
 
 
@@ -188,22 +197,22 @@ def test_programs_that_are_not_installed_here(name, argv, expected):
     ("node", "node"), ("ruby3.1", "ruby -run -e cp a b"), ("java", "java -jar a.jar"), ("nginx", "nginx: master"),
     ("", ""),
 ])
-def test_other_programs_are_not_recognised(name, argv):
-    """The same interpreters run anything."""
+def test_other_programs(name, argv):
+    """The same interpreters run other programs."""
     assert static.directories(name, argv.split(), "/cwd", HOST, lambda path: True) == ()
 
 
-def test_a_working_directory_that_is_not_visible():
-    """Without it there is no knowing."""
+def test_invisible_working_directory():
+    """The directory is unknown."""
     process = dataclasses.replace(processes.process(os.getpid()), argv=("python", "-m", "http.server"), cwd="")
     assert isinstance(static.StaticServer().ask(process, REQUEST)[0], Unknown)
 
 
-def test_a_path_does_not_lead_out_of_the_directory():
-    """What a proxy in front makes of the path may hold dots."""
+def test_path_stays_below_directory():
+    """A proxy in front may leave dots in the path."""
     assert paths.below("/../a/./../b//c") == "b/c"
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, static.StaticServer)

@@ -1,4 +1,4 @@
-"""Varnish: what we say of a request is what the real one does with it."""
+"""Varnish: the evaluator against a table, and both against the real Varnish."""
 import os
 import shutil
 import tempfile
@@ -8,23 +8,20 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.varnish import VarnishServer
 from certbot_autowebroot.servers.varnish import evaluate
 from certbot_autowebroot.servers.varnish import vcl
 from certbot_autowebroot.system import processes
-from tests.lab.programs import CHALLENGES
+from tests.lab.cases import PATH
+from tests.lab.cases import check_evaluator
+from tests.lab.cases import check_server
+from tests.lab.cases import request_for
+from tests.lab.cases import to
 from tests.lab.programs import Echo
 from tests.lab.programs import assert_true
-from tests.lab.programs import brief
-from tests.lab.programs import get
 from tests.lab.varnish import Varnish
-
-TOKEN = "A" * 43
-URL = f"/{CHALLENGES}/{TOKEN}"
 
 BACKENDS = """
 backend one { .host = "127.0.0.1"; .port = "8001"; }
@@ -40,17 +37,20 @@ backend nowhere none;
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
+    """The files that the configurations name."""
     path = Path(tempfile.mkdtemp(prefix="varnish-lab-"))
     path.chmod(0o755)
     (path / "included.vcl").write_text('sub vcl_recv { if (req.http.host == "inc") { set req.backend_hint = two; } }')
-    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{path}/echo.sock", proxy_protocol=["127.0.0.1:8005"]):
-        yield path
+    yield path
     shutil.rmtree(path)
 
 
-def to(number, host, path=URL):
-    return f"to 127.0.0.1:{8000 + number} {host} {path}"
+@pytest.fixture(scope="module")
+def lab_directory(directory):
+    """The same with running backends."""
+    with Echo("127.0.0.1:8001", "127.0.0.1:8002", f"{directory}/echo.sock", proxy_protocol=["127.0.0.1:8005"]):
+        yield directory
 
 
 #: Starting Varnish compiles its VCL with a C compiler, half a second: many rules in few configurations.
@@ -87,6 +87,7 @@ sub vcl_recv {
     call more;
 }
 sub more {
+    if (req.http.host.lower() == "dotted") { set req.backend_hint = two; }
     if (req.http.host == "all") { set req.url = regsuball(req.url, "/+", "/x/"); return (hash); }
     if (req.url == "/q?a=b") { set req.http.host = std.tolower("Q" + req.http.host); }
 }
@@ -103,12 +104,13 @@ sub vcl_synth {
     }
     if (resp.status == 301) { set resp.http.location = "https://" + req.http.host + req.url; }
 }
-""", {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {URL}", "v": f"to unix:/echo.sock v {URL}",
+""", {"a": to(2, "a"), "a/x": to(1, "a", "/x"), "u": f"to unix:/echo.sock u {PATH}",
+      "v": f"to unix:/echo.sock v {PATH}",
       "p": to(5, "p"), "x/sorted?b=3&&a=1&b=2": to(2, "x", "/sorted"), "2001:db8::1": to(2, "2001:db8::1"),
-      "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{URL}"), "x/seen": to(2, "x", "/seen"),
-      "synth": "dead end", "redirect": f"308 https://new.test{URL}", "plain": f"301 https://plain{URL}",
+      "n": "dead end", "www.b": to(1, "b.inner", f"/prefix{PATH}"), "x/seen": to(2, "x", "/seen"),
+      "synth": "dead end", "redirect": f"308 https://new.test{PATH}", "plain": f"301 https://plain{PATH}",
       "all/a//b": to(1, "all", "/x/a/x/b"), "x/q?a=b": to(1, "qx", "/q"), "late": to(2, "later"),
-      "second": to(2, "second"), "inc": to(2, "inc"), "other": to(1, "other")}),
+      "second": to(2, "second"), "dotted": to(2, "dotted"), "inc": to(2, "inc"), "other": to(1, "other")}),
     "a director": (BACKENDS + """
 backend default { .host = "127.0.0.1"; .port = "8001"; }
 sub vcl_init {
@@ -122,41 +124,37 @@ sub vcl_recv {
     if (req.http.host == "d") { set req.backend_hint = d.backend(); }
     if (req.http.host == "f") { set req.backend_hint = f.backend(); }
 }
-""", {"d": f"to 127.0.0.1:8001,127.0.0.1:8002 d {URL}", "f": f"to unix:/echo.sock f {URL}", "x": to(1, "x")}),
+""", {"d": f"to 127.0.0.1:8001,127.0.0.1:8002 d {PATH}", "f": f"to unix:/echo.sock f {PATH}", "x": to(1, "x")}),
 }
 
 
-def request_for(key):
-    host, slash, path = key.partition("/")
-    path, _, query = (slash + path or URL).partition("?")
-    return Request(host, path, TOKEN, Endpoint("127.0.0.1", 80), query=query)
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
-def test_the_real_server_agrees(place, text, expected):
-    """Each request ends where we say, and the real server's answer is the one from there."""
-    with Varnish(place, text) as server:
-        ours = VarnishServer()
-        assert ours.recognises(server.process)
-        said = {key: ours.ask(server.process, request_for(key)) for key in expected}
-        assert {key: brief(found[0], place) for key, found in said.items()} == expected
-        for key, found in said.items():
-            assert len(found) == 1
-            assert_true(found[0], get("127.0.0.1", 80, request_for(key)))
+def test_evaluator(directory, text, expected):
+    """The evaluator gives the expected column."""
+    check_evaluator(VarnishServer(), Varnish(directory, text).simulated_process, expected, directory)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
+def test_real_server(lab_directory, text, expected):
+    """The real server does what the evaluator says; its child process has the same configuration."""
+    with Varnish(lab_directory, text) as server:
+        check_server(VarnishServer(), server, expected, lab_directory)
         [child] = [p for p in map(processes.process, processes.all_pids()) if p and p.parent == server.pid]
-        assert ours.ask(child, request_for(next(iter(expected)))) == next(iter(said.values()))
+        check_evaluator(VarnishServer(), child, expected, lab_directory)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("argument", ["127.0.0.1:8001", "{dir}/echo.sock", "none"])
-def test_a_backend_among_the_arguments(place, argument):
-    """-b names it."""
-    with Varnish(place, arguments=["-b", argument.replace("{dir}", str(place))]) as server:
-        [found] = VarnishServer().ask(server.process, request_for("x"))
-        assert_true(found, server.get(request_for("x")))
+def test_backend_argument(lab_directory, argument):
+    """The backend is the value of -b."""
+    with Varnish(lab_directory, arguments=["-b", argument.replace("{dir}", str(lab_directory))]) as server:
+        [destination] = VarnishServer().ask(server.process, request_for("x"))
+        assert_true(destination, server.get(request_for("x")))
 
 
-def said(text, host="www.sample.com", files=None):
-    """What we say of a VCL that no Varnish runs."""
+def answer_to(text, host="www.sample.com", files=None):
+    """The destinations in a VCL that no Varnish runs."""
     content = {"/etc/varnish/default.vcl": text.encode("utf-8", "surrogateescape"), **(files or {})}
 
     def read(path):
@@ -169,35 +167,41 @@ def said(text, host="www.sample.com", files=None):
 ONE = 'backend one { .host = "127.0.0.1"; .port = "1"; }\nbackend two { .host = "[::1]"; .port = "http"; }\n'
 
 
-def test_who_the_client_is():
-    """Both ends are named, the one for everybody first."""
-    found = said(ONE + 'acl local { "127.0.0.1"; }\nsub vcl_recv { if (client.ip ~ local && req.http.Accept !~ "x") '
-                 "{ set req.backend_hint = two; } }")
-    assert [str(d.members[0]) for d in found] == ["127.0.0.1:1", "[::1]:80"]
+def test_condition_on_client():
+    """Both destinations are named, that of other clients first; the CA is another client than our probe."""
+    destinations = answer_to(ONE + 'acl local { "127.0.0.1"; }\nsub vcl_recv { if (client.ip ~ local && '
+                             'req.http.Accept !~ "x") { set req.backend_hint = two; } }')
+    assert [str(d.members[0]) for d in destinations] == ["127.0.0.1:1", "[::1]:80"]
 
 
-def test_the_trail_names_the_lines():
-    """The condition, what was set, and the backend, each with file and line."""
-    [found] = said(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
+def test_backend_known_to_running_server_only():
+    """Every declared backend is an alternative; the last one is that there is another."""
+    *upstreams, unknown = answer_to(ONE + "sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }")
+    assert [str(upstream.members[0]) for upstream in upstreams] == ["127.0.0.1:1", "[::1]:80"]
+    assert "lookup.backend()" in unknown.reason
+
+
+def test_trail():
+    """It names the condition, the assignment and the backend, with file and line."""
+    [destination] = answer_to(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')
     file = "/etc/varnish/default.vcl"
-    assert [(step.text, step.source) for step in found.trail] == [
+    assert [(step.text, step.source) for step in destination.trail] == [
         ('if req.url ~ "^/"', Source(file, 4)), ("set req.backend_hint = two", Source(file, 5)),
         ("backend two", Source(file, 2))]
 
 
 @pytest.mark.parametrize("text, reason", [
-    ("sub vcl_recv { set req.backend_hint = lookup.backend(req.url); }", "lookup.backend()"),
     ("sub vcl_recv { set req.url = req.http.Via + req.url; }", "req.http.Via"),
     ("sub vcl_recv { return (vcl(other)); }", "the VCL other"),
     ('sub vcl_recv { if (req.url ~ "(a+)+$") { } }', "takes too long"),
     ("sub vcl_recv {" + "set req.url = req.url + req.url;" * 60 + "}", "has no end"),
     ("sub a { call a; } sub vcl_recv { call a; }", "calls itself"),
-], ids=["unknown director", "unknown header", "another VCL", "a regex", "doubling", "recursive"])
-def test_what_cannot_be_known(text, reason):
-    """It is unknown, with the reason."""
-    [found] = said(ONE + text, "x/" + "a" * 40 + "!")
-    assert isinstance(found, Unknown)
-    assert reason in found.reason
+], ids=["unknown header", "another VCL", "a regex", "doubling", "recursive"])
+def test_unknown_value(text, reason):
+    """The destination is unknown, with the reason."""
+    [destination] = answer_to(ONE + text, "x/" + "a" * 40 + "!")
+    assert isinstance(destination, Unknown)
+    assert reason in destination.reason
 
 
 @pytest.mark.parametrize("text", [
@@ -208,10 +212,10 @@ def test_what_cannot_be_known(text, reason):
     "sub x { if (" + "(" * 50_000 + "a" + ")" * 50_000 + ") { } }", "sub x { set a =" + " 1" * 50_000,
     "sub x " + "{" * 50_000,
 ], ids=lambda text: repr(text[:20]))
-def test_a_vcl_that_varnish_would_not_compile(text):
-    """It is refused with the file's name."""
+def test_refused_vcl(text):
+    """The parser refuses it with the file's name."""
     with pytest.raises(vcl.VclError):
-        said(text)
+        answer_to(text)
 
 
 @pytest.mark.parametrize("body", ["set;", "set a;", "set a =;", "set a = ;", "call;", "return;", "return ();", "unset;",
@@ -220,26 +224,27 @@ def test_a_vcl_that_varnish_would_not_compile(text):
                                   "set req.url = regsub(,,);", "set req.url = (;);", "set req.http.host = one;",
                                   "if (one) { }", 'if (one ~ "x") { }', 'if (one < 5) { }', ") ;", "new;"])
 def test_odd_statements(body):
-    """What Varnish would not compile does no harm."""
+    """A statement that Varnish would refuse is no error."""
     try:
-        assert said(ONE + "sub vcl_recv { " + body + " }")
+        assert answer_to(ONE + "sub vcl_recv { " + body + " }")
     except vcl.VclError as error:
         assert "default.vcl" in str(error)
 
 
-def test_files_that_cannot_be_read(place):
+@pytest.mark.lab
+def test_unreadable_file(lab_directory):
     """A FIFO, nothing at all, a missing include: unknown, and the path is named."""
-    with Varnish(place, BACKENDS) as server:
-        os.mkfifo(place / "fifo")
-        for path in (place / "fifo", place / "gone"):
+    with Varnish(lab_directory, BACKENDS) as server:
+        os.mkfifo(lab_directory / "fifo")
+        for path in (lab_directory / "fifo", lab_directory / "gone"):
             server.conf.unlink()
             server.conf.symlink_to(path)
-            [found] = VarnishServer().ask(server.process, request_for("x"))
-            assert isinstance(found, Unknown)
-            assert str(server.conf) in found.reason
+            [destination] = VarnishServer().ask(server.process, request_for("x"))
+            assert isinstance(destination, Unknown)
+            assert str(server.conf) in destination.reason
         server.conf.unlink()
 
 
-def test_it_is_a_web_server():
-    """The seam is kept."""
+def test_interface():
+    """The class implements IWebServer."""
     assert verifyClass(IWebServer, VarnishServer)

@@ -20,14 +20,14 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.dump import dump
 from certbot_autowebroot.servers.apache.evaluator import evaluate
 from certbot_autowebroot.servers.apache.htaccess import Htaccess
-from certbot_autowebroot.servers.common.file_cache import Kept
-from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.common.file_cache import FileCache
+from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.processes import process as look_at
 
 #: By pid and start time of the process that the workers come from.
-_kept: Kept[Configuration] = Kept()
+_cache: FileCache[Configuration] = FileCache()
 
 
 @implementer(IWebServer)
@@ -54,28 +54,28 @@ class ApacheServer:
         key = (process.pid, process.start_time)
         if key not in self._configurations:
             try:
-                self._configurations[key] = _kept.get(key, process.view,
+                self._configurations[key] = _cache.get(key, process.view,
                                                       lambda view: Configuration(evaluated(process, view)))
             except (ConfigurationError, OSError) as error:
                 self._configurations[key] = str(error)
         return self._configurations[key]
 
 
-def evaluated(process: Process, noting: Optional[Noting] = None) -> ConfigurationTree:
+def evaluated(process: Process, recording: Optional[RecordingView] = None) -> ConfigurationTree:
     """The configuration as the binary dumps it; where it does not, as our parser reads it from the files.
 
-    :param noting: a view of the process that records the files of the configuration.
+    :param recording: a view of the process that records the files of the configuration.
     :raises ConfigurationError: neither works.
     :raises OSError: the process has ended, or we may not see its root.
     """
-    view = noting or Noting(process.view)
+    view = recording or RecordingView(process.view)
     try:
         return dump(process, functools.partial(includes.record, process, view))
     except ConfigurationError as error:
         tree = parser.read(process, view)
         tree.problems = (str(error), *tree.problems)
         # The cause may be another file than those of the configuration: a certificate, a module.
-        view.settled = False
+        view.cacheable = False
         return tree
 
 

@@ -10,14 +10,14 @@ from typing import List
 from certbot_autowebroot.servers.apache import invocation
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.directives import split_words
-from certbot_autowebroot.servers.common.file_cache import Noting
+from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.system.processes import Process
 
 _INCLUDES = re.compile(r"^[ \t]*(?:(Include|IncludeOptional)|(ServerRoot)|<IfFile)[ \t]+([^\r\n]*)",
                    re.IGNORECASE | re.MULTILINE)
 
 
-def record(process: Process, view: Noting) -> None:
+def record(process: Process, view: RecordingView) -> None:
     """Open every file of the configuration of a running httpd through a recording view.
 
     A path with a variable or a macro's argument is not known: then the view is marked, and nothing is cached.
@@ -36,7 +36,7 @@ def record(process: Process, view: Noting) -> None:
         for included, server_root, arguments in _INCLUDES.findall(texts.pop()):
             path = (split_words(arguments) or [""])[0].rstrip(">")
             if re.search(r"[$%@]|\\$", arguments):
-                view.settled = False
+                view.cacheable = False
             elif server_root:
                 root = os.path.join(root, path)
             elif not included:

@@ -1,4 +1,4 @@
-"""Caddy: its running configuration, asked for or found, and evaluated."""
+"""Caddy: its running configuration, from its admin API or its files, evaluated."""
 from typing import Any
 from typing import Dict
 from typing import Sequence
@@ -10,7 +10,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy.routes import destinations
-from certbot_autowebroot.servers.caddy.source import NoConfiguration
+from certbot_autowebroot.servers.caddy.source import NoConfigurationError
 from certbot_autowebroot.servers.caddy.source import configuration
 from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
@@ -30,13 +30,13 @@ class CaddyServer:
         return process.name in executables("caddy")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The destinations in its configuration; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
         if process.pid not in self._configs:
             try:
                 self._configs[process.pid] = configuration(process, request)
-            except NoConfiguration as error:
+            except NoConfigurationError as error:
                 self._configs[process.pid] = error
         config = self._configs[process.pid]
-        if isinstance(config, NoConfiguration):
-            return [Unknown(f"Caddy's configuration is not to be had: {config}")]
+        if isinstance(config, NoConfigurationError):
+            return [Unknown(f"Caddy's configuration is not available: {config}")]
         return destinations(config, request, process.view.is_file, process.cwd or "/", process.environment)

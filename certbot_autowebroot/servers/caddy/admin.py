@@ -1,4 +1,4 @@
-"""Caddy's admin API, on a socket that this very process listens on, and only it can.
+"""Caddy's admin API, on a socket of this process alone.
 
 "API", https://caddyserver.com/docs/api: ``GET /config/`` and ``POST /load``.
 """
@@ -22,11 +22,11 @@ _MAX_SIZE = 64 * 1024 * 1024
 
 
 class AdminError(Exception):
-    """It does not answer, or says no; the text is a phrase."""
+    """The admin API does not answer, or refuses; the text is a phrase."""
 
 
 class Running(NamedTuple):
-    """The configuration that runs, as JSON data, and where it was had."""
+    """The running configuration, as JSON data, and the endpoint of the admin API."""
 
     endpoint: Endpoint
     config: Any
@@ -35,9 +35,9 @@ class Running(NamedTuple):
 def running(process: Process, but: Endpoint) -> Running:
     """Ask a Caddy for its running configuration.
 
-    :param but: where it serves, which is not its admin API.
-    :raises AdminError: it is switched off, or not to be reached from here.
-    :raises OSError: the process has ended, or is not ours to see.
+    :param but: the endpoint at which it serves, which is not its admin API.
+    :raises AdminError: it is off, or not reachable from here.
+    :raises OSError: the process has ended, or is not visible to us.
     """
     own = [listener.endpoint for listener in listeners.listeners() if listener.inode in processes.sockets(process.pid)]
     local = sorted((endpoint for endpoint in own if endpoint != but and endpoint.is_loopback),
@@ -45,7 +45,7 @@ def running(process: Process, but: Endpoint) -> Running:
     for endpoint in local[:3]:
         try:
             answer = _ask(endpoint, process.pid, "GET", "/config/", TIME_LIMIT)
-            # Elsewhere a site of Caddy's may have a page of that name; the admin API signs with the path.
+            # On another port a site may have a page of that name; the admin API has the path in its ETag.
             if answer.status == 200 and (endpoint.port == 2019 or endpoint.is_unix or '"/config/' in answer.head):
                 return Running(endpoint, json.loads(answer.body))
         except (OSError, ValueError, RecursionError, AdminError):
@@ -54,13 +54,13 @@ def running(process: Process, but: Endpoint) -> Running:
 
 
 def load(process: Process, what: Running) -> None:
-    """Let it load a configuration anew, even the one that it has; where that fails it goes on with what it had.
+    """Let Caddy load a configuration, even its present one; after a failure it keeps the present one.
 
-    Without ``Cache-Control: must-revalidate`` it does nothing for a configuration that it has: a renewed certificate
-    would not be read.
+    Without ``Cache-Control: must-revalidate`` it ignores its present configuration, and does not read a renewed
+    certificate.
 
-    :raises AdminError: it could not; the text is what it says.
-    :raises OSError: nobody is there any more.
+    :raises AdminError: it failed; the text is Caddy's.
+    :raises OSError: no program listens any more.
     """
     answer = _ask(what.endpoint, process.pid, "POST", "/load", LOAD_LIMIT, json.dumps(what.config).encode(),
                   "Content-Type: application/json\r\nCache-Control: must-revalidate\r\n")
@@ -82,13 +82,13 @@ def _ask(endpoint: Endpoint, pid: int, method: str, path: str, limit: float, bod
         connection.settimeout(limit)
         connection.connect(endpoint.host[len("unix:"):] if endpoint.is_unix else (endpoint.host, endpoint.port))
         if endpoint.is_unix:
-            # The path of a socket may have been taken over by another since. SO_PEERCRED is Linux's, as processes are.
+            # Another process may have taken over the path. SO_PEERCRED is Linux's, as processes are.
             peer, _, _ = struct.unpack("3i", connection.getsockopt(
                 socket.SOL_SOCKET, socket.SO_PEERCRED, 12))  # type: ignore[attr-defined,unused-ignore]
             if peer != pid:
                 raise AdminError("its admin socket belongs to another process")
         host = "" if endpoint.is_unix else str(endpoint)
-        # HTTP/1.0: the answer ends where the connection does.
+        # HTTP/1.0: the answer ends with the connection.
         head = f"{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         answer = bytearray()

@@ -1,7 +1,7 @@
 """The routes that Caddy adds by itself. Caddy documentation, "Automatic HTTPS".
 
-They are in no configuration that Caddy shows: for every server with host names that listens elsewhere than on the HTTP
-port, redirects from there, and one for all other hosts.
+Caddy's configuration does not have them. For every server with host names and a port other than the HTTP port, Caddy
+adds redirects from the HTTP port, and one for all other hosts.
 """
 from typing import Any
 from typing import Dict
@@ -12,7 +12,7 @@ _REDIRECT = "https://{http.request.host}%s{http.request.uri}"
 
 
 def with_redirects(http: Dict[str, Any]) -> List[Tuple[str, Dict[str, Any]]]:
-    """The servers of an http app by name, those that Caddy makes for redirects among them.
+    """The servers of an http app by name, with those that Caddy adds for redirects.
 
     :param http: ``apps.http`` of a configuration.
     """
@@ -50,7 +50,7 @@ def with_redirects(http: Dict[str, Any]) -> List[Tuple[str, Dict[str, Any]]]:
 
 
 def _applies(automatic: Any, listens: List[str], http_port: int) -> bool:
-    """Whether Caddy redirects to a server: not where that is switched off, or all of it is plain HTTP."""
+    """Whether Caddy redirects to a server: not where redirects are off, or it has plain HTTP only."""
     if isinstance(automatic, dict) and (automatic.get("disable") or automatic.get("disable_redirects")):
         return False
     return any(address.rpartition(":")[2] != str(http_port) for address in listens)
@@ -68,8 +68,8 @@ def _hosts(server: Dict[str, Any]) -> List[str]:
 
 def _route_hosts(route: Any) -> List[str]:
     sets = route.get("match") if isinstance(route, dict) else None
-    found = [one.get("host") for one in (sets if isinstance(sets, list) else ()) if isinstance(one, dict)]
-    return [host for hosts in found for host in _strings(hosts)]
+    matchers = [one.get("host") for one in (sets if isinstance(sets, list) else ()) if isinstance(one, dict)]
+    return [host for hosts in matchers for host in _strings(hosts)]
 
 
 def _strings(value: Any) -> List[str]:

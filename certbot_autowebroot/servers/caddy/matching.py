@@ -1,7 +1,7 @@
-"""What Caddy's matchers and placeholders say of a request. Caddy documentation, "JSON Config Structure", apps/http.
+"""Caddy's matchers and placeholders. Caddy documentation, "JSON Config Structure", apps/http.
 
-The configuration comes from outside: every part of it is looked at with :func:`as_map` and :func:`as_list`, so that a
-number where an object belongs is an empty object.
+The configuration may have any form: the code reads each part with :func:`as_map` and :func:`as_list`, so that a number
+in place of an object is an empty object.
 """
 import json
 import posixpath
@@ -18,22 +18,22 @@ from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers.common import regex
 from certbot_autowebroot.servers.common.assumptions import Assumptions
 
-#: Forty routes that each invoke the next one twice take 2^40 of them.
+#: Forty routes, each of which invokes the next one twice, run 2^40 handlers.
 _MAX_HANDLERS = 10_000
 
 _PLACEHOLDER = re.compile(r"\{([^{}\s\"]+)\}")
 
 
-class NotKnown(Exception):
-    """The text names what only the running Caddy knows."""
+class UnknowableError(Exception):
+    """Only the running Caddy knows a value; the text names it."""
 
 
 class Matching:
-    """A request on its way through the routes, which may change it.
+    """A request, which the routes may change.
 
-    :ivar variables: what ``vars`` has set.
-    :ivar found: what matchers have found: placeholders by name.
-    :ivar maps: the handlers ``map`` that it has come through.
+    :ivar variables: the values of the handler ``vars``.
+    :ivar matched: the placeholders of the matchers, by name.
+    :ivar maps: the handlers ``map`` so far.
     """
 
     def __init__(self, request: Request, is_file: Callable[[str], bool], cwd: str, environment: Mapping[str, str],
@@ -47,29 +47,29 @@ class Matching:
         self.path = request.path
         self.query = request.query
         self.variables: Dict[str, str] = {}
-        self.found: Dict[str, str] = {}
+        self.matched: Dict[str, str] = {}
         self.maps: List[Dict[str, Any]] = []
         self._handled = 0
 
     def count(self) -> None:
-        """One handler more.
+        """Count a handler.
 
-        :raises NotKnown: there is no end to them.
+        :raises UnknowableError: there are too many.
         """
         self._handled += 1
         if self._handled > _MAX_HANDLERS:
-            raise NotKnown(f"what comes after {_MAX_HANDLERS} handlers")
+            raise UnknowableError(f"what comes after {_MAX_HANDLERS} handlers")
 
     def matches(self, sets: Any) -> bool:
-        """A list of matcher sets: one of them, and in it all."""
+        """Whether all matchers of one of the sets match."""
         return not as_list(sets) or any(
             all(self.matcher(name, value) for name, value in as_map(one).items()) for one in as_list(sets))
 
     def matcher(self, name: str, value: Any) -> bool:
-        """One matcher; of one that hangs on the client or is not known, either is assumed."""
-        known: Optional[Callable[[Any], bool]] = getattr(self, f"_match_{name}", None)
-        if known is not None:
-            return known(value)
+        """One matcher; the answer of one on the client, or of an unknown one, is assumed."""
+        matcher: Optional[Callable[[Any], bool]] = getattr(self, f"_match_{name}", None)
+        if matcher is not None:
+            return matcher(value)
         return self.assumptions.holds(f"{name} {json.dumps(value)}", usually=False)
 
     def _match_not(self, value: Any) -> bool:
@@ -99,8 +99,8 @@ class Matching:
         if match:
             groups = {str(number): group for number, group in enumerate((match[0], *match.groups("")))}
             for key, group in {**groups, **match.groupdict("")}.items():
-                self.found[f"http.regexp.{rule.get('name', '')}.{key}"] = group
-                self.found[f"http.regexp.{key}"] = group
+                self.matched[f"http.regexp.{rule.get('name', '')}.{key}"] = group
+                self.matched[f"http.regexp.{key}"] = group
         return match is not None
 
     def _match_method(self, value: Any) -> bool:
@@ -110,7 +110,7 @@ class Matching:
         return value in (self.request.scheme, "http/1", "http/1.0+", "http/1.1", "http/1.1+")
 
     def _match_file(self, value: Any) -> bool:
-        """The first of ``try_files`` that exists; the challenge's file does, once it matters."""
+        """Whether a file of ``try_files`` exists; the challenge's file counts as existing."""
         rule = as_map(value)
         root = posixpath.join(self.cwd, self.expanded(str(rule.get("root", "{http.vars.root}"))) or ".")
         for pattern in as_list(rule.get("try_files")) or ["{http.request.uri.path}"]:
@@ -119,8 +119,8 @@ class Matching:
                 return False
             path = posixpath.normpath(posixpath.join(root, name.lstrip("/")))
             if posixpath.basename(path) == self.request.token or (not name.endswith("/") and self.is_file(path)):
-                self.found["http.matchers.file.relative"] = name
-                self.found["http.matchers.file.absolute"] = path
+                self.matched["http.matchers.file.relative"] = name
+                self.matched["http.matchers.file.absolute"] = path
                 return True
         return False
 
@@ -145,21 +145,21 @@ class Matching:
         if match:
             return labels[int(match[1])] if int(match[1]) < len(labels) else ""
         request, query = self.request, f"?{self.query}" if self.query else ""
-        known = {
+        values = {
             "http.request.host": self.host, "http.request.hostport": self.host, "http.request.scheme": request.scheme,
             "http.request.method": "GET", "http.request.uri": self.path + query, "http.request.uri.path": self.path,
             "http.request.uri.query": self.query, "http.request.port": str(request.endpoint.port),
             "http.request.uri.path.dir": posixpath.dirname(self.path).rstrip("/") + "/",
             "http.request.uri.path.file": posixpath.basename(self.path), "http.request.orig_uri.path": request.path,
-            "http.request.orig_uri": request.path + (f"?{request.query}" if request.query else ""), **self.found}
-        if name not in known:
+            "http.request.orig_uri": request.path + (f"?{request.query}" if request.query else ""), **self.matched}
+        if name not in values:
             return self.mapped(f"{{{name}}}")
-        return known[name]
+        return values[name]
 
     def mapped(self, placeholder: str) -> str:
-        """What the first ``map`` that has such a destination makes of its source.
+        """The output of the first ``map`` with this destination.
 
-        :raises NotKnown: none has.
+        :raises UnknowableError: there is none.
         """
         self.count()
         for number, rule in enumerate(self.maps):
@@ -167,15 +167,15 @@ class Matching:
             if placeholder not in destinations:
                 continue
             index, earlier = destinations.index(placeholder), self.maps[:number]
-            self.maps, whole = earlier, self.maps  # its source may be the destination of one before, not its own
+            self.maps, whole = earlier, self.maps  # its source may be the destination of an earlier map, not its own
             try:
                 return self.output(rule, index, self.expanded(str(rule.get("source", ""))))
             finally:
                 self.maps = whole
-        raise NotKnown(placeholder)
+        raise UnknowableError(placeholder)
 
     def output(self, rule: Dict[str, Any], index: int, source: str) -> str:
-        """Of the first mapping that matches and says something for a destination; else the default for it."""
+        """The output of the first mapping that matches and has one for the destination; else the default."""
         for mapping in map(as_map, as_list(rule.get("mappings"))):
             output = "".join(map(str, filter(None, as_list(mapping.get("outputs"))[index:index + 1])))
             pattern = mapping.get("input_regexp")
@@ -202,13 +202,13 @@ def _braced(key: str) -> str:
 
 
 def _host_matches(pattern: str, host: str) -> bool:
-    """``*`` stands for one whole label."""
+    """``*`` is one whole label."""
     labels, parts = pattern.split("."), host.split(".")
     return len(labels) == len(parts) and all(label in ("*", part) for label, part in zip(labels, parts))
 
 
 def _path_matches(pattern: str, path: str) -> bool:
-    """One ``*`` at an end, or at both, stands for anything; within, for anything but a slash."""
+    """``*`` at the start, the end, or both, is any text; elsewhere, any text without a slash."""
     if pattern == "*":
         return True
     inner = pattern.strip("*")

@@ -1,4 +1,4 @@
-"""Where Caddy's JSON configuration sends a request. Caddy documentation, "JSON Config Structure", apps/http."""
+"""The destinations of a request in Caddy's JSON. Caddy documentation, "JSON Config Structure", apps/http."""
 import fnmatch
 import functools
 import ipaddress
@@ -29,7 +29,7 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers.caddy.automatic import with_redirects
 from certbot_autowebroot.servers.caddy.matching import Matching
-from certbot_autowebroot.servers.caddy.matching import NotKnown
+from certbot_autowebroot.servers.caddy.matching import UnknowableError
 from certbot_autowebroot.servers.caddy.matching import as_list
 from certbot_autowebroot.servers.caddy.matching import as_map
 from certbot_autowebroot.servers.common import regex
@@ -37,19 +37,19 @@ from certbot_autowebroot.servers.common.assumptions import Assumptions
 from certbot_autowebroot.servers.common.assumptions import alternatives
 from certbot_autowebroot.servers.common.paths import file_at
 
-#: Handlers that pass the request on and change nothing that matters here.
+#: Handlers that pass the request on without a relevant change.
 _PASSING = frozenset(("encode", "templates", "push", "request_body", "tracing", "headers", "log_append", "intercept",
                       "metrics_wrapper", "rate_limit", "crowdsec", "geoip"))
 
 
 def destinations(config: Any, request: Request, is_file: Callable[[str], bool], cwd: str,
                  environment: Mapping[str, str]) -> List[Destination]:
-    """Where a configuration sends a request.
+    """The destinations of a request in a configuration.
 
-    :param config: as the admin API gives it.
-    :param is_file: whether a path leads to a file, for ``try_files``. The challenge's own file counts as there.
-    :param cwd: what a relative root is relative to.
-    :param environment: Caddy's, for ``{env.X}``.
+    :param config: the answer of the admin API.
+    :param is_file: whether a path is a file, for ``try_files``. The challenge's own file counts as existing.
+    :param cwd: Caddy's working directory, the base of a relative root.
+    :param environment: Caddy's environment, for ``{env.X}``.
     """
     http = as_map(as_map(as_map(config).get("apps")).get("http"))
     try:
@@ -75,20 +75,20 @@ class _Run(Matching):
 
     def destination(self) -> Destination:
         try:
-            found = self.routes(self.server.get("routes"))
-        except (NotKnown, regex.RegexError) as error:
-            reason = f"what {error} is, only the running Caddy knows" if isinstance(error, NotKnown) else str(error)
+            destination = self.routes(self.server.get("routes"))
+        except (UnknowableError, regex.RegexError) as error:
+            reason = f"only the running Caddy knows {error}" if isinstance(error, UnknowableError) else str(error)
             return Unknown(reason, self.trail)
-        if isinstance(found, Directory) and self.password:
-            return found._replace(depends_on_client=True)
-        return found or DeadEnd("no route of Caddy's answers: it says 200 and nothing else", self.trail)
+        if isinstance(destination, Directory) and self.password:
+            return destination._replace(depends_on_client=True)
+        return destination or DeadEnd("no route of Caddy's answers: it sends 200 without content", self.trail)
 
     @property
     def trail(self) -> Trail:
         return tuple(self.steps)
 
     def routes(self, routes: Any) -> Optional[Destination]:
-        """A list of routes; None when all of them pass the request on."""
+        """The destination in a list of routes; None where all pass the request on."""
         for route in map(as_map, as_list(routes)):
             group = str(route.get("group", ""))
             if group in self.groups or not self.matches(route.get("match")):
@@ -98,19 +98,19 @@ class _Run(Matching):
             if route.get("match"):
                 self.steps.append(Step(f"route {json.dumps(route['match'])}"))
             for handler in map(as_map, as_list(route.get("handle"))):
-                found = self.handle(handler)
-                if found is not None:
-                    return found
+                destination = self.handle(handler)
+                if destination is not None:
+                    return destination
             if route.get("terminal"):
-                return DeadEnd("no handler of Caddy's answers: it says 200 and nothing else", self.trail)
+                return DeadEnd("no handler of Caddy's answers: it sends 200 without content", self.trail)
         return None
 
     def handle(self, handler: Dict[str, Any]) -> Optional[Destination]:
         name = str(handler.get("handler"))
         self.count()
-        known: Optional[Callable[[Dict[str, Any]], Optional[Destination]]] = getattr(self, f"_handle_{name}", None)
-        if known is not None:
-            return known(handler)
+        handle: Optional[Callable[[Dict[str, Any]], Optional[Destination]]] = getattr(self, f"_handle_{name}", None)
+        if handle is not None:
+            return handle(handler)
         if name not in _PASSING and not self.assumptions.holds(f"the handler {name} passes the request on", True):
             return Unknown(f"what the handler {name} does is not known", self.trail)
         return None
@@ -159,7 +159,7 @@ class _Run(Matching):
 
     def rewrite(self, handler: Dict[str, Any]) -> None:
         if "uri" in handler:
-            # Without a question mark of its own, a new URI keeps the query.
+            # A new URI without a question mark keeps the query.
             path, mark, query = self.expanded(str(handler["uri"])).partition("?")
             self.path, self.query = path or self.path, query if mark else self.query
         prefix = self.expanded(str(handler.get("strip_path_prefix", "")))
@@ -184,19 +184,19 @@ class _Run(Matching):
         if transport.get("protocol") == "fastcgi":
             return DeadEnd("a FastCGI program answers, not a file", self.trail)
         if handler.get("dynamic_upstreams"):
-            raise NotKnown("dynamic_upstreams")
+            raise UnknowableError("dynamic_upstreams")
         here = self.path, self.query
         self.rewrite(as_map(handler.get("rewrite")))
         dials = [self.expanded(str(as_map(upstream).get("dial"))) for upstream in as_list(handler.get("upstreams"))]
         members = tuple(endpoint for endpoint in map(_endpoint, dials) if endpoint is not None)
         if not members or len(members) != len(dials):
-            raise NotKnown(f"the upstream {dials}")
+            raise UnknowableError(f"the upstream {dials}")
         self.variables["upstream"] = members[0].host.partition("unix:")[2] or members[0].host
         host = self.host_header(as_map(handler.get("headers")), self.host)
         step = Step("reverse_proxy " + " ".join(dials))
         upstream = Upstream(members, host_of(host), self.path, "https" if "tls" in transport else "http",
                             bool(transport.get("proxy_protocol")), (*self.steps, step))
-        # What the upstream answers may be for Caddy alone: forward_auth goes on where that is yes.
+        # Caddy may handle the upstream's answer itself: after a positive one, forward_auth continues.
         for response in map(as_map, as_list(handler.get("handle_response"))):
             wanted = response.get("match")
             if not wanted or self.assumptions.holds(f"{step.text} answers {json.dumps(wanted)}", usually=False):
@@ -212,16 +212,16 @@ class _Run(Matching):
 
     def _handle_file_server(self, handler: Dict[str, Any]) -> Optional[Destination]:
         root = self.expanded(str(handler.get("root", "{http.vars.root}"))) or "."
-        found = file_at(posixpath.join(self.cwd, root), "/" + self.path, self.request, (*self.steps, Step(
+        file = file_at(posixpath.join(self.cwd, root), "/" + self.path, self.request, (*self.steps, Step(
             f"file_server in {root}")))
-        if isinstance(found, Directory):
+        if isinstance(file, Directory):
             for pattern in map(self.expanded, map(str, as_list(handler.get("hide")))):
-                if _hides(pattern, str(found), self.cwd):
-                    return None if handler.get("pass_thru") else DeadEnd(f"file_server hides {pattern}", found.trail)
-        return found if isinstance(found, Directory) or not handler.get("pass_thru") else None
+                if _hides(pattern, str(file), self.cwd):
+                    return None if handler.get("pass_thru") else DeadEnd(f"file_server hides {pattern}", file.trail)
+        return file if isinstance(file, Directory) or not handler.get("pass_thru") else None
 
 def _hides(pattern: str, path: str, cwd: str) -> bool:
-    """``hide``: without a slash any component of the path, else the path or what lies below it."""
+    """``hide``: without a slash a component of the path, else the path or a directory above it."""
     if "/" not in pattern:
         return any(fnmatch.fnmatchcase(part, pattern) for part in path.split("/"))
     pattern = posixpath.normpath(posixpath.join(cwd, pattern))
@@ -242,7 +242,7 @@ def _endpoint(dial: str) -> Optional[Endpoint]:
 
 def _server(servers: Sequence[Tuple[str, Dict[str, Any]]],
             endpoint: Endpoint) -> Tuple[str, Optional[Dict[str, Any]]]:
-    """The server that listens at the endpoint; one for its very address is preferred, as the kernel does."""
+    """The server of an endpoint. As the kernel, prefer the exact address."""
     wide: Tuple[str, Optional[Dict[str, Any]]] = ("", None)
     for name, server in servers:
         for address in map(str, as_list(server.get("listen"))):

@@ -1,4 +1,4 @@
-"""Where a site is written in a Caddyfile: Caddy's running configuration, which is asked, does not tell."""
+"""The place of a site in a Caddyfile, which Caddy's running configuration does not have."""
 import posixpath
 import re
 from typing import Callable
@@ -13,7 +13,7 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.caddy.source import caddyfile
 from certbot_autowebroot.system.processes import Process
 
-#: Files that are read at most, each once: imports may go round, and a pattern may match anything.
+#: Files, each read once: imports may form a loop, and a pattern may match anything.
 _MAX_FILES = 1000
 
 Read = Callable[[str], bytes]
@@ -21,7 +21,7 @@ Glob = Callable[[str], Iterable[str]]
 
 
 def site(process: Process, host: str) -> Optional[Step]:
-    """The block of a host's site; the file alone where none is found; None where Caddy runs without a Caddyfile."""
+    """The block of a host's site, or only the file; None where Caddy runs without a Caddyfile."""
     path = caddyfile(process)
     if not path:
         return None
@@ -32,19 +32,19 @@ def site(process: Process, host: str) -> Optional[Step]:
 
 
 def site_in(path: str, host: str, read: Read, glob: Glob) -> Step:
-    """The block of a host's site. A name of its own comes before a wildcard, and that before a site for all.
+    """The block of a host's site. An exact name comes before a wildcard, and that before a site for all hosts.
 
     :param read: the content of a file.
     :param glob: the files that a pattern matches.
     :raises OSError: the file cannot be read.
     """
     ranked = [(_rank(address, host), address, source) for address, source in _addresses(path, read, glob)]
-    best = max((found for found in ranked if found[0]), key=lambda found: found[0], default=None)
+    best = max((candidate for candidate in ranked if candidate[0]), key=lambda one: one[0], default=None)
     return Step(f"site {best[1]}", best[2]) if best else Step(f"site {host}", Source(path))
 
 
 def _rank(address: str, host: str) -> int:
-    """How closely an address (Caddyfile, "Addresses") is meant for a host; 0 for not at all."""
+    """How specific an address (Caddyfile, "Addresses") is for a host; 0 where it does not match."""
     name = re.sub(r"^https?://", "", address.lower()).partition("/")[0]
     name = re.sub(r":\d*$", "", name)
     if name == host:
@@ -55,8 +55,8 @@ def _rank(address: str, host: str) -> int:
 
 
 def _addresses(path: str, read: Read, glob: Glob) -> Iterator[Tuple[str, Source]]:
-    """The addresses of all sites, with the line on which their block begins; those of imported files last."""
-    files = [path]
+    """The addresses of all sites, with the first line of their block; those of imported files last."""
+    files, seen = [path], {path}
     for file in files:
         try:
             text = read(file).decode("utf-8", "replace")
@@ -67,12 +67,13 @@ def _addresses(path: str, read: Read, glob: Glob) -> Iterator[Tuple[str, Source]
         for line, addresses, imported in _blocks(text):
             yield from ((address, Source(file, line)) for address in addresses)
             for other in glob(posixpath.join(posixpath.dirname(file), imported)) if imported else ():
-                if other not in files and len(files) < _MAX_FILES:
+                if other not in seen and len(files) < _MAX_FILES:
                     files.append(other)
+                    seen.add(other)
 
 
 def _blocks(text: str) -> Iterator[Tuple[int, List[str], str]]:
-    """What stands outside of all blocks of a Caddyfile: the line, and addresses or what is imported."""
+    """The addresses and imports outside of all blocks of a Caddyfile, with their lines."""
     level = 0
     addresses: List[str] = []
     for number, line in enumerate(text.splitlines(), 1):

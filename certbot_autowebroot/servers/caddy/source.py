@@ -1,4 +1,4 @@
-"""Where the configuration that a Caddy runs with is found, the truest source first."""
+"""The sources of the configuration of a running Caddy, the most reliable first."""
 import json
 import os
 import posixpath
@@ -21,17 +21,17 @@ TIME_LIMIT = 3.0
 _MAX_SIZE = 64 * 1024 * 1024
 
 
-class NoConfiguration(Exception):
-    """There is none that we can read; the text says why."""
+class NoConfigurationError(Exception):
+    """No configuration is readable; the text is the reason."""
 
 
 def configuration(process: Process, request: Request) -> Any:
     """The running configuration as JSON data.
 
-    The admin API alone has it for sure. Caddy saves what it loads, too, wherever its data directory is: that needs
-    neither its network nor its binary, and is how one in a container is read.
+    Only the admin API certainly has it. Caddy also saves each configuration that it loads: that file needs neither its
+    network nor its binary, and serves for a Caddy in a container.
 
-    :raises NoConfiguration: none of the sources has it.
+    :raises NoConfigurationError: no source has it.
     """
     if process.argv[1:2] in (("file-server",), ("reverse-proxy",)):
         return _of_command(process.argv)
@@ -40,23 +40,23 @@ def configuration(process: Process, request: Request) -> Any:
     for source in sources:
         try:
             return source(process, request)
-        except NoConfiguration as error:
+        except NoConfigurationError as error:
             reasons.append(str(error))
         except (OSError, ValueError, RecursionError) as error:
             reasons.append(f"{source.__name__.strip('_').replace('_', ' ')}: {error}")
-    raise NoConfiguration("; ".join(reasons))
+    raise NoConfigurationError("; ".join(reasons))
 
 
 def _from_admin_api(process: Process, request: Request) -> Any:
-    """``GET /config/`` on a socket that this very process listens on, and only it can."""
+    """``GET /config/`` on a socket of this process alone."""
     try:
         return admin.running(process, request.endpoint).config
     except admin.AdminError as error:
-        raise NoConfiguration(str(error)) from error
+        raise NoConfigurationError(str(error)) from error
 
 
 def _from_autosave(process: Process, request: Request) -> Any:
-    """What Caddy saved when it loaded its configuration, unless that was an earlier Caddy.
+    """The configuration that Caddy saved when it loaded it; not that of an earlier process.
 
     "Conventions: File locations": ``$XDG_CONFIG_HOME/caddy``, else ``$HOME/.config/caddy``.
     """
@@ -65,33 +65,33 @@ def _from_autosave(process: Process, request: Request) -> Any:
     path = posixpath.join(directory, "caddy", "autosave.json")
     status = process.view.stat(path) if path.startswith("/") else None
     if status is None or status.st_mtime < _started(process):
-        raise NoConfiguration("it saved no configuration")
+        raise NoConfigurationError("it saved no configuration")
     return json.loads(process.view.read(path))
 
 
 def _started(process: Process) -> float:
-    """When it started, in seconds since the epoch; a second early, for the clocks tick in hundredths."""
+    """Its start time in seconds since the epoch, a second early: the clock's ticks are hundredths."""
     with open("/proc/stat", encoding="ascii") as file:
         boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
     return boot + process.start_time / os.sysconf("SC_CLK_TCK") - 1
 
 
 def _from_file(process: Process, request: Request) -> Any:
-    """The file that it was started with: JSON is read, anything else adapted."""
+    """The file of its arguments: read as JSON, or adapted."""
     options = _options(process.argv)
     path = posixpath.join(process.cwd, options.get("--config", [""])[-1] or "Caddyfile")
     if path.endswith(".json") and "--adapter" not in options:
         return json.loads(process.view.read(path))
     if not process.view.is_file(path):
-        raise NoConfiguration(f"{path} is not a file")
+        raise NoConfigurationError(f"{path} is not a file")
     if not processes.has_our_files(process):
-        # Never run as ourselves what somebody else's file system holds.
-        raise NoConfiguration(f"{path} is in another file system and not JSON")
+        # We never run the binary of another file system.
+        raise NoConfigurationError(f"{path} is in another file system and not JSON")
     return json.loads(_adapted(process, path, options.get("--adapter", ["caddyfile"])[-1]))
 
 
 def caddyfile(process: Process) -> str:
-    """The Caddyfile that it was started with; empty where it runs with something else."""
+    """The Caddyfile of its arguments; empty where it runs without one."""
     options = _options(process.argv)
     path = posixpath.join(process.cwd or "/", options.get("--config", [""])[-1] or "Caddyfile")
     other = "--resume" in options or options.get("--adapter", ["caddyfile"])[-1] != "caddyfile"
@@ -99,7 +99,7 @@ def caddyfile(process: Process) -> str:
 
 
 def _adapted(process: Process, path: str, adapter: str) -> bytes:
-    """``caddy adapt`` with the binary, the environment and the rights of the running process: it may be its owner's."""
+    """``caddy adapt`` with the binary, the environment and the rights of the running process."""
     environment = process.environment
     with processes.opened_program(process) as (fd, directory, rights):
         adapt = subprocess.Popen(
@@ -110,22 +110,22 @@ def _adapted(process: Process, path: str, adapter: str) -> bytes:
     try:
         return output.read(adapt, TIME_LIMIT, _MAX_SIZE)
     except output.OutputLimitError as error:
-        raise NoConfiguration(f"caddy adapt {error}") from error
+        raise NoConfigurationError(f"caddy adapt {error}") from error
 
 
 def _options(argv: Sequence[str]) -> Dict[str, List[str]]:
     """Long options with their values, ``--x y`` and ``--x=y``."""
-    found: Dict[str, List[str]] = {}
+    options: Dict[str, List[str]] = {}
     for number, arg in enumerate(argv):
         if arg.startswith("--"):
             name, equals, value = arg.partition("=")
             following = "".join(argv[number + 1:number + 2])
-            found.setdefault(name, []).append(value if equals else "" if following.startswith("-") else following)
-    return found
+            options.setdefault(name, []).append(value if equals else "" if following.startswith("-") else following)
+    return options
 
 
 def _of_command(argv: Sequence[str]) -> Any:
-    """``caddy file-server`` and ``caddy reverse-proxy`` make their configuration of their options."""
+    """The configuration that ``caddy file-server`` and ``caddy reverse-proxy`` make from their options."""
     options = _options(argv)
     if argv[1] == "file-server":
         root = options.get("--root", [""])[-1]

@@ -1,6 +1,6 @@
-"""Conditions that nobody but the running server can decide: who the client is, what a map says.
+"""Conditions that only the running server can decide: who the client is, what a map returns.
 
-Such a condition is assumed either way, the usual one first, and what comes out are alternatives for the probe.
+The evaluator assumes each answer, the usual one first. The results are alternatives for the probe.
 """
 from typing import Callable
 from typing import Dict
@@ -16,16 +16,16 @@ _MAX_RUNS = 8
 
 
 class Assumptions:
-    """What one run of an evaluator takes for granted."""
+    """The assumptions of one run of an evaluator."""
 
     def __init__(self, given: Dict[str, bool]) -> None:
         self._given = given
         self.made: Dict[str, bool] = {}
 
     def holds(self, condition: str, usually: bool) -> bool:
-        """Whether a condition that we cannot know is taken to hold.
+        """The assumed answer to a condition.
 
-        :param condition: in the words of the configuration; the same words are the same condition.
+        :param condition: the text of the configuration; the same text is the same condition.
         """
         if condition in self._given:
             return self._given[condition]
@@ -33,23 +33,24 @@ class Assumptions:
 
 
 def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> List[Destination]:
-    """Evaluate under every assumption that turns out to be needed; the usual ones first, each result once.
+    """Evaluate under all assumptions that are needed, the usual ones first; each result once.
 
-    A directory or an upstream that is only one of several results is marked: our probe may meet another than the CA.
+    A directory or an upstream that is one of several results depends on the client: the CA may get another one than our
+    probe.
     """
     pending: List[Dict[str, bool]] = [{}]
-    found: List[Destination] = []
+    destinations: List[Destination] = []
     for _ in range(_MAX_RUNS):
         if not pending:
             break
         given = pending.pop(0)
         assumptions = Assumptions(given)
-        found.extend(d for d in evaluate(assumptions) if d not in found)
+        destinations.extend(d for d in evaluate(assumptions) if d not in destinations)
         so_far = dict(given)
         for condition, usual in assumptions.made.items():
             if len(pending) < _MAX_RUNS:
                 pending.append({**so_far, condition: not usual})
             so_far[condition] = usual
-    if len(found) == 1 or not so_far:
-        return found
-    return [d._replace(depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in found]
+    if len(destinations) == 1 or not so_far:
+        return destinations
+    return [d._replace(depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in destinations]

@@ -1,4 +1,4 @@
-"""Where the files of a running server's configuration are read."""
+"""The view in which to read the configuration files of a running server."""
 import os
 from typing import Iterator
 
@@ -9,12 +9,12 @@ from certbot_autowebroot.system.views import View
 
 
 def views(process: Process) -> Iterator[View]:
-    """The view in which a server read its configuration: its own, or its parent's where it has gone into a chroot.
+    """The views in which a server may have read its configuration: its own, and its parent's in case of a chroot.
 
-    HAProxy reads its files first and goes into the chroot then, where there are none. An ordinary user's process may
-    have root's for its parent, or init: it is only the place that is the parent's then, the rights stay the user's.
+    HAProxy reads its files before it changes its root to a directory without them. The parent of a user's process may
+    be a process of root's, or init: the view is then the parent's root directory with the user's rights.
 
-    :raises OSError: the process has ended, or is not ours to see.
+    :raises OSError: the process has ended, or is not visible to us.
     """
     yield process.view
     parent = process_of(process.parent)
@@ -29,7 +29,7 @@ def views(process: Process) -> Iterator[View]:
 
 
 def readable(process: Process, path: str) -> View:
-    """The first view in which a path leads somewhere; the process's own where it does in none.
+    """The first view in which a path exists; else the process's own.
 
     :raises OSError: as :func:`views`.
     """

@@ -5,6 +5,6 @@ import re
 def number(text: str) -> int:
     """An unsigned number of at most nine ASCII digits; -1 for anything else.
 
-    ``isdigit`` is true of "²", which ``int`` refuses, as it does numbers of more than 4,300 digits.
+    ``isdigit`` accepts "²", which ``int`` refuses; ``int`` also refuses more than 4,300 digits.
     """
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1

@@ -1,4 +1,4 @@
-"""From the path of a URL to a file, as every server does it in the end."""
+"""The file of a URL's path, by the rule that all servers share."""
 import posixpath
 
 from certbot_autowebroot.route import DeadEnd
@@ -10,15 +10,15 @@ from certbot_autowebroot.route import Trail
 
 
 def below(path: str) -> str:
-    """The path of a request as a name below a document root; ``..`` does not lead out of it."""
+    """The path of a request, relative to a document root; ``..`` does not leave the root."""
     return posixpath.normpath("/" + path).lstrip("/")
 
 
 def file_at(root: str, path: str, request: Request, trail: Trail) -> Destination:
-    """The file that a server opens: ``root`` + ``path``, without a slash between where there is none.
+    """The file that a server opens: ``root`` + ``path``, without an additional slash.
 
-    :param root: an absolute directory; an alias without a slash at its end runs into the path.
-    :returns: a dead end when no file name holds the token: then every token gets the same answer.
+    :param root: an absolute directory; an alias without a slash at its end continues in the path.
+    :returns: a dead end where the file name does not contain the token: every token gets the same answer.
     """
     if not (root.endswith("/") or path.startswith("/")):
         root, _, last = root.rpartition("/")

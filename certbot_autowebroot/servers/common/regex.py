@@ -1,6 +1,6 @@
-"""Regular expressions from a configuration: PCRE as far as Python has the same, and within a time limit.
+"""Regular expressions from a configuration: the part of PCRE that Python shares, with a time limit.
 
-A configuration may belong to somebody else, and ``(a+)+$`` keeps a backtracking matcher busy for years.
+Another user may write the configuration, and ``(a+)+$`` keeps a backtracking matcher busy for years.
 """
 import functools
 import re
@@ -15,27 +15,27 @@ from typing import NoReturn
 from typing import Optional
 from typing import Pattern
 
-#: Seconds of our own CPU time for one match; an honest one takes microseconds. Python's engine looks for signals while
-#: it matches, so a timer ends what takes too long.
+#: Seconds of CPU time for one match; an ordinary one takes microseconds. Python's engine checks for signals while it
+#: matches, so a timer can stop it.
 TIME_LIMIT = 0.1
 
-#: Characters that a URL or a host may grow to.
+#: Characters of a URL or a host after substitutions.
 MAX_TEXT = 64 * 1024
 
-#: Characters; nothing that a person writes is longer.
+#: Characters; no person writes a longer one.
 _MAX_PATTERN = 64 * 1024
 
 
 class RegexError(Exception):
-    """We cannot tell whether it matches: the text says why."""
+    """It is unknown whether it matches; the text is the reason."""
 
 
-class TooSlow(RegexError):
-    """It was given up after :data:`TIME_LIMIT`."""
+class RegexTimeoutError(RegexError):
+    """The match took longer than :data:`TIME_LIMIT`."""
 
 
-class _Late(Exception):
-    """The time is up."""
+class _TimerError(Exception):
+    """The timer has stopped the match."""
 
 
 _PIECE = re.compile(r"""
@@ -57,7 +57,7 @@ _POSIX_CLASS = re.compile(r"\[:([a-z]+):\]")
 
 @functools.lru_cache(maxsize=65536)
 def compiled(pattern: str, ignore_case: bool = False) -> "Pattern[str]":
-    """The Python expression that means the same as a PCRE one.
+    """The Python expression with the meaning of a PCRE one.
 
     :raises RegexError: there is none.
     """
@@ -78,7 +78,7 @@ def compiled(pattern: str, ignore_case: bool = False) -> "Pattern[str]":
 
 
 def _translate(text: str) -> Optional[str]:
-    """The same expression for Python; None where there is none that means the same in every detail."""
+    """The Python expression with exactly the same meaning; None where there is none."""
     pieces: List[str] = []
     position = 0
     while position < len(text):
@@ -86,30 +86,30 @@ def _translate(text: str) -> Optional[str]:
         if piece is None:
             return None
         position = piece.end()
-        kind, found = piece.lastgroup, piece[0]
-        if kind == "escape" and found == r"\z":
-            found = r"\Z"
+        kind, piece_text = piece.lastgroup, piece[0]
+        if kind == "escape" and piece_text == r"\z":
+            piece_text = r"\Z"
         elif kind == "set":
-            known = all(name in _POSIX for name in _POSIX_CLASS.findall(found))
-            if not known or "[:^" in found:
+            known = all(name in _POSIX for name in _POSIX_CLASS.findall(piece_text))
+            if not known or "[:^" in piece_text:
                 return None
-            found = found[0] + _POSIX_CLASS.sub(lambda match: _POSIX[match[1]], found[1:])
+            piece_text = piece_text[0] + _POSIX_CLASS.sub(lambda match: _POSIX[match[1]], piece_text[1:])
         elif kind == "group" and (piece["name"] or piece["quoted"]):
-            found = f"(?P<{piece['name'] or piece['quoted']}>"
+            piece_text = f"(?P<{piece['name'] or piece['quoted']}>"
         elif kind == "brace":
-            found = "\\" + found
-        pieces.append(found)
+            piece_text = "\\" + piece_text
+        pieces.append(piece_text)
     return "".join(pieces)
 
 
 def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Match[str]]":
-    """Search as PCRE would, anywhere in the text.
+    """Search anywhere in the text, as PCRE does.
 
-    :raises RegexError: it is not understood, or takes longer than :data:`TIME_LIMIT`.
+    :raises RegexError: Python does not have it, or it takes longer than :data:`TIME_LIMIT`.
     """
     expression = compiled(pattern, ignore_case)
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread gets signals, and only a signal stops a match.
+        # Only a signal stops a match, and only the main thread gets signals.
         raise RegexError(f"the regular expression {pattern} can be tried in the main thread only")
     handler = signal.signal(signal.SIGVTALRM, _stop)
     try:
@@ -118,8 +118,8 @@ def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Matc
             return expression.search(text)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    except _Late:
-        raise TooSlow(f"the regular expression {pattern[:80]} takes too long on {text[:80]}") from None
+    except _TimerError:
+        raise RegexTimeoutError(f"the regular expression {pattern[:80]} takes too long on {text[:80]}") from None
     except (RecursionError, MemoryError) as error:
         raise RegexError(f"the regular expression {pattern[:80]} takes too much memory: {error}") from error
     finally:
@@ -128,9 +128,9 @@ def search(pattern: str, text: str, ignore_case: bool = False) -> "Optional[Matc
 
 def substitute(pattern: str, expand: Callable[["Match[str]"], str], text: str, every: bool = True,
                ignore_case: bool = False) -> str:
-    """Replace what matches, once or everywhere.
+    """Replace the first match or every match.
 
-    :param expand: what takes the place of a match.
+    :param expand: returns the replacement of a match.
     :raises RegexError: as :func:`search`, and for a result of more than :data:`MAX_TEXT` characters.
     """
     done = ""
@@ -147,17 +147,18 @@ def substitute(pattern: str, expand: Callable[["Match[str]"], str], text: str, e
 def groups_in(template: str, marker: str, match: "Match[str]") -> str:
     """A template with the groups of a match.
 
-    :param marker: a regular expression that finds the number of a group in the template, as its own first group.
+    :param marker: a regular expression for references in the template; its first group is the number.
     """
     groups = [match[0], *match.groups("")]
 
-    def value(found: "Match[str]") -> str:
-        return groups[int(found[1])] if int(found[1]) < len(groups) else ""
+    def value(reference: "Match[str]") -> str:
+        number = int(reference[1])
+        return groups[number] if number < len(groups) else ""
     return re.sub(marker, value, template)
 
 
 def bounded(text: str) -> str:
-    """The text itself: doubling one forty times fills any memory.
+    """The text itself. A text that is doubled forty times fills any memory.
 
     :raises RegexError: it is longer than :data:`MAX_TEXT`.
     """
@@ -167,4 +168,4 @@ def bounded(text: str) -> str:
 
 
 def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:
-    raise _Late
+    raise _TimerError

@@ -21,7 +21,7 @@ from certbot_autowebroot.servers.haproxy.evaluate import destinations
 from certbot_autowebroot.servers.registry import executables
 from certbot_autowebroot.system.processes import Process
 
-#: Of the list that an ACL or a map reads.
+#: Lines of a file of an ACL or a map.
 MAX_LINES = 1_000_000
 
 
@@ -40,7 +40,7 @@ class HaproxyServer:
         return process.name in executables("haproxy")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The destinations in its configuration; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
         if process.pid not in self._configs:
             self._configs[process.pid] = _read(process)
         config = self._configs[process.pid]
@@ -59,12 +59,12 @@ class HaproxyServer:
 
 
 def _read(process: Process) -> Union[Config, str]:
-    """The configuration, or why we have none."""
-    named = config_paths(process.argv)
-    if not named:
+    """The configuration, or the reason why there is none."""
+    names = config_paths(process.argv)
+    if not names:
         return "HAProxy was started without -f"
     files: List[Tuple[str, bytes]] = []
-    for name in named:
+    for name in names:
         path = posixpath.join(directory(process), name)
         try:
             view = readable(process, path)
@@ -82,12 +82,12 @@ def _read(process: Process) -> Union[Config, str]:
 
 
 def config_paths(argv: Sequence[str]) -> List[str]:
-    """haproxy(1): each ``-f``, and all that follows ``--``."""
+    """haproxy(1): the values of ``-f``, and all arguments after ``--``."""
     end = argv.index("--") if "--" in argv else len(argv)
     return [argv[n + 1] for n in range(end - 1) if argv[n] == "-f"] + list(argv[end + 1:])
 
 
 def directory(process: Process) -> str:
-    """``-C``: where HAProxy goes before it reads anything."""
+    """The value of ``-C``, the directory into which HAProxy changes before it reads a file."""
     given = [process.argv[n + 1] for n in range(len(process.argv) - 1) if process.argv[n] == "-C"]
     return posixpath.join(process.cwd or "/", *given[-1:])

@@ -1,7 +1,7 @@
 """HAProxy's sample expressions and conditions. HAProxy Configuration Manual, chapter 7.
 
 A sample that only the running server knows (the client's address, a counter, a header that the CA may or may not
-send) has no value here: :class:`NotKnown`.
+send) raises :class:`UnknowableError`.
 """
 import ipaddress
 import re
@@ -27,7 +27,7 @@ Sample = Union[str, int, bool, None]
 _CALL = re.compile(r"(?P<name>[\w.\-]+)(?:\((?P<args>(?:[^()\\]|\\.|\([^()]*\))*)\))?")
 _FORMAT = re.compile(r"%%|%(?:\{[^}]*\})?\[(?P<expression>(?:[^\[\]]|\[[^\]]*\])*)\]|%(?:\{[^}]*\})?(?P<alias>\w+)")
 
-#: Chapter 7.1.2 and 7.3.6: the suffix of a fetch names the way of matching.
+#: Chapter 7.1.2 and 7.3.6: the suffix of a fetch is the matching method.
 _METHODS = ("beg", "dir", "dom", "end", "len", "reg", "sub")
 
 #: Chapter 7.4, for a GET request; LOCALHOST and the like depend on the client.
@@ -42,20 +42,20 @@ _PREDEFINED = {
 }
 
 
-#: Chapter 8.2.6: those of the request line, as it came in.
+#: Chapter 8.2.6: the aliases for the received request line.
 _ALIASES = {"HM": "capture.req.method", "HU": "capture.req.uri", "HP": "capture.req.uri,field(1,?)",
             "HPO": "capture.req.uri,field(1,?)"}
 
 
-class NotKnown(Exception):
-    """A sample that we have no value for; the text is its name."""
+class UnknowableError(Exception):
+    """Only the running server knows the value of a sample; the text is its name."""
 
 
 @dataclass
 class State:
-    """A request on its way through the rules, which may change it.
+    """A request, which the rules may change.
 
-    :ivar files: reads the lines of a file that a condition names.
+    :ivar files: reads the lines of a file of a condition or a map.
     """
 
     request: Request
@@ -76,53 +76,53 @@ class State:
     def sample(self, expression: str) -> Sample:
         """The value of a fetch with its converters, ``req.hdr(host),lower``; None where there is none.
 
-        :raises NotKnown: it has one, but not for us.
+        :raises UnknowableError: only the running server knows it.
         """
         match = _CALL.match(expression)
         if match is None:
-            raise NotKnown(expression)
+            raise UnknowableError(expression)
         value = self.fetch(match["name"], match["args"] or "")
         position = match.end()
         while expression[position:position + 1] == ",":
             match = _CALL.match(expression, position + 1)
             if match is None:
-                raise NotKnown(expression)
+                raise UnknowableError(expression)
             value = self.convert(value, match["name"], _arguments(match["args"] or ""))
             position = match.end()
         if position < len(expression.rstrip()):
-            raise NotKnown(expression)
+            raise UnknowableError(expression)
         return value
 
     def fetch(self, name: str, args: str) -> Sample:
         """One fetch, chapter 7.3."""
         name = re.sub(r"^(hdr|cook|fhdr)$", r"req.\1", name)
-        # Of a connection whose TLS HAProxy does not end.
+        # Of a connection whose TLS HAProxy passes through.
         name = re.sub(r"^req_ssl_(sni|hello_type)$", r"req.ssl_\1", name)
         in_tls = self.request.scheme == "https" and not self.secure
         if name in ("req.hdr", "req.fhdr"):
             if args.split(",")[0].strip().lower() == "host":
                 return self.host
-            raise NotKnown(f"{name}({args})")
+            raise UnknowableError(f"{name}({args})")
         if name == "var":
             if args.split(",")[0] in self.variables:
                 return self.variables[args.split(",")[0]]
-            raise NotKnown(f"{name}({args})")
+            raise UnknowableError(f"{name}({args})")
         if name == "bool":
             return args == "true"
         if name in ("str", "int"):
             return int(args) if name == "int" and re.fullmatch("[0-9]{1,9}", args) else args
         endpoint = self.request.endpoint
         received = self.request.path + (f"?{self.request.query}" if self.request.query else "")
-        known: Dict[str, Sample] = {
+        samples: Dict[str, Sample] = {
             "capture.req.uri": received, "capture.req.method": "GET",
             "path": self.path, "pathq": self.pathq, "url": self.pathq, "base": self.host + self.path,
             "query": self.query, "method": "GET", "req.ver": "1.1", "fc_http_major": 1, "fe_name": self.frontend,
             "req.ssl_sni": self.host if in_tls else None, "req.ssl_hello_type": 1 if in_tls else None,
             "ssl_fc": self.secure, "ssl_fc_sni": self.host if self.secure else None,
             "dst": endpoint.host, "dst_port": endpoint.port, "always_true": True, "always_false": False}
-        if name not in known:
-            raise NotKnown(f"{name}({args})" if args else name)
-        return known[name]
+        if name not in samples:
+            raise UnknowableError(f"{name}({args})" if args else name)
+        return samples[name]
 
     def convert(self, value: Sample, name: str, args: List[str]) -> Sample:
         """One converter, chapter 7.3.1."""
@@ -147,20 +147,18 @@ class State:
             return self.substituted(args[0], args[1], text, "".join(args[2:]))
         if name.startswith("map") and args:
             return self.mapped(text, name.partition("_")[2] or "str", args)
-        if name in ("concat", "strcmp", "http_date") or not args:
-            raise NotKnown(name)
-        raise NotKnown(f"{name}({','.join(args)})")
+        raise UnknowableError(f"{name}({','.join(args)})" if args else name)
 
     def mapped(self, text: str, method: str, args: List[str]) -> Sample:
         """The value of the first line of a map file whose key matches; the longest key for ``map_beg``."""
-        found: Optional[str] = None
-        matched = -1
+        best: Optional[str] = None
+        length = -1
         for line in self.files(args[0]):
             key, value = (*line.split(None, 1), "", "")[:2]
-            better = len(key) > matched if method == "beg" else found is None
+            better = len(key) > length if method == "beg" else best is None
             if key and not key.startswith("#") and better and matches(method, text, key, False):
-                found, matched = value.strip(), len(key)
-        return found if found is not None else args[1] if len(args) > 1 else None
+                best, length = value.strip(), len(key)
+        return best if best is not None else args[1] if len(args) > 1 else None
 
     def substituted(self, pattern: str, replacement: str, text: str, flags: str = "") -> str:
         """Replace the first match, or all with the flag ``g``; a backslash and a digit is a group."""
@@ -168,15 +166,15 @@ class State:
                                 "g" in flags, "i" in flags)
 
     def formatted(self, text: str) -> str:
-        """A log-format string, chapter 8.2.6, as far as it is made of samples.
+        """The value of a log-format string of samples, chapter 8.2.6.
 
-        :raises NotKnown: it needs what only the running server has.
+        :raises UnknowableError: only the running server knows a part of it.
         """
         done, position = "", 0
         for match in _FORMAT.finditer(text):
             alias = match["alias"]
             if alias and alias not in _ALIASES:
-                raise NotKnown(match[0])
+                raise UnknowableError(match[0])
             sample = "%" if match[0] == "%%" else self.sample(_ALIASES[alias] if alias else match["expression"])
             value = "" if sample is None else str(int(sample) if isinstance(sample, bool) else sample)
             done = regex.bounded(done + text[position:match.start()] + value)
@@ -194,19 +192,19 @@ class Conditions:
                 self._named.setdefault(line.words[1], []).append(line.words[2:])
 
     def hold(self, words: Sequence[str], state: State) -> bool:
-        """Whether ``if …`` or ``unless …`` at the end of a rule lets it apply; a rule without one applies.
+        """Whether a rule with this ``if …`` or ``unless …`` applies; a rule without one does.
 
-        :raises ConfigError: it is no condition.
+        :raises ConfigError: it is not a condition.
         """
         if not words:
             return True
         if words[0] not in ("if", "unless"):
             raise ConfigError(f"{' '.join(words)} is no condition")
-        held, all_of_these = False, True
+        result, conjunction = False, True
         rest = iter(words[1:])
         for word in rest:
             if word in ("or", "||"):
-                held, all_of_these = held or all_of_these, True
+                result, conjunction = result or conjunction, True
                 continue
             negated = False
             while word.startswith("!"):
@@ -217,11 +215,11 @@ class Conditions:
                     if word == "}":
                         break
                     anonymous.append(word)
-                value = all_of_these and self._one(tuple(anonymous), state)
+                value = conjunction and self._one(tuple(anonymous), state)
             else:
-                value = all_of_these and self._by_name(word, state)
-            all_of_these = all_of_these and value != negated
-        return (held or all_of_these) == (words[0] == "if")
+                value = conjunction and self._by_name(word, state)
+            conjunction = conjunction and value != negated
+        return (result or conjunction) == (words[0] == "if")
 
     def _by_name(self, name: str, state: State) -> bool:
         definitions = self._named.get(name) or ([_PREDEFINED[name]] if name in _PREDEFINED else [])
@@ -230,12 +228,12 @@ class Conditions:
         return any(self._one(definition, state) for definition in definitions)
 
     def _one(self, words: Tuple[str, ...], state: State) -> bool:
-        """One criterion with its flags and values: true when any value matches."""
+        """One criterion with its flags and values: true where any value matches."""
         if not words:
             raise ConfigError("an empty condition")
         try:
             return _criterion(words, state)
-        except NotKnown:
+        except UnknowableError:
             return state.assumptions.holds(" ".join(words), usually=False)
 
 
@@ -255,7 +253,7 @@ def _criterion(words: Tuple[str, ...], state: State) -> bool:
         elif flag == "-f" and rest:
             patterns.extend(line.strip() for line in state.files(rest.pop(0)) if not line.startswith("#"))
         elif flag not in ("-n", "-u") or not rest:
-            raise NotKnown(" ".join(words))
+            raise UnknowableError(" ".join(words))
     sample = state.sample(expression)
     if method == "found":
         return sample is not None
@@ -280,7 +278,7 @@ def _method_of(word: str) -> Tuple[str, str]:
 def matches(method: str, text: str, pattern: str, ignore_case: bool) -> bool:
     """Chapter 7.1.3.
 
-    :raises NotKnown: a method that we do not know.
+    :raises UnknowableError: the method is not implemented here.
     """
     if method == "reg":
         return regex.search(pattern, text, ignore_case) is not None
@@ -292,12 +290,12 @@ def matches(method: str, text: str, pattern: str, ignore_case: bool) -> bool:
         return text == pattern
     tests = {"beg": text.startswith, "end": text.endswith, "sub": text.__contains__}
     if method not in tests:
-        raise NotKnown(f"-m {method}")
+        raise UnknowableError(f"-m {method}")
     return tests[method](pattern)
 
 
 def _delimited(text: str, pattern: str, delimiters: str) -> bool:
-    """Whether the pattern stands in the text between delimiters, as one or several whole components."""
+    """Whether the pattern is one or several whole components of the text, between delimiters."""
     border = f"[{re.escape(delimiters)}]"
     pattern = pattern.strip(delimiters)
     return re.search(f"(^|{border}){re.escape(pattern)}({border}|$)", text) is not None
@@ -311,7 +309,7 @@ def _compares(number: int, patterns: Sequence[str]) -> bool:
             continue
         low, _, high = pattern.partition(":")
         if not re.fullmatch("[0-9]{1,18}", low or "0") or not re.fullmatch("[0-9]{0,18}", high):
-            raise NotKnown(pattern)
+            raise UnknowableError(pattern)
         first, last = int(low or 0), int(high or low or 0)
         if {"eq": first <= number <= last, "ge": number >= first, "gt": number > first, "le": number <= first,
                 "lt": number < first}[operator]:
@@ -327,7 +325,7 @@ def _is_in(address: str, network: str) -> bool:
 
 
 def _arguments(text: str) -> List[str]:
-    """Arguments between commas; quotes or a backslash keep one."""
+    """Arguments between commas; quotes or a backslash protect a comma."""
     arguments = [""]
     for part in re.findall(r"\\.|'[^']*'|,|[^,\\']+|.", text):
         if part == ",":

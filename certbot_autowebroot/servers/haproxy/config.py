@@ -18,10 +18,10 @@ _SECTIONS = frozenset(("global", "defaults", "frontend", "backend", "listen", "p
                        "traces", "log-profile", "acme"))
 
 _MAX_SIZE = 16 * 1024 * 1024
-#: Lines that all sections together inherit: ten thousand sites may have a hundred each.
+#: Lines that all sections inherit together: ten thousand sites may have a hundred each.
 _MAX_INHERITED = 2_000_000
 
-#: A word is made of these, chapter 2.2: a quote in single or double quotes, an escaped character, anything else.
+#: The parts of a word, chapter 2.2: text in single or double quotes, an escaped character, anything else.
 _WORD_PART = re.compile(r"""
     '(?P<strong>[^']*)'
   | "(?P<weak>(?:\\.|[^"\\])*)"
@@ -30,30 +30,30 @@ _WORD_PART = re.compile(r"""
 """, re.VERBOSE | re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?:\[\*\])?(?:-(?P<default>[^}]*))?\}|(?P<bare>\w+))|\\(?P<escaped>.)")
 
-#: After a backslash; before any other character it stays, as regular expressions need it.
+#: Escaped characters; before any other character the backslash stays, as regular expressions need it.
 _ESCAPES = {**{char: char for char in " #\\\"'$"}, "n": "\n", "r": "\r", "t": "\t"}
 
 
 class ConfigError(Exception):
-    """HAProxy would not start with this configuration, or we do not understand it."""
+    """HAProxy would not start with this configuration, or the parser does not understand it."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a section: its words without quotes."""
+    """A line of a section, as words without quotes."""
 
     words: Tuple[str, ...]
     source: Source
 
     @property
     def step(self) -> Step:
-        """The line as a person wrote it."""
+        """The line as a step of a trail."""
         return Step(" ".join(self.words), self.source)
 
 
 @dataclass
 class Section:
-    """A frontend, backend or listen section, with the lines of its defaults before its own."""
+    """A frontend, backend or listen section; the lines of its defaults come before its own."""
 
     kind: str
     name: str
@@ -62,12 +62,9 @@ class Section:
     inherited: List[Line] = field(default_factory=list)
 
     def last(self, keyword: str) -> Tuple[str, ...]:
-        """The arguments of a keyword that may stand once; a section's own line comes after those of its defaults."""
-        found: Tuple[str, ...] = ()
-        for line in (*self.inherited, *self.lines):
-            if line.words[0] == keyword:
-                found = line.words[1:]
-        return found
+        """The arguments of the last line with a keyword; the section's own lines come after those of its defaults."""
+        lines = [line for line in (*self.inherited, *self.lines) if line.words[0] == keyword]
+        return lines[-1].words[1:] if lines else ()
 
     @property
     def step(self) -> Step:
@@ -77,10 +74,10 @@ class Section:
 
 @dataclass
 class Config:
-    """What was read.
+    """A parsed configuration.
 
-    :ivar problems: what was left out, because we do not understand it.
-    :ivar inherited: how many lines the sections have from their defaults.
+    :ivar problems: the parts that the parser does not understand.
+    :ivar inherited: the number of lines that the sections have from their defaults.
     """
 
     proxies: List[Section] = field(default_factory=list)
@@ -88,12 +85,12 @@ class Config:
     inherited: int = 0
 
     def backend(self, name: str) -> Optional[Section]:
-        """The section that ``use_backend`` means."""
+        """The section of a backend name."""
         return next((s for s in self.proxies if s.name == name and s.kind in ("backend", "listen")), None)
 
 
 def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) -> Config:
-    """Read configuration files one after the other, as one.
+    """Read several configuration files as one.
 
     :param files: path and content.
     :raises ConfigError: HAProxy would not start with them.
@@ -111,7 +108,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
             if not words:
                 continue
             if words[0] in (".if", ".endif"):
-                # 2.4 and up: a condition on the running binary, which we do not evaluate.
+                # 2.4 and up: a condition on the running binary, which the parser does not evaluate.
                 skipping += 1 if words[0] == ".if" else -1
                 if words[0] == ".if":
                     config.problems.append(f"what depends on {' '.join(words)} is not known ({source})")
@@ -130,7 +127,7 @@ def parse(files: Sequence[Tuple[str, bytes]], environment: Mapping[str, str]) ->
 
 
 def _section(words: Tuple[str, ...], source: Source, defaults: Dict[str, Section], config: Config) -> Section:
-    """A new section. ``from NAME`` takes that defaults section, else the one before counts."""
+    """A new section. Its defaults are those of ``from NAME``, else the last ones before it."""
     section = Section(words[0], words[1] if len(words) > 1 and words[1] != "from" else "", source)
     base = words[words.index("from") + 1:][:1] if "from" in words[1:] else ("",)
     inherited = defaults.get(base[0] if base else "")
@@ -155,7 +152,7 @@ def _inherit(section: Section, defaults: Section, config: Config) -> None:
 
 
 class _Variables:
-    """Those of the environment, which may be a stranger's: one of 100 kB can stand in a line of his 40,000 times."""
+    """Environment variables. Those of a user may be hostile: a line can name one of 100 kB 40,000 times."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
@@ -167,7 +164,7 @@ class _Variables:
             self._environment[name] = value
 
     def value(self, match: "re.Match[str]") -> str:
-        """What stands for a match of :data:`_VARIABLE`."""
+        """The replacement of a match of :data:`_VARIABLE`."""
         if match["escaped"] is not None:
             return _ESCAPES.get(match["escaped"], match[0])
         value = self._environment.get(match["braced"] or match["bare"], match["default"] or "")

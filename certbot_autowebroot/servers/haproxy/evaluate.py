@@ -1,6 +1,6 @@
-"""Where HAProxy's configuration sends a request. HAProxy Configuration Manual, chapters 4 and 5.
+"""The destinations of a request in HAProxy's configuration. HAProxy Configuration Manual, chapters 4 and 5.
 
-The order of events: the frontend's ``tcp-request`` and ``http-request`` rules, its ``redirect`` rules, ``use_backend``,
+The order: the frontend's ``tcp-request`` and ``http-request`` rules, its ``redirect`` rules, ``use_backend``,
 ``default_backend``; then the same rules of the backend, and its servers.
 """
 import ipaddress
@@ -25,32 +25,32 @@ from certbot_autowebroot.servers.common.assumptions import Assumptions
 from certbot_autowebroot.servers.common.assumptions import alternatives
 from certbot_autowebroot.servers.common.regex import RegexError
 from certbot_autowebroot.servers.haproxy.acl import Conditions
-from certbot_autowebroot.servers.haproxy.acl import NotKnown
 from certbot_autowebroot.servers.haproxy.acl import State
+from certbot_autowebroot.servers.haproxy.acl import UnknowableError
 from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import Line
 from certbot_autowebroot.servers.haproxy.config import Section
 
-#: Actions after which no server is asked.
+#: Actions after which HAProxy asks no server.
 _REFUSALS = {"deny": "denied", "tarpit": "kept waiting and denied", "reject": "rejected", "silent-drop": "dropped",
              "auth": "asked for a password", "return": "answered by HAProxy itself, not from a file",
              "use-service": "answered by HAProxy itself, not from a file"}
 
 
 def destinations(config: Config, request: Request, files: Callable[[str], Sequence[str]]) -> List[Destination]:
-    """Where the configuration sends a request; what could not be read comes last, as unknown.
+    """The destinations of a request; unreadable parts of the configuration come last, as unknown.
 
-    :param files: reads the lines of a file that a condition or a map names; raises OSError.
+    :param files: reads the lines of a file of a condition or a map; raises OSError.
     """
     frontends = _frontends(config, request.endpoint)
-    found: List[Destination] = [
+    results: List[Destination] = [
         destination for frontend, secure in frontends
         for destination in alternatives(lambda assumptions, frontend=frontend, secure=secure:  # type: ignore[misc]
                                         _Run(config, request, frontend, secure, assumptions, files).destinations())]
     if not frontends:
-        found.append(Unknown(f"no bind line of HAProxy's configuration says {request.endpoint}"))
-    return found + [Unknown(problem) for problem in config.problems]
+        results.append(Unknown(f"no bind line of HAProxy's configuration names {request.endpoint}"))
+    return results + [Unknown(problem) for problem in config.problems]
 
 
 class _Run:
@@ -67,54 +67,54 @@ class _Run:
     def destinations(self) -> Sequence[Destination]:
         try:
             return self.through(self.frontend)
-        except (NotKnown, RegexError, ConfigError) as error:
-            reason = f"what {error} is, only the running HAProxy knows" if isinstance(error, NotKnown) else str(error)
+        except (UnknowableError, RegexError, ConfigError) as error:
+            reason = f"only the running HAProxy knows {error}" if isinstance(error, UnknowableError) else str(error)
             return [Unknown(reason, tuple(self.steps))]
         except OSError as error:
             return [Unknown(f"{error.filename} cannot be read: {error.strerror}", tuple(self.steps))]
 
     def through(self, section: Section) -> Sequence[Destination]:
-        """What becomes of the request in a frontend or listen section."""
-        passed_on = "" if _is_http(section) else " (mode tcp)"
-        self.steps.append(Step(section.step.text + passed_on, section.source))
-        ended = self.rules(section)
-        if ended is not None:
-            return [ended]
+        """The destinations of the request in a frontend or listen section."""
+        mode = "" if _is_http(section) else " (mode tcp)"
+        self.steps.append(Step(section.step.text + mode, section.source))
+        end = self.rules(section)
+        if end is not None:
+            return [end]
         backend = self.chosen(section)
         if backend is None:
             return [DeadEnd("HAProxy has no backend for it: 503", tuple(self.steps))]
         if backend is not section:
             self.steps.append(backend.step)
-            ended = self.rules(backend)
-            if ended is not None:
-                return [ended]
+            end = self.rules(backend)
+            if end is not None:
+                return [end]
         return self.servers(backend)
 
     def rules(self, section: Section) -> Optional[Destination]:
-        """The rules that may end the request, or change it, in their order."""
+        """The rules that may end or change the request, in their order."""
         lines = [*section.inherited, *section.lines]
         conditions = Conditions(lines)
         for line in lines:
             words = line.words
             if words[:2] in (("tcp-request", "connection"), ("tcp-request", "content"), ("tcp-request", "session")):
-                ended = self.action(line, words[2:], conditions)
+                end = self.action(line, words[2:], conditions)
             elif words[0] == "monitor-uri" and words[1:2] == (self.state.path,):
-                ended = DeadEnd("HAProxy answers itself", (*self.steps, line.step))
+                end = DeadEnd("HAProxy answers itself", (*self.steps, line.step))
             else:
                 continue
-            if ended is not None:
-                return ended
+            if end is not None:
+                return end
         if not _is_http(section):
             return None
         for line in (*(line for line in lines if line.words[0] == "http-request"),
                      *(line for line in lines if line.words[0] == "redirect")):
             words = line.words[1:] if line.words[0] == "http-request" else line.words
             if words[:1] == ("allow",) and conditions.hold(words[1:], self.state):
-                # "no further rules are evaluated" here: those of the backend still are.
+                # "no further rules are evaluated" in this section; HAProxy still evaluates those of the backend.
                 return None
-            ended = self.action(line, words, conditions)
-            if ended is not None:
-                return ended
+            end = self.action(line, words, conditions)
+            if end is not None:
+                return end
         return None
 
     def action(self, line: Line, words: Tuple[str, ...], conditions: Conditions) -> Optional[Destination]:
@@ -122,7 +122,7 @@ class _Run:
         if not words or (words[0] not in _ACTIONS and words[0].partition("(")[0] not in _ACTIONS):
             if words and words[0].startswith(("lua.", "send-spoe")) and conditions.hold(condition, self.state):
                 self.steps.append(line.step)
-                raise NotKnown(words[0])
+                raise UnknowableError(words[0])
             return None
         if not conditions.hold(condition, self.state):
             return None
@@ -137,7 +137,7 @@ class _Run:
         return None
 
     def change(self, name: str, words: Tuple[str, ...]) -> None:
-        """Actions that change what comes after; chapter 4.2, "http-request"."""
+        """Actions that change the request for later rules; chapter 4.2, "http-request"."""
         state = self.state
         if name.startswith("set-var("):
             state.variables[name[len("set-var("):].rstrip(")").split(",")[0]] = state.sample("".join(words))
@@ -176,35 +176,46 @@ class _Run:
         elif "scheme" in options:
             url = f"{state.formatted(options['scheme'])}://{state.host}{path}{query}"
         else:
-            raise ConfigError(f"a redirect to nowhere: {' '.join(words)}")
+            raise ConfigError(f"a redirect without a target: {' '.join(words)}")
         return Redirect(url, int(code) if re.fullmatch("30[12378]", code) else 302, trail)
 
     def chosen(self, section: Section) -> Optional[Section]:
-        """``use_backend`` in order, ``default_backend``, and a listen section is its own backend."""
+        """The backend of the first ``use_backend`` that applies, else the default one."""
         lines = [*section.inherited, *section.lines]
         conditions = Conditions(lines)
         for line in lines:
             words, condition = _split(line.words)
             if words[:1] == ("use_backend",) and len(words) > 1 and conditions.hold(condition, self.state):
                 self.steps.append(line.step)
-                backend = self.config.backend(self.state.formatted(words[1]))
+                backend = self.named_backend(words[1])
                 if backend is not None:
                     return backend
-                # A name that a map or a header makes need not exist: then the default counts, no further rule.
+                # A name from a map or a header need not exist: then HAProxy takes the default, and no further rule.
                 break
-        default = section.last("default_backend")
-        if default:
-            backend = self.config.backend(default[0])
-            if backend is not None:
-                return backend
-        return section if section.kind == "listen" else None
+        return self.default_backend(section)
+
+    def named_backend(self, text: str) -> Optional[Section]:
+        """The backend with this name. Where only the running server knows it, each declared one is an alternative."""
+        try:
+            return self.config.backend(self.state.formatted(text))
+        except UnknowableError:
+            for section in self.config.proxies:
+                if section.kind == "backend" and self.state.assumptions.holds(f"{text} is {section.name}", True):
+                    return section
+            raise
+
+    def default_backend(self, section: Section) -> Optional[Section]:
+        """The backend of ``default_backend``; a listen section is its own backend."""
+        name = section.last("default_backend")[:1]
+        backend = self.config.backend(name[0]) if name else None
+        return backend or (section if section.kind == "listen" else None)
 
     def servers(self, backend: Section) -> Sequence[Destination]:
-        """All servers of a backend count; those for an emergency only where there are no others."""
+        """All servers of a backend; backup servers only where there are no others."""
         lines = [*backend.inherited, *backend.lines]
         conditions = Conditions(lines)
         defaults: Tuple[str, ...] = ()
-        found: List[Tuple[str, Line, Tuple[str, ...]]] = []
+        servers: List[Tuple[str, Line, Tuple[str, ...]]] = []
         wanted = ""
         for line in lines:
             words, condition = _split(line.words)
@@ -212,14 +223,14 @@ class _Run:
             if keyword == "default-server":
                 defaults += words[1:]
             elif keyword == "server" and len(words) > 2:
-                found.append((words[1], line, (words[2], *defaults, *words[3:])))
+                servers.append((words[1], line, (words[2], *defaults, *words[3:])))
             elif keyword == "server-template" and len(words) > 3:
-                found.append((words[1], line, (words[3], *defaults, *words[4:])))
+                servers.append((words[1], line, (words[3], *defaults, *words[4:])))
             elif keyword == "dispatch" and len(words) > 1:
-                found.append(("", line, words[1:]))
+                servers.append(("", line, words[1:]))
             elif keyword == "use-server" and len(words) > 1 and not wanted and conditions.hold(condition, self.state):
                 wanted = self.state.formatted(words[1])
-        working = [server for server in found if not _has(server[2], "disabled", "enabled")]
+        working = [server for server in servers if not _has(server[2], "disabled", "enabled")]
         working = ([server for server in working if server[0] == wanted]
                    or [server for server in working if not _has(server[2], "backup", "non-backup")] or working)
         if not working:
@@ -245,7 +256,7 @@ class _Run:
         return Upstream(endpoints, request.host, request.path, scheme, proxied, trail)
 
 
-#: Of those that share a port: the kernel deals the connections out among them.
+#: Frontends that share a port: the kernel distributes the connections among them.
 _MAX_FRONTENDS = 16
 
 _ACTIONS = frozenset((*_REFUSALS, "redirect", "set-var", "set-var-fmt", "set-path", "set-query", "set-pathq", "set-uri",
@@ -266,19 +277,19 @@ def _split(words: Tuple[str, ...]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
 
 def _has(words: Sequence[str], option: str, opposite: str) -> bool:
     """Whether the last of an option and its opposite is the option."""
-    said = [word for word in words if word in (option, opposite)]
-    return said[-1:] == [option]
+    options = [word for word in words if word in (option, opposite)]
+    return options[-1:] == [option]
 
 
 def _wants_proxy_line(words: Sequence[str]) -> bool:
-    said = [word for word in words if re.fullmatch(r"(no-)?send-proxy(-v2(-ssl(-cn)?)?)?", word)]
-    return bool(said) and not said[-1].startswith("no-")
+    options = [word for word in words if re.fullmatch(r"(no-)?send-proxy(-v2(-ssl(-cn)?)?)?", word)]
+    return bool(options) and not options[-1].startswith("no-")
 
 
 def _frontends(config: Config, endpoint: Endpoint) -> List[Tuple[Section, bool]]:
-    """The sections that accept connections there, and whether in TLS: the one for the address alone comes first.
+    """The sections that accept connections at an endpoint, and whether in TLS.
 
-    The kernel hands a connection to the socket of its very address, where there is one.
+    The kernel prefers a socket of the exact address.
     """
     exact: List[Tuple[Section, bool]] = []
     wide: List[Tuple[Section, bool]] = []
@@ -290,9 +301,9 @@ def _frontends(config: Config, endpoint: Endpoint) -> List[Tuple[Section, bool]]
                 continue
             for address in line.words[1].split(","):
                 kind = _accepts(address, line.words[2:], endpoint)
-                found, secure = exact if kind == "exact" else wide, "ssl" in line.words[2:]
-                if kind and not any(known is section and tls == secure for known, tls in found[-1:]):
-                    found.append((section, secure))
+                frontends, secure = exact if kind == "exact" else wide, "ssl" in line.words[2:]
+                if kind and not any(last is section and tls == secure for last, tls in frontends[-1:]):
+                    frontends.append((section, secure))
     return (exact or wide)[:_MAX_FRONTENDS]
 
 
@@ -313,12 +324,12 @@ def _accepts(text: str, options: Sequence[str], endpoint: Endpoint) -> str:
     try:
         return "exact" if ipaddress.ip_address(host) == ipaddress.ip_address(endpoint.host) else ""
     except ValueError:
-        # A name: which address it had when HAProxy started, we cannot tell.
+        # A name: only HAProxy knows the address that it had at the start.
         return "wide"
 
 
 def _server_endpoint(text: str, own: Endpoint) -> Endpoint:
-    """The address of a server line, chapter 5.2: without a port it is the port that the client came to."""
+    """The address of a server line, chapter 5.2. Its default port is that of the client's connection."""
     family, _, text = text.rpartition("@")
     if family in ("unix", "abns") or text.startswith("/"):
         return Endpoint(f"unix:{posixpath.normpath(text) if text.startswith('/') else text}", 0)

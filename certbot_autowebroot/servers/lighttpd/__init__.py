@@ -1,6 +1,6 @@
 """lighttpd: the configuration of the running process, read and evaluated.
 
-``lighttpd -p`` would print it, and execute every ``include_shell`` on the way: we only read.
+``lighttpd -p`` would print it, but also execute every ``include_shell``: the plugin only reads files.
 """
 import posixpath
 from typing import Dict
@@ -38,7 +38,7 @@ class LighttpdServer:
         return process.name in executables("lighttpd")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where its configuration leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The destinations in its configuration; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
         if process.pid not in self._configs:
             self._configs[process.pid] = _read(process)
         config = self._configs[process.pid]
@@ -48,12 +48,12 @@ class LighttpdServer:
 
 
 def _read(process: Process) -> Union[Config, str]:
-    """The configuration, or why we have none."""
+    """The configuration, or the reason why there is none."""
     path = config_path(process.argv)
     if path is None:
         return "lighttpd was started without -f, or reads its configuration from standard input"
     if not path.startswith("/"):
-        # A daemon has changed into / since; what was meant is lost.
+        # A daemon has changed into /; its former directory is lost.
         path = posixpath.join(process.cwd or "/", path)
     try:
         view = readable(process, path)
@@ -67,10 +67,10 @@ def _read(process: Process) -> Union[Config, str]:
 
 def config_path(argv: Sequence[str]) -> Optional[str]:
     """lighttpd(8): ``-f filename``, also as one word; ``-`` is standard input."""
-    found = None
+    path = None
     for number, arg in enumerate(argv):
         if arg == "-f" and number + 1 < len(argv):
-            found = argv[number + 1]
+            path = argv[number + 1]
         elif arg.startswith("-f") and arg != "-f":
-            found = arg[2:]
-    return None if found in (None, "-", "/dev/stdin") else found
+            path = arg[2:]
+    return None if path in (None, "-", "/dev/stdin") else path

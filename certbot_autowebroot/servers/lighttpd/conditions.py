@@ -1,4 +1,4 @@
-"""Which contexts of lighttpd's configuration apply to a request. lighttpd wiki, "Configuration: File Syntax"."""
+"""The contexts of lighttpd's configuration that apply to a request. lighttpd wiki, "Configuration: File Syntax"."""
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Pairs = Sequence[Tuple[str, Value]]
 
 @dataclass
 class Setting:
-    """What one directive says, where, and under which conditions."""
+    """The value of one directive, its line, and its context."""
 
     value: Value
     step: Step
@@ -33,7 +33,7 @@ class Setting:
 
     @property
     def pairs(self) -> Pairs:
-        """The pairs of an array; nothing where it is none."""
+        """The pairs of an array; empty for another value."""
         return self.value if isinstance(self.value, tuple) else ()
 
     @property
@@ -43,7 +43,7 @@ class Setting:
 
 
 def setting_in(key: str, context: Context) -> Setting:
-    """What a context that has the key says."""
+    """The setting of a key in a context that has it."""
     value, source = context.settings[key]
     return Setting(value, Step(f"{key} = {_shown(value)}", source), context)
 
@@ -51,7 +51,7 @@ def setting_in(key: str, context: Context) -> Setting:
 class Conditions:
     """The conditions of a configuration for one request, whose URL a rewrite may change.
 
-    :ivar captures: what the regular expression of a condition matched.
+    :ivar captures: the match of a condition's regular expression.
     """
 
     def __init__(self, config: Config, request: Request, assumptions: Assumptions) -> None:
@@ -79,41 +79,41 @@ class Conditions:
         return self._target.partition("?")[0]
 
     def setting(self, key: str) -> Setting:
-        """What a directive says: the last context that holds and sets the key decides."""
-        found = Setting((), Step(key), self.config.contexts[0])
+        """The setting of a directive, from the last context that applies and has it."""
+        setting = Setting((), Step(key), self.config.contexts[0])
         for context in self.config.contexts:
             if key in context.settings and self.holds(context):
-                found = setting_in(key, context)
-        return found
+                setting = setting_in(key, context)
+        return setting
 
     def holds(self, context: Context) -> bool:
         """Whether a context applies."""
         return self.outcome(context) is True
 
     def outcome(self, context: Context) -> Optional[bool]:
-        """Whether its condition holds; None where it is not asked, for one around it or before its ``else`` decides."""
+        """Whether its condition holds; None where an outer condition, or one before its ``else``, already decides."""
         if context not in self._outcomes:
-            asked = ((context.parent is None or self.outcome(context.parent) is True)
-                     and (context.previous is None or self.outcome(context.previous) is False))
-            self._outcomes[context] = self._condition(context) if asked else None
+            applies = ((context.parent is None or self.outcome(context.parent) is True)
+                       and (context.previous is None or self.outcome(context.previous) is False))
+            self._outcomes[context] = self._condition(context) if applies else None
         return self._outcomes[context]
 
     def _condition(self, context: Context) -> bool:
         if not context.subject:
             return True
-        known = self._known_subject(context)
-        if known is None:
-            # Whoever asks is not the one that a condition singles out, and "!=" is the opposite of "==".
+        value = self._subject(context)
+        if value is None:
+            # The client is usually not the one of a condition, and "!=" is the opposite of "==".
             operator = context.operator.replace("!", "=")
             matches = self._assumptions.holds(f'{context.subject} {operator} "{context.operand}"', usually=False)
             return matches != context.operator.startswith("!")
-        return self._compare(context, known)
+        return self._compare(context, value)
 
-    def _known_subject(self, context: Context) -> Optional[str]:
+    def _subject(self, context: Context) -> Optional[str]:
         request = self.request
         subject = context.subject.upper()
         if subject in ('$HTTP["HOST"]', '$REQUEST_HEADER["HOST"]'):
-            # "host:port" in a condition meets a request without a port, configfile-glue.c.
+            # A condition on "host:port" matches a request without a port, configfile-glue.c.
             with_port = context.operator in ("==", "!=") and ":" in context.operand.rpartition("]")[2]
             return request.host_header + (f":{request.endpoint.port}" if with_port else "")
         return {'$HTTP["URL"]': self.path, '$SERVER["SOCKET"]': self._socket, '$HTTP["SCHEME"]': request.scheme,
@@ -146,7 +146,7 @@ def _socket_name(text: str, default_port: int) -> str:
 
 
 def _socket(config: Config, endpoint: Endpoint) -> str:
-    """The listening socket that a connection to the endpoint comes through: its own, or that of all addresses."""
+    """The listening socket of a connection to the endpoint: that of its address, or that of all addresses."""
     if endpoint.is_unix:
         return endpoint.host[len("unix:"):]
     settings = config.contexts[0].settings
@@ -167,7 +167,7 @@ def _socket(config: Config, endpoint: Endpoint) -> str:
 
 
 def port_of(value: Value) -> int:
-    """A port number; 0 for what is none."""
+    """A port number; 0 for any other value."""
     return int(text_of(value)) if re.fullmatch("[0-9]{1,5}", text_of(value)) else 0
 
 

@@ -1,7 +1,7 @@
 """lighttpd's configuration language: from files to contexts. lighttpd wiki, "Configuration: File Syntax".
 
-A context is one condition with its settings; the first has no condition. The order is that of their first appearance:
-where two contexts apply, the later one's setting wins, wherever in the file it stands.
+A context is one condition with its settings; the first has no condition. Contexts have the order of their first
+appearance. Where two contexts apply, the setting of the later one wins, wherever it is in the file.
 """
 import posixpath
 import re
@@ -30,22 +30,22 @@ _TOKENS = re.compile(r"""
 
 _MAX_INCLUDES = 10_000
 _MAX_DEPTH = 16
-#: Characters and elements, over all sums.
+#: Characters and elements of all sums.
 _MAX_COPIED = 20_000_000
 _MAX_SIZE = 16 * 1024 * 1024
 
-#: Debian's own scripts, which its default configuration runs, and what they print that matters here.
+#: The scripts of Debian's default configuration, and the relevant part of their output.
 _DEBIAN_SCRIPTS = {
     "/usr/share/lighttpd/create-mime.conf.pl": "",
     "/usr/share/lighttpd/use-ipv6.pl": '$SERVER["socket"] == "[::]:{0}" {{ }}',
     "/usr/share/lighttpd/include-conf-enabled.pl": 'include "/etc/lighttpd/conf-enabled/*.conf"',
 }
-#: Nothing that a shell would do more with than expand the patterns.
+#: A command in which a shell would only expand patterns.
 _CAT = re.compile(r"(/bin/)?cat( /[\w./*?\[\]-]+)+")
 
 
 class ConfigError(Exception):
-    """lighttpd would not start with this configuration, or we do not understand it."""
+    """lighttpd would not start with this configuration, or the parser does not understand it."""
 
     def __init__(self, reason: str, source: Source) -> None:
         super().__init__(f"{reason} ({source})")
@@ -53,10 +53,10 @@ class ConfigError(Exception):
 
 @dataclass(eq=False)
 class Context:
-    """The settings that apply where a condition holds, and all those around it.
+    """The settings that apply where a condition and all conditions around it hold.
 
-    :ivar subject: what is compared, such as ``$HTTP["host"]``; empty in the first context and in a bare ``else``.
-    :ivar previous: the branch before this ``else``, which must not have held.
+    :ivar subject: the compared variable, such as ``$HTTP["host"]``; empty in the first context and in a bare ``else``.
+    :ivar previous: the branch before this ``else``, whose condition must be false.
     """
 
     subject: str = ""
@@ -73,7 +73,10 @@ class Context:
 
 @dataclass
 class Config:
-    """:ivar problems: what was left out, because we could not read it or would have to run it."""
+    """A parsed configuration.
+
+    :ivar problems: the parts that cannot be read, or are the output of a command.
+    """
 
     contexts: List[Context] = field(default_factory=lambda: [Context()])
     problems: List[str] = field(default_factory=list)
@@ -81,7 +84,7 @@ class Config:
 
 @dataclass
 class Files:
-    """What the parser needs of the file system; functions as of :class:`certbot_autowebroot.system.views.View`."""
+    """The parser's access to the file system, with functions of :class:`certbot_autowebroot.system.views.View`."""
 
     read: Callable[[str], bytes]
     glob: Callable[[str], Sequence[str]]
@@ -91,7 +94,7 @@ class Files:
 def parse(path: str, files: Files) -> Config:
     """Read a main configuration file and all that it includes.
 
-    :raises ConfigError: it is not a configuration that lighttpd would start with.
+    :raises ConfigError: lighttpd would not start with it.
     :raises OSError: the main file cannot be read.
     """
     reader = _Reader(files, posixpath.dirname(path))
@@ -139,7 +142,7 @@ class _Reader:
     def shell(self, command: str, context: Context, depth: int, source: Source) -> None:
         script, _, argument = command.partition(" ")
         if _CAT.fullmatch(command):
-            # How files were included by a pattern before "include" took one, lighttpd 1.4.45.
+            # The way to include a pattern before lighttpd 1.4.45.
             for pattern in argument.split():
                 self.include(pattern, context, depth, source)
         elif script in _DEBIAN_SCRIPTS:
@@ -186,7 +189,7 @@ class _Parser:
         return kind, text
 
     def block(self, context: Context, end: str) -> None:
-        """Statements up to a token, which is eaten; the empty one is the end of the file."""
+        """Statements up to the end token, which is consumed; an empty one is the end of the file."""
         previous: Optional[Context] = None
         while self.peek() != end or (not end and self.tokens[self.position][0] != "end"):
             source = self.source
@@ -232,13 +235,12 @@ class _Parser:
     def branch(self, new: Context) -> Context:
         """The block of a condition. The same condition in the same place again is the same context."""
         place = (id(new.parent), id(new.previous), str(new))
-        known = self.reader.known.setdefault(place, new)
-        if known is new:
+        context = self.reader.known.setdefault(place, new)
+        if context is new:
             self.reader.config.contexts.append(new)
-        new = known
         self.next("{")
-        self.block(new, "}")
-        return new
+        self.block(context, "}")
+        return context
 
     def assignment(self, key: str, context: Context, source: Source) -> None:
         operator = self.next()[1]
@@ -286,24 +288,24 @@ class _Parser:
             return int(text[:20])
         if text.startswith("env."):
             return self.reader.files.environment.get(text[4:], "")
-        found = _lookup(text, context)
-        if found is None:
+        variable = _lookup(text, context)
+        if variable is None:
             raise ConfigError(f"{text} has no value", source)
-        return found
+        return variable
 
     def array(self, context: Context) -> Value:
-        found: Dict[Union[str, int], Value] = {}
+        values: Dict[Union[str, int], Value] = {}
         while self.peek() != ")":
             value = self.expression(context)
-            key: Union[str, int] = len(found)
+            key: Union[str, int] = len(values)
             if self.peek() == "=>":
                 self.next()
                 key, value = text_of(value), self.expression(context)
-            found[key] = value
+            values[key] = value
             if self.peek() == ",":
                 self.next()
         self.next(")")
-        return tuple(("" if isinstance(key, int) else key, value) for key, value in found.items())
+        return tuple(("" if isinstance(key, int) else key, value) for key, value in values.items())
 
 
 def text_of(value: Value) -> str:

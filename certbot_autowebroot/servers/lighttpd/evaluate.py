@@ -1,7 +1,7 @@
-"""Where lighttpd's configuration sends a request. lighttpd wiki, "Docs"; each rule names its directive.
+"""The destinations of a request in lighttpd's configuration. lighttpd wiki, "Docs"; each rule names its directive.
 
-The order of events is lighttpd's: rewrite, then the modules that look at the URL in the order of server.modules, then
-the document root, then aliases.
+The order is lighttpd's: rewrite, then the modules for URLs in the order of server.modules, then the document root, then
+aliases.
 """
 import re
 from typing import Callable
@@ -38,21 +38,21 @@ from certbot_autowebroot.servers.lighttpd.config import text_of
 #: "maximum number of url.rewrite-repeat", mod_rewrite.
 _MAX_REWRITES = 100
 
-#: mod_rewrite's directives, and whether the URL is left alone from then on.
+#: mod_rewrite's directives, and whether they rewrite once.
 _REWRITES = {"url.rewrite-once": True, "url.rewrite-final": True, "url.rewrite": True, "url.rewrite-repeat": False}
 
 
-class _Unknowable(Exception):
-    """The text says what we cannot know."""
+class _UnknowableError(Exception):
+    """Only the running lighttpd knows a value; the text names it."""
 
 
 def destinations(config: Config, request: Request, is_dir: Callable[[str], bool]) -> List[Destination]:
-    """Where the configuration sends a request; what could not be read comes last, as unknown.
+    """The destinations of a request; unreadable parts of the configuration come last, as unknown.
 
-    :param is_dir: whether a path leads to a directory, for a virtual host without one falls back.
+    :param is_dir: whether a path is a directory: a virtual host without one has a default.
     """
-    found = alternatives(lambda assumptions: [_Run(config, request, is_dir, assumptions).destination()])
-    return found + [Unknown(problem) for problem in config.problems]
+    results = alternatives(lambda assumptions: [_Run(config, request, is_dir, assumptions).destination()])
+    return results + [Unknown(problem) for problem in config.problems]
 
 
 class _Run(Conditions):
@@ -74,13 +74,13 @@ class _Run(Conditions):
                     break
             else:
                 return DeadEnd("url.rewrite-repeat has no end", tuple(self.steps))
-            for module in sorted(self.modules, key=_turn):
-                found: Optional[Destination] = getattr(self, f"_{module}", _nothing)()
-                if found is not None:
-                    return found
+            for module in sorted(self.modules, key=_order):
+                destination: Optional[Destination] = getattr(self, f"_{module}", _nothing)()
+                if destination is not None:
+                    return destination
             file = self.file()
             return file._replace(depends_on_client=True) if isinstance(file, Directory) and self.password() else file
-        except (regex.RegexError, _Unknowable) as error:
+        except (regex.RegexError, _UnknowableError) as error:
             return Unknown(str(error), tuple(self.steps))
 
     def trail(self, setting: Setting) -> Trail:
@@ -92,7 +92,7 @@ class _Run(Conditions):
         return (*self.steps, *contexts, setting.step)
 
     def rewritten(self) -> bool:
-        """mod_rewrite: whether it changed the URL, so that it begins anew. After a rewrite-once it does no more."""
+        """mod_rewrite: whether it changed the URL, and so runs again. After a rewrite-once it does not."""
         if "mod_rewrite" not in self.modules or self.once_done:
             return False
         for setting, once in self.rewrite_rules():
@@ -107,7 +107,7 @@ class _Run(Conditions):
         return False
 
     def rewrite_rules(self) -> List[Tuple[Setting, bool]]:
-        """The rules of the last context that has any, whatever their kind; those that apply once come first."""
+        """The rules of the last context that has any, of all kinds; rewrite-once comes first."""
         rules: List[Tuple[Setting, bool]] = []
         for context in self.config.contexts:
             here = [key for key in _REWRITES if key in context.settings]
@@ -116,7 +116,7 @@ class _Run(Conditions):
         return rules
 
     def first_match(self, setting: Setting) -> Optional[str]:
-        """What the first rule that matches the whole URL makes of it; empty: the rule means "leave it alone"."""
+        """The replacement of the first rule that matches the whole URL; empty where the rule keeps the URL."""
         for pattern, replacement in setting.pairs:
             match = regex.search(pattern, self.target)
             if match:
@@ -128,15 +128,16 @@ class _Run(Conditions):
             context = context.parent
         outer = self.captures.get(context) if context else None
         host, _, query = self.request.host_header, *self.target.partition("?")[1:]
-        known = {"url.scheme": self.request.scheme, "url.authority": host, "url.path": self.path, "url.query": query,
-                 "url.port": str(self.request.endpoint.port), "qsa": f"?{query}" if query else ""}
+        variables = {"url.scheme": self.request.scheme, "url.authority": host, "url.path": self.path,
+                     "url.query": query, "url.port": str(self.request.endpoint.port),
+                     "qsa": f"?{query}" if query else ""}
 
-        def value(found: "Match[str]") -> str:
-            kind, digit, name = found["kind"], found["digit"], found["name"]
+        def value(reference: "Match[str]") -> str:
+            kind, digit, name = reference["kind"], reference["digit"], reference["name"]
             if name is not None:
-                if name not in known:
-                    raise _Unknowable(f"what {found[0]} stands for")
-                return known[name]
+                if name not in variables:
+                    raise _UnknowableError(f"only lighttpd knows {reference[0]}")
+                return variables[name]
             if digit is None:
                 return kind
             groups = match if kind == "$" else outer
@@ -144,7 +145,7 @@ class _Run(Conditions):
         return re.sub(r"(?P<kind>[$%])(?:\{(?P<name>[^}]*)\}|(?P<digit>[0-9])|(?P=kind))", value, text)
 
     def _mod_access(self) -> Optional[Destination]:
-        """url.access-deny: what the path ends with; url.access-allow: what it must end with."""
+        """url.access-deny: suffixes of refused paths; url.access-allow: suffixes of the only allowed paths."""
         allow, deny = self.setting("url.access-allow"), self.setting("url.access-deny")
         if allow.pairs and not self.path.endswith(tuple(allow.strings)):
             return DeadEnd("access is denied", self.trail(allow))
@@ -204,14 +205,14 @@ class _Run(Conditions):
         return Unknown("a database names the document root", self.trail(setting)) if setting.value else None
 
     def backend(self, setting: Setting) -> Optional[Pairs]:
-        """The hosts of the first key that the path begins (``/x``) or ends (``.x``) with; an empty key takes all."""
+        """The hosts of the first key that is a prefix (``/x``) or suffix (``.x``) of the path; "" fits all."""
         for key, hosts in setting.pairs:
             if self.path.startswith(key) if key.startswith("/") else self.path.endswith(key):
                 return hosts if isinstance(hosts, tuple) else ()
         return None
 
     def password(self) -> bool:
-        """mod_auth: auth.require asks for one."""
+        """mod_auth: whether auth.require asks for a password."""
         required = self.setting("auth.require").pairs if "mod_auth" in self.modules else ()
         return any(self.path.startswith(prefix) for prefix, _ in required)
 
@@ -219,9 +220,9 @@ class _Run(Conditions):
         setting = self.setting("server.document-root")
         root = text_of(setting.value)
         for module in self.modules:
-            found = {"mod_simple_vhost": self.simple_vhost, "mod_evhost": self.evhost}.get(module, _nothing)()
-            if found is not None:
-                root, setting = found
+            vhost = {"mod_simple_vhost": self.simple_vhost, "mod_evhost": self.evhost}.get(module, _nothing)()
+            if vhost is not None:
+                root, setting = vhost
         aliases = self.setting("alias.url")
         for prefix, target in aliases.pairs if "mod_alias" in self.modules else ():
             if self.path.startswith(prefix):
@@ -266,8 +267,8 @@ def _nothing() -> None:
     return None
 
 
-def _turn(module: str) -> int:
-    """Backends have their turn after all others, wherever server.modules names them, and programs last."""
+def _order(module: str) -> int:
+    """Backends come after all other modules, wherever server.modules has them, and programs last."""
     return 2 if module == "mod_cgi" else module in ("mod_proxy", "mod_fastcgi", "mod_scgi", "mod_ajp13")
 
 

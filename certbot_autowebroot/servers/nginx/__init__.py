@@ -1,7 +1,7 @@
-"""nginx, and what is built from it under its name (OpenResty, Angie, Tengine).
+"""nginx, and the programs built from it (OpenResty, Angie, Tengine).
 
-The configuration is read from the files of the running master, in its own view of the file system. ``nginx -T`` is
-never run: as root it makes log files and directories, changes their owners, binds and listens.
+The plugin reads the files of the running master, in the master's own view of the file system. It never runs
+``nginx -T``, which as root makes log files and directories, changes their owners, binds and listens.
 """
 import functools
 import os
@@ -21,7 +21,7 @@ from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.servers.common.file_cache import Kept
+from certbot_autowebroot.servers.common.file_cache import FileCache
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
@@ -33,28 +33,28 @@ from certbot_autowebroot.system.views import View
 #: nginx's own title; Angie's begins with its own name.
 _TITLE = re.compile(r"[\w-]+: master process ")
 
-#: Where the packages of distributions and nginx's own build put configuration file and prefix.
-_COMMON = (("/etc/nginx/nginx.conf", "/usr/share/nginx"),
+#: Configuration file and prefix in the packages of distributions and in nginx's own build.
+_USUAL_PATHS = (("/etc/nginx/nginx.conf", "/usr/share/nginx"),
            ("/usr/local/openresty/nginx/conf/nginx.conf", "/usr/local/openresty/nginx"),
            ("/etc/angie/angie.conf", "/etc/angie"),
            ("/usr/local/etc/nginx/nginx.conf", "/usr/local"),
            ("/usr/local/nginx/conf/nginx.conf", "/usr/local/nginx"))
 
 
-class Built(NamedTuple):
-    """What was compiled in: the paths that count without ``-c`` and ``-p``."""
+class CompiledPaths(NamedTuple):
+    """The compiled-in paths, which apply without ``-c`` and ``-p``."""
 
     conf: str
     prefix: str
 
 
 #: By the master's pid and start time, and this machine's name.
-_kept: Kept[Evaluator] = Kept()
+_cache: FileCache[Evaluator] = FileCache()
 
 
 @implementer(ILogsMisses)
 class NginxServer:
-    """Answers from the configuration files of a running nginx, looked at once per process and order."""
+    """Answers from the configuration files of a running nginx, read once per process and order."""
 
     name = "nginx"
 
@@ -66,26 +66,26 @@ class NginxServer:
         return process.name in executables("nginx")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where the configuration on disk sends the request."""
+        """The destinations of the request in the configuration on disk."""
         master = _master(process)
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
                 hostname = os.uname().nodename if master.view.is_host else ""
-                self._evaluators[key] = _kept.get((*key, hostname), master.view,
+                self._evaluators[key] = _cache.get((*key, hostname), master.view,
                                                   functools.partial(_read, master, hostname))
                 self._evaluators[key].start_over()
         except OSError as error:
-            return [Unknown(f"the files of nginx (pid {master.pid}) cannot be seen: {error}")]
+            return [Unknown(f"the files of nginx (pid {master.pid}) are not visible to us: {error}")]
         return self._evaluators[key].destinations(request)
 
     def missed(self, process: Process, request: Request) -> Sequence[Directory]:
-        """Where it looked for the file, out of its error log."""
+        """The directories in which it looked for the file, from its error log."""
         return log.missed(_master(process), request)
 
 
 def _master(process: Process) -> Process:
-    """The master of a worker: a worker's title does not hold the command line."""
+    """The master of a worker, whose title does not have the command line."""
     while not _TITLE.match(process.argv[0]):
         parent = processes.process(process.parent)
         if parent is None or parent.name != process.name:
@@ -95,51 +95,51 @@ def _master(process: Process) -> Process:
 
 
 def options(argv: Sequence[str]) -> Dict[str, str]:
-    """The values of ``-c``, ``-p``, ``-e`` and ``-g`` on a command line, out of the title that nginx has put over it.
+    """The values of ``-c``, ``-p``, ``-e`` and ``-g``, from the process title that nginx writes over its arguments.
 
-    The title has lost the borders between arguments, so a ``-g`` with blanks in it ends where the next option begins.
+    The title has no borders between arguments, so the value of ``-g`` ends where the next option begins.
     """
     title = argv[0] if argv else ""
     match = _TITLE.match(title)
     words = title[match.end():].split() if match else list(argv)
-    found: Dict[str, str] = {}
+    values: Dict[str, str] = {}
     option = ""
     for word in words[1:]:
-        if re.fullmatch("-[cpeg].*", word, re.DOTALL) and not (option == "g" and not found[option]):
+        if re.fullmatch("-[cpeg].*", word, re.DOTALL) and not (option == "g" and not values[option]):
             option = word[1]
-            found[option] = word[2:]
+            values[option] = word[2:]
         elif re.fullmatch("-[tTqvVhs?]+", word):
             option = ""
         elif option:
-            found[option] = f"{found[option]} {word}" if found[option] else word
-    return found
+            values[option] = f"{values[option]} {word}" if values[option] else word
+    return values
 
 
 def _read(master: Process, hostname: str, view: View) -> Evaluator:
     given = options(master.argv)
-    built = _built(master, view, given)
-    prefix = os.path.join(master.cwd or "/", given.get("p") or built.prefix)
-    conf = os.path.join(prefix, given.get("c") or built.conf)
+    compiled = _compiled_paths(master, view, given)
+    prefix = os.path.join(master.cwd or "/", given.get("p") or compiled.prefix)
+    conf = os.path.join(prefix, given.get("c") or compiled.conf)
     return Evaluator(parse(conf, view.read, view.glob, prefix, hostname))
 
 
-def _built(master: Process, view: View, given: Dict[str, str]) -> Built:
+def _compiled_paths(master: Process, view: View, given: Dict[str, str]) -> CompiledPaths:
     """The compiled-in paths."""
     if os.path.isabs(given.get("c", "")) and given.get("p"):
-        return Built(given["c"], given["p"])
-    # Only what root runs already may be run by root: not a container's program, not another user's.
+        return CompiledPaths(given["c"], given["p"])
+    # Root must not run the program of a container or of another user.
     if view.is_host and master.uid in (0, os.geteuid()):
         try:
             arguments = dict(argument.partition("=")[::2] for argument in _configure_arguments(master))
             prefix = arguments.get("--prefix", "/usr/local/nginx")
-            return Built(os.path.join(prefix, arguments.get("--conf-path", "conf/nginx.conf")), prefix)
+            return CompiledPaths(os.path.join(prefix, arguments.get("--conf-path", "conf/nginx.conf")), prefix)
         except (OSError, ValueError, subprocess.SubprocessError):
             pass
-    return next((Built(*pair) for pair in _COMMON if view.is_file(pair[0])), Built(*_COMMON[0]))
+    return CompiledPaths(*next((pair for pair in _USUAL_PATHS if view.is_file(pair[0])), _USUAL_PATHS[0]))
 
 
 def _configure_arguments(master: Process) -> List[str]:
-    """What ``nginx -V`` says of the running binary, even one that an upgrade has deleted. It touches nothing."""
+    """The arguments that ``nginx -V`` prints, of the running binary, even a deleted one. It changes nothing."""
     with processes.opened_program(master) as (fd, _, rights):
         if rights.uid not in (0, os.geteuid()):
             raise PermissionError(f"process {master.pid} has become another user's")

@@ -1,7 +1,7 @@
-"""Where an nginx configuration sends a GET request: pure, a parsed configuration and a request in, destinations out.
+"""The destinations of a GET request in an nginx configuration. Pure: no file, no process.
 
-Where the way depends on something that only the running server knows, such as a User-Agent, both ways are walked, and
-a probe decides between their ends.
+Where the route depends on a value that only the running server knows, such as a User-Agent, the evaluator follows both
+alternatives, and the probe decides between their destinations.
 """
 from typing import Dict
 from typing import FrozenSet
@@ -23,14 +23,14 @@ from certbot_autowebroot.servers.nginx.state import Guesses
 from certbot_autowebroot.servers.nginx.stream import StreamWalk
 from certbot_autowebroot.servers.nginx.walk import Walk
 
-#: How many ways are walked where several things cannot be known. Lists of bad robots ask for dozens of them.
+#: Alternatives that the evaluator follows. Lists of bad robots ask for dozens of User-Agents.
 MAX_WALKS = 64
 
 
 class Evaluator:
-    """Answers questions about one configuration.
+    """The destinations of requests in one configuration.
 
-    :param configuration: as :func:`~certbot_autowebroot.servers.nginx.parser.parse` gives it.
+    :param configuration: from :func:`~certbot_autowebroot.servers.nginx.parser.parse`.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -39,12 +39,12 @@ class Evaluator:
         self._stream = Index(configuration, "stream")
 
     def start_over(self) -> None:
-        """Another order: what regular expressions have taken for the one before does not count."""
+        """Reset the time limit of the regular expressions, for another order."""
         self._index.regex_seconds = self._stream.regex_seconds = 0.0
 
     def destinations(self, request: Request) -> Sequence[Destination]:
-        """Where the request goes; alternatives, the likeliest first, never empty."""
-        found: Dict[Destination, Tuple[int, Destination]] = {}
+        """The destinations of the request, the likeliest alternative first, never empty."""
+        ranks: Dict[Destination, Tuple[int, Destination]] = {}
         by_client: Set[FrozenSet[Destination]] = set()
         pending: List[Tuple[bool, ...]] = [()]
         walked = 0
@@ -53,46 +53,48 @@ class Evaluator:
             walked += 1
             guesses = Guesses(given)
             walk = self._walk(request, guesses)
-            for end in walk:
-                found.setdefault(end._replace(trail=()), (_rank(end, guesses), end))
-            if guesses.of_client:
-                by_client.add(frozenset(end._replace(trail=()) for end in walk))
+            for destination in walk:
+                ranks.setdefault(destination._replace(trail=()), (_rank(destination, guesses), destination))
+            if guesses.about_client:
+                by_client.add(frozenset(destination._replace(trail=()) for destination in walk))
             answers = tuple(guesses.answers)
-            # Each question that this walk was the first to ask has another answer too.
+            # Each new question of this walk has another answer too.
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
-        ranked = sorted(found.values(), key=lambda pair: pair[0])
-        ends = [end for rank, end in ranked if rank < _DEAD] or [end for _, end in ranked]
+        ranked = sorted(ranks.values(), key=lambda pair: pair[0])
+        alive = [destination for rank, destination in ranked if rank < _DEAD]
+        destinations = alive or [destination for _, destination in ranked]
         if pending and ranked and ranked[0][0] >= _DEAD:
-            return [Unknown("it depends on too many things that only the running server knows", ends[0].trail)]
+            return [Unknown("it depends on too many things that only the running server knows", destinations[0].trail)]
         if len(by_client) > 1:
-            ends = [end._replace(depends_on_client=True) if isinstance(end, (Directory, Upstream)) else end
-                    for end in ends]
-        return [self._with_problems(end) for end in ends] or [Unknown("every way contradicts itself")]
+            destinations = [destination._replace(depends_on_client=True)
+                            if isinstance(destination, (Directory, Upstream)) else destination
+                            for destination in destinations]
+        return list(map(self._with_problems, destinations)) or [Unknown("every alternative contradicts itself")]
 
     def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:
         group = self._stream.listeners.at(request.endpoint)
         if group is not None:
-            return StreamWalk(self._stream, request, guesses).ends(group)
-        return Walk(self._index, request, guesses).ends()
+            return StreamWalk(self._stream, request, guesses).destinations(group)
+        return Walk(self._index, request, guesses).destinations()
 
-    def _with_problems(self, end: Destination) -> Destination:
-        """Where a part of the configuration could not be used, that may be the very part that decides."""
+    def _with_problems(self, destination: Destination) -> Destination:
+        """A destination with the unusable parts of the configuration, one of which may decide."""
         if not self._problems:
-            return end
-        trail = (*self._problems[:3], *end.trail)
-        if isinstance(end, DeadEnd):
-            return Unknown(f"{end.reason}, as far as the configuration can be read", trail)
-        return end._replace(trail=trail)
+            return destination
+        trail = (*self._problems[:3], *destination.trail)
+        if isinstance(destination, DeadEnd):
+            return Unknown(f"{destination.reason}, as far as the configuration can be read", trail)
+        return destination._replace(trail=trail)
 
 
 _DEAD = 2
 
 
-def _rank(end: Destination, guesses: Guesses) -> int:
-    """The order of alternatives; what cannot serve counts only where nothing can."""
-    if isinstance(end, Unknown):
+def _rank(destination: Destination, guesses: Guesses) -> int:
+    """The order of alternatives; dead destinations count only where nothing else is left."""
+    if isinstance(destination, Unknown):
         return _DEAD
-    if isinstance(end, DeadEnd):
+    if isinstance(destination, DeadEnd):
         return _DEAD + 1
-    # A redirect that needs our file to be here already is as good as any other only once it is.
-    return 1 if guesses.present and not isinstance(end, Directory) else 0
+    # A redirect that needs our file comes after destinations that do not.
+    return 1 if guesses.present and not isinstance(destination, Directory) else 0

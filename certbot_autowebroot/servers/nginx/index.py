@@ -1,11 +1,11 @@
-"""A configuration, indexed for questions: its http part, or its stream part."""
+"""A configuration, indexed for look-ups: its http part, or its stream part."""
 import functools
 from typing import List
 from typing import Set
 
 from certbot_autowebroot.servers.nginx import upstreams
 from certbot_autowebroot.servers.nginx import variables
-from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.names import Listeners
 from certbot_autowebroot.servers.nginx.names import Server
 from certbot_autowebroot.servers.nginx.parser import Configuration
@@ -14,12 +14,12 @@ from certbot_autowebroot.servers.nginx.parser import File
 
 
 class Index:
-    """What the evaluator looks up.
+    """Look-ups for the evaluator.
 
-    :ivar listeners: from an address to its servers.
+    :ivar listeners: the servers of each address.
     :ivar maps: by variable.
     :ivar groups: the members of each ``upstream``.
-    :ivar regex_seconds: CPU time that its regular expressions have taken so far.
+    :ivar regex_seconds: CPU time of its regular expressions so far.
 
     :param context: ``http`` or ``stream``.
     """
@@ -27,10 +27,10 @@ class Index:
     def __init__(self, configuration: Configuration, context: str = "http") -> None:
         self.configuration = configuration
         self.regex_seconds = 0.0
-        # There may be one such block; what nginx would refuse we read as one.
+        # nginx refuses a second such block; the evaluator reads both as one.
         blocks = [directive for directive in configuration.directives if directive.name == context]
         inside: List[Directive] = [directive for block in blocks for directive in block.block or ()]
-        self._top = Level(Directive(context, (), inside, File("", ""), 0), None)
+        self._top = Context(Directive(context, (), inside, File("", ""), 0), None)
         own = self._top.own
         self.listeners = Listeners((Server(directive, self._top, configuration.hostname)
                                     for directive in own.get("server", ())), "80" if context == "http" else None)
@@ -39,5 +39,5 @@ class Index:
 
     @functools.cached_property
     def assigned(self) -> Set[str]:
-        """The variables that are empty where nothing has set them."""
+        """The variables that are empty until something sets them."""
         return variables.assigned(self._top.directive.block or ())

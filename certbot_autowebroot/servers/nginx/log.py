@@ -1,11 +1,11 @@
-"""Where a running nginx looked for a file in vain: its error log says so, with the full path.
+"""The full path of a file that a running nginx did not find, from its error log.
 
-``open() "/srv/old/.well-known/acme-challenge/..." failed (2: No such file or directory)`` is written at level "error",
-nginx's default (``log_not_found``), and comes from the configuration that runs, whatever the file on disk says now.
+nginx logs ``open() "/srv/old/.well-known/acme-challenge/..." failed (2: No such file or directory)`` at level "error",
+its default (``log_not_found``). The line comes from the running configuration, whatever the file on disk says now.
 
-Whoever asks nginx for something can have such a line written, with a line feed in his path or words in his Referer, if
-he sees the name of a test file in time: the owner of a document root does, and a program behind a proxy. So a log
-leads to no place but one where nothing is made that is not called as the CA asks for it.
+Every client can make nginx log such a line, with a line feed in the path or text in the Referer, if it sees the name of
+a test file in time: the owner of a document root sees it, and a program behind a proxy. So a line counts only where its
+path ends as the CA's request does.
 """
 import functools
 import os
@@ -23,34 +23,35 @@ from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import open_regular
 
-#: How much of the end of a log is looked at: the line that we look for was written a moment ago.
+#: Bytes read from the end of a log: nginx wrote the line a moment ago.
 _END = 256 * 1024
 _MAX_LOGS = 64
 
-#: Date, level, process and connection stand before what nginx itself says, and nothing else does.
+#: Date, level, process and connection come before nginx's own text, and before no other.
 _FAILED = re.compile(rb'^[0-9/]{10} [0-9:]{8} \[\w+\] [0-9]+#[0-9]+: \*[0-9]+ open\(\) "(/[^"\n]*)" failed \(', re.M)
 
 
 def missed(master: Process, request: Request) -> List[Directory]:
-    """The directories in which this nginx has looked for the file of a request.
+    """The directories in which this nginx looked for the file of a request.
 
-    :raises OSError: its descriptors are not ours to see.
+    :raises OSError: its descriptors are not visible to us.
     """
-    found = []
+    directories = []
     for end in _ends_of_logs(master):
         for match in _FAILED.finditer(end):
-            root, usual, token = os.fsdecode(match[1]).rpartition(CHALLENGE_PATH)
-            if usual and token == request.token:
-                step = Step(f'open() "{root}{usual}{token}" failed, says the error log of the running nginx')
-                found.append(Directory(PathInView(root or "/"), usual.lstrip("/") + token, (step,)))
-    return list(dict.fromkeys(found))
+            root, separator, token = os.fsdecode(match[1]).rpartition(CHALLENGE_PATH)
+            if separator and token == request.token:
+                step = Step(f'open() "{root}{separator}{token}" failed, says the error log of the running nginx')
+                directories.append(Directory(PathInView(root or "/"), separator.lstrip("/") + token, (step,)))
+    return list(dict.fromkeys(directories))
 
 
 def _ends_of_logs(master: Process) -> Iterator[bytes]:
-    """The ends of the files that the master holds open, which are its logs.
+    """The ends of the files that the master has open: its logs.
 
-    Not those of an ordinary user, except where nginx is his too: he would write there what he likes. Debian's are those
-    of www-data. And a user may hold what he cannot open (``O_PATH``): so his are opened with his rights.
+    A log of an ordinary user counts only where nginx runs as the same user, who could otherwise write any line into it.
+    Debian's logs belong to www-data. A user's process may have a file open that the user may not read (``O_PATH``): so
+    we open its files with the user's rights.
     """
     rights = (master.view.uid, master.view.gids) if is_ordinary(master.uid) else (0, ())
     directory = f"/proc/{master.pid}/fd"
@@ -59,7 +60,7 @@ def _ends_of_logs(master: Process) -> Iterator[bytes]:
         path = f"{directory}/{descriptor}"
         try:
             fd = act_as(*rights, open_regular, functools.partial(os.open, path), path)
-        except OSError:  # a socket, or another thing that is no log
+        except OSError:  # a socket, or another file that is no log
             continue
         try:
             status = os.fstat(fd)

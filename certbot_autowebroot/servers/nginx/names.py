@@ -17,8 +17,8 @@ from typing import Tuple
 from typing import TypeVar
 
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.servers.nginx.levels import Level
-from certbot_autowebroot.servers.nginx.levels import Matches
+from certbot_autowebroot.servers.nginx.contexts import Context
+from certbot_autowebroot.servers.nginx.contexts import Matches
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
 
@@ -29,62 +29,62 @@ MAX_ADDRESSES = 100_000
 
 
 class NameTable(Generic[Value]):
-    """Exact names, then wildcards in front, then behind; the longest of each. Server names and maps share it."""
+    """Exact names, then leading, then trailing wildcard names, the longest of each; for server names and maps."""
 
     def __init__(self) -> None:
         self._taken: Set[str] = set()
         self._exact: Dict[str, Value] = {}
-        self._front: Dict[str, Tuple[Value, bool]] = {}
-        self._behind: Dict[str, Value] = {}
+        self._leading: Dict[str, Tuple[Value, bool]] = {}
+        self._trailing: Dict[str, Value] = {}
 
     def add(self, name: str, value: Value, wildcards: bool = True) -> None:
-        """Add a name; one that is taken already is ignored, as nginx does (it only warns)."""
+        """Add a name. A second equal one is ignored, as nginx ignores it with a warning."""
         name = name.lower()
         if wildcards and len(name) > 1 and name.startswith("."):
-            # ".x" takes "x" too. Where "x" is taken, all of ".x" is ignored; where "*.x" is, "x" stays taken.
+            # ".x" takes "x" too. Where "x" is taken, nginx ignores all of ".x"; where "*.x" is, "x" is still taken.
             if name[1:] in self._taken:
                 return
             self._taken.add(name[1:])
-            self._front.setdefault(name[1:], (value, True))
+            self._leading.setdefault(name[1:], (value, True))
         elif wildcards and len(name) > 2 and name.startswith("*."):
-            self._front.setdefault(name[2:], (value, False))
+            self._leading.setdefault(name[2:], (value, False))
         elif wildcards and len(name) > 2 and name.endswith(".*"):
-            self._behind.setdefault(name[:-2], value)
+            self._trailing.setdefault(name[:-2], value)
         elif name not in self._taken:
             self._taken.add(name)
             self._exact[name] = value
 
     def find(self, name: str) -> Optional[Value]:
-        """The value of the best name that matches."""
+        """The value of the most specific name that matches."""
         name = name.lower()
         if name in self._exact:
             return self._exact[name]
         rest, bare = name, True
         while rest:
-            found = self._front.get(rest)
-            if found is not None and (found[1] or not bare):
-                return found[0]
+            wildcard = self._leading.get(rest)
+            if wildcard is not None and (wildcard[1] or not bare):
+                return wildcard[0]
             _, _, rest = rest.partition(".")
             bare = False
         head = name.rpartition(".")[0]
         while head:
-            if head in self._behind:
-                return self._behind[head]
+            if head in self._trailing:
+                return self._trailing[head]
             head = head.rpartition(".")[0]
         return None
 
 
-class Server(Level):
+class Server(Context):
     """A ``server`` block."""
 
-    def __init__(self, directive: Directive, parent: Level, hostname: str) -> None:
+    def __init__(self, directive: Directive, parent: Context, hostname: str) -> None:
         super().__init__(directive, parent)
-        names = [name for found in directive.inside("server_name") for name in found.args]
+        names = [name for line in directive.inside("server_name") for name in line.args]
         self.names = tuple(hostname.lower() if name == "$hostname" and hostname else name for name in names) or ("",)
 
     @property
     def first_name(self) -> str:
-        """What ``$server_name`` gives."""
+        """The value of ``$server_name``."""
         name = self.names[0]
         if name.startswith("~"):
             return name
@@ -94,9 +94,9 @@ class Server(Level):
 class Group:
     """The servers that listen on one address and port.
 
-    :ivar default: the one for names that no other has.
+    :ivar default: the default server.
     :ivar tls: whether connections here begin with TLS.
-    :ivar proxy_protocol: whether they begin with a PROXY line, as a load balancer sends it.
+    :ivar proxy_protocol: whether they begin with a PROXY line, as of a load balancer.
     """
 
     def __init__(self, first: Server) -> None:
@@ -118,14 +118,14 @@ class Group:
             self.default = server
 
     def find(self, host: str, matches: Matches) -> Tuple[Server, str]:
-        """The server for a Host header, and the name by which it was found, empty for the default."""
+        """The server for a Host header, and the name that matched, empty for the default server."""
         if self._names is None:
             self._names = self._table()
         server = self._names.find(host)
         if server is not None:
             return server, host
         if len(self._servers) == 1 and not (self._regexes and self._regexes[-1][0].has_captures):
-            # Nothing to choose, so nginx does not match at all: named captures of the other names stay empty.
+            # nginx does not match the names of a single server: the named captures stay empty.
             return self.default, ""
         for regex, server in self._regexes:
             if matches(regex, host, server.directive):
@@ -144,7 +144,7 @@ class Group:
 
 
 class _Address(NamedTuple):
-    """What one ``listen`` names; ``host`` is empty for all addresses of a family."""
+    """An address of a ``listen``; ``host`` is empty for all addresses of a family."""
 
     family: str
     host: str
@@ -152,9 +152,9 @@ class _Address(NamedTuple):
 
 
 class Listeners:
-    """All ``listen`` directives: from a local address and port to the servers there.
+    """The servers of each local address and port, from all ``listen`` directives.
 
-    :param default: what a server listens on that does not say.
+    :param default: the ``listen`` of a server that has none.
     """
 
     def __init__(self, servers: Iterable[Server], default: Optional[str]) -> None:
@@ -172,9 +172,9 @@ class Listeners:
                     self._groups[address].add(server, options)
 
     def at(self, endpoint: Endpoint) -> Optional[Group]:
-        """The servers that a connection to this local address and port reaches; None where there are none.
+        """The servers of a connection to this local address and port; None without any.
 
-        An exact address hides the wildcard. IPv4 reaches ``[::]`` only where it says ``ipv6only=off``.
+        An exact address hides the wildcard. ``[::]`` accepts IPv4 only with ``ipv6only=off``.
         """
         if endpoint.is_unix:
             return self._groups.get(_Address("unix", endpoint.host, 0))
@@ -195,14 +195,14 @@ class Listeners:
 
 
 def _addresses(text: str) -> List[_Address]:
-    """What a ``listen`` parameter names."""
+    """The addresses of a ``listen`` parameter."""
     family, host, first, last = _range(text)
     return [_Address(family, host, port) for port in range(first, last + 1)]
 
 
-@functools.lru_cache(maxsize=64)  # ten thousand servers say the same few
+@functools.lru_cache(maxsize=64)  # ten thousand servers have the same few
 def _range(text: str) -> Tuple[str, str, int, int]:
-    """Family, host, first and last port; a host name, which only the running server has resolved, is any address."""
+    """Family, host, first and last port. A host name counts as any address: only the running server resolved it."""
     if text.startswith("unix:"):
         return "unix", text, 0, 0
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)

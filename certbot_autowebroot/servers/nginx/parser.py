@@ -1,10 +1,10 @@
-"""nginx configuration files as a tree of directives, includes taken in.
+"""nginx configuration files as a tree of directives, with all includes.
 
-What the directives mean is not its business. Nothing is raised for bad input: what cannot be used becomes a
-:class:`Problem`, and the rest is still there.
+The parser does not know what a directive means. Bad input raises nothing: an unusable part becomes a :class:`Problem`,
+and the rest is still in the tree.
 
-Of ten thousand server blocks one or two are ever asked for. So of each only what chooses it is kept, and its text; what
-stands in it is read again when somebody asks.
+Of ten thousand server blocks a request needs one or two. So the parser keeps of each its text and the directives that
+select it; it reads the others when they are needed.
 """
 import errno
 import os
@@ -20,27 +20,27 @@ from typing import Tuple
 from typing import Union
 
 from certbot_autowebroot.route import Source
-from certbot_autowebroot.servers.nginx.tokens import Bad
-from certbot_autowebroot.servers.nginx.tokens import after_lua
+from certbot_autowebroot.servers.nginx.tokens import TokenError
+from certbot_autowebroot.servers.nginx.tokens import end_of_lua
 from certbot_autowebroot.servers.nginx.tokens import statement
 
-#: Ten thousand sites are 150,000 directives; a file of 50 MB can hold far more than is good for our memory.
+#: Ten thousand sites are 150,000 directives; a file of 50 MB can have more than memory can.
 MAX_DIRECTIVES = 1_000_000
 MAX_FILES = 100_000
 MAX_INCLUDE_DEPTH = 50
-#: Each is looked up by its line.
+#: Each costs a count of lines.
 MAX_PROBLEMS = 100
 MAX_BLOCK_DEPTH = 100
 
 Read = Callable[[str], bytes]
 Glob = Callable[[str], Sequence[str]]
 
-#: What chooses a server block: kept when the block is passed over.
-_CHOOSES = frozenset({"listen", "server_name"})
+#: The directives that select a server block: kept when the parser skips the block.
+_SELECTING = frozenset({"listen", "server_name"})
 
 
 class File:
-    """A configuration file that was read."""
+    """The text of a configuration file."""
 
     __slots__ = ("name", "text")
 
@@ -49,7 +49,7 @@ class File:
         self.text = text
 
     def source(self, offset: int) -> Source:
-        """The line that a character stands in."""
+        """The line of a character."""
         return Source(self.name, self.text.count("\n", 0, offset) + 1)
 
 
@@ -61,8 +61,8 @@ class Directive:
 
     __slots__ = ("_block", "_file", "_offset", "args", "name")
 
-    def __init__(self, name: str, args: Tuple[str, ...], block: "Union[List[Directive], _PassedOver, None]", file: File,
-                 offset: int) -> None:
+    def __init__(self, name: str, args: Tuple[str, ...], block: "Union[List[Directive], _LazyServerBlock, None]",
+                 file: File, offset: int) -> None:
         self.name = name
         self.args = args
         self._block = block
@@ -71,46 +71,47 @@ class Directive:
 
     @property
     def block(self) -> "Optional[List[Directive]]":
-        """What stands in its braces, includes taken in; None where there are none. Of a server read anew each time."""
-        return self._block.read() if isinstance(self._block, _PassedOver) else self._block
+        """The directives in its braces, with includes; None without braces. A server block is read anew each time."""
+        return self._block.read() if isinstance(self._block, _LazyServerBlock) else self._block
 
     def inside(self, name: str) -> "List[Directive]":
-        """What has this name in its braces."""
-        known = self._block.known if isinstance(self._block, _PassedOver) and name in _CHOOSES else self.block
-        return [directive for directive in known or () if directive.name == name]
+        """The directives of this name in its braces."""
+        block = self._block
+        directives = block.selecting if isinstance(block, _LazyServerBlock) and name in _SELECTING else self.block
+        return [directive for directive in directives or () if directive.name == name]
 
     @property
     def source(self) -> Source:
-        """File and line, counted only when somebody asks."""
+        """File and line, counted on demand."""
         return self._file.source(self._offset)
 
     def __str__(self) -> str:
         return " ".join((self.name, *self.args))
 
 
-class _PassedOver:
-    """A server block of which only :data:`_CHOOSES` was kept.
+class _LazyServerBlock:
+    """A server block of which only the directives of :data:`_SELECTING` are in memory.
 
-    :ivar known: that.
+    :ivar selecting: these directives.
     """
 
-    __slots__ = ("_file", "_parents", "_parser", "_start", "known")
+    __slots__ = ("_file", "_parents", "_parser", "_start", "selecting")
 
     def __init__(self, parser: "_Parser", file: File, start: int, parents: Tuple[str, ...]) -> None:
-        self.known: List[Directive] = []
+        self.selecting: List[Directive] = []
         self._parser = parser
         self._file = file
         self._start = start
         self._parents = parents
 
     def read(self) -> List[Directive]:
-        """All of it. What is wrong in it was said when it was passed over."""
-        return self._parser.again().block(self._file, self._start, self._parents, is_file=False)
+        """All directives of the block. Its problems were reported when the parser skipped it."""
+        return self._parser.for_blocks().block(self._file, self._start, self._parents, is_file=False)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A part of the configuration that could not be used."""
+    """An unusable part of the configuration."""
 
     text: str
     source: Source
@@ -118,10 +119,10 @@ class Problem:
 
 @dataclass
 class Configuration:
-    """All that was read.
+    """A parsed configuration.
 
-    :ivar prefix: what relative paths of ``root`` and ``alias`` are relative to.
-    :ivar hostname: what ``$hostname`` stands for; empty where it cannot be known.
+    :ivar prefix: the base of relative paths of ``root`` and ``alias``.
+    :ivar hostname: the value of ``$hostname``; empty where it is unknown.
     """
 
     directives: List[Directive]
@@ -133,13 +134,13 @@ class Configuration:
 def parse(path: str, read: Read, glob: Glob, prefix: str = "/", hostname: str = "") -> Configuration:
     """Read a main configuration file and all that it includes.
 
-    :param path: absolute; its directory is what relative includes are relative to (nginx's "conf prefix").
-    :param read: gives the bytes of a file or raises OSError.
-    :param glob: gives the paths that match a pattern, in order.
+    :param path: absolute; its directory is the base of relative includes (nginx's "conf prefix").
+    :param read: returns the content of a file or raises OSError.
+    :param glob: returns the paths that match a pattern, in order.
     """
     parser = _Parser(os.path.dirname(path), read, glob)
     directives = parser.file(path, (), None)
-    parser.leave()
+    parser.detach()
     return Configuration(directives, parser.problems, prefix, hostname)
 
 
@@ -151,21 +152,21 @@ class _Parser:
         self._glob = glob
         self._count = 0
         self._files: Dict[str, List[Directive]] = {}
-        self._found: Dict[str, Sequence[str]] = {}
-        self._passes_over = True
+        self._glob_results: Dict[str, Sequence[str]] = {}
+        self._skips_server_blocks = True
 
-    def leave(self) -> None:
-        """Look at no file any more: a process's view is not to stay open for as long as its configuration is kept."""
-        self._read, self._glob = _not_again, _found_nothing
+    def detach(self) -> None:
+        """Read no more files: the cached configuration must not keep the view of its process open."""
+        self._read, self._glob = _cannot_read, _no_paths
 
-    def again(self) -> "_Parser":
-        """One that reads what was passed over, out of the same files as they were."""
-        parser = _Parser(self._conf_prefix, _not_again, _found_nothing)
-        parser._files, parser._found, parser._passes_over = self._files, self._found, False
+    def for_blocks(self) -> "_Parser":
+        """A parser for skipped blocks, from the same texts."""
+        parser = _Parser(self._conf_prefix, _cannot_read, _no_paths)
+        parser._files, parser._glob_results, parser._skips_server_blocks = self._files, self._glob_results, False
         return parser
 
     def file(self, path: str, parents: Tuple[str, ...], included_at: Optional[Directive]) -> List[Directive]:
-        """The directives of a file. A snippet that ten thousand sites include is read once and shared."""
+        """The directives of a file. Ten thousand sites that include the same snippet share one copy."""
         if path in parents:
             return self._problem(f"{path} includes itself", included_at, path)
         if len(parents) > MAX_INCLUDE_DEPTH:
@@ -184,7 +185,7 @@ class _Parser:
         return self._files[path]
 
     def _problem(self, text: str, at: Optional[Directive], path: str = "") -> List[Directive]:
-        # The line is counted here, not for each of ten thousand includes in one file.
+        # The line is counted here only, not for each of ten thousand includes of one file.
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(text, at.source if at else Source(path)))
         return []
@@ -193,76 +194,76 @@ class _Parser:
         """The directives from a position to the end of the file, or to the brace that ends the block."""
         top: List[Directive] = []
         blocks = [top]
-        passed_over = 0  # since which depth
+        skipped_depth = 0  # of the server block that is skipped
         text = file.text
         try:
             while True:
-                words, start, mark, position = statement(text, position, len(blocks) == passed_over)
+                words, start, mark, position = statement(text, position, len(blocks) == skipped_depth)
                 if mark == "}" and not words and len(blocks) > 1:
                     blocks.pop()
-                    if len(blocks) < passed_over:
-                        passed_over = 0
+                    if len(blocks) < skipped_depth:
+                        skipped_depth = 0
                     continue
                 if not words and (not mark or (mark == "}" and not is_file)) and len(blocks) == 1:
                     return top
                 if mark not in (";", "{") or not words:
-                    raise Bad(f'unexpected "{mark}"' if mark else 'unexpected end of file, expecting ";" or "}"',
+                    raise TokenError(f'unexpected "{mark}"' if mark else 'unexpected end of file, expecting ";" or "}"',
                                start)
                 self._count += 1
                 if self._count > MAX_DIRECTIVES:
-                    raise Bad(f"more than {MAX_DIRECTIVES} directives", start)
-                name, args = words[0], tuple(words[1:])  # of tuples of strings the garbage collector keeps out
+                    raise TokenError(f"more than {MAX_DIRECTIVES} directives", start)
+                name, args = words[0], tuple(words[1:])  # the garbage collector ignores tuples of strings
                 if mark == ";":
                     if name == "include" and args:
                         included = self._included(Directive(name, args, None, file, start), parents)
-                        blocks[-1].extend(d for d in included if not passed_over or d.name in _CHOOSES)
-                    elif not passed_over:
+                        blocks[-1].extend(d for d in included if not skipped_depth or d.name in _SELECTING)
+                    elif not skipped_depth:
                         blocks[-1].append(Directive(name, args, None, file, start))
-                    elif name in _CHOOSES and len(blocks) == passed_over:
+                    elif name in _SELECTING and len(blocks) == skipped_depth:
                         args = tuple(map(sys.intern, args)) if name == "listen" else args
                         blocks[-1].append(Directive(sys.intern(name), args, None, file, start))
                     continue
                 inside: List[Directive] = []
-                if name == "server" and self._passes_over and not passed_over:
-                    block = _PassedOver(self, file, position, parents)
+                if name == "server" and self._skips_server_blocks and not skipped_depth:
+                    block = _LazyServerBlock(self, file, position, parents)
                     blocks[-1].append(Directive("server", args, block, file, start))
-                    inside = block.known
-                    passed_over = len(blocks) + 1
-                elif not passed_over or (name in _CHOOSES and len(blocks) == passed_over):
+                    inside = block.selecting
+                    skipped_depth = len(blocks) + 1
+                elif not skipped_depth or (name in _SELECTING and len(blocks) == skipped_depth):
                     blocks[-1].append(Directive(name, args, inside, file, start))
                 if name.endswith("_by_lua_block"):
-                    position = after_lua(text, position, start)
+                    position = end_of_lua(text, position, start)
                     continue
                 if len(blocks) > MAX_BLOCK_DEPTH:
-                    raise Bad(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep", start)
+                    raise TokenError(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep", start)
                 blocks.append(inside)
-        except Bad as bad:
-            self._problem(str(bad), Directive("", (), None, file, bad.offset))
+        except TokenError as error:
+            self._problem(str(error), Directive("", (), None, file, error.offset))
         return top
 
     def _included(self, include: Directive, parents: Tuple[str, ...]) -> List[Directive]:
         path = os.path.join(self._conf_prefix, include.args[0])
         paths: Sequence[str] = [path]
         if any(c in path for c in "*?["):
-            if path not in self._found:
+            if path not in self._glob_results:
                 try:
-                    self._found[path] = self._glob(path)
+                    self._glob_results[path] = self._glob(path)
                 except (OSError, ValueError) as error:
                     return self._problem(f"{path} cannot be read: {error}", include)
-            paths = self._found[path]
+            paths = self._glob_results[path]
         directives = []
-        for found in paths:
-            directives += self.file(found, parents, include)
-            # Ten includes of a file of ten includes ... is a small file and a large configuration.
+        for included in paths:
+            directives += self.file(included, parents, include)
+            # Ten includes of a file with ten includes and so on: few small files, a large configuration.
             if self._count + len(directives) > MAX_DIRECTIVES:
-                raise Bad(f"more than {MAX_DIRECTIVES} directives", include._offset)
+                raise TokenError(f"more than {MAX_DIRECTIVES} directives", include._offset)
         self._count += len(directives)
         return directives
 
 
-def _not_again(path: str) -> bytes:
+def _cannot_read(path: str) -> bytes:
     raise FileNotFoundError(errno.ENOENT, "it was not read before", path)
 
 
-def _found_nothing(pattern: str) -> Sequence[str]:
+def _no_paths(pattern: str) -> Sequence[str]:
     return ()

@@ -1,12 +1,12 @@
-"""The regular expressions of an nginx configuration, and what is said when one cannot be evaluated."""
+"""The regular expressions of an nginx configuration, and the error for values that only the server knows."""
 from typing import Match
 from typing import Optional
 
 from certbot_autowebroot.servers.common import regex
 
 
-class Unknowable(Exception):
-    """Something that only the running server knows. The text says what."""
+class UnknowableError(Exception):
+    """Only the running server knows a value; the text names it."""
 
 
 class Regex:
@@ -23,7 +23,7 @@ class Regex:
 
     @property
     def has_captures(self) -> bool:
-        """Whether it has groups; taken as yes where we cannot know."""
+        """Whether it has groups; yes where that is unknown."""
         try:
             return regex.compiled(self.text, self._ignore_case).groups > 0
         except regex.RegexError:
@@ -32,12 +32,12 @@ class Regex:
     def search(self, subject: str) -> Optional[Match[str]]:
         """Match it anywhere in the subject, as PCRE does.
 
-        :raises Unknowable: it cannot be translated, or takes too long; after once, it is not tried again.
+        :raises UnknowableError: it cannot be translated, or takes too long; it is not tried a second time then.
         """
         if self._too_slow:
-            raise Unknowable(f"the regular expression {self.text[:80]} takes too long")
+            raise UnknowableError(f"the regular expression {self.text[:80]} takes too long")
         try:
             return regex.search(self.text, subject, self._ignore_case)
         except regex.RegexError as error:
-            self._too_slow = isinstance(error, regex.TooSlow)
-            raise Unknowable(str(error)) from None
+            self._too_slow = isinstance(error, regex.RegexTimeoutError)
+            raise UnknowableError(str(error)) from None

@@ -1,6 +1,6 @@
 """The rewrite phase: ``set``, ``if``, ``return``, ``rewrite``, ``break``.
 
-Sources: ngx_http_rewrite_module; src/http/ngx_http_script.c for what a rewrite leaves behind.
+Sources: ngx_http_rewrite_module; src/http/ngx_http_script.c for the captures that a rewrite leaves.
 """
 from typing import List
 from typing import Tuple
@@ -9,40 +9,40 @@ from typing import Union
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.common.numbers import number
-from certbot_autowebroot.servers.nginx.levels import Level
+from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.names import Server
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
-from certbot_autowebroot.servers.nginx.regexes import Unknowable
-from certbot_autowebroot.servers.nginx.state import Answer
+from certbot_autowebroot.servers.nginx.regexes import UnknowableError
+from certbot_autowebroot.servers.nginx.state import EndOfRequest
 from certbot_autowebroot.servers.nginx.state import State
-from certbot_autowebroot.servers.nginx.state import Status
+from certbot_autowebroot.servers.nginx.state import StatusError
 
 #: The codes of a redirect.
 REDIRECTS = (301, 302, 303, 307, 308)
 _ABSOLUTE = ("http://", "https://", "$scheme")
 
 
-def run(state: State, level: Level) -> bool:
-    """Run the directives of one block; an ``if`` that holds becomes the level whose settings count.
+def run(state: State, context: Context) -> bool:
+    """Run the directives of one block. A true ``if`` becomes the context of the settings.
 
-    :returns: false where a flag or ``break`` ended the phase.
-    :raises Answer: the request ends here.
-    :raises Status: likewise, with an error status.
+    :returns: false where a flag or ``break`` ends the phase.
+    :raises EndOfRequest: nginx answers here.
+    :raises StatusError: likewise, with an error status.
     """
-    for directive in level.block:
+    for directive in context.block:
         name, args = directive.name, directive.args
         if name == "set" and len(args) == 2:
             state.assign(args[0], _value_or_unknown(state, args[1]))
         elif name.startswith("set_") and args and args[0].startswith("$"):
-            # set_by_lua, set_md5 and their like: what they set only the running server knows.
-            state.assign(args[0], Unknowable(f"{args[0]}, which {name} sets"))
+            # set_by_lua, set_md5 and others: only the running server knows the value.
+            state.assign(args[0], UnknowableError(f"{args[0]}, which {name} sets"))
         elif name == "if":
             if _holds(state, directive):
                 state.trail.append(Step(str(directive), directive.source))
-                inside = Level(directive, level)
-                if not isinstance(level, Server):
-                    state.level = inside
+                inside = Context(directive, context)
+                if not isinstance(context, Server):
+                    state.context = inside
                 if not run(state, inside):
                     return False
         elif name == "return" and args:
@@ -57,10 +57,10 @@ def run(state: State, level: Level) -> bool:
     return True
 
 
-def _value_or_unknown(state: State, text: str) -> Union[str, Unknowable]:
+def _value_or_unknown(state: State, text: str) -> Union[str, UnknowableError]:
     try:
         return state.value(text)
-    except Unknowable as unknown:
+    except UnknowableError as unknown:
         return unknown
 
 
@@ -73,12 +73,12 @@ def _return(state: State, directive: Directive) -> None:
     if status in REDIRECTS and rest:
         raise state.redirect(state.value(rest[0]), status, step)
     if status < 400 or status == 444 or rest:
-        raise Answer(DeadEnd(f"{directive} answers", (*state.trail, step)))
-    raise Status(status, str(directive), directive.source)
+        raise EndOfRequest(DeadEnd(f"{directive} answers", (*state.trail, step)))
+    raise StatusError(status, str(directive), directive.source)
 
 
 def _rewrite(state: State, directive: Directive) -> bool:
-    """One ``rewrite``. False where its flag ends the phase."""
+    """Run one ``rewrite``; false where its flag ends the phase."""
     pattern, replacement, *flags = directive.args
     if not _matches(state, Regex(pattern), state.uri, directive):
         return True
@@ -96,7 +96,7 @@ def _rewrite(state: State, directive: Directive) -> bool:
     if flag in ("redirect", "permanent") or replacement.startswith(_ABSOLUTE):
         raise state.redirect(path + ("?" + query if query or mark else ""), 301 if flag == "permanent" else 302, step)
     if not path:
-        raise Status(500, f"{directive} leaves an empty path", directive.source)
+        raise StatusError(500, f"{directive} leaves an empty path", directive.source)
     state.trail.append(step)
     state.uri, state.args = path, query
     state.internal, state.original, state.uri_changed = True, False, True
@@ -112,14 +112,14 @@ def _holds(state: State, directive: Directive) -> bool:
     if len(words) == 2 and words[0].lstrip("!") in ("-f", "-d", "-e", "-x"):
         return _exists(state, directive, words[0].lstrip("!"), words[1]) != words[0].startswith("!")
     try:
-        # A name, not a text: "$7g_bad_bot" is no capture here.
+        # A variable, not a text: "$7g_bad_bot" is no capture here.
         value = state.variable(words[0].lstrip("$").lower()) if words else ""
         if len(words) == 1:
             return value not in ("", "0")
         if len(words) == 3 and words[1] in ("=", "!="):
             return (value == state.value(words[2])) == (words[1] == "=")
-    except Unknowable as unknown:
-        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, of_client=True)
+    except UnknowableError as unknown:
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, about_client=True)
     if len(words) == 3 and words[1] in ("~", "~*", "!~", "!~*"):
         regex = Regex(words[2], ignore_case=words[1].endswith("*"))
         return _matches(state, regex, value, directive) != words[1].startswith("!")
@@ -148,12 +148,12 @@ def _condition(args: Tuple[str, ...]) -> List[str]:
 
 
 def _exists(state: State, directive: Directive, operator: str, text: str) -> bool:
-    """``-f`` and its like: a file named after the token exists once we have written it there, and no other does."""
+    """``-f`` and others: a file named after the token exists after we write it, and only then."""
     question = f"{operator} {text}"
     try:
         path = state.value(text)
-    except Unknowable as unknown:
-        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, of_client=True)
+    except UnknowableError as unknown:
+        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, about_client=True)
     if path.endswith("/") and operator in ("-f", "-x"):
         return False
     if state.request.token not in path:

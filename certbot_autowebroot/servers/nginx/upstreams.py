@@ -1,4 +1,4 @@
-"""What ``proxy_pass`` means: whom a request is passed to, and with which path.
+"""``proxy_pass``: the upstream of a request, and its path there.
 
 Sources: ngx_http_proxy_module, "proxy_pass"; ngx_http_upstream_module, "server".
 """
@@ -18,10 +18,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Target(NamedTuple):
-    """A URL of ``proxy_pass`` taken apart.
+    """The parts of a URL of ``proxy_pass``.
 
-    :ivar host: host and port as written, or the name of a group, or a unix socket.
-    :ivar uri: the part after it, empty where there is none.
+    :ivar host: host and port as written, the name of an ``upstream`` group, or a unix socket.
+    :ivar uri: the rest, perhaps empty.
     """
 
     scheme: str
@@ -30,14 +30,14 @@ class Target(NamedTuple):
 
 
 def target(url: str) -> Optional[Target]:
-    """Take a URL apart; None where nginx would not understand it."""
+    """The parts of a URL; None where nginx would refuse it."""
     match = _URL.fullmatch(url)
     return Target(match["scheme"], match["host"].rstrip(":") if match["host"].startswith("unix:") else match["host"],
                   match["uri"]) if match else None
 
 
 def endpoint(text: str, port: int = 80) -> Endpoint:
-    """An address as ``server`` and ``proxy_pass`` write it."""
+    """The endpoint of an address in ``server`` or ``proxy_pass``."""
     if text.startswith("unix:"):
         return Endpoint(text, 0)
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,9}))?", text)
@@ -47,24 +47,24 @@ def endpoint(text: str, port: int = 80) -> Endpoint:
 
 
 def without_port(host: str) -> str:
-    """A Host header as :class:`certbot_autowebroot.route.Request` wants it."""
+    """The host of a Host header, as in :class:`certbot_autowebroot.route.Request`."""
     host = host.lower()
     return host if host.startswith("unix:") else re.sub(r":\d*$", "", host).strip("[]")
 
 
 def groups(directives: Iterable[Directive]) -> Dict[str, Tuple[Endpoint, ...]]:
-    """The members of each ``upstream`` block: backups too, but not those marked ``down``, which never get a request."""
-    found: Dict[str, Tuple[Endpoint, ...]] = {}
+    """The members of each ``upstream`` block, with backups; without those marked ``down``, which get no request."""
+    by_name: Dict[str, Tuple[Endpoint, ...]] = {}
     for directive in directives:
         members: List[Endpoint] = [endpoint(server.args[0]) for server in directive.block or ()
                                    if server.name == "server" and server.args and "down" not in server.args]
         if directive.args:
-            found.setdefault(directive.args[0].lower(), tuple(members))
-    return found
+            by_name.setdefault(directive.args[0].lower(), tuple(members))
+    return by_name
 
 
 def members(host: str, scheme: str, known: Dict[str, Tuple[Endpoint, ...]]) -> Tuple[Endpoint, ...]:
-    """Who gets a request for this target: the members of the group with the name, else the address itself."""
+    """The members of the group with this name, else the address itself."""
     if host.lower() in known:
         return known[host.lower()]
     return (endpoint(host, _PORTS[scheme]),)

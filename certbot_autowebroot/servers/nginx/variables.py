@@ -32,24 +32,24 @@ class Part:
 
 @functools.lru_cache(maxsize=4096)
 def parts(text: str) -> Sequence[Part]:
-    """Take a text apart."""
-    found: List[Part] = []
+    """The literals, variables and captures of a text."""
+    pieces: List[Part] = []
     position = 0
     for match in _VARIABLE.finditer(text):
         if match.start() > position:
-            found.append(Part(literal=text[position:match.start()]))
-        found.append(Part(capture=int(match[1])) if match[1] else Part(variable=(match[2] or match[3]).lower()))
+            pieces.append(Part(literal=text[position:match.start()]))
+        pieces.append(Part(capture=int(match[1])) if match[1] else Part(variable=(match[2] or match[3]).lower()))
         position = match.end()
     if position < len(text):
-        found.append(Part(literal=text[position:]))
-    return found
+        pieces.append(Part(literal=text[position:]))
+    return pieces
 
 
 class Map:
     """A ``map`` block.
 
-    :ivar source: the text whose value is looked up.
-    :ivar volatile: looked up anew each time, not once per request.
+    :ivar source: the text with the value to look up.
+    :ivar volatile: not cached for the request.
     """
 
     def __init__(self, directive: Directive) -> None:
@@ -69,24 +69,24 @@ class Map:
                 regex = Regex(line.name[2 if ignore_case else 1:], ignore_case)
                 self.regexes.append((regex, line))
             else:
-                # "\default", "\~x": a backslash makes a word of it.
+                # "\default", "\~x": the backslash makes it an ordinary word.
                 key = line.name[1:] if line.name.startswith("\\") else line.name
                 self._names.add(key, line.args[0], wildcards=self.hostnames)
 
     def find(self, value: str) -> Optional[str]:
-        """The text for a value, the regular expressions and the default left to the caller."""
+        """The text for a value, without regular expressions and default."""
         return self._names.find(value)
 
 
 def maps(directives: Iterable[Directive]) -> Dict[str, Map]:
-    """The maps of the http level by the name of their variable."""
+    """The maps of the http context, by the name of their variable."""
     return {directive.args[1].lstrip("$").lower(): Map(directive) for directive in directives
             if len(directive.args) > 1 and directive.args[0]}
 
 
 def assigned(directives: Iterable[Directive]) -> Set[str]:
-    """The variables that ``set`` or a named capture somewhere gives a value: elsewhere they are empty."""
-    found: Set[str] = set()
+    """The variables that some ``set`` or named capture sets; elsewhere they are empty."""
+    names: Set[str] = set()
     pending = [iter(directives)]
     while pending:
         directive = next(pending[-1], None)
@@ -94,10 +94,10 @@ def assigned(directives: Iterable[Directive]) -> Set[str]:
             pending.pop()
             continue
         if directive.name == "set" and directive.args:
-            found.add(directive.args[0].lstrip("$").lower())
+            names.add(directive.args[0].lstrip("$").lower())
         for text in (directive.name, *directive.args):
             if "(?" in text:
-                found.update(name.lower() for name in re.findall(r"\(\?P?[<'](\w+)[>']", text))
+                names.update(name.lower() for name in re.findall(r"\(\?P?[<'](\w+)[>']", text))
         if directive.block:
             pending.append(iter(directive.block))
-    return found
+    return names

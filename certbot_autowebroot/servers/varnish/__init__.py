@@ -1,6 +1,6 @@
-"""Varnish: the VCL that it was started with, read and evaluated.
+"""Varnish: the VCL with which it was started, read and evaluated.
 
-A VCL that was loaded since with ``varnishadm vcl.load`` is not looked for: Debian's reload loads the same file again.
+A VCL from ``varnishadm vcl.load`` is ignored: Debian's reload loads the same file again.
 """
 from typing import Dict
 from typing import List
@@ -40,7 +40,7 @@ class VarnishServer:
         return process.name in executables("varnish")
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """Where its VCL leads; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The destinations in its VCL; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
         if process.pid not in self._vcls:
             self._vcls[process.pid] = _read(process)
         vcl = self._vcls[process.pid]
@@ -48,7 +48,7 @@ class VarnishServer:
 
 
 def _read(process: Process) -> Union[Vcl, str]:
-    """The VCL, or why we have none."""
+    """The VCL, or the reason why there is none."""
     backends = _values(process.argv, "-b")
     if backends:
         return _of_backend(backends[-1])
@@ -74,11 +74,11 @@ def _of_backend(text: str) -> Vcl:
 
 
 def _values(argv: Sequence[str], flag: str) -> List[str]:
-    """What follows an option, as a word of its own or not."""
-    found: List[str] = []
+    """The values of an option, after it or in the same word."""
+    values: List[str] = []
     for number, arg in enumerate(argv):
         if arg == flag:
-            found.extend(argv[number + 1:number + 2])
+            values.extend(argv[number + 1:number + 2])
         elif arg.startswith(flag) and number > 0:
-            found.append(arg[len(flag):])
-    return found
+            values.append(arg[len(flag):])
+    return values

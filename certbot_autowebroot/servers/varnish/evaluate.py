@@ -1,4 +1,4 @@
-"""Which backend Varnish asks, with which Host and path: ``vcl_recv`` and ``vcl_backend_fetch``, vcl(7)."""
+"""The backend that Varnish asks, with Host and path: ``vcl_recv`` and ``vcl_backend_fetch``, vcl(7)."""
 import re
 from typing import Dict
 from typing import List
@@ -26,7 +26,7 @@ from certbot_autowebroot.servers.varnish.vcl import Vcl
 
 Value = Union[str, int, bool, Tuple[Backend, ...]]
 
-#: ``return (x)`` that goes on to a backend.
+#: Actions of ``return`` that lead to a backend.
 _GOES_ON = frozenset(("hash", "pass", "pipe", "lookup", "fetch", "deliver", "hit", "miss"))
 
 _COMPARISONS = ("~", "!~", "==", "!=", "<=", ">=", "<", ">")
@@ -39,24 +39,24 @@ _ABSENT = frozenset(f"req.http.{name}" for name in (
 _MAX_CALLS = 50
 
 
-class NotKnown(Exception):
-    """A value that only the running Varnish has; the text is its name."""
+class UnknowableError(Exception):
+    """Only the running Varnish knows a value; the text is its name."""
 
 
-class _Ended(Exception):
-    """The request ends here."""
+class _EndOfRequest(Exception):
+    """Varnish answers here; not an error."""
 
     def __init__(self, destination: Destination) -> None:
         super().__init__()
         self.destination = destination
 
 
-class _Returned(Exception):
-    """A subroutine returned."""
+class _Return(Exception):
+    """The subroutine returns."""
 
 
 def destinations(vcl: Vcl, request: Request) -> List[Destination]:
-    """Where a VCL sends a request."""
+    """The destinations of a request in a VCL."""
     return alternatives(lambda assumptions: [_Run(vcl, request, assumptions).destination()])
 
 
@@ -69,7 +69,7 @@ class _Run:
         self.assumptions = assumptions
         self.steps: List[Step] = []
         self.calls = 0
-        #: Marks that the VCL sets for itself: they are not there before.
+        #: Headers that the VCL sets itself: absent before.
         self.own_headers = {_name(name) for name in vcl.assigned if ".http." in name}
         endpoint = request.endpoint
         self.values: Dict[str, Value] = {
@@ -86,13 +86,13 @@ class _Run:
             for subroutine in ("vcl_recv", "vcl_backend_fetch"):
                 try:
                     self.run(self.vcl.subroutines.get(subroutine, ()))
-                except _Returned:
+                except _Return:
                     pass
             return self.upstream()
-        except _Ended as ended:
+        except _EndOfRequest as ended:
             return ended.destination
-        except (NotKnown, regex.RegexError) as error:
-            reason = f"what {error} is, only the running Varnish knows" if isinstance(error, NotKnown) else str(error)
+        except (UnknowableError, regex.RegexError) as error:
+            reason = f"only the running Varnish knows {error}" if isinstance(error, UnknowableError) else str(error)
             return Unknown(reason, tuple(self.steps))
 
     def upstream(self) -> Destination:
@@ -109,10 +109,10 @@ class _Run:
         for statement in statements:
             words = statement.words
             if statement.kind == "if":
-                held = self.holds(words)
-                if held:
+                holds = self.holds(words)
+                if holds:
                     self.steps.append(Step(str(statement), statement.source))
-                self.run(statement.body if held else statement.otherwise)
+                self.run(statement.body if holds else statement.otherwise)
             elif statement.kind == "set" and len(words) > 2:
                 self.assign(statement, _name(words[0].text), words[1].text, words[2:])
             elif statement.kind == "unset" and words:
@@ -120,12 +120,12 @@ class _Run:
             elif statement.kind == "call" and words:
                 self.call_subroutine(words[0].text)
             elif statement.kind == "return":
-                self.leave(statement)
+                self.return_action(statement)
 
     def call_subroutine(self, name: str) -> None:
         self.calls += 1
         if self.calls > _MAX_CALLS:
-            raise NotKnown("a subroutine that calls itself")
+            raise UnknowableError("a subroutine that calls itself")
         self.run(self.vcl.subroutines.get(name, ()))
 
     def assign(self, statement: Statement, name: str, operator: str, words: Tokens) -> None:
@@ -134,30 +134,36 @@ class _Run:
             if operator == "+=":
                 value = regex.bounded(_text(self.values.get(name, "")) + _text(value))
             self.values[name] = value
-        except NotKnown:
-            if name in ("req.url", "req.http.host", "req.backend_hint", "resp.http.location"):
+        except UnknowableError:
+            # Where only the running server knows the backend, each declared one is an alternative.
+            backend = next((backend for backend in self.vcl.backends.values() if name == "req.backend_hint"
+                            and self.assumptions.holds(f"{statement} is {backend.name}", True)), None)
+            if backend is not None:
+                self.values[name] = (backend,)
+            elif name in ("req.url", "req.http.host", "req.backend_hint", "resp.http.location"):
                 self.steps.append(Step(str(statement), statement.source))
                 raise
-            # A header that nobody here asks for; whoever does, does not know it either.
-            self.values.pop(name, None)
+            else:
+                # A header that decides nothing here, or is not known either where it decides.
+                self.values.pop(name, None)
         if name in ("req.url", "req.http.host", "req.backend_hint"):
             self.steps.append(Step(str(statement), statement.source))
 
-    def leave(self, statement: Statement) -> None:
+    def return_action(self, statement: Statement) -> None:
         words = [token for token in statement.words if token.text not in ("(", ")") or token.kind == "string"]
         action = words[0].text if words else ""
         trail = (*self.steps, Step(str(statement), statement.source))
         if not words or action in _GOES_ON:
-            raise _Returned
+            raise _Return
         if action in ("synth", "error"):
-            raise _Ended(self.synthetic(statement, trail))
+            raise _EndOfRequest(self.synthetic(statement, trail))
         if action == "vcl":
             self.steps.append(trail[-1])
-            raise NotKnown(f"the VCL {words[1].text if len(words) > 1 else ''}")
-        raise _Ended(DeadEnd(f"Varnish answers itself: {action}", trail))
+            raise UnknowableError(f"the VCL {words[1].text if len(words) > 1 else ''}")
+        raise _EndOfRequest(DeadEnd(f"Varnish answers itself: {action}", trail))
 
     def synthetic(self, statement: Statement, trail: Tuple[Step, ...]) -> Destination:
-        """``return (synth(status, reason))`` goes on in ``vcl_synth``, which may make a redirect of it."""
+        """``return (synth(status, reason))`` runs ``vcl_synth``, which may set a redirect."""
         inner = statement.words[1:-1] if _is_group(statement.words) else statement.words
         arguments = _split(inner[2:-1], ",")
         status = self.value(arguments[0]) if arguments and arguments[0] else 503
@@ -166,17 +172,17 @@ class _Run:
         self.steps = list(trail)
         try:
             self.call_subroutine("vcl_synth")
-        except _Returned:
+        except _Return:
             pass
         if "resp.status" not in self.values:
-            raise NotKnown("resp.status")
+            raise UnknowableError("resp.status")
         location, status = self.values.get("resp.http.location"), self.values["resp.status"]
         if location and status in (301, 302, 303, 307, 308):
             return Redirect(_text(location), int(_text(status)), tuple(self.steps))
         return DeadEnd(f"Varnish answers itself with status {status}", tuple(self.steps))
 
     def holds(self, words: Tokens) -> bool:
-        """A condition: ``||`` binds less than ``&&``, and that less than ``!``."""
+        """A condition; ``!`` binds more than ``&&``, and that more than ``||``."""
         parts = _split(words, "||")
         if len(parts) > 1:
             return any(self.holds(part) for part in parts)
@@ -190,7 +196,7 @@ class _Run:
             return self.holds(words[1:-1])
         try:
             return self.compare(words)
-        except NotKnown:
+        except UnknowableError:
             operator = next((t.text for t in words if t.kind == "operator" and t.text in ("!~", "!=")), "")
             text = " ".join(token.text.replace(operator, operator[1:].replace("=", "==") or "~") if operator and
                             token.kind == "operator" else token.text for token in words)
@@ -202,13 +208,13 @@ class _Run:
                 left, right = self.value(words[:position]), words[position + 1:]
                 if token.text in ("~", "!~"):
                     if len(right) != 1 or right[0].kind != "string":
-                        raise NotKnown(right[0].text if right else "nothing")
+                        raise UnknowableError(right[0].text if right else "nothing")
                     return (regex.search(right[0].text, _text(left)) is not None) == (token.text == "~")
                 return _ordered(left, token.text, self.value(right))
         return bool(self.value(words))
 
     def value(self, words: Tokens) -> Value:
-        """An expression: one value, or strings after one another, with or without ``+``."""
+        """An expression: one value, or several strings, with or without ``+``."""
         values: List[Value] = []
         rest = list(words)
         while rest:
@@ -228,7 +234,7 @@ class _Run:
             elif token.kind == "name":
                 values.append(self.named(token.text))
             else:
-                raise NotKnown(token.text)
+                raise UnknowableError(token.text)
         if len(values) == 1:
             return values[0]
         joined = ""
@@ -245,7 +251,7 @@ class _Run:
         members = self.vcl.members(name)
         if members:
             return tuple(members)
-        raise NotKnown(name)
+        raise UnknowableError(name)
 
     def call(self, name: str, words: Tokens) -> Value:
         owner, _, method = name.rpartition(".")
@@ -266,11 +272,11 @@ class _Run:
             replacement = _text(self.value(arguments[2]))
             return regex.substitute(arguments[1][0].text, lambda m: regex.groups_in(replacement, r"\\([0-9])", m),
                                     _text(self.value(arguments[0])), name == "regsuball")
-        raise NotKnown(f"{name}()")
+        raise UnknowableError(f"{name}()")
 
 
 def _name(name: str) -> str:
-    """Header names have no case; what a backend gets is what came in, unless somebody changes it."""
+    """The key of a variable: header names in lower case, ``bereq`` as ``req``, whose value it begins with."""
     head, mark, header = name.partition(".http.")
     name = head + mark + header.lower()
     if name in ("bereq.backend", "req.backend"):
@@ -280,7 +286,7 @@ def _name(name: str) -> str:
 
 def _text(value: Value) -> str:
     if isinstance(value, tuple):
-        raise NotKnown("a backend as text")
+        raise UnknowableError("a backend as text")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -288,7 +294,7 @@ def _ordered(left: Value, operator: str, right: Value) -> bool:
     if isinstance(left, tuple) or isinstance(right, tuple) or operator in ("==", "!="):
         return (left == right) == (operator == "==")
     if not (isinstance(left, int) and isinstance(right, int)):
-        raise NotKnown(f"{left} {operator} {right}")
+        raise UnknowableError(f"{left} {operator} {right}")
     return {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
 
 
@@ -297,12 +303,12 @@ def _depth(words: Sequence[Token]) -> int:
 
 
 def _is_group(words: Tokens) -> bool:
-    """Whether one pair of parentheses holds it all."""
+    """Whether one pair of parentheses encloses all words."""
     return bool(words) and words[0].text == "(" and words[0].kind == "operator" and not _group(list(words[1:]))[1]
 
 
 def _group(words: List[Token]) -> Tuple[Tokens, List[Token]]:
-    """What stands before the closing parenthesis, and what after it."""
+    """The tokens before the closing parenthesis, and those after it."""
     depth = 0
     for number, token in enumerate(words):
         if token.kind == "operator" and token.text == ")":

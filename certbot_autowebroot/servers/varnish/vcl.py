@@ -1,6 +1,6 @@
-"""The Varnish Configuration Language, as far as it decides which backend gets a request. vcl(7).
+"""The parts of the Varnish Configuration Language that decide which backend gets a request. vcl(7).
 
-What cannot change that is left out; expressions stay tokens, and are evaluated when a request comes along.
+Expressions stay tokens until a request is evaluated.
 """
 import functools
 import posixpath
@@ -18,7 +18,8 @@ from typing import Tuple
 
 from certbot_autowebroot.route import Source
 
-#: What opens a comment or a long string is nothing else, for then the end would be sought again from each of them.
+#: The start of a comment or a long string is no other token, else the regular expression would look for its end again
+#: and again.
 _TOKENS = re.compile(r'''
     (?P<space> \s+ | \#[^\n]* | //[^\n]* | /\*.*?\*/ | C\{.*?\}C )
   | (?P<string> """.*?""" | \{".*?"\} | "(?!"")[^"\n]*" | ""(?!") )
@@ -30,14 +31,14 @@ _TOKENS = re.compile(r'''
 ''', re.VERBOSE | re.DOTALL)
 
 _MAX_FILES = 500
-#: Of one expression: parentheses in parentheses, and tokens.
+#: Nested parentheses, and tokens, of one expression.
 _MAX_DEPTH = 100
 _MAX_WORDS = 10_000
 _MAX_SIZE = 16 * 1024 * 1024
 
 
 class VclError(Exception):
-    """Varnish would not compile it, or we do not understand it."""
+    """Varnish would not compile it, or the parser does not understand it."""
 
 
 class Token(NamedTuple):
@@ -66,10 +67,10 @@ class Backend:
 class Statement:
     """One statement of a subroutine.
 
-    :ivar kind: ``set``, ``return``, ``call``, ``new``, ``if``, or anything else that an expression begins with.
-    :ivar words: what follows, up to the semicolon; the condition of an ``if``.
-    :ivar body: what happens where the condition holds.
-    :ivar otherwise: what happens where it does not: the ``else``, or one more ``if``.
+    :ivar kind: ``set``, ``return``, ``call``, ``new``, ``if``, or the first word of an expression.
+    :ivar words: the words up to the semicolon; the condition of an ``if``.
+    :ivar body: the statements where the condition holds.
+    :ivar otherwise: those where it does not: the ``else``, or another ``if``.
     """
 
     kind: str
@@ -84,7 +85,7 @@ class Statement:
 
 @dataclass
 class Vcl:
-    """:ivar directors: which backends stand behind a director, by its name."""
+    """A parsed VCL."""
 
     backends: Dict[str, Backend] = field(default_factory=dict)
     subroutines: Dict[str, List[Statement]] = field(default_factory=dict)
@@ -92,42 +93,42 @@ class Vcl:
     @functools.cached_property
     def directors(self) -> Dict[str, List[str]]:
         """The backends that ``vcl_init`` adds to each director, by its name."""
-        found: Dict[str, List[str]] = {}
+        directors: Dict[str, List[str]] = {}
         for statement in self.subroutines.get("vcl_init", ()):
             name, dot, method = statement.kind.partition(".")
             if dot and method == "add_backend":
-                found.setdefault(name, []).extend(t.text for t in statement.words[1:2])
-        return found
+                directors.setdefault(name, []).extend(t.text for t in statement.words[1:2])
+        return directors
 
     @functools.cached_property
     def assigned(self) -> Set[str]:
-        """The names of all that some ``set`` sets."""
+        """The names of all variables that some ``set`` sets."""
         pending = [statement for statements in self.subroutines.values() for statement in statements]
-        found: Set[str] = set()
+        names: Set[str] = set()
         while pending:
             statement = pending.pop()
             pending.extend((*statement.body, *statement.otherwise))
-            found.update(token.text for token in statement.words[:1] if statement.kind == "set")
-        return found
+            names.update(token.text for token in statement.words[:1] if statement.kind == "set")
+        return names
 
     def members(self, name: str) -> List[Backend]:
-        """The backends behind a name: its own, or all that a director has, directors below it followed."""
-        found: List[Backend] = []
+        """The backends of a name: its own, or those of a director and the directors below it."""
+        backends: List[Backend] = []
         seen, pending, directors = set(), [name], self.directors
         while pending:
             one = pending.pop(0)
             if one not in seen:
                 seen.add(one)
                 pending.extend(directors.get(one, ()))
-                found.extend([self.backends[one]] if one in self.backends else [])
-        return found
+                backends.extend([self.backends[one]] if one in self.backends else [])
+        return backends
 
 
 def parse(path: str, read: Callable[[str], bytes], search_path: Sequence[str]) -> Vcl:
     """Read a VCL file and all that it includes.
 
     :param read: reads a file of Varnish's view.
-    :param search_path: where relative includes are looked for, the parameter ``vcl_path``.
+    :param search_path: the directories of relative includes, the parameter ``vcl_path``.
     :raises VclError: Varnish would not compile it.
     :raises OSError: the file cannot be read.
     """
@@ -163,7 +164,7 @@ class _Reader:
         self.includers.pop()
 
     def content(self, name: str, includer: str) -> Tuple[str, bytes]:
-        """Where a file is, and what is in it."""
+        """The path of a file, and its content."""
         if name.startswith(("./", "/")):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(includer), name))
             return path, self.read(path)
@@ -261,18 +262,18 @@ class _Parser:
                        values.get("proxy_header", "0") not in ("", "0"), token.source)
 
     def until(self, end: str) -> Tokens:
-        """The tokens up to one, which is eaten; parentheses are kept together."""
-        found: List[Token] = []
+        """The tokens up to the end token, which is consumed; it does not count inside parentheses."""
+        tokens: List[Token] = []
         depth = 0
         while depth > 0 or not self.at(end):
             token = self.next()
             if token.kind == "operator":
                 depth += {"(": 1, ")": -1}.get(token.text, 0)
-            found.append(token)
-            if depth > _MAX_DEPTH or len(found) > _MAX_WORDS:
+            tokens.append(token)
+            if depth > _MAX_DEPTH or len(tokens) > _MAX_WORDS:
                 raise VclError(f"an expression has no end ({token.source})")
         self.next(end)
-        return tuple(found)
+        return tuple(tokens)
 
     def block(self) -> Tuple[Statement, ...]:
         self.next("{")
@@ -297,7 +298,7 @@ class _Parser:
         following: Optional[str] = self.peek().text if self.peek().kind == "name" else None
         otherwise: Tuple[Statement, ...] = ()
         if following in ("elseif", "elsif", "elif"):
-            # One more "if" in all but its name.
+            # Another spelling of "else if".
             self.tokens[self.position] = Token("name", "if", self.peek().source)
             otherwise = (self.statement(),)
         elif following == "else":

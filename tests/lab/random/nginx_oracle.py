@@ -1,4 +1,4 @@
-"""Holding our answer against what a running nginx does with the same request."""
+"""The evaluator's answer and a running nginx's answer to the same request, compared."""
 import http.client
 import os
 import re
@@ -19,11 +19,15 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.nginx.evaluator import Evaluator
+from certbot_autowebroot.servers.nginx.parser import parse
+from certbot_autowebroot.system.views import View
+from tests.lab.nginx import Nginx
 
 TOKEN = "tok-En_0123456789abcdefghijklmnopqrstuvwxyzABCD"
 PATH = CHALLENGE_PATH + TOKEN
 
-#: Backends that say who they are and what they were asked: ``backend ADDRESS HOST PATH``.
+#: Backends whose answer names their own address and the request: ``backend ADDRESS HOST PATH``.
 BACKENDS = """
 server {
     listen 127.0.0.1:9001; listen 127.0.0.1:9002; listen 127.0.0.1:9003;
@@ -41,8 +45,8 @@ server {
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came back. Status 0: the connection was closed without an answer."""
+class Answer:
+    """What nginx answered. Status 0: it closed the connection without an answer."""
 
     status: int
     body: str
@@ -50,16 +54,27 @@ class Seen:
 
     @property
     def served(self) -> bool:
-        """Whether a file of ours, a redirect or a backend came back, and not a dead end."""
-        # A directory is answered with a redirect to itself with a slash: nothing of ours. (A server's name may be a
-        # regular expression with a question mark, and stand in the URL.)
+        """Whether a test file, a redirect or a backend's answer came back, and not a dead end."""
+        # nginx answers a directory with a redirect to itself with a slash: no test file. (A server name may be a
+        # regular expression with a question mark, and appear in the URL.)
         of_directory = self.location.endswith("/") or self.location.partition("?")[0].endswith("/")
         return (self.status == 200 and self.body.startswith(("/", "backend "))) or (
             bool(self.location) and not of_directory)
 
 
-def get(request: Request) -> Seen:
-    """Make a request as a CA does."""
+def evaluator_of(nginx: Nginx) -> Evaluator:
+    """The evaluator of the files of an nginx, which need not run."""
+    view = View.of_host()
+    return Evaluator(parse(str(nginx.conf), view.read, view.glob, str(nginx.directory)))
+
+
+def ask_evaluator(evaluator: Evaluator, request: Request) -> List[Destination]:
+    """What the evaluator says of a request."""
+    return list(evaluator.destinations(request))
+
+
+def ask_server(request: Request) -> Answer:
+    """What the running nginx answers to the same request, made as a CA makes it."""
     address, port = request.endpoint.host, request.endpoint.port
     connection = http.client.HTTPConnection(address, port, timeout=10)
     if request.scheme == "https":
@@ -69,9 +84,9 @@ def get(request: Request) -> Seen:
         connection.request("GET", request.path + ("?" + request.query if request.query else ""),
                            headers={"Host": request.host})
         response = connection.getresponse()
-        return Seen(response.status, response.read().decode(), response.headers.get("Location", ""))
+        return Answer(response.status, response.read().decode(), response.headers.get("Location", ""))
     except (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLError):
-        return Seen(0, "")
+        return Answer(0, "")
     finally:
         connection.close()
 
@@ -89,73 +104,78 @@ def _connect_tls(connection: http.client.HTTPConnection, name: str) -> None:
 
 
 def put(path: str) -> None:
-    """Make a file whose body is its own path."""
+    """Write a file whose content is its own path."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(path, encoding="utf-8")
 
 
-def disagreements(ends: Sequence[Destination], request: Request, elsewhere: Iterable[str] = ()) -> Iterator[str]:
-    """Ask the running nginx; nothing comes out where it does what we say.
+def disagreements(destinations: Sequence[Destination], request: Request,
+                  elsewhere: Iterable[str] = ()) -> Iterator[str]:
+    """Ask the running nginx; one text for each answer that contradicts the evaluator.
 
-    :param ends: our answer.
-    :param elsewhere: other paths where a file could lie; with them there too, only what we name is served.
+    :param destinations: the evaluator's answer.
+    :param elsewhere: other paths where a file could lie: with files there too, nginx still serves the named ones only.
     """
-    files = [str(end) for end in ends if isinstance(end, Directory)]
-    for number, end in enumerate(ends):
-        # Alternatives are files, each of which would do alone. What comes where there is none is named after them.
-        if number == 0 or isinstance(end, Directory):
-            alone = [str(end)] if isinstance(end, Directory) else _needed(end)
-            for path in alone:
-                put(path)
-            seen = get(request)
-            guessed = any("cannot be known" in step.text for step in end.trail)
-            # Where both ways were walked, any end may be the one; the dead ones among them we do not name.
-            if not (agree(end, seen, request) or (guessed and (not seen.served or _any(ends, seen, request)))):
-                yield _complaint(end, seen, request)
-            for path in alone:
-                os.unlink(path)
-    # Where the way asks for one of our files, two of them can open what none alone does.
-    asks = any(" taken to " in step.text for step in ends[0].trail)
-    for together in ([[path] for path in elsewhere] if asks else [[*files, *elsewhere]]):
-        for path in together:
-            put(path)
-        seen = get(request)
-        if (files or seen.body.startswith("/")) and seen.served and not _any(ends, seen, request):
-            yield _complaint(ends[0], seen, request)
-        for path in set(together):
-            os.unlink(path)
+    files = [str(destination) for destination in destinations if isinstance(destination, Directory)]
+    for number, destination in enumerate(destinations):
+        # Each alternative that is a file does alone. The destination without a file is the first.
+        if number == 0 or isinstance(destination, Directory):
+            paths = [str(destination)] if isinstance(destination, Directory) else _assumed_files(destination)
+            answer = _answer_with(paths, request)
+            guessed = any("unknown here" in step.text for step in destination.trail)
+            # After a guess any alternative may be the one. The evaluator names no dead end beside other destinations.
+            possible = guessed and (not answer.served or _agrees_with_any(destinations, answer, request))
+            if not (agree(destination, answer, request) or possible):
+                yield _mismatch(destination, answer, request)
+    # Where the route tests for one of our files, two files can serve what neither does alone.
+    tests_for_file = any(" assumed to " in step.text for step in destinations[0].trail)
+    for paths in ([[path] for path in elsewhere] if tests_for_file else [[*files, *elsewhere]]):
+        answer = _answer_with(paths, request)
+        relevant = files or answer.body.startswith("/")
+        if relevant and answer.served and not _agrees_with_any(destinations, answer, request):
+            yield _mismatch(destinations[0], answer, request)
 
 
-def _needed(end: Destination) -> List[str]:
-    """The files of ours that a way took for granted."""
-    return list({step.text.split(" ")[0] for step in end.trail if step.text.endswith(" taken to exist")})
+def _answer_with(paths: Sequence[str], request: Request) -> Answer:
+    """The answer while there are files at these paths."""
+    for path in paths:
+        put(path)
+    answer = ask_server(request)
+    for path in set(paths):
+        os.unlink(path)
+    return answer
 
 
-def _any(ends: Sequence[Destination], seen: Seen, request: Request) -> bool:
-    return any(agree(end, seen, request) for end in ends)
+def _assumed_files(destination: Destination) -> List[str]:
+    """The test files that the evaluator assumed to exist."""
+    return list({step.text.split(" ")[0] for step in destination.trail if step.text.endswith(" assumed to exist")})
 
 
-def _complaint(end: Destination, seen: Seen, request: Request) -> str:
-    what = str(end) if isinstance(end, Directory) else str(end._replace(trail=()))
-    return (f"{request.url} at {request.endpoint}:\n  we say {what}\n  by {' > '.join(str(step) for step in end.trail)}"
-            f"\n  nginx gives {seen}")
+def _agrees_with_any(destinations: Sequence[Destination], answer: Answer, request: Request) -> bool:
+    return any(agree(destination, answer, request) for destination in destinations)
 
 
-def agree(end: Destination, seen: Seen, request: Request) -> bool:
+def _mismatch(destination: Destination, answer: Answer, request: Request) -> str:
+    what = str(destination) if isinstance(destination, Directory) else str(destination._replace(trail=()))
+    trail = " > ".join(map(str, destination.trail))
+    return f"{request.url} at {request.endpoint}:\n  we say {what}\n  by {trail}\n  nginx answers {answer}"
+
+
+def agree(destination: Destination, answer: Answer, request: Request) -> bool:
     """Whether the server did what a destination says."""
-    if isinstance(end, Directory):
-        return seen == Seen(200, str(end))
-    if isinstance(end, Redirect):
+    if isinstance(destination, Directory):
+        return answer == Answer(200, str(destination))
+    if isinstance(destination, Redirect):
         base = request._replace(host=request.host.lower().rstrip(".")).url
-        url = seen.location if "://" in seen.location else urljoin(base, seen.location)
-        return bool(seen.location) and (end.status, end.url) == (seen.status, url)
-    if isinstance(end, Upstream):
-        if seen.status != 200 or not seen.body.startswith("backend "):
+        url = answer.location if "://" in answer.location else urljoin(base, answer.location)
+        return bool(answer.location) and (destination.status, destination.url) == (answer.status, url)
+    if isinstance(destination, Upstream):
+        if answer.status != 200 or not answer.body.startswith("backend "):
             return False
-        _, member, host, path = seen.body.split(" ", 3)
-        members = ["unix" if member.is_unix else str(member) for member in end.members]
+        _, member, host, path = answer.body.split(" ", 3)
+        members = ["unix" if member.is_unix else str(member) for member in destination.members]
         host = re.sub(r":\d+$", "", host.lower()).strip("[]")
-        return member in members and (host, path.partition("?")[0]) == (end.host, end.path)
-    if isinstance(end, DeadEnd):
-        return not seen.served
-    return isinstance(end, Unknown)
+        return member in members and (host, path.partition("?")[0]) == (destination.host, destination.path)
+    if isinstance(destination, DeadEnd):
+        return not answer.served
+    return isinstance(destination, Unknown)

@@ -1,40 +1,15 @@
-"""Random nginx configurations, held against a real nginx: ``python -m tests.lab.random.nginx --count 5000``.
-
-A configuration is one ``server`` block. Several make a batch, which one nginx runs, so that they compete for names and
-addresses too. A seed names a batch for good. Run by hand, it enters a network namespace of its own, as pytest does.
-"""
-import argparse
-import os
-import re
-import sys
-import tempfile
-import typing
-from collections import Counter
-from pathlib import Path
+"""Random nginx server blocks: pieces of configuration, put together in every way that nginx accepts."""
 from random import Random
 from typing import List
 from typing import Sequence
 from typing import Set
 
-from certbot_autowebroot.route import CHALLENGE_PATH
-from certbot_autowebroot.route import DeadEnd
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
-from certbot_autowebroot.servers.nginx.evaluator import Evaluator
-from certbot_autowebroot.servers.nginx.parser import parse
-from certbot_autowebroot.system.views import View
 from tests.lab import net
-from tests.lab.nginx import Nginx
-from tests.lab.random.nginx_oracle import BACKENDS
-from tests.lab.random.nginx_oracle import disagreements
-
-SERVERS_PER_BATCH = 10
-REQUESTS_PER_SERVER = 3
 
 ADDRESSES = (net.PUBLIC_V4, net.OTHER_V4, net.PUBLIC_V6, "127.0.0.1")
 LISTENS = ("80", "*:80", f"{net.PUBLIC_V4}:80", f"{net.OTHER_V4}:80", "[::]:80", f"[{net.PUBLIC_V6}]:80")
-HOSTS = ("a.test", "b.test", "www.a.test", "x.www.a.test", "c.b.test", "test", "a.example", "www.b.example", "b",
-         "a.test.", "WWW.A.TEST")
+ASKED_NAMES = ("a.test", "b.test", "www.a.test", "x.www.a.test", "c.b.test", "test", "a.example", "www.b.example", "b",
+               "a.test.", "WWW.A.TEST")
 NAMES = ("a.test", "b.test", "www.a.test", "*.test", ".test", "*.a.test", ".a.test", ".b.test", "a.*", "www.*",
          "www.b.*", "b", '""', "_", "A.Test", r"~^(\w+)\.test$", r"~^(?<sub>\w+)\.b\.", "~example$",
          r"~^(?<sub>www)\.(.+)$")
@@ -51,9 +26,6 @@ REWRITES = (r"^/\.well-known/(.*)$ /moved/$1", "^/moved/(.*)$ /.well-known/$1", 
 VALUES = ("$host", "$server_name", "$one", "$two", "$sub", "$1", "fixed", "$file", "$scheme", "$server_port", "$2")
 URLS = ("https://$host$request_uri", "https://$server_name$uri", "http://other.test$request_uri", "/moved$uri", "/x",
         "$scheme://www.$host$request_uri")
-#: Where below its root a file would lie by one rule or another.
-BELOW = (CHALLENGE_PATH, "/acme-challenge/", "/", "/moved/acme-challenge/", f"/x{CHALLENGE_PATH}")
-
 
 class Generator:
     """Makes the configurations of one batch."""
@@ -69,7 +41,7 @@ class Generator:
         return self._random.choice(options)
 
     def maps(self) -> str:
-        """What stands at the http level."""
+        """The directives of the http context."""
         lines = []
         for variable, sources in (("one", ("$host", "$uri", "$http_host", "$scheme$host")), ("two", ("$one", "$host"))):
             hostnames = self._maybe(0.4)
@@ -197,81 +169,3 @@ class Generator:
             else:
                 lines.append(f"return {self._pick(('403', '404', '418', '444', '200 text', '410 text'))};")
         return lines
-
-
-def hold(seed: int, directory: Path, counts: typing.Counter[str]) -> List[str]:
-    """Run one batch and return what we and nginx disagree on; ``counts`` gets the kinds of our answers."""
-    generator = Generator(seed)
-    nginx = Nginx(directory / f"batch{seed}", "map_hash_bucket_size 256; variables_hash_bucket_size 128;\n"
-                  + generator.maps() + "\nserver { listen 127.0.0.1:99; set $sub ''; set $file ''; }\n"
-                  + "include sites/*.conf;\n")
-    nginx.write("snippets/acme.conf", "location ^~ /.well-known/acme-chall { include more.inc; }")
-    nginx.write("more.inc", "root {dir}/r5;")
-    for number in range(SERVERS_PER_BATCH):
-        nginx.write(f"sites/{number}.conf", generator.server())
-    _start(nginx, counts)
-    try:
-        return _ask(nginx, Random(seed), counts)  # noqa: S311
-    finally:
-        nginx.stop()
-
-
-def _start(nginx: Nginx, counts: typing.Counter[str]) -> None:
-    """Start it; a server block that nginx refuses is left out, as it is no configuration then."""
-    while True:
-        try:
-            nginx.start()
-            return
-        except AssertionError as error:
-            where = re.search(r"in (\S+/sites/\d+\.conf):\d+", str(error))
-            if where is None:
-                raise
-            os.unlink(where[1])
-            counts["refused"] += 1
-
-
-def _ask(nginx: Nginx, random: Random, counts: typing.Counter[str]) -> List[str]:
-    view = View.of_host()
-    evaluator = Evaluator(parse(str(nginx.conf), view.read, view.glob, str(nginx.directory)))
-    sites = len(list((nginx.directory / "sites").iterdir()))
-    counts["configurations"] += sites
-    found: List[str] = []
-    for number in range(sites * REQUESTS_PER_SERVER):
-        token = f"tok-{number:03}-0123456789abcdefghijklmnopqrstuvwxyz"
-        request = Request(random.choice(HOSTS), CHALLENGE_PATH + token, token,
-                          Endpoint(random.choice(ADDRESSES), 80))
-        ends = list(evaluator.destinations(request))
-        if "no server that listens" in str(ends[0]):
-            continue
-        counts["answers"] += 1
-        counts[type(ends[0]).__name__] += 1
-        counts["walked both ways"] += any("cannot be known" in step.text for step in ends[0].trail)
-        elsewhere = [f"{nginx.directory}/r{root}{below}{token}" for root in range(6) for below in BELOW
-                     if isinstance(ends[0], DeadEnd)]
-        found += [f"{nginx.directory.name}: {text}" for text in disagreements(ends, request, elsewhere)]
-    return found
-
-
-def main() -> int:
-    """Hold many, print the figures."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--count", type=int, default=5000, help="configurations")
-    arguments.add_argument("--seed", type=int, default=0, help="the first batch")
-    given = arguments.parse_args()
-    os.environ["PATH"] += os.pathsep + "/usr/sbin"
-    net.enter_private_namespace()
-    counts: typing.Counter[str] = Counter()
-    found: List[str] = []
-    with tempfile.TemporaryDirectory() as directory, Nginx(Path(directory) / "backends", BACKENDS):
-        seed = given.seed
-        while counts["configurations"] < given.count:
-            found += hold(seed, Path(directory), counts)
-            seed += 1
-    for text in found:
-        print(text)
-    print(f"{len(found)} disagreements;", ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The levels of a configuration (http, server, location, if) and the choice of a location.
+"""The contexts of a configuration (http, server, location, if) and the choice of a location.
 
 Sources: ngx_http_core_module, "location"; ``ngx_http_core_find_location`` in src/http/ngx_http_core_module.c.
 """
@@ -13,62 +13,62 @@ from typing import Tuple
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
 
-#: Whether a regular expression matches a text; asked with the directive that it stands in.
+#: Whether a regular expression, of the given directive, matches a text.
 Matches = Callable[[Regex, str, Directive], bool]
 
 
-class Level:
-    """A block whose settings inner blocks inherit.
+class Context:
+    """A context: a block whose settings inner contexts inherit.
 
     :ivar directive: the block.
-    :ivar parent: the level around it.
+    :ivar parent: the context around it.
     """
 
-    def __init__(self, directive: Directive, parent: "Optional[Level]") -> None:
+    def __init__(self, directive: Directive, parent: "Optional[Context]") -> None:
         self.directive = directive
         self.parent = parent
 
     @functools.cached_property
     def block(self) -> List[Directive]:
-        """The directives that stand in this very block."""
+        """The directives of this block itself."""
         return self.directive.block or []
 
     @functools.cached_property
     def own(self) -> Dict[str, List[Directive]]:
-        """The same by name."""
-        found: Dict[str, List[Directive]] = {}
+        """The directives of this block itself, by name."""
+        by_name: Dict[str, List[Directive]] = {}
         for directive in self.block:
-            found.setdefault(directive.name, []).append(directive)
-        return found
+            by_name.setdefault(directive.name, []).append(directive)
+        return by_name
 
     def nearest(self, *names: str) -> List[Directive]:
-        """The directives with these names at the innermost level that has any: they replace those further out."""
-        level: Optional[Level] = self
-        while level is not None:
-            if any(name in level.own for name in names):
-                return [directive for directive in level.block if directive.name in names]
-            level = level.parent
+        """The directives with these names in the innermost context that has any; they replace those further out."""
+        context: Optional[Context] = self
+        while context is not None:
+            if any(name in context.own for name in names):
+                return [directive for directive in context.block if directive.name in names]
+            context = context.parent
         return []
 
     def setting(self, name: str, default: str = "") -> str:
         """The first parameter of an inherited directive."""
-        found = self.nearest(name)
-        return found[-1].args[0] if found and found[-1].args else default
+        directives = self.nearest(name)
+        return directives[-1].args[0] if directives and directives[-1].args else default
 
     @functools.cached_property
     def locations(self) -> "Locations":
-        """The locations that stand in this very block."""
+        """The locations of this block itself."""
         return Locations(Location(directive, self) for directive in self.own.get("location", ()))
 
 
-class Location(Level):
+class Location(Context):
     """A ``location`` block.
 
     :ivar modifier: ``=``, ``^~``, ``~``, ``~*``, ``@`` or nothing.
     :ivar name: the prefix, or the text of the regular expression, or the name after ``@``.
     """
 
-    def __init__(self, directive: Directive, parent: Level) -> None:
+    def __init__(self, directive: Directive, parent: Context) -> None:
         super().__init__(directive, parent)
         self.modifier, self.name = _modifier_and_name(directive.args)
         self.regex = Regex(self.name, ignore_case=self.modifier == "~*") if self.modifier in ("~", "~*") else None
@@ -78,7 +78,7 @@ def _modifier_and_name(args: Tuple[str, ...]) -> Tuple[str, str]:
     if len(args) > 1:
         return args[0], args[1]
     text = args[0] if args else ""
-    # Glued: "location ~*\.php$", "location =/".
+    # Without a space: "location ~*\.php$", "location =/".
     for modifier in ("=", "^~", "~*", "~", "@"):
         if text.startswith(modifier):
             return modifier, text[len(modifier):]
@@ -86,7 +86,7 @@ def _modifier_and_name(args: Tuple[str, ...]) -> Tuple[str, str]:
 
 
 class Locations:
-    """The locations of one level, as nginx sorts them."""
+    """The locations of one context, as nginx sorts them."""
 
     def __init__(self, locations: Iterable[Location]) -> None:
         self.exact: Dict[str, Location] = {}
@@ -109,27 +109,23 @@ class Locations:
         return next((location for location in self._prefixes if uri.startswith(location.name)), None)
 
 
-def find_location(level: Level, uri: str, matches: Matches) -> Tuple[Optional[Location], bool]:
-    """The location for a URI below a level.
+def find_location(context: Context, uri: str, matches: Matches) -> Tuple[Optional[Location], bool]:
+    """The location for a URI inside a context.
 
-    :returns: the location, None where there is none; and whether regular expressions further out have no say.
+    :returns: the location, or None; and whether nginx skips the regular expressions of the contexts further out.
     """
-    locations = level.locations
+    locations = context.locations
     if uri in locations.exact:
         return locations.exact[uri], True
-    found = locations.longest_prefix(uri)
-    if found is not None:
-        # Nested locations first. Only this level's "^~" shuts out this level's regular expressions.
-        nested, final = find_location(found, uri, matches)
-        if final:
-            return nested, True
-        if found.modifier == "^~":
-            return nested or found, False
-        found_so_far: Optional[Location] = nested or found
-    else:
-        found_so_far = None
+    best = prefix = locations.longest_prefix(uri)
+    if prefix is not None:
+        # Nested locations first. Only "^~" in this context skips the regular expressions of this context.
+        nested, final = find_location(prefix, uri, matches)
+        best = nested or prefix
+        if final or prefix.modifier == "^~":
+            return best, final
     for location in locations.regexes:
         if location.regex and matches(location.regex, uri, location.directive):
             nested, _ = find_location(location, uri, matches)
             return nested or location, True
-    return found_so_far, False
+    return best, False
