@@ -75,5 +75,5 @@ def make(place: Path, *names: str) -> None:
 
 def programs_of(solver: Any) -> List[str]:
     """The names of the programs on all routes of a name."""
-    return [hop.program.name for routes in solver.inquiries[NAME].routes.values() for route in routes
+    return [hop.program.name for routes in solver.outcomes[NAME].routes.values() for route in routes
             for hop in route.hops]

@@ -13,6 +13,7 @@ from tests.lab.nginx import Nginx
 from tests.lab.random import nginx_random
 from tests.lab.random.nginx_generator import ADDRESSES
 from tests.lab.random.nginx_generator import ASKED_NAMES
+from tests.lab.random.nginx_generator import Generator
 from tests.lab.shared_directory import shared_directory
 
 _TOP = """map_hash_bucket_size 256;
