@@ -37,7 +37,7 @@ class Process:
     :ivar argv: the arguments; for nginx, the title by which it overwrites them.
     :ivar exe: the executable in the process's view. A binary deleted by an upgrade keeps its name and still runs.
     :ivar cwd: the working directory in the process's view.
-    :ivar uid: its responsible user (:func:`~.identity.responsible_user`).
+    :ivar uid: its responsible user, who controls its arguments and files.
     :ivar start_time: clock ticks since boot.
     """
 

@@ -148,8 +148,7 @@ class View:
         """The content of a regular file.
 
         :raises OSError: it cannot be opened, is not a regular file or is larger than :data:`MAX_FILE_SIZE`; or this
-        view
-            has read :data:`MAX_READ` bytes in all.
+            view has read twice that in all.
         """
         fd = self._with_rights(open_regular, functools.partial(self._open, path), path)
         try:
@@ -210,7 +209,7 @@ class View:
 
         A pattern without wildcards gives its path if that exists.
 
-        :raises OSError: more than :data:`MAX_MATCHES` paths match.
+        :raises OSError: more than ``MAX_MATCHES`` paths match.
         """
         paths = ["/"]
         for part in pattern.split("/"):

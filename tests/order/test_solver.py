@@ -145,7 +145,7 @@ def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
         held.bind(("127.0.0.1", 8403))  # and does not listen
         started = time.monotonic()
         with solved(place) as solver:
-            assert "is taken now" in messages.failure(solver.outcomes[NAME])
+            assert "another program listens there now" in messages.failure(solver.outcomes[NAME])
     assert time.monotonic() - started < proof.PATIENCE / 2
 
 
