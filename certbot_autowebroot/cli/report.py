@@ -13,7 +13,6 @@ from typing import Tuple
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.messages import named
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals.forecast import Forecast
@@ -28,6 +27,8 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.routing.ca_verdict import Verdict
+from certbot_autowebroot.routing.front_endpoints import Kind
 
 #: The version of the JSON: raised when a member moves or goes. New members may come at any time.
 SCHEMA = 1
@@ -157,7 +158,7 @@ def _name(found: NameForecast) -> Dict[str, Any]:
     outcome = found.outcome
     plain: Dict[str, Any] = {"name": found.name, "outlook": found.outlook.value, "reason": found.reason}
     if outcome is not None:
-        plain.update(note=outcome.front.note, certain=outcome.front.certain,
+        plain.update(note="; ".join(outcome.notes), certain=not outcome.front.of_kind(Kind.GUESSED),
                      endpoints=[_front_endpoint(outcome, endpoint, found.outlook)
                                 for endpoint in outcome.front.endpoints])
     return plain

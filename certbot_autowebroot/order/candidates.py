@@ -40,12 +40,14 @@ class OrderOptions(NamedTuple):
     :ivar address: the only local address that counts (``--http-01-address``); empty for all.
     :ivar hints: directories that are tried first, by identifier.
     :ivar refuse_unproven: an unproven identifier is an error.
+    :ivar resolver: the only name server to ask (``--autowebroot-resolver``); empty for the host's own.
     """
 
     port: int
     address: str = ""
     hints: Mapping[str, Sequence[Hint]] = MappingProxyType({})
     refuse_unproven: bool = False
+    resolver: str = ""
 
 
 class CandidateFinder:
@@ -59,7 +61,8 @@ class CandidateFinder:
 
     def from_hints(self, identifier: str) -> Candidates:
         """The directories that the hints name; no request is followed."""
-        front = front_endpoints(identifier, self._host, self._options.port, self._options.address)
+        front = front_endpoints(self._host.resolution(identifier), self._host, self._options.port,
+                                self._options.address)
         hints = self._options.hints.get(identifier, ())
         return Candidates(identifier, front, secrets.token_urlsafe(32)).with_places(hint.place() for hint in hints)
 

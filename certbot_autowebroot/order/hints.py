@@ -34,7 +34,7 @@ class Hint(NamedTuple):
         directory = Directory(PathInView(self.root), f"{self.directory}/{token}".lstrip("/"), (Step(self.source),))
         place = place_of(directory, None, token)
         assert place is not None  # noqa: S101 - for the type checker: a directory is a place
-        return place
+        return place._replace(is_default=not self.is_likely)
 
 
 def given(paths: str, source: str) -> List[Hint]:

@@ -1,5 +1,4 @@
 """What is known of one identifier of an order, and the verdict that follows from it: plain data. *Pure*."""
-import enum
 from types import MappingProxyType
 from typing import Any
 from typing import Dict
@@ -22,6 +21,11 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.route import alternatives
+from certbot_autowebroot.routing import ca_verdict
+from certbot_autowebroot.routing.ca_verdict import Judgement
+from certbot_autowebroot.routing.ca_verdict import Reply
+from certbot_autowebroot.routing.ca_verdict import Shown
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.probe import Answer
 
@@ -34,24 +38,17 @@ _EMPTY: Mapping[Any, Any] = MappingProxyType({})
 PlaceKey = Tuple[object, ...]
 
 
-class Verdict(enum.Enum):
-    """What the proof says of an identifier."""
-
-    PROVEN = "proven"
-    #: The CA may get another answer than we do (an allow-list refuses us, a redirect leads to another machine).
-    UNPROVEN = "unproven"
-    DEAD_END = "dead end"
-
-
 class Place(NamedTuple):
     """Where a challenge can be published.
 
     :ivar end: the directory or the endpoint, with a hole for the token: :meth:`end_for` fills it.
     :ivar program: the program in whose view a directory's path is meant; None for our own view.
+    :ivar is_default: neither the user nor a configuration names it (the shared directory): it counts only once proven.
     """
 
     end: Union[Directory, Vacant]
     program: Optional[Program] = None
+    is_default: bool = False
 
     def end_for(self, token: str) -> Union[Directory, Vacant]:
         """The directory or the endpoint for a token (RFC 8555 section 8.3)."""
@@ -179,11 +176,11 @@ class Outcome(NamedTuple):
         return [place for place in self.candidates.places if place.key not in self.proof.duplicates]
 
     def verdict_at(self, endpoint: Endpoint) -> Verdict:
-        """What the answer of one front endpoint means."""
+        """What the answer of one front endpoint of this host means."""
         if self.proof.served.get(endpoint):
             return Verdict.DEAD_END if endpoint in self.proof.mismatches else Verdict.PROVEN
         answer = self.proof.answers.get(endpoint)
-        if answer and self.places and (answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
+        if answer and self._usable() and (answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
             return Verdict.UNPROVEN
         return Verdict.DEAD_END
 
@@ -192,18 +189,36 @@ class Outcome(NamedTuple):
         return (answer.status in (400, 403) or (not answer.status and not answer.refused)) and any(
             route.depends_on_client for route in self.routes.get(endpoint, ()))
 
+    def judge(self) -> Judgement:
+        """What all front endpoints together mean for the identifier, and the remarks on its addresses."""
+        shown = {endpoint: Shown(self.verdict_at(endpoint), self._reply(endpoint)) for endpoint in self.front.endpoints}
+        return ca_verdict.judge(self.front, shown, {endpoint: self._reply(endpoint) for endpoint in self.front.remote})
+
     @property
     def verdict(self) -> Verdict:
-        """What all front endpoints together mean for the identifier."""
-        verdicts = [self.verdict_at(endpoint) for endpoint in self.front.endpoints]
-        if not verdicts:
-            return Verdict.DEAD_END
-        order = [Verdict.PROVEN, Verdict.UNPROVEN, Verdict.DEAD_END]
-        return (max if self.front.certain else min)(verdicts, key=order.index)
+        """The verdict of :meth:`judge`."""
+        return self.judge().verdict
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the CA will be answered, as far as this host can know."""
+        return self.verdict in (Verdict.PROVEN, Verdict.FROM_INSIDE)
+
+    @property
+    def notes(self) -> Tuple[str, ...]:
+        """Remarks on the identifier's addresses; sentences without a full stop."""
+        return self.judge().sentences if self.proof.answers else self.front.notes
+
+    def _reply(self, endpoint: Endpoint) -> Reply:
+        answer = self.proof.mismatches.get(endpoint) or self.proof.answers.get(endpoint)
+        if answer is None:
+            return Reply(connected=False, error="it was not asked")
+        is_ours = bool(self.proof.served.get(endpoint)) and endpoint not in self.proof.mismatches
+        return Reply(is_ours, answer.connected, answer.status, answer.server, answer.error)
 
     @property
     def failing(self) -> List[Endpoint]:
-        """The front endpoints that are not proven."""
+        """The front endpoints of this host that are not proven."""
         return [endpoint for endpoint in self.front.endpoints if self.verdict_at(endpoint) is not Verdict.PROVEN]
 
     def was_served(self, place: Place) -> bool:
@@ -216,7 +231,7 @@ class Outcome(NamedTuple):
         A balancer gives each member its share of requests: a member that the probe did not see may answer the CA.
         """
         chosen = {place.key: place for places in self.proof.served.values() for place in places}
-        usable = {place.key: place for place in self.places if place.key not in self.proof.publish_errors}
+        usable = self._usable()
         for endpoint, routes in self.routes.items():
             branches = alternatives(routes)
             # A branch that is alone was seen, wherever its file was: in a known directory, in a server's log.
@@ -227,3 +242,10 @@ class Outcome(NamedTuple):
                 if keys and not any(key in chosen for key in keys):
                     chosen[keys[0]] = usable[keys[0]]
         return list(chosen.values()) or list(usable.values())[:1]
+
+    def _usable(self) -> Dict[PlaceKey, Place]:
+        """The places that take a file, by key. A default place counts only where a route leads to it."""
+        on_routes = {place.key for routes in self.routes.values() for place in map(self.candidates.place_of, routes)
+                     if place}
+        return {place.key: place for place in self.places if place.key not in self.proof.publish_errors
+                and (not place.is_default or place.key in on_routes)}

@@ -10,13 +10,13 @@ from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system.terminal import printable
 
@@ -46,20 +46,21 @@ def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) ->
 
     :param printed: advice that need not be printed again; this identifier's is added.
     """
-    identifier, front = outcome.identifier, outcome.front
-    if not front.endpoints:
-        return f"{identifier}: {front.note or 'this machine has no address that a CA could come to'}."
+    identifier = outcome.identifier
+    if not outcome.front.endpoints:
+        return f"{identifier}: {'; '.join(outcome.notes) or 'this machine has no address that a CA could come to'}."
     # Several addresses that fail in the same way are reported once.
     endpoints = {_at_endpoint(outcome, endpoint): endpoint for endpoint in reversed(outcome.failing)}
     lines = [f"{identifier}: {text}" for text in reversed(list(endpoints))]
+    if not lines:  # what answers is another machine
+        lines = [f"{identifier}: a test file came back within this machine, and the CA gets another answer."]
+    lines += [f"  Note: {note}." for note in outcome.notes]
     lines += [f"  Tried: {_indented(reason)}." for reason in outcome.rejected]
     from certbot_autowebroot.order import advice  # only a failure has to pay for it: 10 ms
     what_to_do = advice.what_to_do(outcome, outcome.failing, set() if printed is None else printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
     if _is_refused(outcome):
         lines.append("  The CA may be answered all the same: --autowebroot-unproven try asks it, with a warning.")
-    if not front.certain and front.note:
-        lines.append(f"  Note: {front.note}.")
     return "\n".join(lines)
 
 
@@ -95,7 +96,7 @@ def named(names: Sequence[str], between: str = ", ") -> str:
 def unproven(outcome: Outcome) -> str:
     """Why the CA is asked although nothing is proved."""
     places = ", ".join(str_of(place) for place in outcome.places_to_answer())
-    answers = "; ".join(map(str_of_answer, outcome.proof.answers.values()))
+    answers = "; ".join([*map(str_of_answer, outcome.proof.answers.values()), *outcome.notes])
     return (f"{outcome.identifier}: it could not be proved from here that the CA will be answered ({answers}); going "
             f"on with the likeliest place, {places}.")
 
@@ -106,9 +107,9 @@ def answered(outcome: Outcome) -> str:
         return (f"{outcome.identifier} was answered by the authenticator {outcome.answered_by}; what it has published "
                 f"came back through {', '.join(map(str, outcome.failing))}.")
     places = " and ".join(str_of(place) for place in outcome.places_to_answer())
-    proven = [endpoint for endpoint in outcome.front.endpoints if endpoint not in outcome.failing]
+    proven = list(outcome.proof.served)
     proof = (f"a test file came back from there through {', '.join(map(str, proven))}"
-             if outcome.verdict is Verdict.PROVEN else "no test file could be fetched from there")
+             if outcome.is_served else "no test file could be fetched from there")
     return f"{outcome.identifier} was answered from {places}; {proof}."
 
 
@@ -129,10 +130,9 @@ def hint(outcomes: Iterable[Outcome], port: int, unanswered: Container[str] = ()
         lines.append("The Certificate Authority failed to fetch what was published for it:")
     for outcome in published:
         lines.append("  " + answered(outcome))
-        if outcome.front.note:
-            lines.append(f"  Note: {outcome.front.note}.")
+        lines += [f"  Note: {note}." for note in outcome.notes]
     if published:
-        proven = all(outcome.answered_by or outcome.verdict is Verdict.PROVEN for outcome in published)
+        proven = all(outcome.answered_by or outcome.is_served for outcome in published)
         lines.append(("From this machine it was served. So check" if proven else "Check") + " what lies between this "
                      "machine and the CA: the names' A and AAAA records, a firewall, a port forward to port "
                      f"{port}, a balancer or a CDN in front.")

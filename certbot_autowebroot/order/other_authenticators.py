@@ -8,8 +8,8 @@ from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.entry_points import registered

@@ -28,6 +28,8 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import Machine
+from certbot_autowebroot.routing.host import Host
+from certbot_autowebroot.routing.network import Network
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
 
@@ -47,24 +49,45 @@ _LIMIT_PATIENCE = 4.0
 #: Seconds before the first repetition; each further one waits longer by as much.
 _PAUSE = 0.3
 
+#: Requests to a remote address: a balancer over two machines shows only so.
+_REMOTE_REQUESTS = 3
+
+#: Remote addresses that do not accept a connection in time, with the answer of the first attempt.
+SilentAddresses = Dict[Endpoint, Answer]
 #: Makes the responder for a place and a token; raises PublishError.
 MakeResponder = Callable[[Place, str], Any]
 
 
-def prove(candidates: Sequence[Candidates], machine: Machine, make_responder: MakeResponder,
+def prove(candidates: Sequence[Candidates], host: Host, silent: SilentAddresses, make_responder: MakeResponder,
           progress: Progress) -> List[ProofResult]:
     """Publish the test files of all identifiers, ask their front endpoints, and remove the files.
 
+    The remote ones are asked over the network, as the CA does: a file that comes back from there is proof through any
+    NAT, balancer or CDN.
+
+    :param silent: addresses that do not answer; those that are found are added.
     :returns: what the test files showed, in the order of the candidates.
     """
     with contextlib.ExitStack() as withdrawing:
         published = [_publish(one, make_responder, withdrawing) for one in candidates]
         questions = [_Question(one, endpoint, its.errors) for one, its in zip(candidates, published)
-                     for endpoint in one.front.endpoints]
+                     for endpoint in (*one.front.endpoints, *one.front.remote)]
         answers: Dict[str, Dict[Endpoint, List[Answer]]] = {one.token: {} for one in candidates}
-        for question, answered in zip(questions, _ask_all(questions, machine, progress)):
-            answers[question.candidates.token][question.endpoint] = answered
+        for batch in _batches(questions):
+            for question, answered in zip(batch, _ask_all(batch, host, silent, progress)):
+                answers[question.candidates.token][question.endpoint] = answered
         return [_result(its, answers[one.token]) for one, its in zip(candidates, published)]
+
+
+def _batches(questions: "Sequence[_Question]") -> "List[List[_Question]]":
+    """Each remote address once in the first batch: of a hundred names at a silent one, one waits for it."""
+    first: Dict[Endpoint, _Question] = {}
+    for question in questions:
+        if question.is_remote:
+            first.setdefault(question.endpoint, question)
+    later = [question for question in questions
+             if question.is_remote and first[question.endpoint] is not question]
+    return [[question for question in questions if question not in later], later]
 
 
 class _Published(NamedTuple):
@@ -109,12 +132,13 @@ def _result(published: _Published, answers: Mapping[Endpoint, Sequence[Answer]])
                        {endpoint: of_endpoint[-1] for endpoint, of_endpoint in answers.items()}, served, mismatches)
 
 
-def mismatches(requests: Sequence[Request], key_authorization: bytes, machine: Machine) -> Dict[Endpoint, Answer]:
+def mismatches(requests: Sequence[Request], key_authorization: bytes, host: Host) -> Dict[Endpoint, Answer]:
     """The answers to these requests that are not the key authorization, by front endpoint.
 
     Trailing white space does not count (RFC 8555 section 8.3).
     """
-    answers = {request.endpoint: _ask(request, machine, _while_limited()) for request in requests}
+    answers = {request.endpoint: _ask(request, _machine_for(request.endpoint, host), _while_limited())
+               for request in requests}
     return {endpoint: answer for endpoint, answer in answers.items() if answer.body.rstrip() != key_authorization}
 
 
@@ -126,9 +150,16 @@ class _Question(NamedTuple):
     publish_errors: Mapping[PlaceKey, str]
 
     @property
-    def has_branches(self) -> bool:
-        """Whether several servers answer at the endpoint by turns."""
-        return len({route.branch for route in self.candidates.routes.get(self.endpoint, ())}) > 1
+    def is_remote(self) -> bool:
+        """Whether this host does not have the address."""
+        return self.endpoint in self.candidates.front.remote
+
+    @property
+    def requests(self) -> int:
+        """The number of requests: more than one where several servers may answer by turns."""
+        if self.is_remote:
+            return _REMOTE_REQUESTS
+        return MAX_REQUESTS if len({route.branch for route in self.candidates.routes.get(self.endpoint, ())}) > 1 else 1
 
     @property
     def is_behind_a_proxy(self) -> bool:
@@ -138,18 +169,29 @@ class _Question(NamedTuple):
         return any(place and place.key not in self.publish_errors for place in ours)
 
 
-def _ask_all(questions: Sequence[_Question], machine: Machine, progress: Progress) -> List[List[Answer]]:
+def _machine_for(endpoint: Endpoint, host: Host) -> Machine:
+    """The machine that resolves redirects: over the network, they lead to the addresses that DNS gives."""
+    return host if host.is_here(endpoint.host) else Network(host)
+
+
+def _ask_all(questions: Sequence[_Question], host: Host, silent: SilentAddresses,
+             progress: Progress) -> List[List[Answer]]:
     """Ask many front endpoints at once: one that never answers delays no other."""
     deadline = time.monotonic() + PATIENCE
 
     def ask(question: _Question) -> List[Answer]:
+        if question.endpoint in silent:
+            return [silent[question.endpoint]]
         request = question.candidates.request(question.endpoint)
+        machine = _machine_for(question.endpoint, host)
         ends = _while_limited() if question.candidates.places else {}
         if question.is_behind_a_proxy:
             ends.update(dict.fromkeys(DOWN, deadline))
         answers = [_ask(request, machine, ends)]
-        while question.has_branches and len(answers) < MAX_REQUESTS and answers[-1].status:
+        while len(answers) < question.requests and answers[-1].status:
             answers.append(_ask(request, machine, ends))
+        if question.is_remote and not answers[0].connected:
+            silent[question.endpoint] = answers[0]
         return answers
     by_question: List[List[Answer]] = []
     for answers in threads.each(ask, questions):

@@ -36,7 +36,6 @@ from certbot_autowebroot.order.candidates import routes
 from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.progress import FOLLOWING
 from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.responders import PublishError
@@ -44,6 +43,7 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
@@ -82,7 +82,8 @@ class Solver:
         self._options = options
         self._journal = journal
         self._responders = Responders(journal, options.port, options.address)
-        self._host = Host()
+        self._host = Host(options.resolver)
+        self._silent: proof.SilentAddresses = {}
         self._published: Dict[Challenge, List[Any]] = {}
 
     def solve(self, challenges: Sequence[Challenge]) -> List[Challenge]:
@@ -172,7 +173,7 @@ class Solver:
             ends = [place.end for places in outcome.proof.served.values() for place in places
                     if place.program is None or self._host.view_of(place.program).is_host]
             shared = any(route.branch for routes in outcome.routes.values() for route in routes)
-            if outcome.verdict is Verdict.PROVEN and not shared:
+            if outcome.is_served and not shared:
                 directories[identifier] = list(dict.fromkeys((str(end.root), end.name.rpartition("/")[0])
                                                              for end in ends if isinstance(end, Directory)))
         return {identifier: roots for identifier, roots in directories.items() if roots}
@@ -183,7 +184,7 @@ class Solver:
 
     def _attempt(self, identifiers: Sequence[str], from_hints: bool) -> None:
         """Find out about each identifier once, with a new snapshot of the host."""
-        self._host = Host()
+        self._host = Host(self._options.resolver)
         self._host.resolve(identifiers)
         finder = CandidateFinder(self._host, self._options)
         unknown = list(identifiers)
@@ -193,7 +194,7 @@ class Solver:
                       if any(hint.is_likely for hint in self._options.hints.get(identifier, ()))]
             self._prove([finder.from_hints(identifier) for identifier in likely])
             unknown = [identifier for identifier in identifiers if identifier not in likely
-                       or self.outcomes[identifier].verdict is not Verdict.PROVEN]
+                       or not self.outcomes[identifier].is_served]
         self._prove(self._with_progress(finder.from_routes, unknown))
         for further in (finder.from_error_log, finder.from_port_forward):
             again = [further(self.outcomes[identifier].candidates) for identifier in self._dead_ends(unknown)]
@@ -207,7 +208,7 @@ class Solver:
         return candidates
 
     def _prove(self, candidates: Sequence[Candidates]) -> None:
-        results = proof.prove(candidates, self._host, self._responder, self._progress)
+        results = proof.prove(candidates, self._host, self._silent, self._responder, self._progress)
         self.outcomes.update({one.identifier: Outcome(one, result) for one, result in zip(candidates, results)})
 
     def _dead_ends(self, identifiers: Iterable[str]) -> List[str]:
@@ -225,8 +226,7 @@ class Solver:
         return unanswered
 
     def _is_answerable(self, outcome: Outcome) -> bool:
-        return outcome.verdict is Verdict.PROVEN or (
-            outcome.verdict is Verdict.UNPROVEN and not self._options.refuse_unproven)
+        return outcome.is_served or (outcome.verdict is Verdict.UNPROVEN and not self._options.refuse_unproven)
 
     def _publish_token(self, challenge: Challenge, places: Sequence[Place]) -> bool:
         """Publish the token in these places; whether any took it. What the last check finds decides."""
@@ -256,14 +256,18 @@ class Solver:
     def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
         """What the front endpoints serve instead of the key authorization; of another authenticator's too."""
         outcome = self.outcomes[challenge.identifier]
-        is_ours = challenge in self._published and outcome.verdict is not Verdict.DEAD_END
-        endpoints = [endpoint for endpoint in outcome.front.endpoints
-                     if not is_ours or outcome.verdict_at(endpoint) is Verdict.PROVEN]
-        mismatches = proof.mismatches([outcome.candidates.request(endpoint, challenge.token) for endpoint in endpoints],
-                                      challenge.key_authorization, self._host)
-        # Of guessed endpoints, one is the CA's.
-        is_enough = not is_ours and not outcome.front.certain and len(mismatches) < len(endpoints)
-        return {} if is_enough else mismatches
+        if challenge in self._published and outcome.verdict is not Verdict.DEAD_END:
+            served = [endpoint for endpoint in outcome.proof.served if endpoint not in outcome.proof.mismatches]
+            return self._not_served(challenge, served)
+        mismatches = self._not_served(challenge, outcome.front.endpoints)
+        # Of the guessed endpoints of one IP version, one is the CA's.
+        failing = [endpoint for group in outcome.front.groups if mismatches.keys() >= set(group) for endpoint in group]
+        return {endpoint: mismatches[endpoint] for endpoint in failing}
+
+    def _not_served(self, challenge: Challenge, endpoints: Iterable[Endpoint]) -> Dict[Endpoint, Answer]:
+        candidates = self.outcomes[challenge.identifier].candidates
+        return proof.mismatches([candidates.request(endpoint, challenge.token) for endpoint in endpoints],
+                                challenge.key_authorization, self._host)
 
     def _is_worth_another_attempt(self, pending: Sequence[str], attempt: int) -> bool:
         """Whether identifiers are left, and another attempt can find something else than this one did."""
@@ -272,7 +276,7 @@ class Solver:
         logger.debug("attempt %d failed for %s", attempt + 1, ", ".join(pending))
         if any(not self.outcomes[identifier].routes for identifier in pending):
             return True  # a hint was proven, and no request has been followed yet
-        host = Host()
+        host = Host(self._options.resolver)
         return any(_ends(self.outcomes[identifier].routes) != _ends(routes(self.outcomes[identifier].candidates, host))
                    for identifier in pending)
 

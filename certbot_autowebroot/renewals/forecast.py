@@ -11,7 +11,6 @@ from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.renewals.lineages import Certificate
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.route import Directory
@@ -19,6 +18,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import alternatives
+from certbot_autowebroot.routing.ca_verdict import Verdict
 
 
 class Outlook(enum.Enum):
@@ -157,7 +157,8 @@ def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False
     :param proved: test files were published; else the routes alone decide.
     """
     if proved:
-        outlook = {Verdict.PROVEN: Outlook.GOOD, Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
+        outlook = {Verdict.PROVEN: Outlook.GOOD, Verdict.FROM_INSIDE: Outlook.UNPROVEN,
+                   Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
     else:
         outlook = by_places(outcome, lambda _endpoint, _place: True, proved)
         if outlook is Outlook.FAILS and outcome.places:
@@ -181,15 +182,13 @@ def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
         if proved and outcome.verdict_at(endpoint) is not Verdict.UNPROVEN:
             return Outlook.FAILS
         return Outlook.UNPROVEN if proved and expected is Outlook.GOOD else expected
-    outlooks = [at_endpoint(endpoint) for endpoint in outcome.front.endpoints]
-    if not outlooks:
-        return Outlook.FAILS
-    return _if_it_resolves(outcome, worst(outlooks) if outcome.front.certain else _best(outlooks))
+    outlooks = [_best([at_endpoint(endpoint) for endpoint in group]) for group in outcome.front.groups]
+    return _if_it_resolves(outcome, worst(outlooks) if outlooks else Outlook.FAILS)
 
 
 def _if_it_resolves(outcome: Outcome, outlook: Outlook) -> Outlook:
     """Without an address a name cannot be validated; but the CA may see an address where we see none."""
-    return outlook if outlook is Outlook.FAILS or outcome.front.resolved else Outlook.UNPROVEN
+    return outlook if outlook is Outlook.FAILS or outcome.front.addresses else Outlook.UNPROVEN
 
 
 def _best(outlooks: Sequence[Outlook]) -> Outlook:

@@ -11,7 +11,6 @@ from certbot_autowebroot.order import advice
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
@@ -27,6 +26,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.routing.ca_verdict import Verdict
 
 NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
 NEITHER = "autowebroot would fail too:"
@@ -233,7 +233,7 @@ def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
 
 def note(outcome: Outcome) -> str:
     """A note on the name's addresses, or an empty string."""
-    return f"note: {outcome.front.note}" if outcome.front.note else ""
+    return f"note: {'; '.join(outcome.notes)}" if outcome.notes else ""
 
 
 def holder(program: Program, endpoint: Endpoint) -> str:

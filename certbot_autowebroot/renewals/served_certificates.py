@@ -20,6 +20,7 @@ from certbot_autowebroot.renewals.lineages import earlier_certificates
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.front_endpoints import Kind
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
@@ -74,10 +75,9 @@ def seen(lineage: Lineage, asked: Sequence[Question], times: int) -> List[Served
 
 
 def _endpoints(name: str, address: str, host: Host) -> List[Endpoint]:
-    endpoints = front_endpoints(name, host, CA_PORTS["https"], address)
-    if endpoints.certain:
-        return list(endpoints.endpoints)
-    return [endpoint for endpoint in endpoints.endpoints if host.holders(endpoint)] or list(endpoints.endpoints[:1])
+    front = front_endpoints(host.resolution(name), host, CA_PORTS["https"], address)
+    guessed = front.of_kind(Kind.GUESSED)
+    return front.of_kind(Kind.LOCAL) or [endpoint for endpoint in guessed if host.holders(endpoint)] or guessed[:1]
 
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:

@@ -15,11 +15,11 @@ from typing import Optional
 from typing import Tuple
 
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.ca_view import CAView
-from certbot_autowebroot.routing.ca_view import Kind
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
+from certbot_autowebroot.routing.front_endpoints import Kind
 
 
-class State(enum.Enum):
+class Verdict(enum.Enum):
     """What is known of a name, the best first."""
 
     PROVEN = "proven"
@@ -29,12 +29,12 @@ class State(enum.Enum):
     DEAD_END = "dead end"
 
 
-_ORDER = list(State)
+_ORDER = list(Verdict)
 
 
-def worst(states: Iterable[State]) -> State:
-    """The worst of some states; :attr:`State.DEAD_END` of none."""
-    return max(states, key=_ORDER.index, default=State.DEAD_END)
+def worst(states: Iterable[Verdict]) -> Verdict:
+    """The worst of some states; :attr:`Verdict.DEAD_END` of none."""
+    return max(states, key=_ORDER.index, default=Verdict.DEAD_END)
 
 
 class Reply(NamedTuple):
@@ -62,14 +62,14 @@ class Reply(NamedTuple):
 class Shown(NamedTuple):
     """What an endpoint of this machine has shown: proven, unproven or a dead end; and by which reply."""
 
-    state: State
+    verdict: Verdict
     reply: Reply = Reply()
 
 
 class Meaning(NamedTuple):
     """What a remote address means for a name; the sentence is empty where it is simply proven."""
 
-    state: State
+    verdict: Verdict
     sentence: str = ""
 
 
@@ -87,40 +87,40 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
     :param proven: the IP versions of the name's addresses that are proven to lead to this machine.
     """
     if reply.is_ours:
-        return Meaning(State.PROVEN)
+        return Meaning(Verdict.PROVEN)
     if not reply.connected and proven:
         # A CA that does not get a connection over IPv6 either turns to IPv4, but never to another address of a version.
-        state = State.UNPROVEN if _version(address) in proven else State.FROM_INSIDE
+        state = Verdict.UNPROVEN if _version(address) in proven else Verdict.FROM_INSIDE
         return Meaning(state, f"{name} also resolves to {address}, which does not answer from here ({reply}); other "
                               "addresses of it lead here")
     if not reply.connected:
-        state = State.FROM_INSIDE if inside is None or inside.state is State.PROVEN else inside.state
+        state = Verdict.FROM_INSIDE if inside is None or inside.verdict is Verdict.PROVEN else inside.verdict
         return Meaning(state, f"{name} resolves to {address}, which does not answer from here ({reply}): port 80 there "
                               "must lead here")
     if reply.status in _UNUSABLE_ORIGIN:
-        return Meaning(State.DEAD_END, f"{name} resolves to {address}, a CDN that cannot use this machine "
+        return Meaning(Verdict.DEAD_END, f"{name} resolves to {address}, a CDN that cannot use this machine "
                                        f"({reply}: {_UNUSABLE_ORIGIN[reply.status]})")
-    is_dead_end = inside is not None and inside.state is State.DEAD_END
+    is_dead_end = inside is not None and inside.verdict is Verdict.DEAD_END
     # Through a router that lets us come back in, it is our own server that answers.
     is_our_server = inside is not None and inside.reply == reply and bool(reply.status)
     if reply.status in _MAY_REFUSE_US_ALONE and not (is_dead_end and is_our_server):
-        return Meaning(State.UNPROVEN, f"{name} resolves to {address}, which may refuse this machine alone ({reply})")
+        return Meaning(Verdict.UNPROVEN, f"{name} resolves to {address}, which may refuse this machine alone ({reply})")
     if proven:
-        return Meaning(State.DEAD_END, f"{name} also resolves to {address}, where another server answers ({reply}); "
+        return Meaning(Verdict.DEAD_END, f"{name} also resolves to {address}, where another server answers ({reply}); "
                                        "other addresses of it lead here")
-    state = State.DEAD_END if is_dead_end else State.UNPROVEN
+    state = Verdict.DEAD_END if is_dead_end else Verdict.UNPROVEN
     return Meaning(state, f"{name} resolves to {address}, where another server answers ({reply}): port 80 there must "
                           "lead here")
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What all endpoints of a name mean together, and what is to be said of its addresses."""
 
-    state: State
+    verdict: Verdict
     sentences: Tuple[str, ...] = ()
 
 
-def verdict(view: CAView, shown: Mapping[Endpoint, Shown], replies: Mapping[Endpoint, Reply]) -> Verdict:
+def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mapping[Endpoint, Reply]) -> Judgement:
     """Put together what the endpoints of a name have shown.
 
     Each address has to be answered: records rotate, and a CA that connects does not turn to the other IP version. Of
@@ -130,28 +130,28 @@ def verdict(view: CAView, shown: Mapping[Endpoint, Shown], replies: Mapping[Endp
     :param shown: what each local and each guessed endpoint has shown.
     :param replies: what came back from each remote one.
     """
-    local = {endpoint: shown[endpoint].state for endpoint in view.of_kind(Kind.LOCAL)}
-    proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is State.PROVEN}
+    local = {endpoint: shown[endpoint].verdict for endpoint in front.of_kind(Kind.LOCAL)}
+    proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is Verdict.PROVEN}
     proven |= {_version(endpoint.host) for endpoint in replies if replies[endpoint].is_ours}
-    inside = _inside(view, shown)
-    states, sentences = list(local.values()), list(view.notes)
-    for endpoint in view.of_kind(Kind.REMOTE):
+    inside = _inside(front, shown)
+    states, sentences = list(local.values()), list(front.notes)
+    for endpoint in front.of_kind(Kind.REMOTE):
         behind = _behind(endpoint, inside, bool(local))
-        found = meaning(view.name, endpoint.host, replies[endpoint], behind, proven)
-        states.append(found.state)
+        found = meaning(front.name, endpoint.host, replies[endpoint], behind, proven)
+        states.append(found.verdict)
         sentences += [found.sentence] if found.sentence else []
     if not states:
         # The name does not resolve here: the CA may come by every IP version, and it is not known by which it does.
-        states = [State.FROM_INSIDE if one.state is State.PROVEN else one.state for one in inside.values()]
-    return Verdict(worst(states), tuple(sentences))
+        states = [Verdict.FROM_INSIDE if one.verdict is Verdict.PROVEN else one.verdict for one in inside.values()]
+    return Judgement(worst(states), tuple(sentences))
 
 
-def _inside(view: CAView, shown: Mapping[Endpoint, Shown]) -> Dict[int, Shown]:
+def _inside(front: FrontEndpoints, shown: Mapping[Endpoint, Shown]) -> Dict[int, Shown]:
     """The best of what the guessed endpoints of each IP version have shown."""
     best: Dict[int, Shown] = {}
-    for endpoint in view.of_kind(Kind.GUESSED):
+    for endpoint in front.of_kind(Kind.GUESSED):
         version = _version(endpoint.host)
-        if version not in best or _ORDER.index(shown[endpoint].state) < _ORDER.index(best[version].state):
+        if version not in best or _ORDER.index(shown[endpoint].verdict) < _ORDER.index(best[version].verdict):
             best[version] = shown[endpoint]
     return best
 
@@ -164,7 +164,7 @@ def _behind(remote: Endpoint, inside: Mapping[int, Shown], has_local: bool) -> O
     version = _version(remote.host)
     if version in inside or has_local:
         return inside.get(version)
-    return max(inside.values(), key=lambda one: _ORDER.index(one.state), default=None)
+    return max(inside.values(), key=lambda one: _ORDER.index(one.verdict), default=None)
 
 
 def _version(address: str) -> int:

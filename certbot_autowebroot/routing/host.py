@@ -4,6 +4,7 @@ For a second attempt, make a new one.
 """
 import functools
 from typing import TYPE_CHECKING
+from typing import Dict
 from typing import Iterable
 from typing import Optional
 from typing import Sequence
@@ -13,8 +14,9 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.follow import Holder
-from certbot_autowebroot.system import threads
+from certbot_autowebroot.system import dns
 from certbot_autowebroot.system.addresses import Addresses
+from certbot_autowebroot.system.dns import Resolution
 from certbot_autowebroot.system.views import View
 
 if TYPE_CHECKING:
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 class Host:
     """The state of the kernel, the resolver and the web servers' configurations at this moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: str = "") -> None:
+        """:param resolver: the only name server to ask (``--autowebroot-resolver``); empty for the host's own."""
         self._addresses = Addresses()
+        self._resolver = resolver
+        self._resolutions: Dict[str, Resolution] = {}
 
     @functools.cached_property
     def _programs(self) -> "ListeningPrograms":
@@ -33,13 +38,19 @@ class Host:
         from certbot_autowebroot.routing.listening import ListeningPrograms
         return ListeningPrograms(self._addresses)
 
-    def addresses(self, host: str) -> Sequence[str]:
-        """The addresses of a name by the system's resolver; an address itself."""
-        return self._addresses.of(host)
+    def resolution(self, name: str) -> Resolution:
+        """The addresses that a CA sees for a name, and what this host alone knows of it."""
+        if name not in self._resolutions:
+            self.resolve([name])
+        return self._resolutions[name]
 
-    def resolve(self, hosts: Iterable[str]) -> None:
-        """Look up the addresses of many names at once, so that :meth:`addresses` has them cached."""
-        list(threads.each(self.addresses, list(hosts)))
+    def addresses(self, host: str) -> Sequence[str]:
+        """The addresses that a CA sees for a name; an address itself."""
+        return self.resolution(host).addresses
+
+    def resolve(self, names: Iterable[str]) -> None:
+        """Look up many names at once, so that :meth:`resolution` has them cached."""
+        self._resolutions.update(dns.resolve(list(names), self._resolver))
 
     def local_addresses(self) -> Sequence[str]:
         """All addresses of this host."""

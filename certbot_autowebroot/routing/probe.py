@@ -45,6 +45,8 @@ class Answer(NamedTuple):
     :ivar refused: the connection was refused.
     :ivar elsewhere: a redirect to another machine, which proves nothing: its URL.
     :ivar redirects: the URLs of all redirects.
+    :ivar connected: the first connection was made: without one, the CA turns to the next IP version.
+    :ivar server: the Server header.
     """
 
     request: Request
@@ -54,6 +56,8 @@ class Answer(NamedTuple):
     refused: bool = False
     elsewhere: str = ""
     redirects: Tuple[str, ...] = ()
+    connected: bool = True
+    server: str = ""
 
     def __str__(self) -> str:
         where = f"{self.request.url} at {self.request.endpoint}"

@@ -6,6 +6,7 @@ from typing import Any
 from typing import Dict
 from typing import Iterator
 from typing import List
+from typing import Sequence
 
 import pytest
 
@@ -18,8 +19,11 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.host import Host
+from certbot_autowebroot.system import dns
+from certbot_autowebroot.system.dns import Resolution
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import public_directory
+from tests.lab.table import resolution
 
 NAME = "www.sample.com"
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
@@ -37,13 +41,13 @@ def place() -> Iterator[Path]:
 def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
     """What names resolve to: the machine's own addresses, without a name server for it."""
     known: Dict[str, List[str]] = {}
-    resolve = Host.addresses
+    resolve = dns.resolve
 
-    def addresses(machine: Host, host: str) -> Any:
-        if host.endswith("sample.com"):
-            return known.get(host, [PUBLIC_V4])
-        return resolve(machine, host)
-    monkeypatch.setattr(Host, "addresses", addresses)
+    def resolved(names: Sequence[str], *rest: Any) -> Dict[str, Resolution]:
+        ours = [name for name in names if name.endswith("sample.com")]
+        return {**resolve([name for name in names if name not in ours], *rest),
+                **{name: resolution(name, *known.get(name, [PUBLIC_V4])) for name in ours}}
+    monkeypatch.setattr(dns, "resolve", resolved)
     return known
 
 

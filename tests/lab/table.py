@@ -1,6 +1,7 @@
 """A machine made of plain tables, for what decides without touching one."""
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
 from typing import Dict
 from typing import List
 from typing import Sequence
@@ -11,6 +12,12 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.routing.front_endpoints import CAEndpoint
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
+from certbot_autowebroot.routing.front_endpoints import Kind
+from certbot_autowebroot.system.dns import Records
+from certbot_autowebroot.system.dns import Resolution
+from certbot_autowebroot.system.dns_messages import Outcome
 from certbot_autowebroot.system.processes import Process
 from certbot_autowebroot.system.views import View
 
@@ -20,6 +27,19 @@ TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 
 def request(host: str = "www.sample.com", endpoint: Endpoint = FRONT) -> Request:
     return Request(host, CHALLENGE_PATH + TOKEN, TOKEN, endpoint)
+
+
+def resolution(name: str, *addresses: str, outcome: Outcome = Outcome.NO_DATA, **more: Any) -> Resolution:
+    """What DNS says of a name: these addresses, and else this outcome."""
+    v6 = tuple(address for address in addresses if ":" in address)
+    v4 = tuple(address for address in addresses if ":" not in address)
+    return Resolution(name, Records(v6, Outcome.ADDRESSES if v6 else outcome),
+                      Records(v4, Outcome.ADDRESSES if v4 else outcome))._replace(**more)
+
+
+def front(*endpoints: Endpoint, kind: Kind = Kind.LOCAL, name: str = "www.sample.com") -> FrontEndpoints:
+    """Front endpoints of one kind."""
+    return FrontEndpoints(name, tuple(CAEndpoint(endpoint, kind) for endpoint in endpoints))
 
 
 @dataclass

@@ -25,8 +25,8 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
-from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from tests.lab import plugins
+from tests.lab.table import front
 
 ENDPOINT = Endpoint("203.0.113.10", 80)
 
@@ -82,7 +82,7 @@ class Challenge:
 
 def outcome(holder: Program, name: str = "www.sample.com", trail: Trail = ()) -> Outcome:
     """A name whose port is held by a program that leads to a dead end."""
-    found = Candidates(name, FrontEndpoints((ENDPOINT,), certain=True), "token")
+    found = Candidates(name, front(ENDPOINT), "token")
     hop = Hop(holder, found.request(ENDPOINT), trail)
     behind = Hop(Program("nginx", 1), found.request(ENDPOINT), ())
     return Outcome(found._replace(routes={ENDPOINT: [Route((hop, behind), DeadEnd("no"))]}))

@@ -7,7 +7,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
+from tests.lab.table import front
 
 FRONT = Endpoint("203.0.113.10", 80)
 
@@ -37,7 +37,7 @@ def test_no_place_at_a_dead_end() -> None:
 
 def test_candidates_keep_each_place_once_and_in_order() -> None:
     """Two routes may end in one directory; at most twelve places are tried."""
-    candidates = Candidates("www.sample.com", FrontEndpoints((FRONT,), certain=True), "token")
+    candidates = Candidates("www.sample.com", front(FRONT), "token")
     candidates = candidates.with_places([directory("b/token"), directory("a/token")])
     candidates = candidates.with_places([directory("a/token"), directory("c/token")])
     assert [str(place.end_for("t")) for place in candidates.places] == ["/srv/b/t", "/srv/a/t", "/srv/c/t"]

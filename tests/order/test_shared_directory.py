@@ -9,7 +9,7 @@ from certbot_autowebroot import settings
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.hints import given
-from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.settings import absolute_paths
 from tests.lab.nginx import Nginx
 from tests.lab.orders import CONTENT

@@ -20,7 +20,6 @@ from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import proof
 from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.journal import Journal
@@ -28,6 +27,7 @@ from certbot_autowebroot.responders.safe_directories import OpenDirectory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import listening
 from certbot_autowebroot.routing import probe
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import addresses
 from tests.lab import certificates

@@ -19,8 +19,9 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
+from certbot_autowebroot.routing.front_endpoints import Kind
 from certbot_autowebroot.routing.probe import Answer
+from tests.lab.table import front
 
 V4 = Endpoint("203.0.113.10", 80)
 V6 = Endpoint("2001:db8::10", 80)
@@ -30,13 +31,15 @@ GUESSED = Directory(PathInView("/srv"), "x", guessed=True)
 GUARDED = Directory(PathInView("/srv"), "x", depends_on_client=True)
 REFUSED = DeadEnd("return 403")
 
+OTHER_V4 = Endpoint("10.0.0.5", 80)
 
-def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), certain: bool = True, resolved: bool = True,
+
+def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), kind: Kind = Kind.LOCAL,
             endpoints: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Outcome:
     """Every endpoint leads to these ends; the test file of the first came back at those that won."""
     routes = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
               for number, end in enumerate(ends)]
-    found = Candidates("www.sample.com", FrontEndpoints(tuple(endpoints), certain, resolved=resolved), "token",
+    found = Candidates("www.sample.com", front(*endpoints, kind=kind), "token",
                        dict.fromkeys(endpoints, routes))
     found = found.with_places(filter(None, map(found.place_of, routes)))
     answers = {endpoint: Answer(found.request(endpoint), 200 if endpoint in won else 403) for endpoint in endpoints}
@@ -69,15 +72,14 @@ def test_a_file_before_a_group_of_applications_is_enough() -> None:
 @pytest.mark.parametrize(("found", "outlook"), [
     (outcome([ROOT], [V4, V6]), Outlook.GOOD),
     (outcome([ROOT], [V4]), Outlook.FAILS),
-    (outcome([ROOT], [V4], certain=False), Outlook.GOOD),
-    (outcome([ROOT], [V4], certain=False, resolved=False), Outlook.UNPROVEN),
-    (outcome([ROOT], [V4, V6], resolved=False), Outlook.UNPROVEN),
-    (outcome([ROOT], resolved=False), Outlook.FAILS),
+    (outcome([ROOT], [V4], Kind.GUESSED), Outlook.FAILS),
+    (outcome([ROOT], [V4, V6], Kind.GUESSED), Outlook.UNPROVEN),
+    (outcome([ROOT], [V4], Kind.GUESSED, [V4, OTHER_V4]), Outlook.UNPROVEN),
+    (outcome([ROOT], kind=Kind.GUESSED), Outlook.FAILS),
     (outcome([GUARDED]), Outlook.UNPROVEN),
     (outcome([], endpoints=[]), Outlook.FAILS)],
-    ids=["all endpoints", "one endpoint lacks", "one endpoint is enough", "does not resolve",
-         "does not resolve, fixed address",
-         "does not resolve and fails", "an allow-list shuts us out", "no endpoint"])
+    ids=["all endpoints", "one endpoint lacks", "unresolved, one version lacks", "unresolved",
+         "unresolved, one guess is enough", "unresolved and fails", "an allow-list shuts us out", "no endpoint"])
 def test_what_a_proof_means_for_autowebroot(found: Outcome, outlook: Outlook) -> None:
     """The solver's verdict, and whether a CA can find the machine at all."""
     assert forecast.by_autowebroot(found, proved=True) is outlook
@@ -116,10 +118,10 @@ def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None
     (outcome([OTHER], [V4, V6]), True, Outlook.FAILS),
     (outcome([ROOT], [V4]), True, Outlook.FAILS),
     (outcome([GUARDED]), True, Outlook.UNPROVEN),
-    (outcome([GUARDED], certain=False), False, Outlook.UNPROVEN),
+    (outcome([GUARDED], kind=Kind.GUESSED), False, Outlook.UNPROVEN),
     (outcome([ROOT]), False, Outlook.GOOD),
     (outcome([ROOT, OTHER], branches=True), False, Outlook.FAILS),
-    (outcome([ROOT], certain=False, resolved=False), False, Outlook.UNPROVEN)],
+    (outcome([ROOT], kind=Kind.GUESSED), False, Outlook.UNPROVEN)],
     ids=["proven", "another directory won", "one endpoint lacks", "shut out of its own directory",
          "behind a forward, an allow-list", "road", "one member of two", "does not resolve"])
 def test_what_counts_for_an_authenticator_that_answers_in_one_place(

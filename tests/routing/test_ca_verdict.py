@@ -8,13 +8,13 @@ import pytest
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.ca_verdict import Reply
 from certbot_autowebroot.routing.ca_verdict import Shown
-from certbot_autowebroot.routing.ca_verdict import State
+from certbot_autowebroot.routing.ca_verdict import Verdict
+from certbot_autowebroot.routing.ca_verdict import judge
 from certbot_autowebroot.routing.ca_verdict import meaning
-from certbot_autowebroot.routing.ca_verdict import verdict
 from certbot_autowebroot.routing.ca_verdict import worst
-from certbot_autowebroot.routing.ca_view import CAEndpoint
-from certbot_autowebroot.routing.ca_view import CAView
-from certbot_autowebroot.routing.ca_view import Kind
+from certbot_autowebroot.routing.front_endpoints import CAEndpoint
+from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
+from certbot_autowebroot.routing.front_endpoints import Kind
 
 NAME = "www.sample.com"
 NAT = "198.51.100.77"
@@ -22,8 +22,8 @@ OURS = Reply(is_ours=True, status=200)
 REFUSED = Reply(connected=False, error="connection refused")
 NOT_FOUND = Reply(status=404, server="Other/1.0")
 FORBIDDEN = Reply(status=403, server="cdn")
-PROVEN, FROM_INSIDE, UNPROVEN, DEAD_END = State
-INSIDE = {state: Shown(state, Reply(status=404, server="nginx")) for state in State}
+PROVEN, FROM_INSIDE, UNPROVEN, DEAD_END = Verdict
+INSIDE = {state: Shown(state, Reply(status=404, server="nginx")) for state in Verdict}
 
 
 @pytest.mark.parametrize(("reply", "inside", "proven", "state"), [
@@ -48,18 +48,18 @@ INSIDE = {state: Shown(state, Reply(status=404, server="nginx")) for state in St
     (Reply(status=521), PROVEN, (), DEAD_END),
     (Reply(status=526), PROVEN, (4,), DEAD_END),
 ])
-def test_meaning_of_a_remote_address(reply: Reply, inside: Optional[State], proven: Sequence[int],
-                                     state: State) -> None:
+def test_meaning_of_a_remote_address(reply: Reply, inside: Optional[Verdict], proven: Sequence[int],
+                                     state: Verdict) -> None:
     """By what came back, what this machine shows, and whether another address leads here."""
     found = meaning(NAME, NAT, reply, INSIDE[inside] if inside else None, proven)
-    assert found.state is state
+    assert found.verdict is state
     assert (NAT in found.sentence and str(reply) in found.sentence) == (state is not PROVEN)
 
 
 def test_server_that_refuses_us_inside_too_is_our_own() -> None:
     """Through a router that lets us come back in: what is a dead end within is one there."""
-    assert meaning(NAME, NAT, FORBIDDEN, Shown(DEAD_END, FORBIDDEN), ()).state is DEAD_END
-    assert meaning(NAME, NAT, FORBIDDEN, Shown(UNPROVEN, FORBIDDEN), ()).state is UNPROVEN
+    assert meaning(NAME, NAT, FORBIDDEN, Shown(DEAD_END, FORBIDDEN), ()).verdict is DEAD_END
+    assert meaning(NAME, NAT, FORBIDDEN, Shown(UNPROVEN, FORBIDDEN), ()).verdict is UNPROVEN
 
 
 def test_sentences_say_what_answers() -> None:
@@ -98,13 +98,13 @@ def test_sentences_say_what_answers() -> None:
         "round robin, one is down", "CDN, no IPv6 here", "CDN over IPv6 alone", "CDN over IPv6 alone, dead end",
         "round robin behind NAT", "other machines", "unresolved", "unresolved, IPv4 fails", "unresolved, IPv6 fails",
         "nothing"])
-def test_verdict(shown: "Dict[str, State | Reply]", state: State) -> None:
+def test_judgement(shown: "Dict[str, Verdict | Reply]", state: Verdict) -> None:
     """All endpoints of a name together."""
     seen = {CAEndpoint(Endpoint(key.split()[1], 80), Kind(key.split()[0])): what for key, what in shown.items()}
-    view = CAView(NAME, tuple(seen), ("a note",))
-    found = verdict(view, {one.endpoint: Shown(what) for one, what in seen.items() if isinstance(what, State)},
+    view = FrontEndpoints(NAME, tuple(seen), ("a note",))
+    found = judge(view, {one.endpoint: Shown(what) for one, what in seen.items() if isinstance(what, Verdict)},
                     {one.endpoint: what for one, what in seen.items() if isinstance(what, Reply)})
-    assert found.state is state
+    assert found.verdict is state
     assert found.sentences[0] == "a note"
 
 

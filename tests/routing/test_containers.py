@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from certbot_autowebroot.order import messages
-from certbot_autowebroot.order.inquiry import Verdict
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from tests.lab import forward
 from tests.lab import ports
 from tests.lab.container import ADDRESS

@@ -14,7 +14,6 @@ import pytest
 from certbot_autowebroot.order import guessed_roots
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.hints import Hint
-from certbot_autowebroot.order.inquiry import Verdict
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders import safe_directories
 from certbot_autowebroot.responders.factory import writable
@@ -22,6 +21,7 @@ from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.servers.common.file_cache import RecordingView
 from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes

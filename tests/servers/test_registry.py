@@ -27,11 +27,11 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.processes import Process
 from tests.lab.table import FRONT
 from tests.lab.table import TOKEN
+from tests.lab.table import front
 from tests.lab.table import process_of
 from tests.servers.test_interfaces import BeeWeb
 from tests.servers.test_interfaces import register
@@ -95,7 +95,7 @@ def test_fallback(server: registry.Server, executable: str, monkeypatch: pytest.
     monkeypatch.setattr(other_authenticators, "installed", lambda: {"nginx": None, "apache": None})
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
     at_front = hop(process_of(executable), "")
-    outcome = Outcome(Candidates("www.sample.com", FrontEndpoints((FRONT,), certain=True), "token",
+    outcome = Outcome(Candidates("www.sample.com", front(FRONT), "token",
                                  {FRONT: [Route((at_front,), DeadEnd("no"))]}))
     expected = [server.authenticator] if server.authenticator else []
     assert other_authenticators.fitting(outcome) == expected
