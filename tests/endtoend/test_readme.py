@@ -42,7 +42,9 @@ class Reader:
         """Type a block into a shell; returns what it printed."""
         path = os.pathsep.join([str(Path(self._certbot.program).parent), str(Path(sys.executable).parent),
                                 os.environ["PATH"]])
-        done = subprocess.run(["sh", "-e", "-c", block], env={**self._certbot.environment(), "PATH": path},
+        # What a new setuptools says of an old Certbot is no output of ours.
+        environment = {**self._certbot.environment(), "PATH": path, "PYTHONWARNINGS": "ignore:pkg_resources is"}
+        done = subprocess.run(["sh", "-e", "-c", block], env=environment,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=120)
         assert done.returncode == 0, f"{block}\n{done.stdout}"
