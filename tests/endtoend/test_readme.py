@@ -156,7 +156,8 @@ def test_hardened_unit(reader: Reader) -> None:
     reader.types(f"unshare --mount sh -e -c '{script}' certbot certonly -a autowebroot -d {NAME}")
     reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/users/www; }}")
     with reader.nginx:
-        assert "/srv/users/www" in reader.types(f"unshare --mount sh -e -c '{script}' certbot renew --force-renewal -v")
+        printed = reader.types(f"unshare --mount sh -e -c '{script}' certbot renew --force-renewal -v")
+        assert "/srv/users/www" in printed, printed
 
 
 def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> None:
