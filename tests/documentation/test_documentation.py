@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Dict
 from typing import List
 from typing import Set
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.lab
 
 TOP = Path(__file__).parents[2]
 DOCS = TOP / "docs"
+PACKAGE = TOP / "certbot_autowebroot"
 
 
 def read(name: str) -> nodes.document:
@@ -79,18 +81,38 @@ def test_options_page_has_every_option() -> None:
     assert options - kept_by_the_plugin == {option for option in told if option.startswith("--autowebroot")}
 
 
-def test_design_names_every_module() -> None:
-    """By room, in its table. A web server's own package is one row."""
+def rooms() -> Dict[str, List[str]]:
+    """The table of design.rst: by room, its modules."""
     design = (DOCS / "design.rst").read_text(encoding="utf-8")
     rows = re.findall(r"^(?:\*\*(.+?)\*\*|``(\S+\.py)``) ", design, re.MULTILINE)
-    named, room = set(), ""
-    for heading, module in rows:
-        room = heading or room
-        if module:
-            named.add((room if room.endswith("/") else "") + module)
-    package = TOP / "certbot_autowebroot"
-    paths = [path.relative_to(package) for path in package.rglob("*.py") if path.name != "__init__.py"]
+    modules: Dict[str, List[str]] = {}
+    for room, module in rows:
+        if room:
+            modules[room] = []
+        else:
+            modules[list(modules)[-1]].append(module)
+    return modules
+
+
+def test_design_names_every_module() -> None:
+    """By room. A package within a room, such as a web server's, is one row."""
+    named = {(room if room.endswith("/") else "") + module for room, modules in rooms().items() for module in modules}
+    paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
     assert named == {str(path) for path in paths if len(path.parts) < 3}
+
+
+def test_imports_run_down() -> None:
+    """No room imports one above it in that table, not even late; plain data takes safe text from system."""
+    order = [name for room, modules in rooms().items() for name in ([room[:-1]] if room.endswith("/") else modules)]
+    order = [name.replace(".py", "") for name in order]
+    upward = set()
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].replace(".py", "")
+        imported = re.findall(r"^ *from certbot_autowebroot\.?(\S*) import (\w+)", path.read_text(encoding="utf-8"),
+                              re.MULTILINE)
+        upward |= {(str(path.relative_to(PACKAGE)), module) for module, name in imported
+                   if name != "__version__" and order.index((module or name).split(".")[0]) < order.index(room)}
+    assert upward == {("route.py", "system.terminal")}
 
 
 def test_links_to_files_lead_somewhere() -> None:
