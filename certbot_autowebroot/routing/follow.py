@@ -11,9 +11,6 @@ from typing import List
 from typing import Protocol
 from typing import Sequence
 from typing import Tuple
-from urllib.parse import unquote
-from urllib.parse import urljoin
-from urllib.parse import urlsplit
 
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import DeadEnd
@@ -29,8 +26,10 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
+from certbot_autowebroot.routing.redirects import is_loopback
+from certbot_autowebroot.routing.redirects import target_of
 
-#: Let's Encrypt follows so many redirects. Here it bounds hops of any kind.
+#: Hops of any kind.
 MAX_HOPS = 10
 #: A small file may have ten members that each pass on to ten members: 10^10 routes.
 MAX_ROUTES = 1000
@@ -123,7 +122,7 @@ def _without_holder(request: Request) -> End:
 def _follow_redirect(redirect: Redirect, ca_request: Request, machine: Machine, hops: Tuple[Hop, ...],
                      branch: Tuple[int, ...]) -> Iterator[Route]:
     try:
-        targets = after_redirect(redirect.url, ca_request, hops[0].request.endpoint.port, machine)
+        targets = after_redirect(redirect.url, redirect.status, ca_request, hops[0].request.endpoint.port, machine)
     except ValueError as error:
         yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
         return
@@ -134,10 +133,8 @@ def _follow_redirect(redirect: Redirect, ca_request: Request, machine: Machine, 
         yield from _follow(target, machine, hops, sub_branch, target)
 
 
-def after_redirect(location: str, request: Request, front_port: int, machine: Machine) -> List[Request]:
+def after_redirect(location: str, status: int, request: Request, front_port: int, machine: Machine) -> List[Request]:
     """The requests that the CA makes after a redirect, one for each address of this host at which it may arrive.
-
-    "Redirects are only followed to http and https, and only to ports 80 and 443" (Let's Encrypt, "Challenge Types").
 
     :param location: the Location header.
     :param request: the CA's request that got this redirect.
@@ -145,28 +142,32 @@ def after_redirect(location: str, request: Request, front_port: int, machine: Ma
     :returns: empty if the redirect leads to another machine.
     :raises ValueError: the CA does not follow it; the text gives the reason.
     """
-    location = urljoin(request.url, location)
-    try:
-        url = urlsplit(location)
-        port = url.port or CA_PORTS.get(url.scheme, 0)
-    except ValueError as error:
-        raise ValueError(f"the redirect to {location} is not a URL: {error}") from None
-    if url.scheme not in CA_PORTS or port not in CA_PORTS.values() or not url.hostname:
-        raise ValueError(f"the CA does not follow a redirect to {location}: http and https on ports 80 and 443 only")
-    if _is_loopback(url.hostname) and url.hostname != request.host:
-        # The author of a site's .htaccess must not get certbot, as root, to query services of the loopback.
-        raise ValueError(f"the CA does not follow a redirect to {location}: that is the CA's own machine")
-    port = front_port if port == CA_PORTS["http"] else port
-    if url.hostname == request.host:
-        addresses = [request.endpoint.host]
-        if url.scheme != request.scheme and _is_behind_balancer(url.hostname, Endpoint(addresses[0], port), machine):
-            return []
+    target = target_of(location, status, request)
+    port = front_port if target.port == CA_PORTS["http"] else target.port
+    same = Endpoint(request.endpoint.host, port)
+    if target.host == request.host:
+        is_followed = target.scheme == request.scheme or not _is_behind_balancer(target.host, same, machine)
+        endpoints = [same] if is_followed else []
     else:
         # /etc/hosts often has a name of this host at 127.0.1.1; the CA arrives from outside all the same.
-        addresses = list(dict.fromkeys(request.endpoint.host if _is_loopback(address) else address
-                                       for address in machine.addresses(url.hostname) if machine.is_here(address)))
-    return [request._replace(host=url.hostname, path=unquote(url.path) or "/", query=url.query, scheme=url.scheme,
-                             endpoint=Endpoint(address, port)) for address in addresses]
+        endpoints = list(dict.fromkeys(same if is_loopback(address) else Endpoint(address, port)
+                                       for address in machine.addresses(target.host) if machine.is_here(address)))
+        if not endpoints and _share_a_router(request, target.host, machine) and machine.holders(same):
+            endpoints = [same]
+    return [request._replace(host=target.host, path=target.path, query=target.query, scheme=target.scheme,
+                             endpoint=endpoint) for endpoint in endpoints]
+
+
+def _share_a_router(request: Request, host: str, machine: Machine) -> bool:
+    """Whether a host has an address of the request's name, in the IP version by which the request came in.
+
+    Behind a provider's NAT all names of a machine resolve to one address, which the machine does not have. The router
+    sends the CA's second request where it sent the first one.
+    """
+    shared = {*machine.addresses(request.host)} & {*machine.addresses(host)}
+    version = ipaddress.ip_address(request.endpoint.host).version
+    return any(ipaddress.ip_address(address).version == version for address in shared
+               if not machine.is_here(address) and not is_loopback(address))
 
 
 def _is_behind_balancer(host: str, endpoint: Endpoint, machine: Machine) -> bool:
@@ -176,16 +177,6 @@ def _is_behind_balancer(host: str, endpoint: Endpoint, machine: Machine) -> bool
     """
     addresses = machine.addresses(host)
     return bool(addresses) and not any(map(machine.is_here, addresses)) and not machine.holders(endpoint)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether a host is the client's own machine: RFC 6761 section 6.3, and the addresses of RFC 6890."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    address = getattr(address, "ipv4_mapped", None) or address  # is_loopback of Python before 3.13 ignores it
-    return address.is_loopback or address.is_unspecified  # connect(2) to 0.0.0.0 connects to the loopback
 
 
 def _follow_upstream(upstream: Upstream, request: Request, machine: Machine, hops: Tuple[Hop, ...],

@@ -1,38 +1,56 @@
 """Make one HTTP request as the CA makes it, to a given address, and return the answer.
 
-As the CA: the Host header has no port, redirects are followed to ports 80 and 443, certificates are not verified
-(RFC 8555 section 8.3; Let's Encrypt, "Challenge Types"). Time and size are limited: a server may accept and never
-answer, send one byte a second, or never stop.
+As the CA: the headers are those of Let's Encrypt, the Host header has no port, redirects are followed by the CA's rules
+(:mod:`certbot_autowebroot.routing.redirects`), certificates are not verified (RFC 8555 section 8.3; Let's Encrypt,
+"Challenge Types"; boulder, va/http.go). A rule on the User-Agent treats the probe as it treats the CA. One header is
+our own, :data:`HEADER`: an administrator can log it. Time and size are limited: a server may accept and never answer,
+send one byte a second, or never stop.
 """
 import contextlib
 import http.client
 import io
 import socket
 import time
+from typing import Callable
+from typing import List
 from typing import NamedTuple
 from typing import Optional
+from typing import Sequence
 from typing import Tuple
 from urllib.parse import quote
 
 from certbot_autowebroot import __version__
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.routing.follow import MAX_HOPS
 from certbot_autowebroot.routing.follow import Machine
 from certbot_autowebroot.routing.follow import after_redirect
+from certbot_autowebroot.routing.redirects import MAX_REDIRECTS
+from certbot_autowebroot.routing.redirects import STATUSES
+from certbot_autowebroot.routing.redirects import is_address
+from certbot_autowebroot.routing.redirects import is_public
+from certbot_autowebroot.routing.redirects import target_of
 from certbot_autowebroot.system import tls
+from certbot_autowebroot.system.terminal import printable
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0
+#: Seconds for a connection, within :data:`TIMEOUT`.
+CONNECT_TIMEOUT = 3.0
 #: Bytes of a body to read. A key authorization has 87.
 MAX_BODY = 4096
+#: Bytes that boulder reads of a body: one that fills them is refused, white space at its end included.
+CA_MAX_BODY = 128
+#: Characters of a Server header to keep.
+MAX_SERVER = 80
+#: The header that tells the probe from the CA; its value is our version.
+HEADER = "Autowebroot-Probe"
 
-_REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
-    "User-Agent": f"Mozilla/5.0 (compatible; certbot-autowebroot/{__version__}; checks before the CA does)",
+    "User-Agent": "Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
     "Connection": "close",
+    HEADER: __version__,
 }
 
 
@@ -41,12 +59,14 @@ class Answer(NamedTuple):
 
     :ivar request: the last request, after redirects.
     :ivar status: the HTTP status; 0 without an HTTP answer.
+    :ivar body: empty where the CA does not accept it: the status is not 200, or white space makes it too long.
     :ivar error: why there is no HTTP answer, or why it does not count.
     :ivar refused: the connection was refused.
     :ivar elsewhere: a redirect to another machine, which proves nothing: its URL.
     :ivar redirects: the URLs of all redirects.
-    :ivar connected: the first connection was made: without one, the CA turns to the next IP version.
-    :ivar server: the Server header.
+    :ivar connected: a server accepted the first connection; without it, a CA turns to the next IP version.
+    :ivar server: the Server header, printable, at most :data:`MAX_SERVER` characters.
+    :ivar with_proxy_line: a server answered only after a PROXY line, which a balancer sends and the CA does not.
     """
 
     request: Request
@@ -58,40 +78,120 @@ class Answer(NamedTuple):
     redirects: Tuple[str, ...] = ()
     connected: bool = True
     server: str = ""
+    with_proxy_line: bool = False
 
     def __str__(self) -> str:
         where = f"{self.request.url} at {self.request.endpoint}"
         return f"{where}: {self.error}" if self.error else f"{where}: status {self.status}"
 
 
-def ask(request: Request, machine: Machine, timeout: float = TIMEOUT) -> Answer:
-    """Make a request and follow its redirects.
+class _NotConnectedError(OSError):
+    """No connection; the cause says why."""
+
+
+class _Response(NamedTuple):
+    status: int
+    body: bytes
+    location: str
+    server: str
+    with_proxy_line: bool
+
+
+#: The requests that may follow a redirect, by its URL and status and the request that got it; raises ValueError.
+_NextRequests = Callable[[str, int, Request], Sequence[Request]]
+
+
+def ask(request: Request, machine: Machine, timeout: float = TIMEOUT, *, may_send_proxy_line: bool = True) -> Answer:
+    """Make a request to an endpoint of this host and follow its redirects within this host.
 
     :param request: connects to ``request.endpoint``.
     :param machine: resolves the names in redirects.
     :param timeout: seconds for all requests together.
+    :param may_send_proxy_line: a balancer may be in front. Where the name resolves to this host, none is.
+    """
+    front_port = request.endpoint.port
+
+    def next_requests(location: str, status: int, redirected: Request) -> Sequence[Request]:
+        return after_redirect(location, status, redirected, front_port, machine)
+    return _ask(request, next_requests, time.monotonic() + timeout, may_send_proxy_line)
+
+
+def ask_as_the_ca(request: Request, endpoints: Sequence[Endpoint], resolve: Callable[[str], Sequence[str]],
+                  timeout: float = TIMEOUT) -> Answer:
+    """Make a request over the network and follow its redirects to wherever they lead. A body of ours is a proof.
+
+    :param endpoints: port 80 of the name's addresses in the CA's order, the first AAAA and the first A; the second is
+        for a failed connection alone. At least one.
+    :param resolve: the addresses of a redirect's host, by DNS. The first AAAA counts, or else the first A.
+    :param timeout: seconds for all requests together.
     """
     deadline = time.monotonic() + timeout
-    front_port = request.endpoint.port
-    redirects: Tuple[str, ...] = ()
+
+    def next_requests(location: str, status: int, redirected: Request) -> Sequence[Request]:
+        return _over_the_network(location, status, redirected, resolve)
+    for endpoint in endpoints:
+        answer = _ask(request._replace(endpoint=endpoint), next_requests, deadline, may_send_proxy_line=False)
+        if answer.connected:
+            break
+    return answer
+
+
+def _over_the_network(location: str, status: int, request: Request, resolve: Callable[[str], Sequence[str]]) \
+        -> List[Request]:
+    """The one request that the CA makes after a redirect; empty where its host has no public address."""
+    target = target_of(location, status, request)
+    if target.host == request.host and target.port == request.endpoint.port:
+        addresses = [request.endpoint.host]
+    else:
+        found = [target.host] if is_address(target.host) else resolve(target.host)
+        # A foreign name server must not get certbot, as root, to query services of a private network.
+        addresses = sorted(filter(is_public, found), key=lambda address: ":" not in address)
+    return [request._replace(host=target.host, path=target.path, query=target.query, scheme=target.scheme,
+                             endpoint=Endpoint(address, target.port)) for address in addresses[:1]]
+
+
+def _ask(request: Request, next_requests: _NextRequests, deadline: float, may_send_proxy_line: bool) -> Answer:
+    answer = Answer(request)
+    urls: List[str] = []
+    referer = ""
     while True:
         try:
-            status, body, location = _get_through(request, deadline)
+            response = _get_through(request, deadline, referer, may_send_proxy_line)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Answer(request, error=_reason(error), refused=isinstance(error, ConnectionRefusedError),
-                          redirects=redirects)
-        if status not in _REDIRECTS or not location:
-            return Answer(request, status, body, redirects=redirects)
-        if len(redirects) == MAX_HOPS:
-            return Answer(request, status, error=f"more than {MAX_HOPS} redirects", redirects=redirects)
-        redirects += (location,)
+            cause = error.__cause__ if isinstance(error, _NotConnectedError) else error
+            return answer._replace(error=_reason(error), refused=isinstance(cause, ConnectionRefusedError),
+                                   connected=bool(urls) or cause is error)
+        location = response.location
+        answer = answer._replace(status=response.status, server=response.server,
+                                 with_proxy_line=answer.with_proxy_line or response.with_proxy_line)
+        if response.status not in STATUSES or not location:
+            return _judge(answer, response.body)
+        if len(answer.redirects) == MAX_REDIRECTS:
+            return answer._replace(error=f"more than {MAX_REDIRECTS} redirects")
+        answer = answer._replace(redirects=(*answer.redirects, location))
+        urls.append(request.url)
         try:
-            targets = after_redirect(location, request, front_port, machine)
+            targets = next_requests(location, response.status, request)
         except ValueError as error:
-            return Answer(request, status, error=str(error), redirects=redirects)
+            return answer._replace(error=str(error))
         if not targets:
-            return Answer(request, status, elsewhere=location, redirects=redirects)
+            return answer._replace(elsewhere=location)
+        if targets[0].url in urls:
+            return answer._replace(error=f"the CA does not request {targets[0].url} twice: the redirects go round")
+        # RFC 9110 section 10.1.3: no Referer from https to http.
+        referer = "" if request.scheme == "https" and targets[0].scheme == "http" else _quoted(request)
         request = targets[0]
+        answer = answer._replace(request=request, status=0, server="")
+
+
+def _judge(answer: Answer, body: bytes) -> Answer:
+    """An answer with the body that the CA reads."""
+    if answer.status != http.client.OK:
+        return answer
+    if len(body) >= CA_MAX_BODY > len(body.rstrip()):
+        return answer._replace(error=f"with white space at its end the body has {CA_MAX_BODY} bytes or more, and the "
+                                     "CA refuses that")
+    return answer._replace(body=body)
 
 
 def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIMEOUT) -> Optional[bytes]:
@@ -103,39 +203,54 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
     """
     request = Request(host=host, path=path, token="", endpoint=endpoint)
     try:
-        status, body, _ = _get(request, time.monotonic() + timeout)
+        response = _get(request, time.monotonic() + timeout)
     except socket.timeout:
         raise
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return body if status == http.client.OK else None
+    return response.body if response.status == http.client.OK else None
 
 
-def _get_through(request: Request, deadline: float) -> "tuple[int, bytes, str]":
-    def attempt(has_proxy_line: bool) -> "tuple[int, bytes, str]":
-        found = _get(request, deadline, has_proxy_line)
-        if has_proxy_line and found[0] == http.client.BAD_REQUEST:
-            raise http.client.BadStatusLine(str(found[0]))
-        return found
-    return tls.retry_with_proxy_line(attempt)
+def _get_through(request: Request, deadline: float, referer: str, may_send_proxy_line: bool) -> _Response:
+    def attempt(has_proxy_line: bool) -> _Response:
+        response = _get(request, deadline, has_proxy_line, referer)
+        if has_proxy_line and response.status == http.client.BAD_REQUEST:
+            raise http.client.BadStatusLine(str(response.status))
+        return response
+    return tls.retry_with_proxy_line(attempt) if may_send_proxy_line else attempt(False)
 
 
-def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> "tuple[int, bytes, str]":
+def _get(request: Request, deadline: float, has_proxy_line: bool = False, referer: str = "") -> _Response:
     with _connect(request, deadline, has_proxy_line) as stream, \
             tls.until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
         connection.sock = _DeadlineSocket(stream, deadline)
-        target = quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
-        connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": request.host_header, **_HEADERS}.items():
-            connection.putheader(name, value)
+        connection.putrequest("GET", _target(request), skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": request.host_header, **_HEADERS, "Referer": referer}.items():
+            if value:
+                connection.putheader(name, value)
         connection.endheaders()
         response = connection.getresponse()
-        return response.status, response.read(MAX_BODY), response.getheader("Location", "")
+        return _Response(response.status, response.read(MAX_BODY), response.getheader("Location", ""),
+                         printable(response.getheader("Server", ""))[:MAX_SERVER], has_proxy_line)
+
+
+def _target(request: Request) -> str:
+    return quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
+
+
+def _quoted(request: Request) -> str:
+    """The URL of a request in the form of a header."""
+    return f"{request.scheme}://{request.host_header}{_target(request)}"
 
 
 def _connect(request: Request, deadline: float, has_proxy_line: bool) -> socket.socket:
-    stream = tls.connect(request.endpoint, deadline, has_proxy_line)
+    """:raises _NotConnectedError: no server accepts the connection."""
+    try:
+        stream = tls.connect(request.endpoint, min(deadline, time.monotonic() + CONNECT_TIMEOUT), has_proxy_line)
+    except OSError as error:
+        raise _NotConnectedError(str(error)) from error
+    stream.settimeout(max(0.01, deadline - time.monotonic()))
     return tls.handshake(stream, request.host, deadline) if request.scheme == "https" else stream
 
 
@@ -173,10 +288,11 @@ class _DeadlineReader(io.RawIOBase):
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, socket.timeout):
-        return "no complete answer within the time limit"
-    if isinstance(error, ConnectionRefusedError):
+    cause = error.__cause__ if isinstance(error, _NotConnectedError) else error
+    if isinstance(cause, socket.timeout):
+        return "no complete answer within the time limit" if cause is error else "no connection within the time limit"
+    if isinstance(cause, ConnectionRefusedError):
         return "connection refused"
-    if isinstance(error, http.client.RemoteDisconnected):
+    if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
-    return str(error) or type(error).__name__
+    return str(cause) or type(cause).__name__

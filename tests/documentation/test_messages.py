@@ -28,7 +28,7 @@ _NO_MESSAGES = {
     "HTTP/1.0 Host: <> <>Content-Length",
     "Content-Type: application/json Cache-Control: must-revalidate",
     'include "/etc/lighttpd/conf-enabled/*.conf"',
-    "Mozilla/5.0 (compatible; certbot-autowebroot/<>; checks before the CA does)",
+    "Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)",
     "HTTP/1.1 200 OK Content-Type: application/octet-stream Connection: close Content-Length",
     "certbot-autowebroot, process <>: answers ACME http-01 challenges",  # a comment in a table of nftables
     "delete table inet", "describe tcp dport", "No such file",  # to nft and of nft

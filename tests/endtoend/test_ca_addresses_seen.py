@@ -31,7 +31,6 @@ def unresolved(orders: Orders, how: str) -> None:
         orders.outside.inner_dns.resolve(NAME, SILENT_V4, SILENT_V6)
 
 
-@missing
 @pytest.mark.parametrize("hairpin", ["works", "refused", "silent"])
 def test_redirect_to_another_name_behind_the_same_nat(orders: Orders, hairpin: str) -> None:
     """1. Both names resolve to one public address that the machine does not have: a file answers."""
@@ -64,7 +63,6 @@ def test_renewal_has_every_endpoint_of_the_first_issue(orders: Orders, how: str)
         orders.renew()
 
 
-@missing
 def test_directory_on_no_route_is_no_place_to_go_on_with(orders: Orders) -> None:
     """4. The redirect leads to NAME.well-known, which no CA follows, and the shared directory lies on no route."""
     config = f"Listen 80\nServerName {NAME}\nRedirect permanent / https://{NAME}\n"
@@ -84,7 +82,6 @@ def test_dead_end_on_ipv6_of_a_name_that_does_not_resolve_here(orders: Orders, h
         orders.refuse(f"[{OWN_V6}]:80")
 
 
-@missing
 def test_rule_against_robots_lets_us_in_as_it_lets_the_ca_in(orders: Orders) -> None:
     """6. The CA's agent has no bot in it, and ours is the CA's."""
     rule = 'if ($http_user_agent ~* "bot|crawl|spider") { return 403; }'

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.lab
 
 NAME = "www.sample.com"
 OPEN = f"server {{ listen 80; server_name {NAME}; root {{dir}}/root; location /.well-known/ {{ }} }}"
-#: An allow-list, as we read it. That the CA is let in while we are not is told by the User-Agent here: both come from
-#: this machine.
-IF = "if ($http_user_agent ~ autowebroot) { return 403; }"
+#: An allow-list, as we read it. That the CA is let in while we are not shows in the probe's own header here: both
+#: come from this machine.
+IF = "if ($http_autowebroot_probe) { return 403; }"
 SHUT = OPEN.replace("{ }", f"{{ allow 203.0.113.0/24; deny all; {IF} }}")
 
 
@@ -47,7 +47,7 @@ def test_a_condition_may_be_the_allow_list(certbot: Certbot, nginx: Nginx) -> No
 
 def test_a_limit_of_requests_is_no_dead_end(certbot: Certbot, nginx: Nginx) -> None:
     """All names are asked for from one address within a moment: what a limit refuses then is asked for again."""
-    nginx.configure("map $http_user_agent $limited { ~autowebroot us; default ''; } "
+    nginx.configure("map $http_autowebroot_probe $limited { ~. us; default ''; } "
                     "limit_req_zone $limited zone=one:1m rate=5r/s; "
                     + OPEN.replace("{ }", "{ limit_req zone=one burst=5 nodelay; }").replace(NAME, "*.sample.com"))
     nginx.reload()

@@ -566,7 +566,7 @@ def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str],
     """A symlink and what it leads to: the second does not meet the file of the first as a stranger's in its way."""
     make(place, "real")
     (place / "link").symlink_to(place / "real")
-    refuses = "if ($http_user_agent ~ autowebroot) { return 410; }"
+    refuses = "if ($http_autowebroot_probe) { return 410; }"
     config = f"root {place}/{served};" if served else f"root {place}/real; {refuses}"
     hints = [Hint(f"{place}/{name}", "--autowebroot-path") for name in known]
     with Nginx(place / "nginx", f"server {{ listen 80; {config} }}"), solved(place, hints={NAME: hints}) as solver:

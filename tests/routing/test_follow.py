@@ -1,16 +1,19 @@
 """Follow a request through a machine made of tables."""
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 import pytest
 
 from certbot_autowebroot.route import DeadEnd
+from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
@@ -194,11 +197,90 @@ def test_a_redirect_to_another_machine_leads_elsewhere() -> None:
 @pytest.mark.parametrize("url", ["http://www.sample.com:8080/x", "ftp://www.sample.com/x", "https://", "http://[bad/x",
                                  "http://www.sample.com:99999/", "http://127.0.0.1/x", "https://[::1]/x",
                                  "http://[::ffff:127.0.0.1]/x", "http://0.0.0.0/x", "https://[::]/x",
-                                 "http://localhost/x", "http://x.localhost/"])
+                                 "http://localhost/x", "http://x.localhost/", "http://10.1.2.3/", "http://[fd00::1]/",
+                                 "http://backend/x", "http://www.sample.com.", "http://www.sample.c0m/",
+                                 f"http://www.sample.com/{'x' * 2001}"])
 def test_redirects_that_a_ca_does_not_follow_are_dead_ends(url: str) -> None:
     """Let's Encrypt: http and https on ports 80 and 443 only; and the CA's own loopback is not this host's."""
     route, = follow(request(), TableMachine({FRONT: [Holder([Redirect(url, 301)])]}))
     assert isinstance(route.end, DeadEnd)
+
+
+@pytest.mark.parametrize("status, is_followed", [(301, True), (302, True), (307, True), (308, True), (303, False)])
+def test_statuses_that_a_ca_follows(status: int, is_followed: bool) -> None:
+    """Boulder refuses 303, See Other; the reason names it."""
+    machine = TableMachine({FRONT: [Holder([Redirect(f"https://www.sample.com{PATH}", status)])],
+                            Endpoint(FRONT.host, 443): [Holder([DIRECTORY])]})
+    route, = follow(request(), machine)
+    assert route.end == DIRECTORY if is_followed else isinstance(route.end, DeadEnd) and "303" in route.end.reason
+
+
+@pytest.mark.parametrize("url, start", [(f"https://www.sample.com{PATH[1:]}", "www.sample.com"),
+                                        (f"https://sample.com{PATH[1:]}", "sample.com"),
+                                        (f"https://www.sample.comacme-challenge/{TOKEN}", "www.sample.com")])
+def test_redirect_without_a_slash_is_named(url: str, start: str) -> None:
+    """httpd's Redirect permanent / https://NAME leads to NAME.well-known."""
+    route, = follow(request(), TableMachine({FRONT: [Holder([Redirect(url, 301)])]}))
+    assert isinstance(route.end, DeadEnd) and f"a slash is missing after {start} in" in route.end.reason
+
+
+@pytest.mark.parametrize("host", ["a.sample.com", "xn--bcher-kva.xn--p1ai", "198.51.100.7"])
+def test_redirect_to_a_public_host_leads_elsewhere(host: str) -> None:
+    """Newer versions of boulder follow a redirect to a public address too."""
+    route, = follow(request(), TableMachine({FRONT: [Holder([Redirect(f"http://{host}/x", 301)])]}))
+    assert route.end == Elsewhere(f"http://{host}/x")
+
+
+def test_redirect_to_the_name_itself_may_have_any_shape() -> None:
+    """A CA of one's own accepts names without a dot, and follows their redirects."""
+    target, = after_redirect("https://intranet/x", 301, request("intranet"), 80, TableMachine())
+    assert target.endpoint == Endpoint(FRONT.host, 443)
+
+
+NAT, NAT_V6, OTHER = "198.51.100.77", "2001:db8::77", "192.0.2.7"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("own, target, is_here", [
+    ([NAT], [NAT], True), ([NAT, OTHER], [NAT], True), ([NAT_V6, NAT], [NAT_V6, NAT], True), ([NAT], [OTHER], False),
+    ([NAT_V6], [NAT_V6], False), ([NAT], [], False), ([], [NAT], False), ([], [], False)])
+def test_redirect_to_another_name_behind_the_same_nat(
+        own: List[str], target: List[str], is_here: bool, scheme: str) -> None:
+    """The router sends the CA's second request where it sent the first: to the same address, by the same port."""
+    front = Endpoint("10.0.0.5", 8080)
+    url = f"{scheme}://www.sample.com{PATH}"
+    first = Holder([Redirect(url, 301)]) if scheme == "https" else ByHost(url)
+    machine = TableMachine({front: [first], Endpoint(front.host, 443): [Holder([DIRECTORY])]},
+                           {"sample.com": own, "www.sample.com": target}, [front.host])
+    route, = follow(request("sample.com", front), machine)
+    assert route.end == (DIRECTORY if is_here else Elsewhere(url))
+
+
+class ByHost(Holder):
+    """Redirects one name to another, which it serves."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__([Redirect(url, 301)])
+
+    def ask(self, request: Request) -> Sequence[Destination]:
+        return self.answers if request.host == "sample.com" else [DIRECTORY]
+
+
+def test_redirect_behind_a_nat_without_listener_leads_elsewhere() -> None:
+    """A balancer in front serves port 443 itself."""
+    url = f"https://www.sample.com{PATH}"
+    machine = TableMachine({FRONT: [Holder([Redirect(url, 301)])]}, {"sample.com": [NAT], "www.sample.com": [NAT]})
+    route, = follow(request("sample.com"), machine)
+    assert route.end == Elsewhere(url)
+
+
+def test_target_with_an_address_of_ours_is_asked_there() -> None:
+    """An address of this machine counts before the shared one."""
+    second = "203.0.113.11"
+    machine = TableMachine({FRONT: [Holder([DIRECTORY])]}, {"sample.com": [NAT], "www.sample.com": [NAT, second]},
+                           [FRONT.host, second])
+    target, = after_redirect("http://www.sample.com/x", 301, request("sample.com"), 80, machine)
+    assert target.endpoint == Endpoint(second, 80)
 
 
 @pytest.mark.parametrize("addresses", [["127.0.1.1"], ["::1", "127.0.0.1"], ["127.0.1.1", FRONT.host],
@@ -207,20 +289,20 @@ def test_a_redirect_never_leads_to_the_loopback(addresses: List[str]) -> None:
     """Not by /etc/hosts or a foreign name server: the probe must not query services of the loopback."""
     local = ["127.0.1.1", "127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", FRONT.host]
     machine = TableMachine(names={"own.sample.com": addresses}, local=local)
-    target, = after_redirect("https://own.sample.com/x", request(), 80, machine)
+    target, = after_redirect("https://own.sample.com/x", 301, request(), 80, machine)
     assert (target.host, target.endpoint) == ("own.sample.com", Endpoint(FRONT.host, 443))
 
 
 def test_redirect_to_port_80_leads_to_the_http_01_port() -> None:
     """With --http-01-port 8080 behind a port forward, the CA's port 80 is 8080 here."""
     front = Endpoint(FRONT.host, 8080)
-    targets = after_redirect("http://www.sample.com/x", request(endpoint=front), 8080, TableMachine())
+    targets = after_redirect("http://www.sample.com/x", 301, request(endpoint=front), 8080, TableMachine())
     assert [target.endpoint for target in targets] == [front]
 
 
 def test_a_relative_redirect_stays_on_the_name() -> None:
     """RFC 9110 section 10.2.2: Location is a URI reference."""
-    target, = after_redirect("/elsewhere%20x?y=1", request(), 80, TableMachine())
+    target, = after_redirect("/elsewhere%20x?y=1", 301, request(), 80, TableMachine())
     assert (target.host, target.path, target.query) == ("www.sample.com", "/elsewhere x", "y=1")
 
 

@@ -132,8 +132,8 @@ def test_a_redirect_to_another_machine_is_not_followed(serve: Callable[..., Serv
 
 def test_endless_redirects_end(serve: Callable[..., Server]) -> None:
     """Let's Encrypt follows ten."""
-    server = serve(answer("301 Moved", b"", "Location: /again"))
-    assert "redirects" in probe.ask(request(), MACHINE).error
+    server = serve(answer("301 Moved", b"", "Location: again/again"))
+    assert "more than 10 redirects" in probe.ask(request(), MACHINE).error
     assert len(server.requests) == 11
 
 
@@ -260,3 +260,118 @@ def test_certificate_behind_a_proxy_line(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx", config):
         shown = tls.certificate_of(Endpoint(PUBLIC_V4, 443), "www.sample.com", 5.0)
     assert shown == ssl.PEM_cert_to_DER_cert(Path(crt).read_text())
+
+
+def test_headers_are_those_of_lets_encrypt(serve: Callable[..., Server]) -> None:
+    """A rule on the User-Agent treats the probe as it treats the CA; one header of ours stands in the log."""
+    server = serve(answer("200 OK", b"hello"))
+    probe.ask(request(), MACHINE)
+    head = server.requests[0].decode()
+    agent = "Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)"
+    assert f"\r\nUser-Agent: {agent}\r\n" in head and "\r\nAccept: */*\r\n" in head
+    assert f"\r\n{probe.HEADER}: " in head and "\r\nReferer:" not in head
+
+
+def test_referer_is_the_url_that_redirected(serve: Callable[..., Server]) -> None:
+    """Go's HTTP client, which boulder uses, sends it."""
+    server = serve(answer("301 Moved", b"", "Location: /a%20b?c=d"), answer("302 Found", b"", "Location: /e"),
+                   answer("200 OK", b"end"))
+    assert probe.ask(request(), MACHINE).body == b"end"
+    assert f"\r\nReferer: {request().url}\r\n" in server.requests[1].decode()
+    assert "\r\nReferer: http://www.sample.com/a%20b?c=d\r\n" in server.requests[2].decode()
+
+
+def test_no_url_is_requested_twice(serve: Callable[..., Server]) -> None:
+    """Boulder: "Redirect loop detected"."""
+    server = serve(answer("301 Moved", b"", "Location: /again"))
+    assert "twice" in probe.ask(request(), MACHINE).error
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status, body, wanted, error", [
+    ("200 OK", b"ours" + b"\n" * 123, b"ours" + b"\n" * 123, ""),
+    ("200 OK", b"ours" + b"\n" * 124, b"", "128 bytes"), ("200 OK", b"x" * 200, b"x" * 200, ""),
+    ("404 Not Found", b"ours", b"", ""), ("206 Partial Content", b"ours", b"", "")])
+def test_body_that_the_ca_refuses_does_not_count(
+        serve: Callable[..., Server], status: str, body: bytes, wanted: bytes, error: str) -> None:
+    """Status exactly 200, and fewer than 128 bytes with the white space at the end."""
+    serve(answer(status, body))
+    got = probe.ask(request(), MACHINE)
+    assert (got.body, str(got.status)) == (wanted, status[:3])
+    assert error in got.error and bool(error) is bool(got.error)
+
+
+def test_see_other_is_an_error(serve: Callable[..., Server]) -> None:
+    """The CA refuses status 303."""
+    serve(answer("303 See Other", b"", "Location: /x"))
+    assert "303" in probe.ask(request(), MACHINE).error
+
+
+def test_server_header_is_printable_and_bounded(serve: Callable[..., Server]) -> None:
+    """Another machine's text must not move root's cursor."""
+    serve(answer("404 Not Found", b"", "Server: cloud\x1b[2J" + "x" * 200))
+    server = probe.ask(request(), MACHINE).server
+    assert server.startswith("cloud\\x1b[2Jxx") and len(server) == probe.MAX_SERVER
+
+
+def test_proxy_line_is_reported(serve: Callable[..., Server]) -> None:
+    """A balancer sends one; the CA does not."""
+    serve(lambda connection: None, answer("200 OK", b"ours"))
+    got = probe.ask(request(), MACHINE)
+    assert (got.body, got.with_proxy_line) == (b"ours", True)
+
+
+def test_no_proxy_line_where_no_balancer_can_be(serve: Callable[..., Server]) -> None:
+    """The name resolves to this host: the CA sends none, so none proves nothing."""
+    server = serve(lambda connection: None, answer("200 OK", b"ours"))
+    got = probe.ask(request(), MACHINE, may_send_proxy_line=False)
+    assert (got.status, got.connected, got.with_proxy_line) == (0, True, False)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("port, connected", [(80, True), (81, False)])
+def test_failed_connection_is_told_from_a_failed_answer(
+        serve: Callable[..., Server], port: int, connected: bool) -> None:
+    """Only after a failed connection does a CA turn to the next IP version."""
+    serve(lambda connection: None)
+    assert probe.ask(request(endpoint=Endpoint(PUBLIC_V4, port)), MACHINE).connected is connected
+
+
+def test_connection_has_a_time_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full backlog answers no SYN."""
+    monkeypatch.setattr(probe, "CONNECT_TIMEOUT", 0.3)
+    with socket.create_server((PUBLIC_V4, 80), backlog=0), contextlib.ExitStack() as clients:
+        for _ in range(3):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((PUBLIC_V4, 80))
+        before = time.monotonic()
+        got = probe.ask(request(), MACHINE)
+    assert (got.connected, got.error) == (False, "no connection within the time limit")
+    assert time.monotonic() - before < 3
+
+
+def test_ca_turns_to_the_second_address_after_a_failed_connection(serve: Callable[..., Server]) -> None:
+    """The first AAAA, then the first A."""
+    serve(answer("200 OK", b"ours"))
+    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 81), Endpoint(PUBLIC_V4, 80)], lambda name: [])
+    assert (got.body, got.request.endpoint.port) == (b"ours", 80)
+
+
+def test_wrong_answer_of_the_first_address_is_final(serve: Callable[..., Server]) -> None:
+    """A CA does not turn to IPv4 then."""
+    serve(answer("404 Not Found"), port=81)
+    server = serve(answer("200 OK", b"ours"))
+    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 81), Endpoint(PUBLIC_V4, 80)], lambda name: [])
+    assert (got.status, server.requests) == (404, [])
+
+
+@pytest.mark.parametrize("addresses, body", [([PUBLIC_V4], b"ours"), ([PUBLIC_V4, "2001:db8::77"], b""),
+                                             (["127.0.0.1"], b""), (["10.0.0.1"], b""), ([], b"")])
+def test_redirect_of_the_ca_has_one_public_address(
+        serve: Callable[..., Server], addresses: List[str], body: bytes) -> None:
+    """The first AAAA, without a fallback; a foreign name server must not have us query a private network."""
+    serve(answer("301 Moved", b"", "Location: http://far.sample.com/x"), answer("200 OK", b"ours"))
+    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 80)], {"far.sample.com": addresses}.__getitem__)
+    assert (got.body, got.connected) == (body, True)
+    assert bool(got.elsewhere) is not any(map(probe.is_public, addresses))
