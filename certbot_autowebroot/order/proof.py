@@ -9,6 +9,7 @@ import time
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import NamedTuple
@@ -24,12 +25,10 @@ from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing import probe
-from certbot_autowebroot.routing.follow import Machine
+from certbot_autowebroot.routing.front_endpoints import Kind
 from certbot_autowebroot.routing.host import Host
-from certbot_autowebroot.routing.network import Network
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system import threads
 
@@ -132,13 +131,13 @@ def _result(published: _Published, answers: Mapping[Endpoint, Sequence[Answer]])
                        {endpoint: of_endpoint[-1] for endpoint, of_endpoint in answers.items()}, served, mismatches)
 
 
-def mismatches(requests: Sequence[Request], key_authorization: bytes, host: Host) -> Dict[Endpoint, Answer]:
-    """The answers to these requests that are not the key authorization, by front endpoint.
+def mismatches(candidates: Candidates, endpoints: Iterable[Endpoint], token: str, key_authorization: bytes,
+               host: Host) -> Dict[Endpoint, Answer]:
+    """The answers of these front endpoints that are not the key authorization.
 
     Trailing white space does not count (RFC 8555 section 8.3).
     """
-    answers = {request.endpoint: _ask(request, _machine_for(request.endpoint, host), _while_limited())
-               for request in requests}
+    answers = {endpoint: _ask(_Question(candidates, endpoint), host, _while_limited(), token) for endpoint in endpoints}
     return {endpoint: answer for endpoint, answer in answers.items() if answer.body.rstrip() != key_authorization}
 
 
@@ -147,12 +146,19 @@ class _Question(NamedTuple):
 
     candidates: Candidates
     endpoint: Endpoint
-    publish_errors: Mapping[PlaceKey, str]
+    publish_errors: Mapping[PlaceKey, str] = {}
 
     @property
     def is_remote(self) -> bool:
         """Whether this host does not have the address."""
         return self.endpoint in self.candidates.front.remote
+
+    def ask(self, host: Host, token: str) -> Answer:
+        """Make the request once: over the network as the CA does, or at an endpoint of this host."""
+        front, request = self.candidates.front, self.candidates.request(self.endpoint, token)
+        if self.is_remote:
+            return probe.ask_as_the_ca(request, host.addresses)
+        return probe.ask(request, host, may_send_proxy_line=self.endpoint in front.of_kind(Kind.GUESSED))
 
     @property
     def requests(self) -> int:
@@ -169,11 +175,6 @@ class _Question(NamedTuple):
         return any(place and place.key not in self.publish_errors for place in ours)
 
 
-def _machine_for(endpoint: Endpoint, host: Host) -> Machine:
-    """The machine that resolves redirects: over the network, they lead to the addresses that DNS gives."""
-    return host if host.is_here(endpoint.host) else Network(host)
-
-
 def _ask_all(questions: Sequence[_Question], host: Host, silent: SilentAddresses,
              progress: Progress) -> List[List[Answer]]:
     """Ask many front endpoints at once: one that never answers delays no other."""
@@ -182,14 +183,12 @@ def _ask_all(questions: Sequence[_Question], host: Host, silent: SilentAddresses
     def ask(question: _Question) -> List[Answer]:
         if question.endpoint in silent:
             return [silent[question.endpoint]]
-        request = question.candidates.request(question.endpoint)
-        machine = _machine_for(question.endpoint, host)
         ends = _while_limited() if question.candidates.places else {}
         if question.is_behind_a_proxy:
             ends.update(dict.fromkeys(DOWN, deadline))
-        answers = [_ask(request, machine, ends)]
+        answers = [_ask(question, host, ends)]
         while len(answers) < question.requests and answers[-1].status:
-            answers.append(_ask(request, machine, ends))
+            answers.append(_ask(question, host, ends))
         if question.is_remote and not answers[0].connected:
             silent[question.endpoint] = answers[0]
         return answers
@@ -200,17 +199,18 @@ def _ask_all(questions: Sequence[_Question], host: Host, silent: SilentAddresses
     return by_question
 
 
-def _ask(request: Request, machine: Machine, ends: Mapping[int, float]) -> Answer:
+def _ask(question: _Question, host: Host, ends: Mapping[int, float], token: str = "") -> Answer:
     """Ask, and again while the status is one that may change in a moment.
 
     :param ends: by status, until when (of the monotonic clock).
+    :param token: for the test file where it is empty.
     """
-    answer = probe.ask(request, machine)
+    answer = question.ask(host, token)
     pause = _PAUSE
     while time.monotonic() < ends.get(answer.status, 0.0):
         time.sleep(pause)
         pause += _PAUSE
-        answer = probe.ask(request, machine)
+        answer = question.ask(host, token)
     return answer
 
 

@@ -265,8 +265,7 @@ class Solver:
         return {endpoint: mismatches[endpoint] for endpoint in failing}
 
     def _not_served(self, challenge: Challenge, endpoints: Iterable[Endpoint]) -> Dict[Endpoint, Answer]:
-        candidates = self.outcomes[challenge.identifier].candidates
-        return proof.mismatches([candidates.request(endpoint, challenge.token) for endpoint in endpoints],
+        return proof.mismatches(self.outcomes[challenge.identifier].candidates, endpoints, challenge.token,
                                 challenge.key_authorization, self._host)
 
     def _is_worth_another_attempt(self, pending: Sequence[str], attempt: int) -> bool:

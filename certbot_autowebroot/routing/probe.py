@@ -116,24 +116,16 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT, *, may_sen
     return _ask(request, next_requests, time.monotonic() + timeout, may_send_proxy_line)
 
 
-def ask_as_the_ca(request: Request, endpoints: Sequence[Endpoint], resolve: Callable[[str], Sequence[str]],
-                  timeout: float = TIMEOUT) -> Answer:
+def ask_as_the_ca(request: Request, resolve: Callable[[str], Sequence[str]], timeout: float = TIMEOUT) -> Answer:
     """Make a request over the network and follow its redirects to wherever they lead. A body of ours is a proof.
 
-    :param endpoints: port 80 of the name's addresses in the CA's order, the first AAAA and the first A; the second is
-        for a failed connection alone. At least one.
+    :param request: connects to ``request.endpoint``, one of the name's public addresses.
     :param resolve: the addresses of a redirect's host, by DNS. The first AAAA counts, or else the first A.
     :param timeout: seconds for all requests together.
     """
-    deadline = time.monotonic() + timeout
-
     def next_requests(location: str, status: int, redirected: Request) -> Sequence[Request]:
         return _over_the_network(location, status, redirected, resolve)
-    for endpoint in endpoints:
-        answer = _ask(request._replace(endpoint=endpoint), next_requests, deadline, may_send_proxy_line=False)
-        if answer.connected:
-            break
-    return answer
+    return _ask(request, next_requests, time.monotonic() + timeout, may_send_proxy_line=False)
 
 
 def _over_the_network(location: str, status: int, request: Request, resolve: Callable[[str], Sequence[str]]) \

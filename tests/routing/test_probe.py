@@ -351,27 +351,12 @@ def test_connection_has_a_time_limit_of_its_own(monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - before < 3
 
 
-def test_ca_turns_to_the_second_address_after_a_failed_connection(serve: Callable[..., Server]) -> None:
-    """The first AAAA, then the first A."""
-    serve(answer("200 OK", b"ours"))
-    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 81), Endpoint(PUBLIC_V4, 80)], lambda name: [])
-    assert (got.body, got.request.endpoint.port) == (b"ours", 80)
-
-
-def test_wrong_answer_of_the_first_address_is_final(serve: Callable[..., Server]) -> None:
-    """A CA does not turn to IPv4 then."""
-    serve(answer("404 Not Found"), port=81)
-    server = serve(answer("200 OK", b"ours"))
-    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 81), Endpoint(PUBLIC_V4, 80)], lambda name: [])
-    assert (got.status, server.requests) == (404, [])
-
-
 @pytest.mark.parametrize("addresses, body", [([PUBLIC_V4], b"ours"), ([PUBLIC_V4, "2001:db8::77"], b""),
                                              (["127.0.0.1"], b""), (["10.0.0.1"], b""), ([], b"")])
 def test_redirect_of_the_ca_has_one_public_address(
         serve: Callable[..., Server], addresses: List[str], body: bytes) -> None:
     """The first AAAA, without a fallback; a foreign name server must not have us query a private network."""
     serve(answer("301 Moved", b"", "Location: http://far.sample.com/x"), answer("200 OK", b"ours"))
-    got = probe.ask_as_the_ca(request(), [Endpoint(PUBLIC_V4, 80)], {"far.sample.com": addresses}.__getitem__)
+    got = probe.ask_as_the_ca(request(), {"far.sample.com": addresses}.__getitem__)
     assert (got.body, got.connected) == (body, True)
     assert bool(got.elsewhere) is not any(map(probe.is_public, addresses))
