@@ -58,6 +58,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                  "to the program which holds the port. These edit the web server's configuration, reload it, and edit "
                  "it back. none: never, and do not ask.")
         add("fallback-options", default="", help=argparse.SUPPRESS)  # saved by the plugin itself, as JSON
+        add("resolver", metavar="ADDRESS", default="",
+            help="The only name server to ask for the names' addresses, as a CA sees them (default: this machine's "
+                 "own). A public one is asked only with this option.")
+        add("addresses", default="", help=argparse.SUPPRESS)  # saved by the plugin itself, as JSON
         add("roots", default="",
             help="Where each name was served from last time, as JSON; the plugin itself saves it in the renewal "
                  "configuration.")
@@ -99,6 +103,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
     def perform(self, achalls: List[Any]) -> List[challenges.ChallengeResponse]:
         """Publish all challenges, each proven to be served, or raise one error that names every failing name."""
         from certbot_autowebroot.order import messages
+        from certbot_autowebroot.settings import as_setting
         solver = self._new_solver([_name(achall) for achall in achalls])
         responses = {}
         for achall in achalls:
@@ -125,6 +130,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                 logger.warning("%s", messages.unproven(outcome))
             logger.info("%s", messages.answered(outcome))
         self._remember(solver.proven_directories())
+        # Certbot saves this with the lineage only once the CA has agreed.
+        setattr(self.config, self.dest("addresses"), as_setting(
+            {outcome.identifier: outcome.front.addresses for outcome in self._outcomes(achalls)
+             if outcome.front.remote and outcome not in failing}))
         return [responses[achall] for achall in achalls]
 
     def cleanup(self, achalls: List[Any]) -> None:
@@ -158,7 +167,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         port, address = self._front()
         options = OrderOptions(port=port, address=address,
                                hints={name: self._hints(name, memory) for name in names},
-                               refuse_unproven=self._option("unproven") == "refuse")
+                               refuse_unproven=self._option("unproven") == "refuse",
+                               resolver=self._resolver())
         self._challenges = {}
         self._solver = Solver(options, self._new_journal(), Notices().show)
         return self._solver
@@ -173,6 +183,15 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             return port, str(ipaddress.ip_address(address)) if address else ""
         except ValueError:
             raise errors.PluginError(f"--http-01-address {address}: this is no IP address.") from None
+
+    def _resolver(self) -> str:
+        """``--autowebroot-resolver``, checked."""
+        import ipaddress
+        resolver = self._option("resolver")
+        try:
+            return str(ipaddress.ip_address(resolver)) if resolver else ""
+        except ValueError:
+            raise errors.PluginError(f"--autowebroot-resolver {resolver}: this is no IP address.") from None
 
     @property
     def _journal_directory(self) -> str:

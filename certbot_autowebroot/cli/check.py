@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 #: Exit status of a Nagios plugin that could not check.
 _NAGIOS_UNKNOWN = 3
 
-_COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
+_COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.FROM_INSIDE: "33",
+            Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
             Outlook.UNJUDGED: "2"}
 #: What ``--quiet`` prints.
-_WRONG = (Outlook.FAILS, Outlook.UNKNOWN)
+_WRONG = (Outlook.FAILS, Outlook.UNKNOWN, Outlook.UNPROVEN, Outlook.FROM_INSIDE)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,7 +55,8 @@ def add_to(commands: "Commands") -> None:
         description="With names: where the CA's request for each goes, where it ends, and whether a test file comes "
                     "back from there. Without: for every lineage, whether its renewal would succeed now.",
         epilog="Exit status: 0 all good, 1 something would fail (or an old certificate is still served), 2 could not "
-               "check. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
+               "check, 3 good from inside (the CA's own address does not answer from here), 4 could not be proved. "
+               "Of several, the first of 1, 2, 4, 3. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
     check.add_argument("names", metavar="NAME", nargs="*", help="a host name or an IP address")
     check.add_argument("--http-01-port", type=_port, metavar="PORT",
                        help="the port that the CA's port 80 leads to (default: the lineage's, or 80)")
@@ -69,7 +71,11 @@ def add_to(commands: "Commands") -> None:
                        f"published (default: {misc.get_default_folder('work')})")
     check.add_argument("--no-write", action="store_true",
                        help="publish no test files: follow the configurations, and prove nothing")
-    check.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    check.add_argument("--resolver", type=_address, metavar="ADDRESS",
+                       help="the only name server to ask for the names' addresses (default: this machine's own)")
+    check.add_argument("--strict", action="store_true",
+                       help="exit with 1 for names that are not proven at the CA's own address")
+    check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
     check.add_argument("--format", choices=("text", "json", "nagios"), default="text",
                        help="text for people, JSON for programs, or one line for monitoring")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
@@ -102,8 +108,8 @@ def _check(options: argparse.Namespace) -> int:
     progress = console.Progress(sys.stderr)
     try:
         with _journal_with_clean_up(options) as journal:
-            check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved), journal,
-                          progress.show)
+            check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
+                                  options.resolver or ""), journal, progress.show)
             if options.names:
                 names = check.names(options.names)
             else:
@@ -166,7 +172,7 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
             found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), reload.command())
         if found.is_stale:
             found.reload = messages.reloading(found, reload.command())
-    status = report.exit_status(names, forecasts)
+    status = report.exit_status(names, forecasts, options.strict)
     lines: List[str] = []
     if options.format == "json":
         lines = [report.as_json(names, forecasts, proved, mendings)]

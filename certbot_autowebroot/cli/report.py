@@ -94,8 +94,8 @@ def _outcome(name: NameForecast, proved: bool, printed: Optional[Printed]) -> It
     yield Line(messages.why_name(name) or messages.outlook(name, proved))
     if name.outlook is not Outlook.GOOD:
         yield from _routes(name, printed)
-    elif name.outcome is not None and messages.note(name.outcome):
-        yield Line(messages.note(name.outcome), 1)
+    elif messages.note(name):
+        yield Line(messages.note(name), 1)
 
 
 def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
@@ -116,8 +116,8 @@ def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
         for text in messages.remarks(found, endpoint, printed):
             followed = bool(outcome.routes.get(endpoint))
             yield Line(text if followed else f"{endpoint}: {text}", 2 if followed else 1)
-    if messages.note(outcome):
-        yield Line(messages.note(outcome), 1)
+    if messages.note(found):
+        yield Line(messages.note(found), 1)
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
@@ -146,12 +146,17 @@ def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tupl
     return status, f"AUTOWEBROOT {word} - {said} | {' '.join(counts)}"
 
 
-def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> int:
-    """0 all good, 1 something would fail or has to be done, 2 something could not be checked."""
+def exit_status(names: Sequence[NameForecast], forecasts: Sequence[Forecast], strict: bool) -> int:
+    """0 all good, 1 something would fail or has to be done, 2 something could not be checked.
+
+    3 something is good from inside alone, 4 something is unproven: 1 if strict. The worst counts: 1, 2, 4, 3.
+    """
     if any(name.outlook is Outlook.FAILS for name in names) or any(found.is_bad for found in forecasts):
         return 1
     outlooks = [name.outlook for name in names] + [found.outlook for found in forecasts]
-    return 2 if Outlook.UNKNOWN in outlooks else 0
+    status = 2 if Outlook.UNKNOWN in outlooks else 4 if Outlook.UNPROVEN in outlooks else \
+        3 if Outlook.FROM_INSIDE in outlooks else 0
+    return 1 if strict and status > 2 else status
 
 
 def _name(found: NameForecast) -> Dict[str, Any]:

@@ -47,6 +47,17 @@ def given(paths: str, source: str) -> List[Hint]:
             for root in settings.absolute_paths(paths).split(":") if root and (root != shared or os.path.isdir(root))]
 
 
+def confirmed_addresses(addresses: str) -> Dict[str, List[str]]:
+    """The addresses of each identifier when the CA last validated it.
+
+    :param addresses: ``autowebroot_addresses`` of a renewal configuration, JSON; what cannot be read counts as nothing.
+    """
+    try:
+        return {name: [str(address) for address in of_name] for name, of_name in json.loads(addresses or "{}").items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def remembered(roots: str) -> Dict[str, List[Hint]]:
     """The directories that were proven last time, by identifier.
 

@@ -213,8 +213,9 @@ class Outcome(NamedTuple):
         answer = self.proof.mismatches.get(endpoint) or self.proof.answers.get(endpoint)
         if answer is None:
             return Reply(connected=False, error="it was not asked")
-        is_ours = bool(self.proof.served.get(endpoint)) and endpoint not in self.proof.mismatches
-        return Reply(is_ours, answer.connected, answer.status, answer.server, answer.error)
+        is_served, is_mixed = bool(self.proof.served.get(endpoint)), endpoint in self.proof.mismatches
+        return Reply(is_served and not is_mixed, answer.connected, answer.status, answer.server, answer.error,
+                     is_served and is_mixed)
 
     @property
     def failing(self) -> List[Endpoint]:

@@ -48,6 +48,9 @@ _LIMIT_PATIENCE = 4.0
 #: Seconds before the first repetition; each further one waits longer by as much.
 _PAUSE = 0.3
 
+#: The name resolves to this host itself: no balancer is in front of it.
+_NEEDS_PROXY_LINE = ("the server answers only after a PROXY line, which a balancer sends and the CA does not: take the "
+                     "PROXY protocol off this listener, or let the name resolve to the balancer")
 #: Requests to a remote address: a balancer over two machines shows only so.
 _REMOTE_REQUESTS = 3
 
@@ -157,8 +160,11 @@ class _Question(NamedTuple):
         """Make the request once: over the network as the CA does, or at an endpoint of this host."""
         front, request = self.candidates.front, self.candidates.request(self.endpoint, token)
         if self.is_remote:
-            return probe.ask_as_the_ca(request, host.addresses)
-        return probe.ask(request, host, may_send_proxy_line=self.endpoint in front.of_kind(Kind.GUESSED))
+            return probe.ask_as_the_ca(request, host.reachable_addresses)
+        answer = probe.ask(request, host)
+        if answer.with_proxy_line and self.endpoint in front.of_kind(Kind.LOCAL):
+            return answer._replace(status=0, body=b"", refused=True, error=_NEEDS_PROXY_LINE)
+        return answer
 
     @property
     def requests(self) -> int:

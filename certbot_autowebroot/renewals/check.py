@@ -26,6 +26,7 @@ from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
+from certbot_autowebroot.order.hints import confirmed_addresses
 from certbot_autowebroot.order.hints import given
 from certbot_autowebroot.order.hints import remembered
 from certbot_autowebroot.order.inquiry import Outcome
@@ -67,12 +68,14 @@ class Options:
     :ivar address: the only local address that counts; None for the lineage's, or all.
     :ivar path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :ivar write: publish test files; else the configurations alone are followed.
+    :ivar resolver: the only name server to ask; empty for the host's own.
     """
 
     port: Optional[int] = None
     address: Optional[str] = None
     path: str = ""
     write: bool = True
+    resolver: str = ""
 
 
 class Check:
@@ -190,7 +193,8 @@ class Check:
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
                 fallback = lineage.options.get("fallback", "")
-                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse), fallback)
+                confirmed = confirmed_addresses(lineage.options.get("addresses", ""))
+                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())), fallback)
                          for name in _names(lineage)]
                 yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
 
@@ -200,11 +204,13 @@ class Check:
             found.remedy = [self._by_autowebroot(name.name, plain) for name in names]
         return found
 
-    def _by_autowebroot(self, name: str, outcomes: Outcomes, refuse: bool = False) -> NameForecast:
+    def _by_autowebroot(self, name: str, outcomes: Outcomes, refuse: bool = False,
+                        confirmed: Sequence[str] = ()) -> NameForecast:
         if name not in outcomes:
             return _wildcard(name)
         outcome = outcomes[name]
-        return NameForecast(name, forecast.by_autowebroot(outcome, self._options.write, refuse), outcome)
+        outlook = forecast.by_autowebroot(outcome, self._options.write, refuse, confirmed)
+        return NameForecast(name, outlook, outcome, forecast.doubts(outcome, outlook))
 
     def _by_standalone(self, name: str, families: FrozenSet[int], outcomes: Outcomes) -> NameForecast:
         """``standalone`` answers on all addresses or on none; our own responder takes the free ones."""
@@ -257,7 +263,8 @@ class Check:
         return solver.find_out(list(hints), from_memory) if self._options.write else solver.follow(list(hints))
 
     def _solver(self, port: int, address: str, hints: Hints) -> Solver:
-        return Solver(OrderOptions(port, address, hints), self._journal, self._progress)
+        options = OrderOptions(port, address, hints, resolver=self._options.resolver)
+        return Solver(options, self._journal, self._progress)
 
 
 def identifier(name: str) -> str:

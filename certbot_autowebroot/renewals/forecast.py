@@ -27,6 +27,8 @@ class Outlook(enum.Enum):
     GOOD = "good"
     #: The lineage's authenticator is none that a check of this machine can judge.
     UNJUDGED = "unjudged"
+    #: A test file came back within this machine; the CA's own address does not answer from here (NAT without hairpin).
+    FROM_INSIDE = "good from inside"
     #: It cannot be proved from this machine, and need not fail: an allow-list, a name that does not resolve here.
     UNPROVEN = "unproven"
     #: It could not be checked: we may not read its files.
@@ -151,14 +153,26 @@ def without_root(found: NameForecast) -> NameForecast:
 Answers = Callable[[Endpoint, Place], bool]
 
 
-def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False) -> Outlook:
+_BY_VERDICT = {Verdict.PROVEN: Outlook.GOOD, Verdict.FROM_INSIDE: Outlook.FROM_INSIDE,
+               Verdict.UNPROVEN: Outlook.UNPROVEN, Verdict.DEAD_END: Outlook.FAILS}
+
+
+def doubts(outcome: Outcome, outlook: Outlook) -> str:
+    """Why a name is not simply good, as far as its addresses are the reason; a sentence, or empty."""
+    return "; ".join(outcome.notes) if outlook in (Outlook.FROM_INSIDE, Outlook.UNPROVEN) else ""
+
+
+def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False,
+                   confirmed: Sequence[str] = ()) -> Outlook:
     """What would happen to a name with our own authenticator.
 
     :param proved: test files were published; else the routes alone decide.
+    :param confirmed: the addresses of the name when the CA last validated it.
     """
     if proved:
-        outlook = {Verdict.PROVEN: Outlook.GOOD, Verdict.FROM_INSIDE: Outlook.UNPROVEN,
-                   Verdict.UNPROVEN: Outlook.UNPROVEN}.get(outcome.verdict, Outlook.FAILS)
+        outlook = _BY_VERDICT[outcome.verdict]
+        if outlook is Outlook.FROM_INSIDE and confirmed and set(confirmed) == set(outcome.front.addresses):
+            outlook = Outlook.GOOD
     else:
         outlook = by_places(outcome, lambda _endpoint, _place: True, proved)
         if outlook is Outlook.FAILS and outcome.places:
@@ -183,11 +197,16 @@ def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
             return Outlook.FAILS
         return Outlook.UNPROVEN if proved and expected is Outlook.GOOD else expected
     outlooks = [_best([at_endpoint(endpoint) for endpoint in group]) for group in outcome.front.groups]
-    return _if_it_resolves(outcome, worst(outlooks) if outlooks else Outlook.FAILS)
+    outlook = worst(outlooks) if outlooks else Outlook.FAILS
+    if proved and outlook is Outlook.GOOD:  # the addresses that this machine does not have
+        outlook = _BY_VERDICT[outcome.verdict]
+    return _if_it_resolves(outcome, outlook)
 
 
 def _if_it_resolves(outcome: Outcome, outlook: Outlook) -> Outlook:
     """Without an address a name cannot be validated; but the CA may see an address where we see none."""
+    if outcome.front.is_missing:
+        return Outlook.FAILS
     return outlook if outlook is Outlook.FAILS or outcome.front.addresses else Outlook.UNPROVEN
 
 

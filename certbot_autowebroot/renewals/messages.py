@@ -44,6 +44,7 @@ def not_installed(authenticator: str) -> str:
 def lineage(found: Forecast, proved: bool) -> str:
     """What would happen to a lineage, in one line."""
     said = {Outlook.GOOD: "would be renewed" if proved else "should be renewed (nothing is proved)",
+            Outlook.FROM_INSIDE: "would be renewed, seen from inside",
             Outlook.UNPROVEN: "may be renewed, which could not be proved from here",
             Outlook.UNJUDGED: "cannot be judged here", Outlook.UNKNOWN: "could not be checked",
             Outlook.FAILS: "would fail"}[found.outlook]
@@ -71,6 +72,8 @@ def why(found: Forecast) -> List[str]:
 def why_name(name: NameForecast) -> str:
     """Why one name of a lineage would fail, or where it was proven; empty where the tree shows it."""
     outcome = name.outcome
+    if name.outlook is Outlook.FROM_INSIDE:
+        return ""
     if name.reason or name.outlook is not Outlook.GOOD or outcome is None or not outcome.proof.served:
         return name.reason
     files = list({messages.test_file(place): None for places in outcome.proof.served.values() for place in places})
@@ -131,8 +134,8 @@ def summary(names: Sequence[NameForecast], forecasts: Sequence[Forecast], with_n
     """
     what = "name" if names else "lineage"
     found = [(name.name, name.outlook) for name in names] + [(one.lineage.name, one.outlook) for one in forecasts]
-    words = {Outlook.GOOD: "good", Outlook.UNPROVEN: "not proved", Outlook.UNJUDGED: "cannot be judged here",
-             Outlook.UNKNOWN: "not checked", Outlook.FAILS: "would fail"}
+    words = {Outlook.GOOD: "good", Outlook.FROM_INSIDE: "good from inside", Outlook.UNPROVEN: "not proved",
+             Outlook.UNJUDGED: "cannot be judged here", Outlook.UNKNOWN: "not checked", Outlook.FAILS: "would fail"}
     parts = []
     for outlook, text in words.items():
         those = [name for name, its in found if its is outlook]
@@ -155,10 +158,12 @@ def outlook(found: NameForecast, proved: bool) -> str:
     """What would happen to one name."""
     if found.outcome is None:
         return f"would fail: {found.reason}"
-    return {Outlook.GOOD: "good, a test file came back" if proved else
+    text = {Outlook.GOOD: "good, a test file came back" if proved else
             "should be good (nothing was written, so nothing is proved)",
+            Outlook.FROM_INSIDE: "good from inside",
             Outlook.UNPROVEN: "could not be proved from here",
             Outlook.UNKNOWN: "could not be checked (run it as root)"}.get(found.outlook, "would fail")
+    return f"{text}: {found.reason}" if found.reason else text
 
 
 def stop(hop: Hop, is_first: bool) -> str:
@@ -231,9 +236,10 @@ def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
     return [str(place.end) for place in map(outcome.candidates.place_of, routes) if place]
 
 
-def note(outcome: Outcome) -> str:
-    """A note on the name's addresses, or an empty string."""
-    return f"note: {'; '.join(outcome.notes)}" if outcome.notes else ""
+def note(found: NameForecast) -> str:
+    """A note on the name's addresses, or an empty string; the reason of the outlook has it already."""
+    notes = [note for note in found.outcome.notes if note not in found.reason] if found.outcome else []
+    return f"note: {'; '.join(notes)}" if notes else ""
 
 
 def holder(program: Program, endpoint: Endpoint) -> str:

@@ -41,6 +41,7 @@ class Reply(NamedTuple):
     """What came back from an endpoint, after its redirects.
 
     :ivar is_ours: the body is that of a test file.
+    :ivar is_mixed: a test file came back as well: several servers answer in turn.
     :ivar connected: there was a connection; without one, a CA turns to the next IP version.
     :ivar status: the HTTP status; 0 where the connection ended without one.
     :ivar server: the Server header.
@@ -52,11 +53,12 @@ class Reply(NamedTuple):
     status: int = 0
     server: str = ""
     error: str = ""
+    is_mixed: bool = False
 
     def __str__(self) -> str:
         if not self.status:
             return self.error
-        return f"status {self.status}" + (f" of {self.server}" if self.server else "")
+        return f"status {self.status}" + (f" of {self.server.strip()}" if self.server else "")
 
 
 class Shown(NamedTuple):
@@ -88,6 +90,9 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
     """
     if reply.is_ours:
         return Meaning(Verdict.PROVEN)
+    if reply.is_mixed:
+        return Meaning(Verdict.DEAD_END, f"{name} resolves to {address}, where several servers answer in turn, and one "
+                                         f"of them has no file of ours ({reply}): each has to send challenges here")
     if not reply.connected and proven:
         # A CA that does not get a connection over IPv6 either turns to IPv4, but never to another address of a version.
         state = Verdict.UNPROVEN if _version(address) in proven else Verdict.FROM_INSIDE

@@ -16,6 +16,7 @@ from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.follow import Holder
 from certbot_autowebroot.system import dns
 from certbot_autowebroot.system.addresses import Addresses
+from certbot_autowebroot.system.addresses import has_route
 from certbot_autowebroot.system.dns import Resolution
 from certbot_autowebroot.system.views import View
 
@@ -47,6 +48,10 @@ class Host:
     def addresses(self, host: str) -> Sequence[str]:
         """The addresses that a CA sees for a name; an address itself."""
         return self.resolution(host).addresses
+
+    def reachable_addresses(self, name: str) -> Sequence[str]:
+        """Of the addresses that a CA sees, those that this host has a route to."""
+        return [address for address in self.addresses(name) if has_route(address)]
 
     def resolve(self, names: Iterable[str]) -> None:
         """Look up many names at once, so that :meth:`resolution` has them cached."""

@@ -287,4 +287,4 @@ def _reason(error: Exception) -> str:
         return "connection refused"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
-    return str(cause) or type(cause).__name__
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -58,6 +58,11 @@ def resolve(host: str) -> List[str]:
     return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in results))
 
 
+def has_route(address: str) -> bool:
+    """Whether this host has a route to an address: without IPv6, it cannot go where the CA goes."""
+    return _source_address(address) is not None
+
+
 def _source_address(target: str) -> Optional[str]:
     """The local address of packets to ``target``. Nothing is sent: connect(2) on UDP only looks up the route."""
     family = socket.AF_INET6 if ":" in target else socket.AF_INET

@@ -20,7 +20,6 @@ from tests.lab.shared_directory import shared_directory
 
 pytestmark = pytest.mark.lab
 
-missing = pytest.mark.xfail(strict=True, reason="issue 14")
 BARE = "sample.com"
 CERTAIN = ("--autowebroot-unproven", "refuse")
 
@@ -42,7 +41,6 @@ def test_redirect_to_another_name_behind_the_same_nat(orders: Orders, hairpin: s
         orders.issue(*CERTAIN, names=(BARE, NAME))
 
 
-@missing
 @pytest.mark.parametrize("how", ["does not resolve", "resolves elsewhere"])
 def test_our_listener_beside_a_dead_end(orders: Orders, how: str) -> None:
     """2. The CA comes over IPv4, where nginx answers; our own listener on IPv6 proves nothing."""
@@ -52,7 +50,6 @@ def test_our_listener_beside_a_dead_end(orders: Orders, how: str) -> None:
         orders.refuse(NAME, f"{PRIVATE}")
 
 
-@missing
 @pytest.mark.parametrize("how", ["does not resolve", "resolves elsewhere"])
 def test_renewal_has_every_endpoint_of_the_first_issue(orders: Orders, how: str) -> None:
     """3. The CA comes over IPv6 first, where we have to listen as we did the first time."""
@@ -71,7 +68,6 @@ def test_directory_on_no_route_is_no_place_to_go_on_with(orders: Orders) -> None
         orders.refuse(f"{NAME}.well-known")
 
 
-@missing
 @pytest.mark.parametrize("how", ["does not resolve", "resolves elsewhere"])
 def test_dead_end_on_ipv6_of_a_name_that_does_not_resolve_here(orders: Orders, how: str) -> None:
     """5. AAAA leads to the default vhost, which answers 404."""
@@ -90,7 +86,6 @@ def test_rule_against_robots_lets_us_in_as_it_lets_the_ca_in(orders: Orders) -> 
         orders.issue(*CERTAIN)
 
 
-@missing
 def test_check_of_a_name_at_another_machine(orders: Orders) -> None:
     """7. Somebody else's 404 is no good, and is said first."""
     with orders.outside.machine(OWN_V4), orders.outside.other_machine(server="Elsewhere/2"), \
@@ -101,7 +96,6 @@ def test_check_of_a_name_at_another_machine(orders: Orders) -> None:
         assert OTHER_V4 in name["reason"] and "Elsewhere/2" in name["reason"]
 
 
-@missing
 def test_check_of_an_allow_list(orders: Orders) -> None:
     """7. What could not be proved has an exit status of its own, and --quiet shows it."""
     rule = "location /.well-known/ { allow 192.0.2.0/24; deny all; }"
@@ -115,7 +109,6 @@ def test_check_of_an_allow_list(orders: Orders) -> None:
         assert NAME in quiet.stdout
 
 
-@missing
 def test_proxy_protocol_without_a_balancer(orders: Orders) -> None:
     """8. The name resolves to the machine itself, so nothing sends a PROXY line for the CA."""
     with orders.outside.machine(OWN_V4), orders.nginx(f"listen 80 proxy_protocol; {ROOT}"):
