@@ -4,6 +4,7 @@ All of it can be logged and printed as JSON. This module imports nothing else of
 """
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -11,11 +12,7 @@ from typing import NamedTuple
 from typing import NewType
 from typing import Optional
 from typing import Tuple
-from typing import Type
-from typing import TypeVar
 from typing import Union
-
-from certbot_autowebroot.system.terminal import printable
 
 #: A path as one process sees it (its mount namespace, its chroot). Never open it as a path of ours:
 #: :class:`certbot_autowebroot.system.views.View` does that.
@@ -112,23 +109,8 @@ def host_of(header: str) -> str:
     return re.sub(r":\d*$", "", header).strip("[]").lower()
 
 
-Kind = TypeVar("Kind")
-
-
-def _end(kind: Type[Kind]) -> Type[Kind]:
-    """Have an end equal only its own kind: ``DeadEnd(reason)`` is not ``Unknown(reason)``, though both are tuples."""
-    def equals(self: Tuple[object, ...], other: object) -> bool:
-        return isinstance(other, kind) and tuple.__eq__(self, other)
-
-    def differs(self: Tuple[object, ...], other: object) -> bool:
-        return not equals(self, other)
-    for name, method in (("__eq__", equals), ("__ne__", differs), ("__hash__", tuple.__hash__)):
-        setattr(kind, name, method)
-    return kind
-
-
-@_end
-class Directory(NamedTuple):
+@dataclass(frozen=True)
+class Directory:
     """The server opens the file ``root`` + "/" + ``name``.
 
     :ivar root: the directory that the configuration names (document root, alias). It must exist; we never create it.
@@ -149,8 +131,8 @@ class Directory(NamedTuple):
         return f"{self.root.rstrip('/')}/{self.name}"
 
 
-@_end
-class Redirect(NamedTuple):
+@dataclass(frozen=True)
+class Redirect:
     """The server answers with a redirect to this absolute URL."""
 
     url: str
@@ -158,8 +140,8 @@ class Redirect(NamedTuple):
     trail: Trail = ()
 
 
-@_end
-class Upstream(NamedTuple):
+@dataclass(frozen=True)
+class Upstream:
     """The server passes the request on, to one of several members: any of them may get the CA's request.
 
     :ivar host: the Host header that the upstream gets.
@@ -177,24 +159,24 @@ class Upstream(NamedTuple):
     depends_on_client: bool = False
 
 
-@_end
-class DeadEnd(NamedTuple):
+@dataclass(frozen=True)
+class DeadEnd:
     """No file can answer here, for a known reason: ``deny all``, ``return 403``, content made by Lua."""
 
     reason: str
     trail: Trail = ()
 
 
-@_end
-class Unknown(NamedTuple):
+@dataclass(frozen=True)
+class Unknown:
     """Not known: an unreadable file, a variable that only the running server has. Never a guess."""
 
     reason: str
     trail: Trail = ()
 
 
-@_end
-class Vacant(NamedTuple):
+@dataclass(frozen=True)
+class Vacant:
     """No program listens at this endpoint: a responder of our own can.
 
     :ivar path: the path of the request there.
@@ -205,8 +187,8 @@ class Vacant(NamedTuple):
     trail: Trail = ()
 
 
-@_end
-class Elsewhere(NamedTuple):
+@dataclass(frozen=True)
+class Elsewhere:
     """The request leaves this machine."""
 
     target: str
@@ -230,8 +212,7 @@ class Program(NamedTuple):
     start_time: int = 0
 
     def __str__(self) -> str:
-        name = printable(self.name)
-        return f"{name} (pid {self.pid})" if self.pid else name
+        return f"{self.name} (pid {self.pid})" if self.pid else self.name
 
 
 class Hop(NamedTuple):

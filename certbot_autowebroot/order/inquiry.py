@@ -1,4 +1,5 @@
 """What is known of one identifier of an order, and the verdict that follows from it: plain data. *Pure*."""
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from typing import Dict
@@ -75,9 +76,9 @@ def place_of(end: object, program: Optional[Program], token: str) -> Optional[Pl
 def _with_token(end: Union[Directory, Vacant], old: str, new: str) -> Union[Directory, Vacant]:
     """The same end for another token: in the file's own name, never in the name of a directory."""
     if isinstance(end, Vacant):
-        return end._replace(path=end.path.replace(old, new))
+        return replace(end, path=end.path.replace(old, new))
     head, slash, name = end.name.rpartition("/")
-    return end._replace(name=head + slash + name.replace(old, new))
+    return replace(end, name=head + slash + name.replace(old, new))
 
 
 def _above_well_known(directory: Directory) -> Directory:
@@ -89,7 +90,7 @@ def _above_well_known(directory: Directory) -> Directory:
     above, well_known, name = str(directory).partition(CHALLENGE_PATH)
     if not above or not well_known or "/" in name or len(above) >= len(directory.root.rstrip("/")):
         return directory
-    return directory._replace(root=PathInView(above), name=(well_known + name).lstrip("/"))
+    return replace(directory, root=PathInView(above), name=(well_known + name).lstrip("/"))
 
 
 class Candidates(NamedTuple):

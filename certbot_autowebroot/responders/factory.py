@@ -1,6 +1,7 @@
 """Choose the responder for the end of a route: a file in a directory, or a listener of this process."""
 import contextlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Callable
@@ -79,5 +80,5 @@ def writable(view: View, directory: Directory, program: Optional[Program]) -> Tu
         stack.callback(os.close, fd)
         path = mounts.host_path(program.pid, directory.root) if mounts.is_read_only(fd) else None
         if path and os.path.samestat(os.fstat(fd), os.stat(path)):
-            return view.on_host(), directory._replace(root=PathInView(path))
+            return view.on_host(), replace(directory, root=PathInView(path))
     return view, directory

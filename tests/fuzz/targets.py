@@ -235,7 +235,7 @@ def _journal(data: bytes) -> None:
     file = journal_file.JournalFile(os.dup(fd), "x.jsonl", fd)
     try:
         os.write(fd, data)
-        prints = file.read()
+        prints = footprints.parse(file.read())
     finally:
         file.close()
     numbers = [footprint.number for footprint in prints]

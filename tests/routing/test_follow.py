@@ -307,7 +307,7 @@ def test_a_relative_redirect_stays_on_the_name() -> None:
 
 
 def test_ends_of_two_kinds_are_never_equal() -> None:
-    """They are named tuples: as plain tuples, a DeadEnd would equal an Unknown with the same reason."""
+    """A dead end is not an unknown end with the same reason."""
     dead, unknown = DeadEnd("no root"), Unknown("no root")
     same = DeadEnd("no root")
     assert (dead == unknown, dead != unknown) == (False, True)

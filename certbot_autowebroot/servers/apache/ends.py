@@ -2,6 +2,7 @@
 import os
 import posixpath
 import re
+from dataclasses import replace
 from typing import List
 from typing import Optional
 from urllib.parse import urlsplit
@@ -146,7 +147,7 @@ def _balancer(state: State, name: str, rest: str, directive: Optional[Directive]
         if not isinstance(one, Upstream) or (one.path, one.scheme) != (first.path, first.scheme):
             raise UnknowableError(f"the members of balancer://{name} differ in more than their address")
         members += [member for member in one.members if member not in members]
-    return first._replace(members=tuple(members))
+    return replace(first, members=tuple(members))
 
 
 def _directory_of(name: str, literal: str, path: str) -> str:

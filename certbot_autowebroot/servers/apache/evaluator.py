@@ -7,6 +7,7 @@ drops contradictions: a file that a rule refuses once it exists is a dead end.
 """
 import os
 import re
+from dataclasses import replace
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -82,15 +83,15 @@ def _with_client_mark(one: Tuple[State, Destination], runs: Sequence[Tuple[State
     for other, other_end in runs:
         both = run.answers.keys() & other.answers.keys()
         differing = {question for question in both if run.answers[question] != other.answers[question]}
-        if differing and differing <= run.undecided and end._replace(trail=()) != other_end._replace(trail=()):
-            return end._replace(depends_on_client=True)
+        if differing and differing <= run.undecided and replace(end, trail=()) != replace(other_end, trail=()):
+            return replace(end, depends_on_client=True)
     return end
 
 
 def _distinct(destinations: Sequence[Destination]) -> List[Destination]:
     seen: Dict[Destination, Destination] = {}
     for destination in destinations:
-        seen.setdefault(destination._replace(trail=()), destination)
+        seen.setdefault(replace(destination, trail=()), destination)
     return list(seen.values())
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import posixpath
 import re
+from dataclasses import replace
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -80,7 +81,7 @@ class _Run(Matching):
             reason = f"only the running Caddy knows {error}" if isinstance(error, UnknowableError) else str(error)
             return Unknown(reason, self.trail)
         if isinstance(destination, Directory) and self.password:
-            return destination._replace(depends_on_client=True)
+            return replace(destination, depends_on_client=True)
         return destination or DeadEnd("no route of Caddy's answers: it sends 200 without content", self.trail)
 
     @property

@@ -2,6 +2,7 @@
 
 The evaluator assumes each answer, the usual one first. The results are alternatives for the probe.
 """
+from dataclasses import replace
 from typing import Callable
 from typing import Dict
 from typing import List
@@ -53,4 +54,4 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
             so_far[condition] = usual
     if len(destinations) == 1 or not so_far:
         return destinations
-    return [d._replace(depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in destinations]
+    return [replace(d, depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in destinations]

@@ -4,6 +4,7 @@ The order is lighttpd's: rewrite, then the modules for URLs in the order of serv
 aliases.
 """
 import re
+from dataclasses import replace
 from typing import Callable
 from typing import List
 from typing import Match
@@ -79,7 +80,7 @@ class _Run(Conditions):
                 if destination is not None:
                     return destination
             file = self.file()
-            return file._replace(depends_on_client=True) if isinstance(file, Directory) and self.password() else file
+            return replace(file, depends_on_client=True) if isinstance(file, Directory) and self.password() else file
         except (regex.RegexError, _UnknowableError) as error:
             return Unknown(str(error), tuple(self.steps))
 

@@ -3,6 +3,7 @@
 Where the route depends on a value that only the running server knows, such as a User-Agent, the evaluator follows both
 alternatives, and the probe decides between their destinations.
 """
+from dataclasses import replace
 from typing import Dict
 from typing import FrozenSet
 from typing import List
@@ -54,9 +55,9 @@ class Evaluator:
             guesses = Guesses(given)
             walk = self._walk(request, guesses)
             for destination in walk:
-                ranks.setdefault(destination._replace(trail=()), (_rank(destination, guesses), destination))
+                ranks.setdefault(replace(destination, trail=()), (_rank(destination, guesses), destination))
             if guesses.about_client:
-                by_client.add(frozenset(destination._replace(trail=()) for destination in walk))
+                by_client.add(frozenset(replace(destination, trail=()) for destination in walk))
             answers = tuple(guesses.answers)
             # Each new question of this walk has another answer too.
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
@@ -66,7 +67,7 @@ class Evaluator:
         if pending and ranked and ranked[0][0] >= _DEAD:
             return [Unknown("it depends on too many things that only the running server knows", destinations[0].trail)]
         if len(by_client) > 1:
-            destinations = [destination._replace(depends_on_client=True)
+            destinations = [replace(destination, depends_on_client=True)
                             if isinstance(destination, (Directory, Upstream)) else destination
                             for destination in destinations]
         return list(map(self._with_problems, destinations)) or [Unknown("every alternative contradicts itself")]
@@ -84,7 +85,7 @@ class Evaluator:
         trail = (*self._problems[:3], *destination.trail)
         if isinstance(destination, DeadEnd):
             return Unknown(f"{destination.reason}, as far as the configuration can be read", trail)
-        return destination._replace(trail=trail)
+        return replace(destination, trail=trail)
 
 
 _DEAD = 2

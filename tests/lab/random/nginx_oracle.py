@@ -4,6 +4,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterable
 from typing import Iterator
@@ -156,7 +157,7 @@ def _agrees_with_any(destinations: Sequence[Destination], answer: Answer, reques
 
 
 def _mismatch(destination: Destination, answer: Answer, request: Request) -> str:
-    what = str(destination) if isinstance(destination, Directory) else str(destination._replace(trail=()))
+    what = str(destination) if isinstance(destination, Directory) else str(replace(destination, trail=()))
     trail = " > ".join(map(str, destination.trail))
     return f"{request.url} at {request.endpoint}:\n  we say {what}\n  by {trail}\n  nginx answers {answer}"
 
