@@ -138,7 +138,7 @@ def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tupl
     doubtful = Outlook.UNPROVEN in outlooks or any(found.is_stale for found in forecasts)
     status, word = (2, "CRITICAL") if bad else (1, "WARNING") if doubtful else \
         (3, "UNKNOWN") if Outlook.UNKNOWN in outlooks else (0, "OK")
-    counts = [f"{outlook.value}={outlooks.count(outlook)}" for outlook in Outlook]
+    counts = [f"{outlook.value.replace(' ', '_')}={outlooks.count(outlook)}" for outlook in Outlook]
     days = [found.days_left for found in forecasts if found.days_left is not None]
     if not names:
         counts += [f"stale={sum(found.is_stale for found in forecasts)}", *([f"days_left={min(days)}"] if days else [])]

@@ -264,7 +264,7 @@ def test_nagios_gets_one_line_with_counts(
     make_lineage(config, "authenticator = autowebroot\n")
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
-    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 unproven=0 unknown=0 fails=0 "
+    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 good_from_inside=0 unproven=0 unknown=0 fails=0 "
                         r"stale=0 days_left=\d+\n", ok), ok
     make_lineage(config, "authenticator = autowebroot\n", "no.sample.com")
     assert check(place, "--format", "nagios") == 2

@@ -103,7 +103,7 @@ SCENARIOS = {
         STANDALONE, "", "server {{ listen [::]:80 ipv6only=on; root {place}/old; }}", "good"),
     "webroot, as it was": Scenario(WEBROOT, OLD, OLD, "good"),
     "webroot, the root has moved": Scenario(WEBROOT, OLD, MOVED, "fails", "looks in the directory {place}/root/"),
-    "webroot, the server is gone": Scenario(WEBROOT, OLD, "", "fails", "nobody listens"),
+    "webroot, the server is gone": Scenario(WEBROOT, OLD, "", "fails", "no program listens"),
     "webroot, all goes to https now": Scenario(WEBROOT, OLD, SECURE, "fails", "{place}/secure"),
     "webroot, exempted from an application": Scenario(
         WEBROOT, OLD, "server {{ listen 80; location / {{ return 200; }} "

@@ -220,4 +220,4 @@ def test_a_reload_says_whom_it_cannot_see(certbot: Certbot, place: Path) -> None
         done = run_python(certbot, "-m", "certbot_autowebroot.cli", "reload", "--lineage", f"{place}/live/{NAME}")
     assert done.returncode == 1
     assert f"{PUBLIC_V4}:443 still shows an older certificate" in done.stdout
-    assert "who it is cannot be seen" in done.stdout and "Traceback" not in done.stdout
+    assert "only root can see which program it is" in done.stdout and "Traceback" not in done.stdout

@@ -305,5 +305,5 @@ def test_the_hint_after_a_failed_validation_says_what_was_done(
         ca.resolve(NAME)
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
-    assert f"{NAME} was answered from {root}/.well-known/acme-challenge of nginx" in said
-    assert f"came back from there through {PUBLIC_V4}:80" in said and "A and AAAA records" in said
+    assert f"{NAME} was answered from " in said and f"{root}/.well-known/acme-challenge of nginx" in said
+    assert f"{PUBLIC_V4}:80" in said.partition("came back from there through")[2] and "A and AAAA records" in said

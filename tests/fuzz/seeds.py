@@ -8,15 +8,15 @@ from typing import Iterable
 from typing import List
 
 from tests.lab import apache_table
+from tests.lab import caddy_table
+from tests.lab import haproxy_table
+from tests.lab import lighttpd_table
+from tests.lab import nginx_table
+from tests.lab import static_table
+from tests.lab import varnish_table
 from tests.lab.nginx import _FRAME
 from tests.lab.random import nginx_generator
 from tests.lab.table import TOKEN
-from tests.servers import test_caddy_sites
-from tests.servers import test_haproxy
-from tests.servers import test_lighttpd
-from tests.servers import test_nginx_cases
-from tests.servers import test_static
-from tests.servers import test_varnish
 
 _PATH = f"/.well-known/acme-challenge/{TOKEN}"
 _FRONT = "203.0.113.10 80"
@@ -83,7 +83,7 @@ def _asked(config: str, key: str) -> bytes:
 
 def _nginx() -> Iterable[bytes]:
     frame = _FRAME.format(user="root", dir="/srv", main="").partition("http {")[2]
-    for _, config, expected in test_nginx_cases.CASES:
+    for _, config, expected in nginx_table.CASES:
         yield _asked("http {" + config + "}", next(iter(expected)))
     yield _asked("http {" + frame + "include a/*.conf; }\n%% a/x.conf\nserver { include b; }\n%% b\nroot /srv;\n", "a")
     yield _asked("stream { server { listen 80; proxy_pass 127.0.0.1:8080; } }", "a")
@@ -126,7 +126,7 @@ def _caddyfile() -> Iterable[bytes]:
     imported = ("%% sites/a.caddy\na.example {\n}\nimport ../main\n"
                 "%% sites/b.caddy\nimport *.caddy\nhttp://b.example {\n}\n")
     for host in ("www.sample.com", "a.sample.org", "other.example", "b.example"):
-        yield _asked(f"{test_caddy_sites.CADDYFILE}\n{imported}", host)
+        yield _asked(f"{caddy_table.CADDYFILE}\n{imported}", host)
 
 
 def _of(module: Any, further: str = "") -> Iterable[bytes]:
@@ -136,7 +136,7 @@ def _of(module: Any, further: str = "") -> Iterable[bytes]:
 
 
 def _arguments() -> Iterable[bytes]:
-    for command in (*(text for text, _ in test_static.CASES.values()), *_COMMANDS):
+    for command in (*(text for text, _ in static_table.CASES.values()), *_COMMANDS):
         words = command.replace("{place}", "/srv").split()
         if command.startswith("nginx:"):
             words = ["nginx", command]
@@ -183,9 +183,9 @@ def _dns() -> Iterable[bytes]:
 _MADE = {
     "nginx": _nginx, "nginx-log": _nginx_log, "apache": _apache, "apache-dump": _apache_dump, "caddy": _caddy,
     "caddyfile": _caddyfile,
-    "lighttpd": lambda: _of(test_lighttpd),
-    "varnish": lambda: _of(test_varnish, "%% included.vcl\nsub vcl_recv { if (req.url) { return (pass); } }\n"),
-    "haproxy": lambda: _of(test_haproxy, "%% ../srv/paths.lst\n/.well-known/\n# x\n%% ../srv/hosts.map\na two\n"
+    "lighttpd": lambda: _of(lighttpd_table),
+    "varnish": lambda: _of(varnish_table, "%% included.vcl\nsub vcl_recv { if (req.url) { return (pass); } }\n"),
+    "haproxy": lambda: _of(haproxy_table, "%% ../srv/paths.lst\n/.well-known/\n# x\n%% ../srv/hosts.map\na two\n"
                                          "%% ../srv/regex.map\n^x three\n"),
     "arguments": _arguments, "probe": lambda: _ANSWERS, "journal": _journal, "roots": _roots, "kernel": _kernel,
     "dns": _dns,

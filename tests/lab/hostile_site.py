@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from dataclasses import dataclass
 from typing import Any
 from typing import Dict
@@ -146,3 +147,21 @@ def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator
     view = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
     yield view
     view.close()
+
+
+@pytest.fixture
+def bell(site: Site) -> Iterator[Any]:
+    """A FIFO in place of a device with side effects: whether any process has opened it for reading."""
+    path = site.path("bell")
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    rung = threading.Event()
+
+    def wait() -> None:
+        os.close(os.open(path, os.O_WRONLY))
+        rung.set()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield lambda: rung.wait(0.1)
+    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    thread.join()

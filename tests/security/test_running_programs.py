@@ -77,7 +77,7 @@ def ask_nginx(process: Process) -> None:
 
 def ask_caddy(process: Process) -> None:
     """It may run with the user's rights; it has to end."""
-    with pytest.raises(source.NoConfiguration, match="caddy adapt did not end in 3 s"):
+    with pytest.raises(source.NoConfigurationError, match="caddy adapt did not end in 3 s"):
         source._adapted(process, "Caddyfile", "")
 
 

@@ -6,28 +6,7 @@ import pytest
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.caddy import sites
-
-CADDYFILE = """\
-{
-\tadmin off
-}
-
-(snippet) {
-\trespond no
-}
-
-www.sample.com:8080, # a comment {
-\thttps://www.sample.com/path {
-\thandle {
-\t\trespond "}" # {
-\t}
-}
-*.sample.org {
-}
-import sites/*.caddy
-:80 {
-}
-"""
+from tests.lab.caddy_table import CADDYFILE
 
 
 @pytest.mark.parametrize(("host", "file", "line"), [

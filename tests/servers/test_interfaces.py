@@ -1,10 +1,8 @@
 """The interfaces for other packages, and what these may do wrong."""
-from importlib import metadata
 from typing import Any
 from typing import List
 
 import pytest
-from zope.interface import implementer
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
@@ -21,23 +19,12 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.routing.holders import IdentifiedProgram
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.processes import Process
+from tests.lab.other_package import BeeWeb
+from tests.lab.other_package import register
 from tests.lab.table import request
 
 PROCESS = Process(pid=42, parent=1, start_time=7, name="beeweb", argv=("beeweb",), exe=PathInView("/usr/bin/beeweb"),
                   cwd=PathInView("/"), uid=0)
-
-
-@implementer(IWebServer)
-class BeeWeb:
-    """A web server of another package."""
-
-    name = "beeweb"
-
-    def recognises(self, process: Process) -> bool:
-        return process.name == "beeweb"
-
-    def ask(self, process: Process, request: Any) -> List[Directory]:
-        return [Directory(PathInView("/srv/bees"), request.path.lstrip("/"))]
 
 
 class Broken(BeeWeb):
@@ -45,28 +32,6 @@ class Broken(BeeWeb):
 
     def ask(self, process: Process, request: Any) -> List[Directory]:
         raise RecursionError("too deep")
-
-
-class Registered:
-    """An entry point, whose class is made here instead of loaded from a package."""
-
-    def __init__(self, made: Any) -> None:
-        self.name = getattr(made, "name", "broken")
-        self._made = made
-
-    def load(self) -> Any:
-        if isinstance(self._made, Exception):
-            raise self._made
-        return self._made
-
-
-def register(monkeypatch: pytest.MonkeyPatch, *made: Any) -> registry.WebServers:
-    """The web servers with these in the entry point group."""
-    class EntryPoints:
-        def select(self, group: str) -> List[Registered]:
-            return [Registered(each) for each in made] if group == "certbot_autowebroot.web_servers" else []
-    monkeypatch.setattr(metadata, "entry_points", EntryPoints)
-    return registry.WebServers()
 
 
 @pytest.mark.parametrize("server", registry.BUILT_IN, ids=lambda server: server.name)

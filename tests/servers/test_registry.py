@@ -29,12 +29,12 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.processes import Process
+from tests.lab.other_package import BeeWeb
+from tests.lab.other_package import register
 from tests.lab.table import FRONT
 from tests.lab.table import TOKEN
 from tests.lab.table import front
 from tests.lab.table import process_of
-from tests.servers.test_interfaces import BeeWeb
-from tests.servers.test_interfaces import register
 
 NAMES = [(server, executable) for server in registry.BUILT_IN for executable in server.executables]
 every_name = pytest.mark.parametrize(("server", "executable"), NAMES, ids=[executable for _, executable in NAMES])
