@@ -264,8 +264,8 @@ def test_nagios_gets_one_line_with_counts(
     make_lineage(config, "authenticator = autowebroot\n")
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
-    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 good_from_inside=0 unproven=0 unknown=0 fails=0 "
-                        r"stale=0 days_left=\d+\n", ok), ok
+    assert re.fullmatch(r"AUTOWEBROOT OK - 1 lineage: 1 good \| good=1 unjudged=0 good_from_inside=0 "
+                        r"unproven=0 unknown=0 fails=0 stale=0 days_left=\d+\n", ok), ok
     make_lineage(config, "authenticator = autowebroot\n", "no.sample.com")
     assert check(place, "--format", "nagios") == 2
     assert capsys.readouterr().out.startswith("AUTOWEBROOT CRITICAL - 2 lineages: 1 good, 1 would fail (no.sample.com)")
