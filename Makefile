@@ -18,7 +18,7 @@ test: setup lint fast-as-nobody
 	    tests/endtoend/test_story.py tests/endtoend/test_other_commands.py
 
 # In PATH is no server, and nothing is written outside of the temporary directory.
-FAST = env PATH=/nonexistent PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(PYTHON_IN_VENV) -m pytest -m "not lab"
+FAST = env PATH=/nonexistent PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(PYTHON_IN_VENV) -m pytest -n 2 -m "not lab"
 
 test-fast:
 	@tools/setup.sh fast
