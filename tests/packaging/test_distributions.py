@@ -84,7 +84,7 @@ def test_the_sdist_holds_all_that_there_is(source: Path, unpacked: Path) -> None
 
 def test_the_sdist_passes_its_own_pure_tests(unpacked: Path) -> None:
     """As a build machine runs them. All of its tests are run by tools/release.sh."""
-    done = subprocess.run([sys.executable, "-m", "pytest", "--pure"], cwd=unpacked, text=True,
+    done = subprocess.run([sys.executable, "-m", "pytest", "-m", "not lab"], cwd=unpacked, text=True,
                           env={**os.environ, "PYTHONPATH": ""}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
