@@ -1,7 +1,11 @@
 """After ``pip uninstall certbot-autowebroot``: what our lineages cost then. Run by tox, in this order."""
 from pathlib import Path
 
+import pytest
+
 from tests.lab.certbot import Certbot
+
+pytestmark = pytest.mark.lab
 
 NAME = "www.sample.com"
 OTHER = "other.sample.com"
