@@ -41,7 +41,7 @@ _NO_MESSAGES = {
 _CONFIGURATIONS = re.compile(r"certbot_autowebroot/(servers/\w+/snippet|responders/wire/rules)\.py:")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def same(text: str) -> str:
     """What is left of a text without the spaces, the punctuation and the values at both of its ends."""
     text = " ".join(re.sub("(<[^<>]*>)+", VALUE, text).split())
