@@ -54,9 +54,11 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                  "refuses this machine, a redirect leads to another one): try with a warning, or refuse.")
         add("fallback", metavar="NAME[,NAME...]", default="",
             help="Other installed authenticators, such as nginx or apache, for the names that no directory and no free "
-                 "port is found for, in this order until one is proven to answer; auto stands for the one that belongs "
-                 "to the program which holds the port. These edit the web server's configuration, reload it, and edit "
-                 "it back. none: never, and do not ask.")
+                 "port is found for, in this order until one is proven to answer. These edit the web server's "
+                 "configuration, reload it, and edit it back. wire: catch the CA's requests by nftables before they "
+                 "reach the server, which is neither edited nor reloaded (Linux, root). auto: wire where this machine "
+                 "can do it, else the one that belongs to the program which holds the port. none: never, and do not "
+                 "ask.")
         add("fallback-options", default="", help=argparse.SUPPRESS)  # saved by the plugin itself, as JSON
         add("resolver", metavar="ADDRESS", default="",
             help="The only name server to ask for the names' addresses, as a CA sees them (default: this machine's "
@@ -247,7 +249,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _new_fallbacks(self, option: str) -> Any:
         from certbot_autowebroot.order.fallback import Fallbacks
-        fallbacks = Fallbacks(self.config, option, type(self))
+        fallbacks = Fallbacks(self.config, option, type(self), self._new_journal())
         try:
             options = fallbacks.restore_options(self._option("fallback-options"))
         except ValueError as error:

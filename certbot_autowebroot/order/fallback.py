@@ -1,7 +1,7 @@
 """Run other authenticators of Certbot for the identifiers of an order that we cannot answer.
 
 A plugin is used as Certbot itself uses it: made with the configuration, prepared, asked to perform, and to clean up in
-every case. Only those that the user has chosen run.
+every case. Only those that the user has chosen run. ``wire``, which is ours, is used in the same way.
 """
 import argparse
 import ipaddress
@@ -23,6 +23,9 @@ from certbot import errors
 
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.other_authenticators import WIRE
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.settings import as_setting
 
 logger = logging.getLogger(__name__)
@@ -57,12 +60,15 @@ class Fallbacks:
     :param config: Certbot's configuration, which every plugin gets.
     :param option: the value of ``--autowebroot-fallback``.
     :param own: our own class: an authenticator that is its own fallback would never end.
+    :param journal: for what is published on the wire.
     """
 
-    def __init__(self, config: Any, option: str, own: type) -> None:
+    def __init__(self, config: Any, option: str, own: type, journal: Journal) -> None:
         self._config = config
         self._option = option
         self._own = own
+        self._journal = journal
+        self._endpoints: Dict[Any, List[Endpoint]] = {}
         self._entry_points = other_authenticators.installed()
         self._made: Dict[str, Any] = {}
         self._unusable: Dict[str, str] = {}
@@ -82,7 +88,7 @@ class Fallbacks:
             before = dict(json.loads(saved or "{}"))
         except (TypeError, RecursionError) as error:
             raise ValueError(str(error)) from error
-        chosen = other_authenticators.order(self._option, list(other_authenticators.BELONGS_TO.values()))
+        chosen = self._chosen_plugins()
         prefixes = tuple(name.replace("-", "_") + "_" for name in chosen)
         options = {option: value for option, value in before.items() if option.startswith(prefixes)}
         for name in chosen:
@@ -96,17 +102,18 @@ class Fallbacks:
 
     def recover(self) -> None:
         """Have the authenticators roll back what their killed run has left in a configuration: making one does it."""
-        for name in other_authenticators.order(self._option, list(other_authenticators.BELONGS_TO.values())):
+        for name in self._chosen_plugins():
             self._prepare(name)
 
     def unknown(self) -> List[str]:
         """The names in the option that no plugin has; nothing is loaded for it."""
-        return [name for name in other_authenticators.order(self._option, []) if name not in self._entry_points]
+        return [name for name in other_authenticators.order(self._option, [])
+                if name not in self._entry_points and name != WIRE]
 
     def installed(self) -> List[str]:
-        """The authenticators that are installed beside ourselves."""
-        authenticators = []
-        for name, entry_point in sorted(self._entry_points.items()):
+        """The authenticators that are installed beside ourselves, and ``wire``."""
+        authenticators = [WIRE]
+        for name, entry_point in self._entry_points.items():
             try:
                 plugin_class = entry_point.load()
             except Exception:
@@ -114,13 +121,14 @@ class Fallbacks:
                 continue
             if _is_authenticator(plugin_class) and not issubclass(plugin_class, self._own):
                 authenticators.append(name)
-        return authenticators
+        return sorted(set(authenticators))
 
     def answer(self, outcomes: Mapping[Any, Outcome], unserved: Unserved) -> "Answers":
         """Have other authenticators publish challenges that we cannot, each proven before the CA asks.
 
         :param outcomes: of the identifiers that we cannot answer, by challenge (Certbot's).
         """
+        self._endpoints = {achall: outcome.front.endpoints for achall, outcome in outcomes.items()}
         answers = Answers({}, {}, {achall: [] for achall in outcomes})
         waiting = {}
         for achall, outcome in outcomes.items():
@@ -155,7 +163,7 @@ class Fallbacks:
         The server may read another directory now: its configuration had been edited and not reloaded.
         """
         lost = unserved(achalls)
-        for _ in range(_CHECKS if self._made else 0):
+        for _ in range(_CHECKS if self._made.keys() - {WIRE} else 0):
             if lost or not achalls:
                 break
             time.sleep(_PAUSE)
@@ -177,18 +185,27 @@ class Fallbacks:
                 hints.append(f"{name}: {self._made[name].auth_hint(failed)}")
         return hints
 
+    def _chosen_plugins(self) -> List[str]:
+        """The plugins that may be asked. ``wire`` is none: it has no options, and the journal knows what it left."""
+        names = other_authenticators.order(self._option, list(other_authenticators.BELONGS_TO.values()))
+        return [name for name in names if name != WIRE]
+
     def _prepare(self, name: str) -> None:
         """Make a plugin ready to perform, or find out why it cannot be used; once."""
         if name in self._made or name in self._unusable:
             return
         try:
-            plugin = self._load(name)(self._config, name)
+            plugin = self._new_wire() if name == WIRE else self._load(name)(self._config, name)
             if challenges.HTTP01 not in plugin.get_chall_pref("www.example.com"):
                 raise errors.PluginError("it cannot do http-01")
             plugin.prepare()
             self._made[name] = plugin
         except Exception as error:
             self._unusable[name] = _said_by(error)
+
+    def _new_wire(self) -> Any:
+        from certbot_autowebroot.order.wire_fallback import WireFallback  # only who has chosen it has to pay for it
+        return WireFallback(self._journal, self._endpoints)
 
     def _load(self, name: str) -> Any:
         if name not in self._entry_points:
@@ -219,7 +236,7 @@ class Fallbacks:
             self._clean(name, batch)
             return {}, _said_by(error)
         deadline = time.monotonic() + PATIENCE
-        missing = unserved(batch)
+        missing = unserved(list(responses))
         while missing and time.monotonic() < deadline:
             time.sleep(_PAUSE)
             missing = unserved(missing)

@@ -18,6 +18,8 @@ from certbot_autowebroot.system.entry_points import registered
 AUTO = "auto"
 #: Instead of names: the user has refused all.
 NONE = "none"
+#: Among the names of authenticators: our own answer on the wire. A plugin of this name would not be asked.
+WIRE = "wire"
 #: By executable name, the authenticator that edits the configuration of the program.
 BELONGS_TO = {executable: server.authenticator for server in registry.BUILT_IN if server.authenticator
               for executable in server.executables}
@@ -78,9 +80,10 @@ def candidates(option: str, outcome: Outcome, known: Container[str]) -> Tuple[Li
     if not outcome.front.endpoints:
         return [], []  # nothing could be proven
     belonging = _belonging(outcome)
-    chosen = order(option, [name for name in belonging if name in known])
+    fits = [name for name in belonging if name in known]
+    chosen = order(option, [WIRE, *fits])
     useless = []
-    if not chosen and AUTO in names(option):
+    if AUTO in names(option) and not order(option, fits):
         useless.append(f"{AUTO}: no authenticator is installed that belongs to the program on the port")
     if all(holder.pid for holder in _holders(outcome)):  # else one of them may be the right one
         # nginx rejects its whole configuration where that makes it listen on a port of Apache's: for all names.
@@ -91,11 +94,12 @@ def candidates(option: str, outcome: Outcome, known: Container[str]) -> Tuple[Li
 
 
 def would_be_asked(option: str, outcome: Outcome) -> List[str]:
-    """The installed authenticators that an order would ask for a name."""
+    """The installed authenticators that an order would ask for a name; ``wire`` where this machine can do it."""
     if not names(option):
         return []
     known = installed()
-    return [name for name in candidates(option, outcome, known)[0] if name in known]
+    return [name for name in candidates(option, outcome, known)[0]
+            if (_is_wire_possible() if name == WIRE else name in known)]
 
 
 def next_of(waiting: Iterable[Sequence[str]]) -> str:
@@ -108,6 +112,11 @@ def next_of(waiting: Iterable[Sequence[str]]) -> str:
     lists = [names for names in waiting if names]
     firsts = [names[0] for names in lists]
     return next((name for name in firsts if not any(name in names[1:] for names in lists)), firsts[0])
+
+
+def _is_wire_possible() -> bool:
+    from certbot_autowebroot.responders.wire.responder import why_not  # it starts processes: only for who has chosen it
+    return not why_not()
 
 
 def _holders(outcome: Outcome) -> List[Program]:

@@ -25,6 +25,7 @@ from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
+from tests.lab.wire import NO_WIRE
 
 pytestmark = pytest.mark.lab
 
@@ -185,11 +186,13 @@ def test_apache_answers_for_an_application_behind_it(certbot: Certbot, place: Pa
 
 @pytest.mark.parametrize("fallback", ["auto", "nginx,apache", "apache,nginx"])
 def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, nginx: Nginx, application: Path,
-                                         fallback: str) -> None:
-    """auto is whichever belongs to who holds the port. In a list, each is asked for what those before it cannot.
+                                         fallback: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """auto is, without the wire, the one that belongs to who holds the port. In a list, each is asked in turn.
 
     Certbot's two share a checkpoint: to make the second takes back what the first has done.
     """
+    usual = certbot.command
+    monkeypatch.setattr(certbot, "command", lambda *arguments: [*NO_WIRE, *usual(*arguments)])
     make_world_readable(certbot.directory)
     ca.resolve("other.sample.com", [OTHER_V4])
     config = VIRTUAL_HOSTS.format(place=place, name="other.sample.com", address=OTHER_V4)
@@ -212,7 +215,7 @@ def test_an_application_to_which_all_is_redirected(certbot: Certbot, place: Path
                   location / {{ proxy_pass http://127.0.0.1:3000; }} }}""")
     nginx.reload()
     before = configuration(nginx.directory)
-    done = certbot.run(*order(APP, "auto"), *options(nginx))
+    done = certbot.run(*order(APP), *options(nginx))
     assert done.returncode == 0, done.stdout
     assert by_whom(certbot) == {APP: "nginx"}
     assert configuration(nginx.directory) == before
@@ -257,7 +260,7 @@ def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Pat
 
 def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
     """The usual ``certbot run``: its configuration holds the certificate afterwards, and no challenge."""
-    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "-d", APP, "--autowebroot-fallback", "auto",
+    done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "-d", APP, "--autowebroot-fallback", "nginx",
                        *options(nginx))
     assert done.returncode == 0, done.stdout
     assert f"live/{APP}/fullchain.pem" in nginx.conf.read_text()
@@ -384,7 +387,7 @@ def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, 
     nginx.reload()
     assert certbot.run("renew", "--force-renewal").returncode == 1
     command = ["reconfigure", "--cert-name", LINEAGE] if certbot.version >= (2, 3) else ["renew", "--force-renewal"]
-    done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", "auto", *options(nginx))
+    done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", "nginx", *options(nginx))
     assert done.returncode == 0, done.stdout
     for _ in range(2):
         assert renew(certbot) == {LINEAGE: "nginx"}
@@ -450,13 +453,13 @@ def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx)
     conf = certbot.renewal_conf(APP)
     written = conf.read_text()
     worker = nginx.workers
-    for said, outlook in (("nginx", "unproven"), ("auto", "unproven"), ("apache", "fails"), ("nginy", "fails"),
-                          ("none", "fails")):
+    for said, asked in (("nginx", "nginx"), ("auto", "wire or nginx"), ("wire", "wire"), ("apache", ""), ("nginy", ""),
+                        ("none", "")):
         conf.write_text(written.replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
         found, = certbot.check()["lineages"]
-        assert (said, found["outlook"]) == (said, outlook)
-        assert found["names"][0]["reason"].startswith("a renewal would ask the authenticator nginx") is (
-            outlook == "unproven")
+        assert (said, found["outlook"]) == (said, "unproven" if asked else "fails")
+        expected = f"a renewal would ask the authenticator {asked} (autowebroot_fallback)"
+        assert found["names"][0]["reason"].startswith(expected) is bool(asked)
     assert nginx.workers == worker
 
 

@@ -23,6 +23,8 @@ TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 CONTENT = f"{TOKEN}.nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
 PATH = f"/.well-known/acme-challenge/{TOKEN}"
 FRONT = CatchPoint(OWN_NETWORK, 80)
+#: What to put before a command so that root lacks the rights that an answer on the wire needs.
+NO_WIRE = ["setpriv", "--bounding-set", "-net_admin,-net_raw", "--inh-caps", "-net_admin,-net_raw"]
 #: What the server itself says, to whatever it is asked.
 THEIRS = "the server's own"
 SERVER = f'server {{ listen 80; listen [::]:80; keepalive_timeout 60; location / {{ return 404 "{THEIRS}"; }} }}'

@@ -4,19 +4,28 @@ import json
 import logging
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 from typing import Dict
 from typing import List
 from typing import Tuple
 
 import configobj
 import pytest
+from certbot import errors
 
 from certbot_autowebroot.authenticator import Authenticator
 from certbot_autowebroot.order import fallback
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order import wire_fallback
 from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.wire_fallback import WireFallback
+from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.responders.wire import responder
+from certbot_autowebroot.responders.wire.child import OWN_NETWORK
+from certbot_autowebroot.responders.wire.responder import CatchPoint
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
@@ -25,6 +34,7 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
+from certbot_autowebroot.routing.front_endpoints import Kind
 from tests.lab import plugins
 from tests.lab.table import front
 
@@ -111,14 +121,13 @@ def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.M
 
 
 def others(said: str, **config: Any) -> fallback.Fallbacks:
-    return fallback.Fallbacks(argparse.Namespace(**config), said, Authenticator)
+    return fallback.Fallbacks(argparse.Namespace(**config), said, Authenticator, Journal("/nonexistent"))
 
 
 @pytest.mark.parametrize(("said", "holder", "sentence"), [
     ("broken", Program("python3", 7), "the authenticator broken: it cannot be loaded: ModuleNotFoundError"),
     ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
     ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
-    ("auto", Program("haproxy", 7), "auto: no authenticator is installed that belongs to the program on the port"),
 ])
 def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
                                     sentence: str) -> None:
@@ -173,7 +182,7 @@ def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
 def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Dict[str, Any]) -> None:
     """What was kept goes into the configuration where nothing else is said, and what is not as by default is kept."""
     namespace = argparse.Namespace(**config)
-    told = fallback.Fallbacks(namespace, "files,broken", Authenticator).restore_options(kept)
+    told = fallback.Fallbacks(namespace, "files,broken", Authenticator, Journal("/nonexistent")).restore_options(kept)
     assert json.loads(told or "{}") == expected
     assert vars(namespace) == {**config, **{option: expected[option] for option in config if option in expected}}
 
@@ -267,3 +276,105 @@ def test_a_question_about_many_names_fits_on_a_screen() -> None:
     asked = messages.question({"nginx": many})
     assert "4.sample.com: port 80 at 203.0.113.10 is held by nginx (pid 7)" in asked
     assert "5.sample.com" not in asked and asked.count("95 more") == 2
+
+
+@pytest.mark.parametrize(("option", "holder", "expected", "useless"), [
+    ("wire", "python3", ["wire"], []),
+    ("wire,nginx", "nginx", ["wire", "nginx"], []),
+    ("nginx,wire", "apache2", ["wire"], ["the authenticator nginx: the port is not held by its web server"]),
+    ("auto", "nginx", ["wire", "nginx"], []),
+    ("auto", "haproxy", ["wire"], ["auto: no authenticator is installed that belongs to the program on the port"]),
+    ("none", "nginx", [], []),
+    ("", "nginx", [], []),
+])
+def test_wire_candidates(packages: Path, monkeypatch: pytest.MonkeyPatch, option: str, holder: str,
+                         expected: List[str], useless: List[str]) -> None:
+    """auto begins with wire, whatever program holds the port; without the option it is no candidate."""
+    monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
+    known = other_authenticators.installed()
+    assert other_authenticators.candidates(option, outcome(Program(holder, 7)), known) == (expected, useless)
+
+
+def test_wire_needs_an_endpoint_of_this_host() -> None:
+    """Where all addresses are another machine's, there is nothing to catch."""
+    elsewhere = Outcome(Candidates("www.sample.com", front(ENDPOINT, kind=Kind.REMOTE), "token"))
+    assert other_authenticators.candidates("wire", elsewhere, {}) == ([], [])
+
+
+@pytest.mark.parametrize(("reason", "expected"), [("", ["wire", "nginx"]), ("only Linux has nftables", ["nginx"])])
+def test_check_predicts_wire(packages: Path, monkeypatch: pytest.MonkeyPatch, reason: str, expected: List[str]) -> None:
+    """As the dry run says."""
+    monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
+    monkeypatch.setattr(responder, "why_not", lambda: reason)
+    assert other_authenticators.would_be_asked("auto", outcome(Program("nginx", 7))) == expected
+
+
+def test_wire_is_known_and_has_no_options(packages: Path) -> None:
+    """It is no plugin, and yet no unknown name; its neighbours in the list keep their options."""
+    chosen = others("wire,nginy,files", files_directory="/a", files_number=1)
+    assert chosen.unknown() == ["nginy"]
+    assert "wire" in chosen.installed()
+    assert json.loads(chosen.restore_options("")) == {"files_directory": "/a"}
+
+
+def test_impossible_wire_leaves_it_to_the_next(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the clause of the dry run as the reason."""
+    monkeypatch.setattr(wire_fallback, "why_not", lambda: "only Linux has nftables")
+    mine = Challenge("www.sample.com")
+    answers = others("wire,files", files_directory=str(packages)).answer(
+        {mine: outcome(Program("python3", 7))}, lambda challenges: [])
+    assert answers.answered_by == {mine: "files"}
+    assert answers.rejected == {mine: ["the authenticator wire: only Linux has nftables"]}
+
+
+class Responder:
+    """Instead of a WireResponder: keeps what is published in a list; the token of bad.sample.com is refused."""
+
+    published: ClassVar[List[Tuple[CatchPoint, str, bytes]]] = []
+
+    def __init__(self, wires: object, where: CatchPoint, token: str) -> None:
+        self._at = (where, token)
+
+    def publish(self, content: bytes) -> None:
+        if self._at[1] == "token-bad.sample.com":
+            raise PublishError("its process has ended")
+        self.published.append((*self._at, content))
+
+    def withdraw(self) -> None:
+        self.published[:] = [one for one in self.published if one[:2] != self._at]
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> List[Tuple[CatchPoint, str, bytes]]:
+    """What stands on the wire. All endpoints with one port have one catch point."""
+    monkeypatch.setattr(Responder, "published", [])
+    monkeypatch.setattr(wire_fallback, "WireResponder", Responder)
+    monkeypatch.setattr(wire_fallback, "catch_point", lambda endpoint: CatchPoint(OWN_NETWORK, endpoint.port))
+    return Responder.published
+
+
+GOOD, BAD = Challenge("good.sample.com"), Challenge("bad.sample.com")
+ENDPOINTS = [ENDPOINT, Endpoint("2001:db8::10", 80), Endpoint("203.0.113.10", 8080)]
+
+
+def wire() -> WireFallback:
+    return WireFallback(Journal("/nonexistent"), {GOOD: ENDPOINTS, BAD: ENDPOINTS})
+
+
+def test_wire_publishes_at_each_catch_point_once(published: List[Tuple[CatchPoint, str, bytes]]) -> None:
+    """And withdraws for the challenges that it is given."""
+    fallback_on_wire = wire()
+    assert fallback_on_wire.perform([GOOD]) == ["response for good.sample.com"]
+    assert published == [(CatchPoint(OWN_NETWORK, port), "token-good.sample.com", b"validation") for port in (80, 8080)]
+    fallback_on_wire.cleanup([BAD])
+    assert len(published) == 2
+    for _ in range(2):
+        fallback_on_wire.cleanup([GOOD])
+        assert published == []
+
+
+def test_wire_publish_error_is_of_one_name(published: List[Tuple[CatchPoint, str, bytes]]) -> None:
+    """The others have a response; where none has, the error is the reason."""
+    assert wire().perform([BAD, GOOD]) == [None, "response for good.sample.com"]
+    with pytest.raises(errors.PluginError, match="its process has ended"):
+        wire().perform([BAD])

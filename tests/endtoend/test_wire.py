@@ -1,0 +1,137 @@
+"""Names that have no directory, answered on the wire: a real Certbot, a real CA, and a server that is not touched."""
+import os
+import sys
+from pathlib import Path
+from typing import Dict
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import Nginx
+from tests.lab.programs import Program
+from tests.lab.wire import NO_WIRE
+from tests.lab.wire import tables
+
+pytestmark = pytest.mark.lab
+
+#: An application that fails on every request.
+APPLICATION = """
+import http.server
+class Application(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(500)
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("127.0.0.1", 3000), Application).serve_forever()
+"""
+SITES = f"""
+server {{{{ listen {PUBLIC_V4}:80; server_name root.sample.com; root {{place}}/root; }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name app.sample.com;
+           location / {{{{ proxy_pass http://127.0.0.1:3000; }}}} }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name tls.sample.com; return 301 https://$host$request_uri; }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name dots.sample.com; root {{place}}/dots;
+           location ~ /\\. {{{{ deny all; }}}} }}}}
+"""
+LINEAGE, APP, DOTS, TLS, FREE = (f"{word}.sample.com" for word in ("root", "app", "dots", "tls", "free"))
+
+
+@pytest.fixture
+def nginx(place: Path) -> Iterator[Nginx]:
+    for name in ("root", "dots", "empty"):
+        (place / name).mkdir()
+    with Program([sys.executable, "-c", APPLICATION], place / "empty", port=3000), \
+            Nginx(place / "nginx", SITES.format(place=place), user="www-data") as running:
+        yield running
+
+
+def order(names: str, fallback: str) -> List[str]:
+    """A new certificate."""
+    return ["certonly", "-a", "autowebroot", "-d", names, "--autowebroot-fallback", fallback]
+
+
+def answered_by(certbot: Certbot) -> Dict[str, str]:
+    """By name, the authenticator that answered, from Certbot's log."""
+    words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
+    return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
+
+
+def untouched(nginx: Nginx) -> List[object]:
+    """What a reload, a restart or an edit would change."""
+    return [nginx.pid, list(nginx.workers), nginx.conf.read_bytes()]
+
+
+def assert_nothing_is_left(place: Path) -> None:
+    """Neither a table nor a file."""
+    assert tables() == []
+    assert os.listdir(place / "root") == os.listdir(place / "dots") == []
+
+
+def test_wire_answers_where_no_directory_does(certbot: Certbot, ca: CA, place: Path, nginx: Nginx) -> None:
+    """One order with a directory and a free port, which stay ours; a renewal, that asks nothing, does the same."""
+    ca.resolve(FREE, [OTHER_V4])
+    before = untouched(nginx)
+    done = certbot.run(*order(f"{LINEAGE},{APP},{DOTS},{TLS},{FREE}", "wire"))
+    assert done.returncode == 0, done.stdout
+    assert answered_by(certbot) == {APP: "wire", DOTS: "wire", TLS: "wire"}
+    assert_nothing_is_left(place)
+    assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "wire"
+    for _ in range(2):
+        done = certbot.run("renew", "--force-renewal")
+        assert done.returncode == 0, done.stdout
+        assert set(answered_by(certbot).values()) <= {"wire"}  # the CA may use an earlier authorization again
+        assert_nothing_is_left(place)
+    assert certbot.certificates(LINEAGE) >= 3
+    assert untouched(nginx) == before
+
+
+@pytest.mark.parametrize("fallback", ["auto", "wire,nginx"])
+def test_wire_comes_before_the_servers_authenticator(certbot: Certbot, place: Path, nginx: Nginx,
+                                                     fallback: str) -> None:
+    """Although nginx's is installed and would do."""
+    before = untouched(nginx)
+    done = certbot.run(*order(APP, fallback), "--nginx-server-root", str(nginx.directory))
+    assert done.returncode == 0, done.stdout
+    assert answered_by(certbot) == {APP: "wire"}
+    assert untouched(nginx) == before
+    assert_nothing_is_left(place)
+
+
+@pytest.mark.parametrize("fallback", ["auto", "wire,nginx"])
+def test_without_rights_the_next_answers(certbot: Certbot, place: Path, nginx: Nginx, fallback: str,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container without CAP_NET_ADMIN and CAP_NET_RAW."""
+    usual = certbot.command
+    monkeypatch.setattr(certbot, "command", lambda *arguments: [*NO_WIRE, *usual(*arguments)])
+    configuration = nginx.conf.read_bytes()
+    done = certbot.run(*order(APP, fallback), "--nginx-server-root", str(nginx.directory))
+    assert done.returncode == 0, done.stdout
+    assert answered_by(certbot) == {APP: "nginx"}
+    assert nginx.conf.read_bytes() == configuration
+    assert_nothing_is_left(place)
+
+
+def test_without_rights_the_error_says_so(certbot: Certbot, place: Path, nginx: Nginx,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no other; the CA is not asked."""
+    usual = certbot.command
+    monkeypatch.setattr(certbot, "command", lambda *arguments: [*NO_WIRE, *usual(*arguments)])
+    before = untouched(nginx)
+    done = certbot.run(*order(APP, "wire"))
+    assert done.returncode == 1
+    assert "Tried: the authenticator wire: it needs root, or in a container" in " ".join(done.stdout.split())
+    assert untouched(nginx) == before
+    assert_nothing_is_left(place)
+
+
+@pytest.mark.parametrize("fallback", ["", "none"])
+def test_wire_is_never_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, fallback: str) -> None:
+    """The order ends with the error, although the wire could do it."""
+    done = certbot.run(*order(APP, fallback)[:-2], *(["--autowebroot-fallback", fallback] if fallback else []))
+    assert done.returncode == 1
+    assert "Answering on the wire" not in certbot.log
+    assert_nothing_is_left(place)
