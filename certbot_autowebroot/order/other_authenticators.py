@@ -115,7 +115,7 @@ def next_of(waiting: Iterable[Sequence[str]]) -> str:
 
 
 def _is_wire_possible() -> bool:
-    from certbot_autowebroot.responders.wire.responder import why_not  # it starts processes: only for who has chosen it
+    from certbot_autowebroot.responders.wire.responder import why_not  # only who has chosen it has to pay for it
     return not why_not()
 
 

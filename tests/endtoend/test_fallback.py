@@ -379,7 +379,8 @@ def test_hooks_of_certbots_manual(certbot: Certbot, nginx: Nginx, application: P
     assert os.listdir(application) == []
 
 
-def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+@pytest.mark.parametrize("fallback", ["nginx", "wire"])
+def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, nginx: Nginx, fallback: str) -> None:
     """By certbot reconfigure, which runs nothing but a trial; before 2.3, by the next renewal."""
     assert certbot.run(*order(LINEAGE, "")).returncode == 0
     nginx.configure(SITES.format(place=place).replace(f"root {place}/root;",
@@ -387,10 +388,10 @@ def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, 
     nginx.reload()
     assert certbot.run("renew", "--force-renewal").returncode == 1
     command = ["reconfigure", "--cert-name", LINEAGE] if certbot.version >= (2, 3) else ["renew", "--force-renewal"]
-    done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", "nginx", *options(nginx))
+    done = certbot.run(*command, "-a", "autowebroot", "--autowebroot-fallback", fallback, *options(nginx))
     assert done.returncode == 0, done.stdout
     for _ in range(2):
-        assert renew(certbot) == {LINEAGE: "nginx"}
+        assert renew(certbot) == {LINEAGE: fallback}
 
 
 def test_the_first_that_proves_good(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
