@@ -35,7 +35,7 @@ Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]
 
 @pytest.fixture(autouse=True)
 def application(place: Path) -> Iterator[None]:
-    """What the user has instead of a directory; its own working directory holds nothing that is served."""
+    """The user's program instead of a directory; its own working directory holds no file that is served."""
     (place / "app").mkdir()
     script = "require('http').createServer((q, r) => { r.statusCode = 404; r.end('no') }).listen(8001, '127.0.0.1')"
     with Program(["node", "-e", script], place / "app", port=8001):
@@ -49,7 +49,7 @@ def www() -> Iterator[None]:
 
 
 class Advised(NamedTuple):
-    """What the error says is to be put where."""
+    """The lines of the error, and where to put them."""
 
     file: Path
     line: int
@@ -163,8 +163,8 @@ ROADS: Dict[str, List[str]] = {
 
 
 @pytest.mark.parametrize("kind", list(PROXIED))
-def test_what_the_error_says_makes_renewals_go_through(kind: str, certbot: Certbot, place: Path) -> None:
-    """Refused, with the roads that are open here; the first is taken, the server started anew, and it is renewed."""
+def test_remedy_of_the_error_works(kind: str, certbot: Certbot, place: Path) -> None:
+    """The order is refused with its remedies; after the first one and a restart of the server it succeeds."""
     make, site, where = PROXIED[kind]
     server = make(place, site)
     with server:
@@ -184,9 +184,9 @@ def test_what_the_error_says_makes_renewals_go_through(kind: str, certbot: Certb
 
 
 @pytest.mark.parametrize(("make", "site", "where"), OTHERS.values(), ids=OTHERS)
-def test_what_check_says_makes_it_good(make: Callable[[Path, str], Server], site: str, where: str, ca: CA, place: Path,
-                                       capsys: "pytest.CaptureFixture[str]") -> None:
-    """The same lines, for what else a server does instead of looking into a directory."""
+def test_remedy_of_check_works(make: Callable[[Path, str], Server], site: str, where: str, ca: CA, place: Path,
+                               capsys: "pytest.CaptureFixture[str]") -> None:
+    """The same lines, where the server answers without a directory."""
     def check() -> int:
         return cli.main(["check", "--work-dir", str(place / "work"), NAME])
     server = make(place, site)
@@ -207,9 +207,10 @@ TAKEN_FIRST = {
 
 
 @pytest.mark.parametrize(("make", "site", "line", "changed"), TAKEN_FIRST.values(), ids=TAKEN_FIRST)
-def test_a_line_that_is_taken_first_is_named(make: Callable[[Path, str], Server], site: str, line: str, changed: str,
-                                             ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
-    """With what to do about it; the lines alone would not do."""
+def test_line_that_wins_over_the_remedy_is_named(make: Callable[[Path, str], Server], site: str, line: str,
+                                                 changed: str, ca: CA, place: Path,
+                                                 capsys: "pytest.CaptureFixture[str]") -> None:
+    """With its own remedy; the lines alone would not help."""
     def check() -> int:
         return cli.main(["check", "--work-dir", str(place / "work"), NAME])
     server = make(place, site)

@@ -41,8 +41,8 @@ def test_two_certbots_at_once(ca: CA, tmp_path: Path, root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_a_lineage_of_webroots_and_one_of_ours_in_one_renew(certbot: Certbot, root: Path) -> None:
-    """Certbot's own webroot before and after us in the same directories, and another client's file between them."""
+def test_webroot_lineage_beside_ours(certbot: Certbot, root: Path) -> None:
+    """One renew: Certbot's own webroot before and after us in one directory, another client's file between them."""
     others = root / ".well-known" / "acme-challenge" / "another-client"
     for name, arguments in (("a", ["-a", "webroot", "-w", str(root)]), ("b", ["-a", "autowebroot"]),
                             ("c", ["-a", "webroot", "-w", str(root)]), ("d", ["-a", "autowebroot"])):
