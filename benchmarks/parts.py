@@ -101,7 +101,7 @@ def three_hops() -> None:
     with _directory() as directory, Nginx(directory, config):
         machine = Host()
         follow(request, machine)
-        print("\nThree servers on one road")
+        print("\nThree servers on one route")
         measure("follow: the next name of an order", lambda: follow(request, machine))
 
 

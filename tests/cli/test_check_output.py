@@ -1,4 +1,4 @@
-"""What ``check`` tells of states in which little is as it should be: why, what was tried, what to do; and only once."""
+"""The output of ``check`` for hosts with faults: the reason, the attempts and the remedy, each once."""
 import contextlib
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command: arguments, what it prints where, exit status; and that nothing is left of it, whatever happens."""
+"""The command: arguments, output, exit status; and no file is left, whatever happens."""
 import contextlib
 import json
 import os

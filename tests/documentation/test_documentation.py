@@ -1,4 +1,4 @@
-"""What is written for people is true and whole."""
+"""The documentation is complete and builds."""
 import argparse
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The manual page and the command say the same."""
+"""The manual page and the parser agree."""
 import argparse
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Every sentence that a person can read stands in docs/messages.rst, and every one that stands there is said."""
+"""Every sentence for users is in docs/messages.rst, and every entry there is a sentence of the package."""
 import ast
 import functools
 import itertools
@@ -12,9 +12,9 @@ CATALOGUE = TOP / "docs" / "messages.rst"
 
 #: A value within a sentence; in the catalogue ``<what it is>``.
 VALUE = "<>"
-#: Their arguments are read elsewhere (--help and the manual page), or by nobody but us.
+#: Their arguments appear elsewhere (--help and the manual page), or are for developers.
 _SILENT = {"add", "add_argument", "add_parser", "ArgumentParser", "Attribute", "compile", "debug"}
-#: These have several words, and nobody reads them.
+#: Texts of several words that are no messages.
 _NO_MESSAGES = {
     "configure arguments",  # of nginx -V
     "dead end", "no listener", "no certificate", "proven from inside",  # values in the JSON of check

@@ -1,4 +1,4 @@
-"""After ``pip uninstall certbot-autowebroot``: what our lineages cost then. Run by tox, in this order."""
+"""After ``pip uninstall certbot-autowebroot``: the state of our lineages. Run by tox, in this order."""
 from pathlib import Path
 
 import pytest

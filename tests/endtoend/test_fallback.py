@@ -1,4 +1,4 @@
-"""Names that have no directory, answered by Certbot's own nginx and apache authenticators, and by others'."""
+"""Names without a directory, answered by Certbot's own nginx and apache authenticators, and by other packages'."""
 import contextlib
 import json
 import os
@@ -28,7 +28,7 @@ from tests.lab.programs import Program
 
 pytestmark = pytest.mark.lab
 
-#: An application without a document root: it says yes to everything, and knows a directory that nobody else does.
+#: An application without a document root: it answers every request, and has a directory that no configuration names.
 APPLICATION = """
 import http.server, os
 class Application(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""FreeBSD, macOS: what is Linux's alone is absent, said once, and the plugin does what can be done without.
+"""FreeBSD, macOS: what is missing there is reported once, and the plugin does what it can without.
 
 Certbot runs without ``/proc``, netlink and ``O_PATH``, and with bind(2) and setgroups(2) as they are there; CA and web
 server are the real ones.

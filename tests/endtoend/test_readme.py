@@ -1,4 +1,4 @@
-"""What README.rst and docs/ say is what happens: their commands, typed as they stand there, and the output shown."""
+"""README.rst and docs/ are true: their commands are typed, and their output compared."""
 import os
 import re
 import subprocess
@@ -31,7 +31,7 @@ class Reader:
 
     def __init__(self, certbot: Certbot, ca: CA) -> None:
         self._certbot = certbot
-        # Who agrees, and to what, a reader is asked on his terminal.
+        # On a terminal Certbot would ask the reader for these.
         Path("/etc/letsencrypt/cli.ini").write_text(
             f"server = {ca.server}\nnon-interactive = true\nagree-tos = true\nregister-unsafely-without-email = true\n"
             "no-random-sleep-on-renew = true\n")

@@ -1,4 +1,4 @@
-"""A name without a directory: what the error says is done, word for word, and the name is renewed from then on."""
+"""A name without a directory: the remedy of the error is followed word for word, and the name is renewed."""
 import re
 import subprocess
 import textwrap
@@ -152,8 +152,8 @@ OTHERS = {
 
 
 GIVEN = "give Certbot the option --autowebroot-path DIR, where node"
-#: By server, how the roads begin, in their order.
-ROADS: Dict[str, List[str]] = {
+#: By server, the beginnings of its remedies, in order.
+REMEDIES: Dict[str, List[str]] = {
     "nginx": ["for good, put these lines", "give Certbot the option --autowebroot-fallback nginx", GIVEN],
     "apache": ["for good, put these lines", "give Certbot the option --autowebroot-fallback apache", GIVEN],
     "lighttpd": ["for good, put these lines", GIVEN],
@@ -170,9 +170,10 @@ def test_remedy_of_the_error_works(kind: str, certbot: Certbot, place: Path) -> 
     with server:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 1, done.stdout
-    roads = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
-    assert [road[:len(beginning)] for road, beginning in zip(roads, ROADS[kind])] == ROADS[kind], done.stdout
-    assert len(roads) == len(ROADS[kind]), done.stdout
+    remedies = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
+    expected = REMEDIES[kind]
+    assert [remedy[:len(beginning)] for remedy, beginning in zip(remedies, expected)] == expected, done.stdout
+    assert len(remedies) == len(expected), done.stdout
     apply(done.stdout, where)
     with server:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)

@@ -1,4 +1,4 @@
-"""The cases that real servers were asked about: what check says of each is what certbot renew then does."""
+"""The cases that were tried with real servers: check predicts what certbot renew then does."""
 import contextlib
 import json
 from pathlib import Path

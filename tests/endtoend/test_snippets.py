@@ -1,4 +1,4 @@
-"""The printed lines, as printed, in the real server beside sites that leave no way through; then a real renewal."""
+"""The printed lines in the real server, beside sites that block every path; then a real renewal."""
 import contextlib
 import json
 import os
@@ -61,7 +61,8 @@ def renew_all(certbot: Certbot, sites: Dict[str, str], capsys: "pytest.CaptureFi
     capsys.readouterr()
     cli.main(["check", "--no-write", "--json", *names])
     found = json.loads(capsys.readouterr().out)["names"]
-    ends = {name["name"]: [route["end"] for door in name["endpoints"] for route in door["routes"]] for name in found}
+    ends = {name["name"]: [route["end"] for endpoint in name["endpoints"] for route in endpoint["routes"]]
+            for name in found}
     assert {name["name"]: name["outlook"] for name in found} == dict.fromkeys(names, "good"), ends
     done = certbot.run("certonly", "-a", "autowebroot", "-d", ",".join(names))
     assert done.returncode == 0, done.stdout
@@ -216,7 +217,7 @@ def test_own_directory_needs_no_option(server: str, certbot: Certbot, place: Pat
     assert list(own.iterdir()) == []
 
 
-#: Directories that Debian's programs write into when they look at a configuration.
+#: Directories that Debian's programs write into when they test a configuration.
 SCRATCH = ("/run", "/var/log", "/var/lib/apache2", "/var/www")
 
 

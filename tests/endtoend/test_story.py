@@ -1,4 +1,4 @@
-"""The story that the plugin is made for, word for word as a user lives it."""
+"""The main job of the plugin, as a user lives it."""
 from pathlib import Path
 from typing import Callable
 from typing import Union

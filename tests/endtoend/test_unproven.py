@@ -1,4 +1,4 @@
-"""Where this machine is shut out and the CA is not: ``--autowebroot-unproven``."""
+"""An allow-list shuts this host out, and not the CA: ``--autowebroot-unproven``."""
 import os
 from pathlib import Path
 from typing import Iterator

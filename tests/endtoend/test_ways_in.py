@@ -1,4 +1,4 @@
-"""Every way in which Certbot comes to an authenticator, against a real CA and real web servers."""
+"""Every Certbot command that uses an authenticator, against a real CA and real web servers."""
 import json
 from pathlib import Path
 from typing import Iterator
@@ -177,7 +177,7 @@ def test_http_01_port(certbot: Certbot, place: Path, root: Path, tmp_path: Path)
     """Behind a port forward; a CA that comes to 5080 stands for the forward."""
     with Nginx(place / "nginx", f"server {{ listen 5080; root {root}; }}", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-port", "5080", "--dry-run")
-    # The CA of this test comes to port 80, where nobody is: what counts is that we looked at 5080 and were content.
+    # The CA of this test asks port 80, which is free: the check of port 5080 counts.
     assert "published" in done.stdout and "CA was not asked" not in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Certbot as an ordinary user: it works as far as his rights go, and says what root would have allowed."""
+"""Certbot as an ordinary user: it does what the rights allow, and says what root could do."""
 import os
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ __all__ = ["names", "place"]  # fixtures
 
 def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) -> Any:
     """The solver's result as nobody: the error, or the files in the web root and their owners."""
-    # What is imported late must be so before: nobody may not read the modules of root's Python.
+    # Late imports have to happen before: the user nobody cannot read the modules of root's Python.
     with solved(place, port=port, hints=hints or {}):
         pass
     (place / "own").mkdir()

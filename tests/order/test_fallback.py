@@ -1,4 +1,4 @@
-"""Which other authenticators are meant, in what order, with which options; and plugins that cannot even be loaded."""
+"""Which other authenticators are asked, in which order, with which options; and plugins that do not load."""
 import argparse
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Long work shows that it goes on, and short work shows nothing."""
+"""A long order shows its progress, a short one does not."""
 import time
 from pathlib import Path
 from typing import List

@@ -1,4 +1,4 @@
-"""The shared directory: known without being told, made by nobody but the administrator."""
+"""The shared directory: tried without an option, made by the administrator only."""
 from pathlib import Path
 from typing import Iterator
 from typing import List

@@ -1,4 +1,4 @@
-"""The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
+"""The solver against real web servers, without a CA: where it publishes, what it proves, what it reports."""
 import contextlib
 import re
 import shutil

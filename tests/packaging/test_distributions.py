@@ -1,4 +1,4 @@
-"""The sdist and the wheel: what is in them, the same bytes each time, and the sdist passes its own tests."""
+"""The sdist and the wheel: their files, reproducible bytes, and the tests of the sdist."""
 import os
 import re
 import shutil
@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.lab
 
 SOURCE = Path(__file__).parents[2]
-#: What git does not know; a copy of a checkout that somebody works in must not depend on it.
+#: Files that git ignores; a copy of a checkout in use must not depend on them.
 _NOT_OURS = shutil.ignore_patterns(".git", ".venv*", ".tox", ".*_cache", "__pycache__", "*.egg-info", "build", "dist")
 
 

@@ -1,4 +1,4 @@
-"""What would happen, decided on plain outcomes."""
+"""The forecast for a renewal, on plain outcomes."""
 from typing import List
 from typing import Sequence
 
@@ -100,7 +100,7 @@ def test_unproven_refuse_fails() -> None:
     ([GUARDED, ROOT], True, Outlook.UNPROVEN),
     ([], False, Outlook.FAILS)],
     ids=["directory", "nobody listens", "dead end", "an alternative", "a member of an upstream", "guess", "allow-list",
-         "no road"])
+         "no route"])
 def test_forecast_from_routes_alone(ends: List[object], branches: bool, outlook: Outlook) -> None:
     """--no-write: one of several alternatives is enough; all members of an upstream are needed."""
     found = Outcome(outcome(ends, branches=branches).candidates._replace(places=()))
@@ -123,7 +123,7 @@ def test_given_directory_without_route_is_unproven() -> None:
     (outcome([ROOT, OTHER], branches=True), False, Outlook.FAILS),
     (outcome([ROOT], kind=Kind.GUESSED), False, Outlook.UNPROVEN)],
     ids=["proven", "another directory won", "one endpoint lacks", "shut out of its own directory",
-         "behind a forward, an allow-list", "road", "one member of two", "does not resolve"])
+         "behind a forward, an allow-list", "route", "one member of two", "does not resolve"])
 def test_forecast_for_webroot_and_standalone(found: Outcome, proved: bool, outlook: Outlook) -> None:
     """Each answers in one place: another place that would work does not help."""
     def answers(_: Endpoint, place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""What is read from a Certbot configuration directory, and what is said of what is wrong in one."""
+"""Lineages of a Certbot configuration directory, and the messages for broken ones."""
 import datetime
 import os
 from pathlib import Path

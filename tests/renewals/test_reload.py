@@ -1,4 +1,4 @@
-"""Who is to be reloaded, found by sockets and handshakes; who is left alone, and what is said of him."""
+"""Which programs are reloaded, by sockets and handshakes; which are left alone, and the messages for them."""
 import contextlib
 import io
 import os

@@ -1,4 +1,4 @@
-"""The command's arguments, what Certbot tells it, and what it says of nonsense."""
+"""The command's arguments, Certbot's environment, and the messages for invalid input."""
 import sys
 from pathlib import Path
 from typing import Any

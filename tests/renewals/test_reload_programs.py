@@ -1,4 +1,4 @@
-"""Each real server: its own test, its own reload, and what would have ended it."""
+"""Each real server: its own test, its own reload, and the cases in which a reload would end it."""
 import functools
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a unit of systemd owns, for a systemctl that stands for it."""
+"""Servers in units of systemd, with a fake systemctl."""
 import os
 import signal
 import socket
