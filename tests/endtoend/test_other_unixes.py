@@ -18,6 +18,7 @@ from tests.lab import certificates
 from tests.lab import crash
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.certbot import prepend_path
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
@@ -38,8 +39,9 @@ class OtherUnix(Certbot):
         return [*_WITHOUT_PROC, *super().command(*arguments)]
 
     def environment(self) -> Dict[str, str]:
-        path = os.pathsep.join(filter(None, (str(_LAB), os.environ.get("PYTHONPATH"))))
-        return {**super().environment(), "PYTHONPATH": path}
+        environment = super().environment()
+        prepend_path(environment, _LAB)
+        return environment
 
 
 def run_python(certbot: Certbot, *arguments: str) -> "subprocess.CompletedProcess[str]":

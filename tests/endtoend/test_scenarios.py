@@ -10,6 +10,7 @@ import pytest
 from certbot_autowebroot.cli import __main__ as cli
 from tests.lab import scenarios
 from tests.lab.ca import CA
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.scenarios import Scenario
@@ -38,7 +39,7 @@ class Lineages:
 
 @pytest.fixture(scope="module")
 def lineages(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineages]:
-    yield Lineages(Certbot(tmp_path_factory.mktemp("certbot"), ca), ca)
+    yield Lineages(Certbot(tmp_path_factory.mktemp("certbot"), ca, SHORT_SLEEPS), ca)
     for name in scenarios.ADDRESSES:
         ca.resolve(name)
 

@@ -6,6 +6,7 @@ from typing import Iterator
 import pytest
 
 from tests.lab.ca import CA
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
@@ -27,7 +28,7 @@ def test_two_certbots_at_once(ca: CA, tmp_path: Path, root: Path) -> None:
 
     A directory that one has made and another still uses when the first is done, goes when the first runs again.
     """
-    certbots = [Certbot(tmp_path / name, ca) for name in ("one", "two", "three")]
+    certbots = [Certbot(tmp_path / name, ca, SHORT_SLEEPS) for name in ("one", "two", "three")]
     command = ("certonly", "-a", "autowebroot", "-d", "www.sample.com", "--force-renewal")
     for _ in range(ROUNDS):
         running = [subprocess.Popen(certbot.command(*command), env=certbot.environment(), stdin=subprocess.DEVNULL,

@@ -15,13 +15,30 @@ from cryptography import x509
 
 from tests.lab.ca import CA
 
+#: For ``preload``: Certbot and its plugins sleep for seconds while pebble and the servers are done at once.
+SHORT_SLEEPS = """
+import time
+def _sleep(seconds, sleep=time.sleep):
+    sleep(min(seconds, 0.2))
+time.sleep = _sleep
+"""
+
+
+def prepend_path(environment: Dict[str, str], directory: Path) -> None:
+    """Have Python look for modules in a directory first."""
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), environment.get("PYTHONPATH"))))
+
 
 class Certbot:
-    """The ``certbot`` beside the running Python, or the one that ``CERTBOT`` in the environment names."""
+    """The ``certbot`` beside the running Python, or the one that ``CERTBOT`` in the environment names.
 
-    def __init__(self, directory: Path, ca: CA) -> None:
+    :param preload: Python source that each of its processes runs first.
+    """
+
+    def __init__(self, directory: Path, ca: CA, preload: str = "") -> None:
         self.directory = directory
         self.ca = ca
+        self.preload = preload
         self.program = os.environ.get("CERTBOT") or str(Path(sys.executable).parent / "certbot")
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -50,6 +67,11 @@ class Certbot:
         """Its environment, without our PYTHONWARNINGS: it would turn Certbot's own warnings into errors."""
         environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self.ca.bundle), "NO_PROXY": "127.0.0.1"}
         environment.pop("PYTHONWARNINGS", None)
+        if self.preload:
+            directory = self.directory / "preload"
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "sitecustomize.py").write_text(self.preload)  # Python imports it at its start
+            prepend_path(environment, directory)
         return environment
 
     @property

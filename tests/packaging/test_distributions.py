@@ -82,10 +82,11 @@ def test_sdist_is_complete(source: Path, unpacked: Path) -> None:
     assert {"tests/endtoend/test_story.py", "packaging/debian/control", "tools/release.sh", "LICENSE"} <= ours
 
 
-def test_sdist_passes_its_fast_tests(unpacked: Path) -> None:
-    """As on a build machine. tools/release.sh runs all of its tests."""
-    done = subprocess.run([sys.executable, "-m", "pytest", "-m", "not lab"], cwd=unpacked, text=True,
-                          env={**os.environ, "PYTHONPATH": ""}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def test_sdist_has_what_its_tests_need(unpacked: Path) -> None:
+    """All test modules are imported, a few tests run; tools/release.sh runs all of them."""
+    command = [sys.executable, "-m", "pytest", "-m", "not lab", "-k", "layout or extending"]
+    done = subprocess.run(command, cwd=unpacked, env={**os.environ, "PYTHONPATH": ""}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
 
