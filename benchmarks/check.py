@@ -1,4 +1,4 @@
-"""What ``certbot-autowebroot check`` costs: ``python -m benchmarks.check [LINEAGES [SITES]]``, as root.
+"""Measure ``certbot-autowebroot check``: ``python -m benchmarks.check [LINEAGES [SITES]]``, as root.
 
 Two hundred lineages of all kinds on one nginx with a thousand sites, in processes of their own, as cron runs it: the
 first time (nothing remembered), with what was remembered, and without writing.
@@ -24,7 +24,7 @@ _RUNS = 5
 
 
 def site(name: str, root: Path, pair: Tuple[Path, Path]) -> str:
-    """What a panel writes for a site, in a few lines."""
+    """A site as a hosting panel writes it, in a few lines."""
     return f"""server {{ listen 80; server_name {name} www.{name}; root {root}; index index.html;
     location / {{ try_files $uri $uri/ =404; }} location ~ /\\.ht {{ deny all; }} }}
 server {{ listen 443 ssl; server_name {name} www.{name}; root {root};
@@ -57,7 +57,7 @@ def measure(title: str, directory: Path, *arguments: str) -> None:
 
 
 def main() -> None:
-    """Set the scene and measure."""
+    """Start the server and measure."""
     how_many = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     sites = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     os.environ["PATH"] += os.pathsep + "/usr/sbin"

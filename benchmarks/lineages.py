@@ -1,4 +1,4 @@
-"""Lineages by the hundred, without asking a CA for each."""
+"""Hundreds of lineages, without a CA."""
 import datetime
 from pathlib import Path
 from typing import Tuple
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write(config: Path, name: str, parameters: str) -> Tuple[Path, Path]:
-    """A lineage with a certificate of its own, as Certbot lays it out; returns certificate and key."""
+    """Write a lineage with its own certificate; returns certificate and key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime(*datetime.datetime.now(datetime.timezone.utc).timetuple()[:6])

@@ -1,4 +1,4 @@
-"""Machines with many sites, many processes and many connections, for the benchmarks."""
+"""Hosts with many sites, many processes and many connections, for the benchmarks."""
 import contextlib
 import resource
 import subprocess
@@ -96,7 +96,7 @@ def nginx(directory: Path, sites: int, layout: str) -> Nginx:
     """An nginx with so many sites, each with a root of its own, every second with TLS too. Not started."""
     _write_sites(directory, sites, layout, _NGINX, _NGINX_TLS)
     server = Nginx(directory / "nginx", f"include {directory}/sites-enabled/*.conf;", user="www-data")
-    (server.directory / "mime.types").write_text("")  # Certbot's nginx plugin wants one
+    (server.directory / "mime.types").write_text("")  # Certbot's nginx plugin needs one
     return server
 
 
@@ -128,7 +128,7 @@ def _write_sites(directory: Path, sites: int, layout: str, plain: str, tls: str)
         (enabled / "all.conf").write_text("".join(texts))
 
 
-#: Starts what only sleeps, and holds both ends of the connections. Its name is none of a web server's.
+#: Starts processes that sleep, and holds both ends of the connections. Its name is no web server's.
 _CROWD = """
 import socket, subprocess, sys
 port, processes, connections = map(int, sys.argv[1:])
@@ -149,7 +149,7 @@ _CONNECTIONS_EACH = 5000
 
 @contextlib.contextmanager
 def crowd(processes: int, connections: int) -> Iterator[None]:
-    """So many other processes, and so many open connections."""
+    """Other processes and open connections, in these numbers."""
     with contextlib.ExitStack() as stack:
         helpers = max(1, -(-connections // _CONNECTIONS_EACH)) if processes or connections else 0
         for number in range(helpers):
@@ -165,9 +165,9 @@ def crowd(processes: int, connections: int) -> Iterator[None]:
 
 
 def peer_options(server: str, directory: Path, sites: int) -> List[str]:
-    """What Certbot's own plugin for a server has to be told about such a machine."""
+    """The options of Certbot's own plugin for such a server."""
     if server == "nginx":
-        # By itself it gives a reload of nginx one second, and with a thousand sites then fails on a busy machine.
+        # By default it waits one second for a reload of nginx, and fails with a thousand sites on a busy host.
         return ["--nginx-server-root", str(directory / "nginx"), "--nginx-sleep-seconds", str(1 + sites // 400)]
     return ["--apache-server-root", str(directory / "apache"), "--apache-vhost-root", str(directory / "sites-enabled"),
             "--apache-ctl", str(directory / "apachectl")]

@@ -1,6 +1,6 @@
-"""What a renewal costs on hosting machines, beside Certbot's own plugins: ``python -m benchmarks.many_sites``, as root.
+"""Measure renewals with many sites, beside Certbot's own plugins: ``python -m benchmarks.many_sites``, as root.
 
-Without options a short run of two minutes; ``--help`` tells the others. ``--full`` is the whole comparison, with
+Without options a short run of two minutes; ``--help`` lists the others. ``--full`` is the whole comparison, with
 Certbot's own nginx and Apache plugins at 10,000 sites, and takes an hour.
 """
 import argparse
@@ -27,13 +27,13 @@ from tests.lab.certbot import Certbot
 
 FIRST_TIME = ["-a", "autowebroot", "--autowebroot-roots", "{}"]
 _RENEW = ["renew", "--force-renewal"]
-#: Two hundred renewals in each are enough to tell.
+#: Two hundred renewals in each are enough.
 _LONG_ROUNDS = 3
 
 
 def renewals(directory: Path, ca: CA, server: str, sites: int, layout: str,
              options: argparse.Namespace) -> Dict[str, Any]:
-    """Renew one name in the middle of all sites in every way, on one machine."""
+    """Renew one name in the middle of all sites with every authenticator, on one server."""
     name = machines.name_of(sites // 2)
     root = str(machines.root_of(directory, sites // 2))
     with machines.SERVERS[server](directory, sites, layout):
@@ -45,7 +45,7 @@ def renewals(directory: Path, ca: CA, server: str, sites: int, layout: str,
             ways[f"Certbot's {server}"] = (Certbot(directory / "peer", ca),
                                            [*_RENEW, "-a", server, *machines.peer_options(server, directory, sites)])
         for way, (certbot, _) in ways.items():
-            # A lineage that webroot has made would tell autowebroot its webroot_map.
+            # A lineage of webroot would give autowebroot its webroot_map.
             given = ["-a", "autowebroot"] if way.startswith("autowebroot") else ["--webroot", "-w", root]
             measure.run(certbot, "certonly", *given, "-d", name)
         slow = [way for way in ways if way.startswith("Certbot's") and sites >= 1000]
@@ -57,7 +57,7 @@ def renewals(directory: Path, ca: CA, server: str, sites: int, layout: str,
 
 
 def free_port(directory: Path, ca: CA, options: argparse.Namespace) -> None:
-    """Nobody listens on port 80."""
+    """Renew while no program listens on port 80."""
     name = machines.name_of(0)
     ways = {way: (Certbot(directory / way, ca), [*_RENEW, "-a", way]) for way in ("standalone", "autowebroot")}
     for certbot, _ in ways.values():
@@ -105,7 +105,7 @@ def many_names(directory: Path, ca: CA, server: str, options: argparse.Namespace
 
 
 def main() -> None:
-    """Set the scenes and measure."""
+    """Start the servers and measure."""
     options = _options()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def _keep(path: Optional[str], result: Dict[str, Any]) -> None:
-    """Add to the results of earlier runs, for the plot; those of the same machine are replaced."""
+    """Add to the results of earlier runs, for the plot; those of the same server are replaced."""
     if path is None:
         return
     known = json.loads(Path(path).read_text()) if Path(path).exists() else []

@@ -1,4 +1,4 @@
-"""Running Certbot and reading off what that took; the ratios and differences of runs that were made in turn."""
+"""Run Certbot and measure; ratios and differences of runs that take turns."""
 import math
 import os
 import statistics
@@ -45,7 +45,7 @@ _PATIENCE = 0.02
 
 
 class Run(NamedTuple):
-    """What one run took.
+    """The cost of one run.
 
     :ivar wall: seconds.
     :ivar cpu: seconds of CPU time, its children's included.
@@ -58,9 +58,9 @@ class Run(NamedTuple):
 
 
 def run(certbot: Certbot, *arguments: str, phase: int = 0, patience: float = _PATIENCE) -> Run:
-    """Run a command of Certbot; the benchmark ends where that fails.
+    """Run a command of Certbot; the benchmark ends if it fails.
 
-    A renewal that pebble let through without a validation (:meth:`tests.lab.certbot.Certbot.run`) is done again.
+    A renewal without a validation (:meth:`tests.lab.certbot.Certbot.run`) is repeated.
     """
     before = certbot.ca.validations()
     while True:
@@ -75,7 +75,7 @@ def _run(certbot: Certbot, phase: int, patience: float, *arguments: str) -> Run:
     command = [sys.executable, "-c", _CERTBOT, str(told), *certbot.command(*arguments)[1:]]
     before = time.perf_counter()
     environment = {**certbot.environment(), "COLLECTIONS": str(phase), "PATIENCE": str(patience)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed modules are compiled once
     with open(Path(certbot.directory, "output"), "w") as output:
         process = subprocess.Popen(command, env=environment,
                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -88,7 +88,7 @@ def _run(certbot: Certbot, phase: int, patience: float, *arguments: str) -> Run:
 
 
 def in_turn(ways: Dict[str, Tuple[Certbot, List[str]]], rounds: int, once: Sequence[str] = ()) -> Dict[str, List[Run]]:
-    """Run all ways in turn, so that what the machine does otherwise falls on all alike.
+    """Run all ways in turn, so that other load on the host falls on all alike.
 
     :param once: ways that are so slow that once is enough, in the end: a server of ten thousand sites has to do with
         their reload for a while. Certbot sleeps as it will, for it asks the CA no more than thirty times.
@@ -105,7 +105,7 @@ def in_turn(ways: Dict[str, Tuple[Certbot, List[str]]], rounds: int, once: Seque
 
 
 def table(title: str, found: Dict[str, List[Run]]) -> Dict[str, Dict[str, float]]:
-    """Print medians, and what each way adds to the first one, pair by pair; returns the same by way.
+    """Print medians, and the cost that each way adds to the first, pair by pair; returns the same by way.
 
     The last column is the mean and not the median of the CPU time that is added.
     """

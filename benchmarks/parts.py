@@ -1,4 +1,4 @@
-"""The parts alone, without Certbot, each beside the floor that it cannot beat: ``python -m benchmarks.parts``."""
+"""Measure the parts without Certbot, each beside its lower bound: ``python -m benchmarks.parts``."""
 import argparse
 import contextlib
 import os
@@ -42,7 +42,7 @@ _DOOR = Endpoint(net.PUBLIC_V4, 80)
 def measure(title: str, act: Callable[[], object], times: int = 10, before: Callable[[], object] = int) -> None:
     """Print the least and the median of some runs, in milliseconds.
 
-    :param before: sets the scene for each, outside of the time.
+    :param before: runs before each, outside of the time.
     """
     found: List[float] = []
     for _ in range(times):
@@ -54,7 +54,7 @@ def measure(title: str, act: Callable[[], object], times: int = 10, before: Call
 
 
 def forget() -> None:
-    """Begin as a new process does."""
+    """Empty all caches, as in a new process."""
     listeners._last_searches.clear()
     from certbot_autowebroot.servers import apache
     from certbot_autowebroot.servers import nginx
@@ -63,7 +63,7 @@ def forget() -> None:
 
 
 def parts(server: str, sites: int, layout: str) -> None:
-    """All parts on one machine."""
+    """All parts with one server."""
     with _directory() as directory, machines.SERVERS[server](directory, sites, layout) as running:
         request = Request(machines.name_of(sites // 2), CHALLENGE_PATH + _TOKEN, _TOKEN, _DOOR)
         time.sleep(file_cache.MIN_AGE + 0.5)
@@ -93,7 +93,7 @@ def parts(server: str, sites: int, layout: str) -> None:
 
 
 def three_hops() -> None:
-    """Following one name through nginx, nginx and nginx, beyond the reading of configurations."""
+    """Follow one name through nginx, nginx and nginx, with their configurations read before."""
     config = """server { listen 80; location / { proxy_pass http://127.0.0.1:8081; } }
         server { listen 127.0.0.1:8081; location / { proxy_pass http://127.0.0.1:8082; } }
         server { listen 127.0.0.1:8082; root /srv; }"""
@@ -101,12 +101,12 @@ def three_hops() -> None:
     with _directory() as directory, Nginx(directory, config):
         machine = Host()
         follow(request, machine)
-        print("\nThree servers on one road")
+        print("\nThree servers on one route")
         measure("follow: the next name of an order", lambda: follow(request, machine))
 
 
 def importing() -> None:
-    """What every other Certbot command pays for our being installed."""
+    """The cost of the installed plugin for every other Certbot command."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-X", "importtime", "-c", "import certbot.main, certbot_autowebroot.authenticator"]
     found = []
@@ -153,7 +153,7 @@ def _directory() -> Iterator[Path]:
 
 
 def main() -> None:
-    """Set the scene and measure."""
+    """Start the servers and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", nargs="+", choices=sorted(machines.SERVERS), default=["nginx", "apache"])
     parser.add_argument("--sites", nargs="+", type=int, default=[1, 1000])

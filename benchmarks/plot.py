@@ -1,6 +1,6 @@
-"""How cost grows with the number of sites: ``python -m benchmarks.plot RESULTS.json FILE.svg [--cpu]``.
+"""Draw the cost by the number of sites: ``python -m benchmarks.plot RESULTS.json FILE.svg [--cpu]``.
 
-Out of what ``benchmarks.many_sites --out`` has written; both axes are logarithmic. With ``--cpu`` it is the CPU time,
+The input is of ``benchmarks.many_sites --out``; both axes are logarithmic. With ``--cpu`` it is the CPU time,
 which is nearly the same on a busy machine.
 """
 import argparse
@@ -15,7 +15,7 @@ from typing import Tuple
 
 _WIDTH, _HEIGHT = 760, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 250, 40, 55
-#: Seconds; what is less cannot be told from the noise.
+#: Seconds; less is noise.
 _LEAST, _MOST = 0.01, 1000.0
 #: By way and server: colour and dashes.
 _LOOKS = {("autowebroot, remembered", "nginx"): ("#1a7f37", ""),
@@ -32,7 +32,7 @@ Line = List[Tuple[int, float]]
 
 
 def lines(results: Iterable[Dict[str, Any]], measure: str) -> Dict[Tuple[str, str], Line]:
-    """By way and server, the seconds added to webroot by number of sites."""
+    """The seconds added to webroot, by way and server, and by number of sites."""
     found: Dict[Tuple[str, str], Line] = {}
     for result in results:
         for way, row in result["ways"].items():

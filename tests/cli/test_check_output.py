@@ -1,4 +1,4 @@
-"""What ``check`` tells of states in which little is as it should be: why, what was tried, what to do; and only once."""
+"""The output of ``check`` for hosts with faults: the reason, the attempts and the remedy, each once."""
 import contextlib
 import io
 from pathlib import Path
@@ -50,9 +50,8 @@ def current(config: Path, days: int = 0) -> Path:
     return config / "live" / NAME
 
 
-def test_why_no_test_file_could_be_put_into_a_directory(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a directory on the road, and of those that were given; what else was tried did not come back."""
+def test_reason_for_missing_test_file(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is given for the directory of the route and for those of --path; other directories did not return the file."""
     (place / "given").mkdir()
     with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
         (place / "root").rmdir()
@@ -63,9 +62,9 @@ def test_why_no_test_file_could_be_put_into_a_directory(
     assert f"a test file in {place}/given/.well-known/acme-challenge did not come back\n" in said
 
 
-def test_a_directory_of_last_time_that_is_refused_is_the_one_on_the_road(
+def test_remembered_directory_on_the_route_is_refused_once(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Said once, though the running server's error log names it too: here no journal can be written."""
+    """The error log of the running server names it too. Here no journal can be written."""
     root = f'{{"{NAME}": [["{place}/root", ".well-known/acme-challenge"]]}}'
     make_lineage(config, f"authenticator = autowebroot\nautowebroot_roots = '{root}'\n")
     (place / "work").write_text("")
@@ -76,9 +75,8 @@ def test_a_directory_of_last_time_that_is_refused_is_the_one_on_the_road(
     assert said.count("The journal") == 1
 
 
-def test_a_server_that_was_not_reloaded_and_whose_old_directory_is_gone(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is on disk is tried, what its error log names is refused, and a reload is advised."""
+def test_removed_root_of_server_without_reload(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The root on disk is tried, the root in the error log is refused, and a reload is advised."""
     with nginx(place, f"server {{ listen 80; root {place}/root; }}") as server:
         (place / "root").rename(place / "moved")
         server.configure(f"server {{ listen 80; root {place}/moved; }}")
@@ -90,17 +88,16 @@ def test_a_server_that_was_not_reloaded_and_whose_old_directory_is_gone(
     assert "- repair what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
 
 
-def test_where_the_end_of_the_road_says_it_all_nothing_is_repeated(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What came back is that redirect, which the configuration showed."""
+def test_redirect_is_reported_once(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer is the redirect that the configuration shows already."""
     with nginx(place, "server { listen 80; return 301 http://$host:8080$request_uri; }"):
         assert check(config, NAME) == 1
     said = capsys.readouterr().out
     assert said.count("the CA does not follow a redirect to") == 1 and "came back: " not in said
 
 
-def test_names_that_fare_alike_are_told_together(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One road and one advice for all that fail, all of them named; of those that are good, the first."""
+def test_names_with_same_result_are_grouped(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One route and one remedy for all names that fail; of the good names, the first."""
     all_names = [f"n{number}.sample.com" for number in range(20)]
     make_lineage(config, "authenticator = autowebroot\n", "n0.sample.com", certificate(all_names))
     with nginx(place, f"""server {{ listen 80; root {place}/root; }}
@@ -115,9 +112,9 @@ def test_names_that_fare_alike_are_told_together(place: Path, config: Path, caps
     assert said.count("no program listens on") == 1
 
 
-def test_lineages_of_one_server_are_advised_once(
+def test_lines_are_printed_for_first_lineage_only(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The lines are printed for the first of them."""
+    """All lineages have the same server."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
         make_lineage(config, "authenticator = autowebroot\n", name)
     with nginx(place, "server { listen 80; return 404; }"):
@@ -126,9 +123,9 @@ def test_lineages_of_one_server_are_advised_once(
     assert said.count(LINES) == 1 and said.count("the lines above, into the server block at ") == 2
 
 
-def test_where_nothing_helps_a_standalone_lineage_the_road_is_told(
+def test_standalone_lineage_without_remedy_shows_route(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who holds the port, and why autowebroot would fail too."""
+    """The program that holds the port, and why autowebroot would fail too."""
     make_lineage(config)
     with nginx(place, "server { listen 80; return 404; }"):
         assert check(config, "--quiet") == 1
@@ -137,9 +134,8 @@ def test_where_nothing_helps_a_standalone_lineage_the_road_is_told(
     assert "return 404 (" in said and LINES in said and "mend it with" not in said
 
 
-def test_without_writing_a_webroot_that_has_moved_is_told_and_the_server_is_left_alone(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The directory of the lineage, where the request ends instead, and one remedy: no lines for the server."""
+def test_no_write_reports_moved_webroot(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lineage's directory, the directory where the request ends, and one remedy: no lines for the server."""
     make_lineage(config, f"authenticator = webroot\n[[webroot_map]]\n{NAME} = {place}/old\n")
     with nginx(place, f"server {{ listen 80; root {place}/root; }}"):
         assert check(config, "--no-write") == 1
@@ -159,9 +155,9 @@ def test_silent_second_address_is_unproven(
     assert f"{NAME} also resolves to 198.51.100.7, which does not answer from here" in capsys.readouterr().out
 
 
-def test_an_older_certificate_that_is_shown_is_named_with_what_reloads_it(
+def test_older_certificate_on_443_names_the_reload(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """To people, and in the line for monitoring; the command does it."""
+    """To people and in the line for monitoring; the command then reloads the server."""
     make_lineage(config, "authenticator = autowebroot\n")
     live = current(config, days=60)
     with https.nginx(https.Site(NAME, live, place)):
@@ -175,9 +171,8 @@ def test_an_older_certificate_that_is_shown_is_named_with_what_reloads_it(
         assert check(config) == 0
 
 
-def test_a_certificate_that_has_run_out_is_named_to_monitoring(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Though its renewal would go through."""
+def test_nagios_line_names_expired_certificate(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though its renewal would succeed."""
     make_lineage(config, "authenticator = autowebroot\n", pem=certificate(days=-10000, issued=-10090))
     assert check(config, "--format", "nagios") == 2
     assert f"CRITICAL - 1 lineage: 1 good; expired: {NAME} |" in capsys.readouterr().out
@@ -186,17 +181,17 @@ def test_a_certificate_that_has_run_out_is_named_to_monitoring(
 @pytest.mark.parametrize(("listen", "said"), [
     ("443", "it does not speak TLS"),
     ("443 ssl; ssl_reject_handshake on", "it has none for this name (")])
-def test_why_there_is_no_certificate_on_443(place: Path, config: Path, capsys: pytest.CaptureFixture[str], listen: str,
-                                            said: str) -> None:
-    """In words, not in OpenSSL's."""
+def test_reason_for_no_certificate_on_443(place: Path, config: Path, capsys: pytest.CaptureFixture[str], listen: str,
+                                          said: str) -> None:
+    """In words of our own, not OpenSSL's."""
     make_lineage(config, "authenticator = autowebroot\n")
     with nginx(place, f"server {{ listen 80; listen {listen}; root {place}/root; }}"):
         assert check(config) == 0
     assert f"no certificate could be had from {PUBLIC_V4}:443 for {NAME}: {said}" in capsys.readouterr().out
 
 
-def test_without_root_a_name_is_not_said_to_fail(place: Path, config: Path) -> None:
-    """Neither where root's web server answers, nor where nobody does: port 80 is root's."""
+def test_without_root_no_name_fails(place: Path, config: Path) -> None:
+    """Neither where root's web server answers nor where no program listens: port 80 is root's."""
     def act() -> Any:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):

@@ -1,4 +1,4 @@
-"""The command: arguments, what it prints where, exit status; and that nothing is left of it, whatever happens."""
+"""The command: arguments, output, exit status; and no file is left, whatever happens."""
 import contextlib
 import json
 import os
@@ -97,9 +97,8 @@ def conforms(value: Any, schema: Dict[str, Any]) -> None:
 
 
 @pytest.mark.lab
-def test_the_road_of_a_name_is_told_with_pid_file_and_line(
-        place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And the proof; nothing is left."""
+def test_route_has_pid_file_and_line(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It also has the proof, and check leaves no file behind."""
     assert check(place, NAME) == 0
     said = capsys.readouterr().out
     assert re.search(rf"^{NAME}: good, a test file came back$", said, re.MULTILINE)
@@ -109,9 +108,8 @@ def test_the_road_of_a_name_is_told_with_pid_file_and_line(
 
 
 @pytest.mark.lab
-def test_a_name_that_would_fail_is_told_with_what_to_do(
-        place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What came back, the line that refuses it."""
+def test_failing_name_has_a_remedy(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It also has the answer and the line that refuses."""
     assert check(place, NAME, "no.sample.com") == 1
     said = capsys.readouterr().out
     assert "no.sample.com: would fail\n" in said and "return 403" in said and "status 403" in said
@@ -120,7 +118,7 @@ def test_a_name_that_would_fail_is_told_with_what_to_do(
 
 
 @pytest.mark.lab
-def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_only_failures(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For cron: no mail when all is well."""
     assert check(place, "--quiet", NAME) == 0
     assert capsys.readouterr().out == ""
@@ -134,9 +132,9 @@ def test_quiet_prints_only_what_is_wrong(place: Path, root: Path, capsys: pytest
     ("*.sample.com", "needs dns-01"), ("http://www.sample.com", "URL"), ("a b", "no host name"),
     ("a\nHost: b", "no host name"), ("", "empty label"), ("a..b", "empty label"), ("x" * 64 + ".com", "too long"),
     ("m\u00fcnchen.de", "Punycode")])
-def test_a_name_that_is_none_is_a_clear_line_and_the_rest_is_checked(
+def test_invalid_name_is_one_line(
         place: Path, root: Path, capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
-    """As Certbot would say it."""
+    """In Certbot's words; the other names are checked."""
     assert check(place, name, NAME) == 1
     printed = capsys.readouterr().out
     assert said in printed and f"{NAME}: good" in printed
@@ -144,7 +142,7 @@ def test_a_name_that_is_none_is_a_clear_line_and_the_rest_is_checked(
 
 
 @pytest.mark.lab
-def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ip_address_and_upper_case_are_identifiers(place: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """RFC 8738, RFC 4343."""
     assert check(place, PUBLIC_V4, "WWW.Sample.Com.") == 0
     said = capsys.readouterr().out
@@ -152,9 +150,9 @@ def test_an_address_and_upper_case_are_names_too(place: Path, root: Path, capsys
 
 
 @pytest.mark.lab
-def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
-                                            capsys: pytest.CaptureFixture[str]) -> None:
-    """--no-write: no file, no journal, and it says that nothing is proved."""
+def test_no_write_writes_no_file(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    """--no-write: no test file, no journal, and the output says that there is no proof."""
     monkeypatch.setattr(Journal, "announce", lambda *_: pytest.fail("something is written"))
     assert check(place, "--no-write", NAME) == 0
     assert "should be good (nothing was written, so nothing is proved)" in capsys.readouterr().out
@@ -162,8 +160,8 @@ def test_without_writing_nothing_is_written(place: Path, root: Path, monkeypatch
 
 
 @pytest.mark.lab
-def test_a_directory_that_is_given_is_tried(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--path, where no configuration says so: a program that only serves."""
+def test_path_option_is_tried(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--path, for a program without a configuration."""
     (place / "site").mkdir()
     code = ("import functools, http.server as h\n"
             "class H(h.SimpleHTTPRequestHandler):\n    def log_message(self, *a): pass\n"
@@ -182,14 +180,14 @@ def test_a_directory_that_is_given_is_tried(place: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("arguments", [["--http-01-port", "0"], ["--http-01-port", "x"], ["--http-01-address", "x"],
                                        ["--format", "xml"], ["--unknown"]])
 def test_bad_arguments_are_status_2(place: Path, arguments: List[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing was looked at."""
+    """Before anything is checked."""
     with pytest.raises(SystemExit) as ended:
         check(place, *arguments)
     assert ended.value.code == 2
     assert "usage: certbot-autowebroot" in capsys.readouterr().err
 
 
-def test_no_such_configuration_directory_is_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_configuration_directory_is_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, no traceback; Nagios has a status of its own for it."""
     assert check(place) == 2
     assert capsys.readouterr().err == f"certbot-autowebroot: {place}/config: No such file or directory\n"
@@ -197,16 +195,15 @@ def test_no_such_configuration_directory_is_status_2(place: Path, capsys: pytest
     assert capsys.readouterr().out.startswith("AUTOWEBROOT UNKNOWN - ")
 
 
-def test_no_lineages_yet_is_all_good(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And says that there are none."""
+def test_no_lineages_is_good(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output says that there are none."""
     assert check(place) == 0
     assert "No certificates have been issued" in capsys.readouterr().out
 
 
 @pytest.mark.lab
-def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
-        place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A renewal configuration in ruins, a certificate that is gone, a wildcard, and one that is fine."""
+def test_broken_lineage_is_one_line(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broken renewal configuration, a missing certificate and a wildcard; the good lineage is checked."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com", NAME):
         make_lineage(config, "authenticator = autowebroot\n", name,
                      certificate(["*.sample.com"]) if name.startswith("c.") else None)
@@ -222,45 +219,41 @@ def test_broken_lineages_are_clear_lines_and_the_rest_is_checked(
 
 
 @pytest.mark.parametrize("authenticator", ["nginx", "apache", "dns-rfc2136", "manual", "somebody:elses"])
-def test_other_authenticators_are_not_ours_to_judge(
+def test_other_authenticators_are_unjudged(
         place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         authenticator: str) -> None:
-    """Listed, with the days left; no failure."""
+    """They are listed with the days left and are no failure."""
     monkeypatch.setattr(other_authenticators, "installed", lambda: {authenticator.rpartition(":")[2]: None})
     make_lineage(config, f"authenticator = {authenticator}\n")
     assert check(place) == 0
     assert f"{NAME}: cannot be judged here ({authenticator}); " in capsys.readouterr().out
 
 
-def test_an_authenticator_that_is_not_installed_fails(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_authenticator_fails(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An upgrade of the system has left its package behind."""
     make_lineage(config, "authenticator = dns-gone\n")
     assert check(place) == 1
     assert "the authenticator dns-gone is not installed" in capsys.readouterr().out
 
 
-def test_a_certificate_that_has_run_out_is_a_failure(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever renews it, nobody did."""
+def test_expired_certificate_fails(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever authenticator should have renewed it."""
     make_lineage(config, "authenticator = manual\n", pem=certificate(days=-10000, issued=-10090))
     assert check(place, "--quiet") == 1
     assert "it expired" in capsys.readouterr().out
     assert check(place, "--format", "nagios") == 2
 
 
-def test_a_renewal_that_is_switched_off_is_said(
-        place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """certbot renew passes it over."""
+def test_disabled_renewal_is_reported(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """certbot renew skips it."""
     make_lineage(config, "authenticator = standalone\nautorenew = False\n")
     assert check(place) == 0
     assert "is disabled" in capsys.readouterr().out
 
 
 @pytest.mark.lab
-def test_nagios_gets_one_line_with_counts(
-        place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """OK and CRITICAL; what is wrong is named."""
+def test_nagios_line_has_counts(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """OK and CRITICAL; the failing names are in the line."""
     make_lineage(config, "authenticator = autowebroot\n")
     assert check(place, "--format", "nagios") == 0
     ok = capsys.readouterr().out
@@ -274,8 +267,8 @@ def test_nagios_gets_one_line_with_counts(
 
 @pytest.mark.lab
 @pytest.mark.parametrize("arguments", [[NAME, "no.sample.com", "*.x"], ["--no-write", NAME], []])
-def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
-                                      arguments: Sequence[str]) -> None:
+def test_json_conforms_to_schema(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
+                                 arguments: Sequence[str]) -> None:
     """docs/check.schema.json names every member and every value of a kind."""
     make_lineage(config, "authenticator = standalone\n")
     make_lineage(config, "authenticator = x\n", "no.sample.com")
@@ -287,8 +280,8 @@ def test_json_is_what_the_schema_says(place: Path, config: Path, root: Path, cap
 
 
 @pytest.mark.lab
-def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
-    """Plain in a pipe, and wherever NO_COLOR says so (no-color.org)."""
+def test_colour_on_terminal_only(place: Path, root: Path) -> None:
+    """Plain text in a pipe and with NO_COLOR (no-color.org)."""
     environment = {**os.environ, "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
     piped = subprocess.run(command(place, "--no-write", PUBLIC_V4), stdout=subprocess.PIPE, env=environment, timeout=60)
@@ -298,8 +291,8 @@ def test_colour_is_for_a_terminal_only(place: Path, root: Path) -> None:
 
 
 @pytest.mark.lab
-def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
-    """One line that is wiped away; nothing in a pipe."""
+def test_progress_on_terminal_only(place: Path, root: Path) -> None:
+    """One line, wiped at the end; in a pipe no progress."""
     many = [f"203.0.113.{number}" for number in range(100, 140)]
     environment = {**os.environ, "TERM": "xterm"}
     shown = on_a_terminal(command(place, "--no-write", *many), environment)
@@ -309,7 +302,7 @@ def test_progress_is_shown_on_a_terminal_only(place: Path, root: Path) -> None:
 
 
 def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
-    """What a command prints that runs on a terminal."""
+    """The output of a command that runs on a terminal."""
     terminal, other = pty.openpty()
     with subprocess.Popen(arguments, stdin=other, stdout=other, stderr=other, env=environment) as process:
         os.close(other)
@@ -328,9 +321,8 @@ def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
 
 
 @pytest.mark.lab
-def test_what_stands_in_a_configuration_cannot_move_the_cursor(
-        place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Configurations are other people's; root reads this on his terminal."""
+def test_control_characters_are_escaped(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other users write configurations, and root reads this output on a terminal."""
     with Nginx(place / "nginx", "server { listen 80; root /srv/\033[2Jx; }"):
         assert check(place, "--no-write", NAME) == 0
     said = capsys.readouterr().out
@@ -338,7 +330,7 @@ def test_what_stands_in_a_configuration_cannot_move_the_cursor(
 
 
 @pytest.mark.lab
-def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> None:
+def test_closed_pipe_is_no_error(place: Path, root: Path) -> None:
     """``check … | head -1``."""
     with subprocess.Popen(command(place, PUBLIC_V4), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
@@ -354,9 +346,9 @@ def test_whoever_has_read_enough_hears_no_complaint(place: Path, root: Path) -> 
     (">&-", 0, ""), ("2>&- >/dev/null", 0, ""), ("| true", 0, ""),
     (">/dev/full", 2, "certbot-autowebroot: standard output: No space left on device\n")],
     ids=["closed", "errors closed", "read no further", "full"])
-def test_an_output_that_takes_nothing_is_no_traceback(
+def test_broken_output_is_no_traceback(
         place: Path, config: Path, arguments: List[str], output: str, status: int, said: str) -> None:
-    """A cron job's or a wrapper's; what the command does it does all the same."""
+    """As under a cron job or a wrapper; the command does its work all the same."""
     certificates.lineage(config / "live" / PUBLIC_V4, PUBLIC_V4, days=0)
     words = [word.format(live=config / "live" / PUBLIC_V4) for word in arguments]
     line = shlex.join([sys.executable, "-m", "certbot_autowebroot.cli", *words])
@@ -365,7 +357,7 @@ def test_an_output_that_takes_nothing_is_no_traceback(
 
 
 class Slow:
-    """A server that accepts and never answers, so that test files lie there for as long as the probe waits."""
+    """A server that accepts and never answers: test files exist for as long as the probe waits."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 8080))
@@ -376,7 +368,7 @@ class Slow:
 
 @pytest.fixture
 def slow(place: Path) -> Iterator[Path]:
-    """nginx passes everything on to a server that never answers."""
+    """nginx passes all requests on to a server that never answers."""
     (place / "root").mkdir()
     server = Slow()
     with Nginx(place / "nginx", """server { listen 80;
@@ -388,8 +380,8 @@ def slow(place: Path) -> Iterator[Path]:
 @pytest.mark.lab
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP],
                                      [signal.SIGINT, signal.SIGINT, signal.SIGTERM]], ids=str)
-def test_whoever_interrupts_finds_nothing_left(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
-    """Ctrl-C while test files lie there, and once more while they are removed."""
+def test_interrupted_check_leaves_no_file(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
+    """Ctrl-C while test files exist, and again while they are removed."""
     with subprocess.Popen(command(place, "--path", str(slow), PUBLIC_V4), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
@@ -408,7 +400,7 @@ def test_whoever_interrupts_finds_nothing_left(place: Path, slow: Path, signals:
 
 @contextlib.contextmanager
 def usual_signals() -> Iterator[None]:
-    """A command that was interrupted ends, and leaves its signals ignored."""
+    """An interrupted command leaves its signals ignored."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in handlers.items():
@@ -416,9 +408,8 @@ def usual_signals() -> Iterator[None]:
 
 
 @pytest.mark.lab
-def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
-        place: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each removal in turn is interrupted before it happens; from the third on there is nothing left to interrupt."""
+def test_interrupted_clean_up_leaves_no_file(place: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each removal in turn is interrupted before it happens; from the third on none is left to interrupt."""
     release = Journal.release
     statuses = []
     for step in range(4):
@@ -436,8 +427,8 @@ def test_an_interruption_at_any_step_of_the_cleaning_up_leaves_nothing(
 
 
 @pytest.mark.lab
-def test_without_root_what_cannot_be_looked_at_is_said(place: Path, config: Path) -> None:
-    """/etc/letsencrypt/archive is root's alone: not known, which is neither good nor bad."""
+def test_without_root_lineages_are_unknown(place: Path, config: Path) -> None:
+    """/etc/letsencrypt/archive is root's: the outlook is unknown, neither good nor bad."""
     make_lineage(config, "authenticator = standalone\n")
     (config / "archive").chmod(0o700)
 

@@ -1,4 +1,4 @@
-"""What is written for people is true and whole."""
+"""The documentation is complete and builds."""
 import argparse
 import re
 import subprocess
@@ -34,8 +34,8 @@ def readmes() -> List[nodes.document]:
     return [read("README.rst"), read("README.ja.rst")]
 
 
-def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
-    """By Sphinx, with every reference leading somewhere."""
+def test_sphinx_builds_without_a_warning(tmp_path: Path) -> None:
+    """Every reference leads somewhere."""
     done = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", DOCS, tmp_path / "html"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert (done.returncode, done.stdout) == (0, "")
@@ -47,7 +47,7 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     assert {link for link in links if not (tmp_path / "html" / link).is_file()} == set()
 
 
-def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
+def test_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:
     """Section by section: code blocks word for word, and as many items, options and rows."""
     def parts(document: nodes.document) -> List[List[str]]:
         kinds = (nodes.list_item, nodes.definition_list_item, nodes.row)
@@ -59,8 +59,8 @@ def test_both_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None
     assert any(english)
 
 
-def test_both_readmes_name_the_same_things(readmes: List[nodes.document]) -> None:
-    """Options, files and commands within the text; and each file is there."""
+def test_readmes_name_the_same_things(readmes: List[nodes.document]) -> None:
+    """Options, files and commands within the text; and each file exists."""
     def named(document: nodes.document) -> Set[str]:
         texts = {" ".join(literal.astext().split()) for literal in document.findall(nodes.literal)}
         return texts - {"README.rst", "README.ja.rst"}
@@ -125,6 +125,6 @@ def test_links_to_files_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])
-def test_the_other_pages_have_no_faults(name: str) -> None:
+def test_pages_without_sphinx_have_no_faults(name: str) -> None:
     """Sphinx does not read these."""
     assert list(read(name).findall(nodes.section))

@@ -1,4 +1,4 @@
-"""The example in docs/extending.rst is run as it stands there."""
+"""The example in docs/extending.rst runs."""
 import itertools
 import os
 import signal

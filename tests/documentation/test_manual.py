@@ -1,4 +1,4 @@
-"""The manual page and the command say the same."""
+"""The manual page and the parser agree."""
 import argparse
 import re
 import subprocess
@@ -24,14 +24,14 @@ def options_of(said: str) -> Set[str]:
     return set(re.findall(r"^  (?:-h, )?(--[a-z0-9-]+)", said, re.MULTILINE))
 
 
-def test_the_manual_page_is_made_from_todays_parser() -> None:
-    """What is committed is what the tool makes of it now."""
+def test_manual_page_is_up_to_date() -> None:
+    """The committed file is the output of the tool."""
     made = subprocess.run([sys.executable, TOP / "tools" / "manpage.py"], check=True, capture_output=True, text=True)
     assert MANUAL.read_text(encoding="utf-8") == made.stdout, "run: make manual"
 
 
-def test_the_manual_page_has_every_option_of_every_command() -> None:
-    """All that --help tells, and no other."""
+def test_manual_page_has_every_option() -> None:
+    """All options of each --help, and no other."""
     commands: List[str] = re.findall(r"^    ([a-z]+) ", help_of(), re.MULTILINE)
     page = MANUAL.read_text(encoding="utf-8")
     assert re.findall(r"^\.Ss certbot-autowebroot (.*)", page, re.MULTILINE) == commands
@@ -43,7 +43,7 @@ def test_the_manual_page_has_every_option_of_every_command() -> None:
 
 
 @pytest.mark.lab
-def test_the_manual_page_has_no_faults() -> None:
-    """As man(1) reads it: groff tells what it does not understand."""
+def test_manual_page_has_no_faults() -> None:
+    """groff warns of macros that man(1) would not understand."""
     done = subprocess.run(["groff", "-mandoc", "-ww", "-Tutf8", str(MANUAL)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

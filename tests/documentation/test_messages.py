@@ -1,4 +1,4 @@
-"""Every sentence that a person can read stands in docs/messages.rst, and every one that stands there is said."""
+"""Every sentence for users is in docs/messages.rst, and every entry there is a sentence of the package."""
 import ast
 import functools
 import itertools
@@ -12,9 +12,9 @@ CATALOGUE = TOP / "docs" / "messages.rst"
 
 #: A value within a sentence; in the catalogue ``<what it is>``.
 VALUE = "<>"
-#: Their arguments are read elsewhere (--help and the manual page), or by nobody but us.
+#: Their arguments appear elsewhere (--help and the manual page), or are for developers.
 _SILENT = {"add", "add_argument", "add_parser", "ArgumentParser", "Attribute", "compile", "debug"}
-#: These have several words, and nobody reads them.
+#: Texts of several words that are no messages.
 _NO_MESSAGES = {
     "configure arguments",  # of nginx -V
     "dead end", "no listener", "no certificate", "proven from inside",  # values in the JSON of check
@@ -49,7 +49,7 @@ def same(text: str) -> str:
 
 
 def texts_of(node: ast.AST) -> List[str]:
-    """All that a string expression may say, with :data:`VALUE` for what only a run knows."""
+    """All values of a string expression, with :data:`VALUE` for what only a run knows."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [re.sub(r"\{\w*\}|%[sdr]", VALUE, node.value).replace("{{", "{").replace("}}", "}")]
     if isinstance(node, ast.JoinedStr):
@@ -96,7 +96,7 @@ class Texts(ast.NodeVisitor):
 
 
 def texts_in(source: str) -> Dict[str, int]:
-    """What the strings of a module's source say, and in which line."""
+    """The texts of a module's source, with their lines."""
     texts = Texts()
     texts.visit(ast.parse(source))
     return texts.found
@@ -110,14 +110,14 @@ def is_message(text: str) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def said() -> Dict[str, str]:
-    """All that the strings of the package say, and where."""
+    """The texts of the package, with their files and lines."""
     package = TOP / "certbot_autowebroot"
     return {text: f"{path.relative_to(TOP)}:{line}" for path in sorted(package.rglob("*.py"))
             for text, line in texts_in(path.read_text(encoding="utf-8")).items()}
 
 
 def entries() -> List[str]:
-    """The messages of the catalogue, as they stand there."""
+    """The messages of the catalogue."""
     return re.findall(r"^\| ``(.*)``$", CATALOGUE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -126,8 +126,8 @@ def covers(entry: str, text: str) -> bool:
     return text.startswith(same(entry[:-1])) if entry.endswith("…") else text == same(entry)
 
 
-def test_every_message_stands_in_the_catalogue() -> None:
-    """Whoever adds a sentence adds what it means."""
+def test_every_message_is_an_entry() -> None:
+    """A new sentence needs an entry."""
     catalogue = entries()
     missing = [f"| ``{text}``  from {where}" for text, where in said().items()
                if is_message(text) and text not in _NO_MESSAGES and not _CONFIGURATIONS.match(where)
@@ -137,7 +137,7 @@ def test_every_message_stands_in_the_catalogue() -> None:
 
 
 def test_every_entry_is_a_message() -> None:
-    """What is no longer said is no longer explained, and nothing is explained twice."""
+    """A sentence that is gone needs no entry, and none has two."""
     texts = said()
     gone = [entry for entry in entries() if not any(covers(entry, text) for text in texts)]
     assert not gone, "nothing says these entries of docs/messages.rst any more:\n" + "\n".join(gone)
@@ -162,7 +162,7 @@ def test_every_entry_is_explained() -> None:
     assert [lines[end] for end in ends if lines[end + 1] or not lines[end + 2].startswith("    ")] == []
 
 
-def test_a_new_sentence_is_found_however_it_is_made() -> None:
+def test_texts_of_every_expression() -> None:
     """A literal, a value within, two alternatives, an addition, a sentence among the values of another."""
     source = '''
 def tell(self):

@@ -1,4 +1,4 @@
-"""After ``pip uninstall certbot-autowebroot``: what our lineages cost then. Run by tox, in this order."""
+"""After ``pip uninstall certbot-autowebroot``: the state of our lineages. Run by tox, in this order."""
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,15 @@ autowebroot_path = /var/www/html
 autowebroot_roots = '{"www.sample.com": [["/var/www/html", ".well-known/acme-challenge"]]}'"""
 
 
-def test_certbot_does_not_know_us_any_more(certbot: Certbot) -> None:
+def test_plugin_is_gone(certbot: Certbot) -> None:
     """Else this file would test nothing."""
     done = certbot.run("plugins")
     assert done.returncode == 0, done.stdout
     assert "autowebroot" not in done.stdout
 
 
-def test_only_a_lineage_of_ours_fails(certbot: Certbot, tmp_path: Path) -> None:
-    """Until its authenticator is changed; whatever else of us its renewal configuration says does no harm then."""
+def test_only_our_lineage_fails(certbot: Certbot, tmp_path: Path) -> None:
+    """Until its authenticator is changed; the plugin's other lines in its renewal configuration do no harm then."""
     for name in (NAME, OTHER):
         assert certbot.run("certonly", "--standalone", "-d", name).returncode == 0
     conf = certbot.renewal_conf(NAME)

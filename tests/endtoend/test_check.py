@@ -32,7 +32,7 @@ SECURE = f"""server {{{{ listen 80; server_name {NAME}; root {{place}}/root; ret
 
 
 class Machine:
-    """A lineage and a web server that come and go as a scenario says."""
+    """A lineage and a web server that change as a scenario says."""
 
     def __init__(self, certbot: Certbot, ca: CA, place: Path) -> None:
         self.certbot = certbot
@@ -79,7 +79,7 @@ def machine(certbot: Certbot, ca: CA, place: Path) -> Iterator[Machine]:
 
 
 class Scenario(NamedTuple):
-    """How the lineage was issued, what runs then, what has changed since, and what is to be expected."""
+    """The options of the first issue, the server's configuration then and now, and the expected outlook."""
 
     issued: List[str]
     then: str
@@ -123,7 +123,7 @@ SCENARIOS = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_check_predicts_what_renew_does(machine: Machine, scenario: Scenario) -> None:
-    """And says why, naming program, file or directory."""
+    """The reason names the program, file or directory."""
     machine.serve(scenario.then)
     machine.issue(*scenario.issued)
     machine.serve(scenario.now)
@@ -137,8 +137,8 @@ def test_check_predicts_what_renew_does(machine: Machine, scenario: Scenario) ->
 
 @pytest.mark.parametrize("scenario", [scenario for scenario in SCENARIOS.values() if scenario.issued != OURS],
                          ids=[name for name, scenario in SCENARIOS.items() if scenario.issued != OURS])
-def test_without_writing_the_configurations_tell_the_same(machine: Machine, scenario: Scenario) -> None:
-    """In these plain scenarios; what only a proof shows (an access rule in .htaccess) it cannot know."""
+def test_no_write_predicts_the_same(machine: Machine, scenario: Scenario) -> None:
+    """In these plain scenarios; an access rule in .htaccess is seen by a proof only."""
     machine.serve(scenario.then)
     machine.issue(*scenario.issued)
     machine.serve(scenario.now)
@@ -146,7 +146,7 @@ def test_without_writing_the_configurations_tell_the_same(machine: Machine, scen
 
 
 def test_behind_apache(certbot: Certbot, place: Path) -> None:
-    """Another server, a directory that it does not grant."""
+    """Its configuration no longer grants the directory."""
     (place / "root").mkdir()
     config = f"Listen 80\n<VirtualHost *:80>\nServerName {NAME}\nDocumentRoot {place}/root\n</VirtualHost>\n"
     apache = Apache(place / "apache", config + GRANTED)
@@ -161,8 +161,8 @@ def test_behind_apache(certbot: Certbot, place: Path) -> None:
         assert certbot.run("renew", "--force-renewal").returncode == 1
 
 
-def test_a_webroot_that_is_gone_is_made_by_certbot_where_the_server_still_looks_there(machine: Machine) -> None:
-    """We never make a document root, so a test file proves nothing; Certbot's webroot makes it."""
+def test_missing_webroot_is_made_by_certbot(machine: Machine) -> None:
+    """We never make a document root, so there is no proof; Certbot's webroot makes it where it is still served."""
     machine.serve(OLD)
     machine.issue(*WEBROOT)
     (machine.place / "old").rmdir()
@@ -170,8 +170,8 @@ def test_a_webroot_that_is_gone_is_made_by_certbot_where_the_server_still_looks_
     assert machine.renew()
 
 
-def test_a_webroot_that_is_gone_with_the_server_fails(machine: Machine) -> None:
-    """Moved and removed: the usual case."""
+def test_moved_and_removed_webroot_fails(machine: Machine) -> None:
+    """The usual case."""
     machine.serve(OLD)
     machine.issue(*WEBROOT)
     machine.serve(MOVED)
@@ -181,8 +181,8 @@ def test_a_webroot_that_is_gone_with_the_server_fails(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["standalone, nginx holds the port", "webroot, the root has moved"])
-def test_the_command_that_mends_it_mends_it(machine: Machine, scenario: str) -> None:
-    """As it is printed; Certbot before 2.3 has no such command, and a line of the renewal configuration is told."""
+def test_printed_command_repairs_the_lineage(machine: Machine, scenario: str) -> None:
+    """Word for word; before Certbot 2.3 it is a line of the renewal configuration."""
     found = SCENARIOS[scenario]
     machine.serve(found.then)
     machine.issue(*found.issued)
@@ -201,16 +201,16 @@ def test_the_command_that_mends_it_mends_it(machine: Machine, scenario: str) -> 
     assert machine.renew()
 
 
-def test_where_autowebroot_would_fail_too_nothing_is_promised(machine: Machine) -> None:
-    """The road and the advice are told instead."""
+def test_no_command_where_autowebroot_would_fail(machine: Machine) -> None:
+    """The route and the advice are printed instead."""
     machine.issue(*STANDALONE)
     machine.serve("server {{ listen 80; return 403; }}")
     found = machine.check()
     assert (found["outlook"], found["mend"]) == ("fails", None)
 
 
-def test_a_pre_hook_that_frees_the_port_is_not_ours_to_judge(machine: Machine) -> None:
-    """The classical hook; it is not run by a look."""
+def test_pre_hook_is_unjudged(machine: Machine) -> None:
+    """The classical hook, which stops the server; check does not run it."""
     machine.issue(*STANDALONE)
     machine.serve(OLD)
     hook = f"kill {machine.nginx.pid}; sleep 0.5"
@@ -222,8 +222,8 @@ def test_a_pre_hook_that_frees_the_port_is_not_ours_to_judge(machine: Machine) -
     assert machine.renew()
 
 
-def test_a_name_whose_ipv6_address_is_another_server(machine: Machine, ca: CA) -> None:
-    """The CA asks over IPv6 first; a webroot that only IPv4 serves is no use."""
+def test_ipv6_address_of_another_server_fails(machine: Machine, ca: CA) -> None:
+    """The CA asks over IPv6 first; a webroot that only IPv4 serves does not help."""
     machine.serve(f"server {{{{ listen {PUBLIC_V4}:80; root {{place}}/old; }}}}")
     machine.issue(*WEBROOT)
     ca.resolve(NAME, [PUBLIC_V4], [PUBLIC_V6])
@@ -249,7 +249,7 @@ def shown(found: Dict[str, Any]) -> "List[Optional[str]]":
     return [served["shown"] for served in found["served"]]
 
 
-def test_a_renewed_certificate_that_nobody_reloaded_is_seen(machine: Machine) -> None:
+def test_renewed_certificate_without_reload_is_stale(machine: Machine) -> None:
     """The second half of the same outage."""
     machine.serve(OLD)
     machine.issue(*OURS)
@@ -265,7 +265,7 @@ def test_a_renewed_certificate_that_nobody_reloaded_is_seen(machine: Machine) ->
     assert cli.main(["check", *machine.certbot.directories]) == 0
 
 
-def test_a_certificate_that_is_not_of_the_lineage_is_no_failure(machine: Machine) -> None:
+def test_other_certificate_on_443_is_no_failure(machine: Machine) -> None:
     """A mail server's lineage, where 443 is the web server's default site."""
     machine.words.update(zip(("crt", "key"), map(str, certificates.expired(machine.place, "other.sample.com"))))
     machine.serve(SECURE)

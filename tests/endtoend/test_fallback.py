@@ -1,4 +1,4 @@
-"""Names that have no directory, answered by Certbot's own nginx and apache authenticators, and by others'."""
+"""Names without a directory, answered by Certbot's own nginx and apache authenticators, and by other packages'."""
 import contextlib
 import json
 import os
@@ -20,6 +20,7 @@ from tests.lab.apache import Apache
 from tests.lab.apache import make_world_readable
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.certbot import prepend_path
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
@@ -29,7 +30,7 @@ from tests.lab.wire import NO_WIRE
 
 pytestmark = pytest.mark.lab
 
-#: An application without a document root: it says yes to everything, and knows a directory that nobody else does.
+#: An application without a document root: it answers every request, and has a directory that no configuration names.
 APPLICATION = """
 import http.server, os
 class Application(http.server.BaseHTTPRequestHandler):
@@ -76,6 +77,8 @@ case $1 in
     *) exec /usr/sbin/apache2 -f {file} "$@" ;;
 esac
 """
+#: For Certbot's ``preload``: seconds of the wait for an authenticator's answer, which in vain takes ten.
+SHORT_PATIENCE = "from certbot_autowebroot.order import fallback; fallback.PATIENCE = 3\n"
 LINEAGE = "root.sample.com"
 APP = "app.sample.com"
 NAMES = f"{LINEAGE},{APP},dead.sample.com"
@@ -99,11 +102,15 @@ def nginx(place: Path, application: Path) -> Iterator[Nginx]:
 
 @pytest.fixture
 def told(certbot: Certbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another package's plugins are installed; the file that they write down in what is asked of them."""
+    """Another package's plugins are installed; each call of them is a line in this file."""
     usual = certbot.environment
-    path = os.pathsep.join([str(plugins.install(tmp_path / "packages")), *filter(None, [os.environ.get("PYTHONPATH")])])
-    monkeypatch.setattr(certbot, "environment",
-                        lambda: {**usual(), "PYTHONPATH": path, "TOLD": str(tmp_path / "told")})
+    packages = plugins.install(tmp_path / "packages")
+
+    def environment() -> Dict[str, str]:
+        environment = {**usual(), "TOLD": str(tmp_path / "told")}
+        prepend_path(environment, packages)
+        return environment
+    monkeypatch.setattr(certbot, "environment", environment)
     (tmp_path / "told").touch()
     return tmp_path / "told"
 
@@ -130,13 +137,13 @@ def order(names: str = NAMES, fallback: str = "nginx") -> Tuple[str, ...]:
 
 
 def by_whom(certbot: Certbot) -> Dict[str, str]:
-    """Which authenticator has answered for which name, by Certbot's log."""
+    """The authenticator of each name, by Certbot's log."""
     words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
     return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
 
 
 def renew(certbot: Certbot, *arguments: str) -> Dict[str, str]:
-    """By whom a renewal is answered. One more, where the CA has used an earlier authorization for some of the names."""
+    """The authenticators of a renewal; it is repeated where the CA has used an earlier authorization."""
     for _ in range(5):
         done = certbot.run("renew", "--force-renewal", *arguments)
         assert done.returncode == 0, done.stdout
@@ -147,7 +154,7 @@ def renew(certbot: Certbot, *arguments: str) -> Dict[str, str]:
 
 
 def nothing_is_left(place: Path, answers: Path) -> bool:
-    """Neither a file of ours nor of another's."""
+    """Neither a file of ours nor of another authenticator."""
     return os.listdir(place / "root") == [] and os.listdir(answers) == []
 
 
@@ -206,8 +213,8 @@ def test_two_authenticators_in_one_order(certbot: Certbot, ca: CA, place: Path, 
     assert nothing_is_left(place, application)
 
 
-def test_an_application_to_which_all_is_redirected(certbot: Certbot, place: Path, nginx: Nginx) -> None:
-    """The most usual site of all: port 80 sends everything to https, and there everything goes to the application."""
+def test_redirect_to_an_application_on_https(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """The most usual site: port 80 redirects to https, and https is all the application's."""
     crt, key = certificates.expired(place, APP)
     nginx.configure(f"""
         server {{ listen {PUBLIC_V4}:80; server_name {APP}; return 301 https://$host$request_uri; }}
@@ -221,9 +228,9 @@ def test_an_application_to_which_all_is_redirected(certbot: Certbot, place: Path
     assert configuration(nginx.directory) == before
 
 
-def test_each_address_is_answered_in_its_own_way(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
-                                                 application: Path) -> None:
-    """A site that does not listen on IPv6, where a default server answers: its authenticator knows nothing of that."""
+def test_each_address_has_its_own_answer(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
+                                         application: Path) -> None:
+    """The site does not listen on IPv6, where a default server answers: its authenticator does not handle that."""
     ca.resolve("half.sample.com", [PUBLIC_V4], [PUBLIC_V6])
     (place / "default").mkdir()
     nginx.configure(f"""
@@ -239,9 +246,10 @@ def test_each_address_is_answered_in_its_own_way(certbot: Certbot, ca: CA, place
     assert os.listdir(place / "default") == []
 
 
-def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
-                                            application: Path) -> None:
-    """Two servers, and no authenticator for both at once: it is cleaned up, which undoes what the others need."""
+def test_failing_name_does_not_fail_others(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
+                                           application: Path) -> None:
+    """Two servers, and no authenticator for both: its clean-up undoes what the others need."""
+    certbot.preload += SHORT_PATIENCE
     make_world_readable(certbot.directory)
     ca.resolve("other.sample.com", [OTHER_V4])
     ca.resolve("both.sample.com", [PUBLIC_V4, OTHER_V4])
@@ -258,7 +266,7 @@ def test_a_name_that_fails_takes_none_along(certbot: Certbot, ca: CA, place: Pat
     assert nothing_is_left(place, application)
 
 
-def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
+def test_nginx_as_installer_too(certbot: Certbot, nginx: Nginx) -> None:
     """The usual ``certbot run``: its configuration holds the certificate afterwards, and no challenge."""
     done = certbot.run("run", "-a", "autowebroot", "-i", "nginx", "-d", APP, "--autowebroot-fallback", "nginx",
                        *options(nginx))
@@ -270,9 +278,9 @@ def test_nginx_may_be_the_installer_too(certbot: Certbot, nginx: Nginx) -> None:
 
 
 @pytest.mark.parametrize("may_ask", [False, True], ids=["--non-interactive", "no terminal"])
-def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, application: Path,
-                                  monkeypatch: pytest.MonkeyPatch, may_ask: bool) -> None:
-    """Where nobody can be asked, the order ends with the error, and the server is not touched."""
+def test_no_fallback_without_consent(certbot: Certbot, place: Path, nginx: Nginx, application: Path,
+                                     monkeypatch: pytest.MonkeyPatch, may_ask: bool) -> None:
+    """Without a terminal the order ends with the error, and the server is not touched."""
     usual = certbot.command
     monkeypatch.setattr(certbot, "command", lambda *arguments: [
         word for word in usual(*arguments) if not may_ask or word != "--non-interactive"])
@@ -285,8 +293,8 @@ def test_nothing_is_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx, a
     assert nothing_is_left(place, application)
 
 
-def test_who_has_a_way_is_not_in_need_of_others(certbot: Certbot, nginx: Nginx) -> None:
-    """A directory and a dead port: nginx is not reloaded. A name that no plugin has is said all the same."""
+def test_no_fallback_for_names_with_a_place(certbot: Certbot, nginx: Nginx) -> None:
+    """A directory and a dead port: nginx is not reloaded. A name that no plugin has is reported."""
     worker = nginx.workers
     done = certbot.run(*order("root.sample.com,dead.sample.com", "nginx,nginy"), *options(nginx))
     assert done.returncode == 0, done.stdout
@@ -295,7 +303,7 @@ def test_who_has_a_way_is_not_in_need_of_others(certbot: Certbot, nginx: Nginx) 
 
 
 def converse(certbot: Certbot, prompt: bytes, answer: str, *arguments: str) -> "Tuple[int, str]":
-    """Run Certbot at a terminal, and answer a prompt, or kill it there; its exit status, and all that was shown."""
+    """Run Certbot at a terminal, answer a prompt or kill Certbot there; returns its exit status and its output."""
     command = [word for word in certbot.command(*arguments) if word != "--non-interactive"]
     terminal, end = pty.openpty()
     shown = b""
@@ -316,8 +324,8 @@ def converse(certbot: Certbot, prompt: bytes, answer: str, *arguments: str) -> "
     return process.returncode, shown.decode()
 
 
-def test_a_killed_run_leaves_nginx_as_it_was(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
-    """The next renewal takes back what nginx's authenticator had done, though it has no need of it."""
+def test_next_run_restores_nginx_after_a_kill(certbot: Certbot, place: Path, nginx: Nginx, application: Path) -> None:
+    """The next renewal takes the changes of nginx's authenticator back, though it does not need it."""
     before = configuration(nginx.directory)
     assert certbot.run(*order("root.sample.com"), *options(nginx)).returncode == 0
     converse(certbot, b"Press Enter", "", *order(APP), *options(nginx), "--debug-challenges")
@@ -327,8 +335,8 @@ def test_a_killed_run_leaves_nginx_as_it_was(certbot: Certbot, place: Path, ngin
     assert nothing_is_left(place, application)
 
 
-def test_at_a_terminal_it_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
-    """With the name, the way to the application, and what would be done; renewals know the answer."""
+def test_terminal_question_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
+    """With the name, the route to the application, and the action; renewals know the answer."""
     status, shown = converse(certbot, b"(N)o:", "y", *order(fallback=""), *options(nginx))
     assert status == 0, shown
     words = " ".join(shown.split())
@@ -339,8 +347,8 @@ def test_at_a_terminal_it_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
     assert renew(certbot) == {APP: "nginx"}
 
 
-def test_no_means_no(certbot: Certbot, nginx: Nginx) -> None:
-    """The error is the one of before, and nginx is not touched."""
+def test_answer_no(certbot: Certbot, nginx: Nginx) -> None:
+    """The error is the one without a terminal, and nginx is not touched."""
     worker = nginx.workers
     status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), *options(nginx))
     assert status == 1
@@ -348,16 +356,16 @@ def test_no_means_no(certbot: Certbot, nginx: Nginx) -> None:
     assert nginx.workers == worker
 
 
-def test_no_is_kept_with_a_lineage_that_can_do_without(certbot: Certbot, nginx: Nginx) -> None:
+def test_answer_no_is_remembered(certbot: Certbot, nginx: Nginx) -> None:
     """With --allow-subset-of-names there is a certificate for the others."""
     status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), "--allow-subset-of-names", *options(nginx))
     assert status == 0, shown
     assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "none"
 
 
-def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Nginx, told: Path,
-                                                     application: Path) -> None:
-    """With their types, over two renewals; what is said at a renewal wins, and is kept from then on."""
+def test_options_of_another_plugin_are_remembered(certbot: Certbot, nginx: Nginx, told: Path,
+                                                  application: Path) -> None:
+    """With their types, over two renewals; an option of a renewal wins and is remembered."""
     done = certbot.run(*order(fallback="files"), "--files-directory", str(application), "--files-number", "7")
     assert done.returncode == 0, done.stdout
     assert by_whom(certbot) == {APP: "files"}
@@ -368,8 +376,8 @@ def test_options_of_another_packages_plugin_are_kept(certbot: Certbot, nginx: Ng
     assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
 
 
-def test_hooks_of_certbots_manual(certbot: Certbot, nginx: Nginx, application: Path) -> None:
-    """For what only the administrator knows; they are kept too."""
+def test_manual_hooks(certbot: Certbot, nginx: Nginx, application: Path) -> None:
+    """For what only the administrator knows; they are remembered too."""
     file = f"{application}/$CERTBOT_TOKEN"
     done = certbot.run(*order(fallback="manual"), "--manual-auth-hook", f"printf %s $CERTBOT_VALIDATION > {file}",
                        "--manual-cleanup-hook", f"rm {file}")
@@ -380,8 +388,8 @@ def test_hooks_of_certbots_manual(certbot: Certbot, nginx: Nginx, application: P
 
 
 @pytest.mark.parametrize("fallback", ["nginx", "wire"])
-def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, nginx: Nginx, fallback: str) -> None:
-    """By certbot reconfigure, which runs nothing but a trial; before 2.3, by the next renewal."""
+def test_fallback_added_to_a_lineage(certbot: Certbot, place: Path, nginx: Nginx, fallback: str) -> None:
+    """By certbot reconfigure, which makes a dry run; before 2.3, by the next renewal."""
     assert certbot.run(*order(LINEAGE, "")).returncode == 0
     nginx.configure(SITES.format(place=place).replace(f"root {place}/root;",
                                                       "location / { proxy_pass http://127.0.0.1:3000; }"))
@@ -394,7 +402,7 @@ def test_a_lineage_is_told_of_another_afterwards(certbot: Certbot, place: Path, 
         assert renew(certbot) == {LINEAGE: fallback}
 
 
-def test_the_first_that_proves_good(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
+def test_first_proven_authenticator_wins(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
     """Those before it are cleaned up, those after it are not asked."""
     done = certbot.run(*order(fallback="refusing,silent,files,faulty"), "--files-directory", str(application),
                        "--refusing-directory", str(application))
@@ -422,9 +430,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("said", "sentence"), BAD.values(), ids=BAD.keys())
-def test_one_that_is_of_no_use(certbot: Certbot, place: Path, nginx: Nginx, told: Path, application: Path, said: str,
-                               sentence: str) -> None:
-    """One error, that lists what is installed; the other names are cleaned up, and it is itself if it has begun."""
+def test_unusable_authenticator(certbot: Certbot, place: Path, nginx: Nginx, told: Path, application: Path, said: str,
+                                sentence: str) -> None:
+    """One error, which lists the installed ones; the other names are cleaned up, and it too if it has begun."""
     done = certbot.run(*order(fallback=said), f"--{said.rpartition(' ')[2]}-directory={application}"
                        if said in plugins.PLUGINS else "--quiet")
     assert done.returncode == 1
@@ -439,17 +447,17 @@ def test_one_that_is_of_no_use(certbot: Certbot, place: Path, nginx: Nginx, told
     assert asked.count("perform") == asked.count("cleanup")
 
 
-def test_one_that_cannot_clean_up_stops_nothing(certbot: Certbot, place: Path, nginx: Nginx, told: Path,
-                                                application: Path) -> None:
-    """It is said, under its name."""
+def test_failing_clean_up_is_reported(certbot: Certbot, place: Path, nginx: Nginx, told: Path,
+                                      application: Path) -> None:
+    """Under its name; the order goes on."""
     done = certbot.run(*order(fallback="reluctant"), "--reluctant-directory", str(application))
     assert done.returncode == 0, done.stdout
     assert "The authenticator reluctant could not clean up: Could not undo it" in done.stdout
     assert nothing_is_left(place, application)
 
 
-def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx) -> None:
-    """And does not try it: that would edit nginx's configuration."""
+def test_check_names_the_fallback(certbot: Certbot, nginx: Nginx) -> None:
+    """It does not try it: that would edit nginx's configuration."""
     assert certbot.run(*order(APP), *options(nginx)).returncode == 0
     conf = certbot.renewal_conf(APP)
     written = conf.read_text()
@@ -464,8 +472,8 @@ def test_check_knows_that_another_would_be_asked(certbot: Certbot, nginx: Nginx)
     assert nginx.workers == worker
 
 
-def test_a_name_that_is_lost_by_the_reload_is_found_again(certbot: Certbot, place: Path, nginx: Nginx) -> None:
-    """nginx was edited and not reloaded: its authenticator's reload moves a root that was proven a moment ago."""
+def test_root_moved_by_the_reload_is_found(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """nginx was edited without a reload: its authenticator's reload moves a root that was just proven."""
     (place / "moved").mkdir()
     nginx.configure(SITES.format(place=place).replace(f"{place}/root", f"{place}/moved"))
     done = certbot.run(*order(), *options(nginx))

@@ -27,7 +27,8 @@ def root(place: Path) -> Iterator[Path]:
 
 
 def end_it_midway(certbot: Certbot, root: Path, how: signal.Signals) -> None:
-    """Send a signal once the token has lain there for a while: after the probes, before the validation is over."""
+    """Send a signal once the token has been there for a while: after the probes, before the validation is over."""
+    certbot.preload = ""  # the validation must not be over before the signal
     process = subprocess.Popen(certbot.command("certonly", "-a", "autowebroot", "-d", NAME),
                                env=certbot.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
@@ -44,14 +45,14 @@ def end_it_midway(certbot: Certbot, root: Path, how: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=str)
-def test_whoever_interrupts_finds_nothing_left(certbot: Certbot, root: Path, how: signal.Signals) -> None:
+def test_interrupted_run_leaves_no_file(certbot: Certbot, root: Path, how: signal.Signals) -> None:
     """Ctrl-C, a shutdown, a systemd timeout."""
     end_it_midway(certbot, root, how)
     assert list(root.iterdir()) == []
 
 
-def test_what_kill_9_left_is_removed_by_the_next_run(certbot: Certbot, root: Path) -> None:
-    """Nobody can clean up then; the journal says what to do."""
+def test_next_run_removes_files_of_a_killed_run(certbot: Certbot, root: Path) -> None:
+    """The journal lists them."""
     end_it_midway(certbot, root, signal.SIGKILL)
     left = crash.challenge_files(root)
     assert len(left) == 1
@@ -61,8 +62,8 @@ def test_what_kill_9_left_is_removed_by_the_next_run(certbot: Certbot, root: Pat
     assert f"Removed {left[0]}, which an earlier run had left behind." in certbot.log
 
 
-def test_what_kill_9_left_is_removed_where_the_ca_asks_for_nothing(reusing_ca: CA, tmp_path: Path, root: Path) -> None:
-    """Certbot has no challenge for us then, only a plugin to prepare: killed after the CA came, so it goes for days."""
+def test_files_of_a_killed_run_go_without_a_challenge(reusing_ca: CA, tmp_path: Path, root: Path) -> None:
+    """Certbot only prepares the plugin where the CA reuses an authorization, for days after the kill."""
     certbot = Certbot(tmp_path, reusing_ca)
     renew = ("certonly", "-a", "autowebroot", "-d", NAME, "--force-renewal")
     assert certbot.run(*renew).returncode == 0

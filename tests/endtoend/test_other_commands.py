@@ -21,12 +21,12 @@ def certbot(certbot: Certbot, monkeypatch: pytest.MonkeyPatch) -> Certbot:
 
 
 def of_ours(done: "subprocess.CompletedProcess[str]") -> List[str]:
-    """What a command said that has to do with us."""
+    """The lines of a command's output that are about this plugin."""
     return [line for line in done.stdout.splitlines() if "autowebroot" in line]
 
 
-def test_plugins_lists_us_and_warns_of_nothing(certbot: Certbot) -> None:
-    """Certbot up to 2.7 checks our requirements here: a missing one is a traceback in every command."""
+def test_plugins_lists_the_plugin(certbot: Certbot) -> None:
+    """Without a warning. Certbot up to 2.7 checks requirements here: a missing one is a traceback in every command."""
     done = certbot.run("plugins")
     assert done.returncode == 0, done.stdout
     assert "* autowebroot" in of_ours(done)
@@ -34,21 +34,21 @@ def test_plugins_lists_us_and_warns_of_nothing(certbot: Certbot) -> None:
 
 
 def test_plugins_can_be_prepared(certbot: Certbot) -> None:
-    """What a menu does with every plugin."""
+    """As a menu does with every plugin."""
     done = certbot.run("plugins", "--prepare", "--authenticators")
     assert done.returncode == 0, done.stdout
     assert "* autowebroot" in done.stdout
 
 
-def test_help_tells_our_options(certbot: Certbot) -> None:
+def test_help_has_our_options(certbot: Certbot) -> None:
     """certbot --help autowebroot."""
     done = certbot.run("--help", "autowebroot")
     assert done.returncode == 0, done.stdout
     assert "--autowebroot-path" in done.stdout and "--autowebroot-unproven" in done.stdout
 
 
-def test_a_lineage_of_another_authenticator_is_not_touched(certbot: Certbot) -> None:
-    """certonly, certificates, renew: not a word of us, on the terminal or in the renewal configuration."""
+def test_other_lineages_are_not_touched(certbot: Certbot) -> None:
+    """certonly, certificates, renew: not a word of ours on the terminal or in the renewal configuration."""
     for command in (["certonly", "--standalone", "-d", NAME], ["certificates"],
                     ["renew", "--force-renewal"], ["renew", "--dry-run"]):
         done = certbot.run(*command)
@@ -58,7 +58,7 @@ def test_a_lineage_of_another_authenticator_is_not_touched(certbot: Certbot) -> 
     assert "autowebroot" not in certbot.renewal_conf(NAME).read_text()
 
 
-def test_nothing_of_ours_is_made_before_we_are_asked(certbot: Certbot, tmp_path: Path) -> None:
-    """The journal's directory comes with the first challenge that we answer."""
+def test_journal_directory_is_made_on_demand(certbot: Certbot, tmp_path: Path) -> None:
+    """It comes with the first challenge that we answer."""
     assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
     assert list(tmp_path.rglob("*autowebroot*")) == []

@@ -1,4 +1,4 @@
-"""FreeBSD, macOS: what is Linux's alone is absent, said once, and the plugin does what can be done without.
+"""FreeBSD, macOS: what is missing there is reported once, and the plugin does what it can without.
 
 Certbot runs without ``/proc``, netlink and ``O_PATH``, and with bind(2) and setgroups(2) as they are there; CA and web
 server are the real ones.
@@ -18,6 +18,7 @@ from tests.lab import certificates
 from tests.lab import crash
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
+from tests.lab.certbot import prepend_path
 from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 from tests.lab.net import PUBLIC_V6
@@ -38,8 +39,9 @@ class OtherUnix(Certbot):
         return [*_WITHOUT_PROC, *super().command(*arguments)]
 
     def environment(self) -> Dict[str, str]:
-        path = os.pathsep.join(filter(None, (str(_LAB), os.environ.get("PYTHONPATH"))))
-        return {**super().environment(), "PYTHONPATH": path}
+        environment = super().environment()
+        prepend_path(environment, _LAB)
+        return environment
 
 
 def run_python(certbot: Certbot, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -64,12 +66,12 @@ def root(place: Path) -> Path:
 
 
 def nginx(place: Path, root: Path) -> Nginx:
-    """nginx with one site. ``reuseport`` gives bind(2) the say that it has elsewhere: see the lab."""
+    """nginx with one site. ``reuseport`` gives bind(2) the semantics that it has elsewhere: see the lab."""
     return Nginx(place / "nginx", f"server {{ listen 80 reuseport; server_name {NAME}; root {root}; }}",
                  user="www-data")
 
 
-def test_the_plugin_is_there(certbot: Certbot) -> None:
+def test_plugin_is_listed(certbot: Certbot) -> None:
     """Every command imports it."""
     done = certbot.run("plugins")
     assert done.returncode == 0, done.stdout
@@ -77,15 +79,15 @@ def test_the_plugin_is_there(certbot: Certbot) -> None:
 
 
 def test_every_module_can_be_imported(certbot: Certbot) -> None:
-    """Whichever of them a command comes to: none wants at import what is Linux's alone."""
+    """No module needs a part of Linux at its import."""
     done = run_python(certbot, "-c", "import certbot_autowebroot as package, importlib, pkgutil\n"
                       "for module in pkgutil.walk_packages(package.__path__, 'certbot_autowebroot.'):\n"
                       "    importlib.import_module(module.name)")
     assert done.returncode == 0, done.stdout
 
 
-def test_a_free_port_is_answered(certbot: Certbot, ca: CA) -> None:
-    """At both doors of a name; and in the log is said, once, what this system does not tell."""
+def test_free_port(certbot: Certbot, ca: CA) -> None:
+    """At both endpoints of a name; the log says, once, what this system does not report."""
     ca.resolve(NAME, [PUBLIC_V4], [PUBLIC_V6])
     try:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -97,14 +99,14 @@ def test_a_free_port_is_answered(certbot: Certbot, ca: CA) -> None:
     assert SAID not in done.stdout
 
 
-def test_an_address_beside_a_listener_is_answered(certbot: Certbot, place: Path, root: Path) -> None:
-    """Somebody holds another address of the port."""
+def test_free_address_beside_a_listener(certbot: Certbot, place: Path, root: Path) -> None:
+    """Another program holds another address of the port."""
     with Nginx(place / "nginx", f"server {{ listen {OTHER_V4}:80; root {root}; }}", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_directory_that_is_given_is_used_and_remembered(certbot: Certbot, place: Path, root: Path) -> None:
+def test_given_directory_is_remembered(certbot: Certbot, place: Path, root: Path) -> None:
     """--autowebroot-path, and at the next renewal autowebroot_roots; then the port is free; then all is as before."""
     with nginx(place, root):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-path", f"{place}:{root}")
@@ -123,8 +125,8 @@ def test_a_directory_that_is_given_is_used_and_remembered(certbot: Certbot, plac
     assert list(root.iterdir()) == []
 
 
-def test_the_directory_of_a_former_webroot_lineage_is_used(certbot: Certbot, place: Path, root: Path) -> None:
-    """webroot_map is visible at the first renewal by us, and kept where that needs no directory: the port is free."""
+def test_directory_of_a_former_webroot_lineage(certbot: Certbot, place: Path, root: Path) -> None:
+    """webroot_map is visible at our first renewal, and remembered even where the port is free then."""
     with nginx(place, root):
         assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
     assert certbot.run("renew", "--force-renewal", "-a", "autowebroot").returncode == 0
@@ -134,9 +136,8 @@ def test_the_directory_of_a_former_webroot_lineage_is_used(certbot: Certbot, pla
     assert f"answered from {root}/.well-known/acme-challenge; a test file came back" in certbot.log
 
 
-def test_the_directory_is_kept_where_the_ca_asks_for_nothing(
-        reusing_ca: CA, tmp_path: Path, place: Path, root: Path) -> None:
-    """Let's Encrypt uses an authorization again for weeks: the lineage is ours then, and nothing has been performed."""
+def test_directory_is_remembered_without_a_challenge(reusing_ca: CA, tmp_path: Path, place: Path, root: Path) -> None:
+    """Let's Encrypt reuses an authorization for weeks: the lineage is ours, and no challenge was performed."""
     certbot = OtherUnix(tmp_path, reusing_ca)
     with nginx(place, root):
         assert certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME).returncode == 0
@@ -148,7 +149,7 @@ def test_the_directory_is_kept_where_the_ca_asks_for_nothing(
     assert str(root) in str(certbot.renewal_setting(NAME, "autowebroot_roots"))
 
 
-def test_a_link_to_the_directory_is_followed(certbot: Certbot, place: Path, root: Path) -> None:
+def test_link_to_the_directory_is_followed(certbot: Certbot, place: Path, root: Path) -> None:
     """A link of root's, in a directory that is root's alone."""
     (place / "current").symlink_to("root")
     with nginx(place, place / "current"):
@@ -156,8 +157,8 @@ def test_a_link_to_the_directory_is_followed(certbot: Certbot, place: Path, root
     assert done.returncode == 0, done.stdout
 
 
-def test_a_taken_port_and_no_directory_is_one_clear_error(certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
-    """It says what is not told here, and what to give. nginx keeps its port: nobody listens beside it."""
+def test_taken_port_without_directory_is_an_error(certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """One error: what this system does not report, and the option to give. No program listens beside nginx."""
     with nginx(place, root):
         before = ca.validations()
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -170,14 +171,14 @@ def test_a_taken_port_and_no_directory_is_one_clear_error(certbot: Certbot, ca: 
     assert list(root.iterdir()) == []
 
 
-def test_an_address_that_is_not_the_machines_is_named(certbot: Certbot) -> None:
-    """The user mistyped --http-01-address. Nobody else is asked whether the port is free."""
+def test_foreign_address_is_named(certbot: Certbot) -> None:
+    """The user mistyped --http-01-address. No other program is asked whether the port is free."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", "198.51.100.1")
     assert done.returncode == 1
     assert "cannot listen on 198.51.100.1:80: this host does not have the address" in " ".join(done.stdout.split())
 
 
-def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, root: Path) -> None:
+def test_unserved_directory_is_named(certbot: Certbot, place: Path, root: Path) -> None:
     """The user mistyped --autowebroot-path."""
     (place / "wrong").mkdir()
     with nginx(place, root):
@@ -188,8 +189,8 @@ def test_a_directory_that_is_not_served_is_named(certbot: Certbot, place: Path, 
     assert list((place / "wrong").iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_removed(certbot: Certbot, place: Path, root: Path) -> None:
-    """The journal says where; there are no other processes' views to look into."""
+def test_files_of_a_killed_run_are_removed(certbot: Certbot, place: Path, root: Path) -> None:
+    """The journal lists them; other processes' file systems are not visible."""
     left = crash.publish_and_die(certbot.directory / "work" / "autowebroot", root)
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
@@ -201,7 +202,7 @@ def test_what_a_killed_run_left_is_removed(certbot: Certbot, place: Path, root: 
     ([], 1, f"cannot be known: {SAID}"),
     (["--path", "{root}"], 0, "a test file in {root}/.well-known/acme-challenge came back"),
 ], ids=["nothing given", "directory given"])
-def test_the_check_says_what_a_renewal_would_do(
+def test_check_predicts_what_renew_does(
         certbot: Certbot, place: Path, root: Path, options: List[str], status: int, expected: str) -> None:
     """certbot-autowebroot check, with port 80 taken."""
     with nginx(place, root):
@@ -212,8 +213,8 @@ def test_the_check_says_what_a_renewal_would_do(
     assert list(root.iterdir()) == []
 
 
-def test_a_reload_says_whom_it_cannot_see(certbot: Certbot, place: Path) -> None:
-    """certbot-autowebroot reload: the old certificate is found, and who shows it is not told here."""
+def test_reload_reports_the_unknown_listener(certbot: Certbot, place: Path) -> None:
+    """certbot-autowebroot reload: the old certificate is found, the process that shows it is not visible."""
     crt, key = certificates.expired(place, NAME)
     certificates.lineage(place / "live" / NAME, NAME, 1)
     with Nginx(place / "nginx", f"server {{ listen 443 ssl; ssl_certificate {crt}; ssl_certificate_key {key}; }}"):

@@ -1,4 +1,4 @@
-"""What README.rst and docs/ say is what happens: their commands, typed as they stand there, and the output shown."""
+"""README.rst and docs/ are true: their commands are typed, and their output compared."""
 import os
 import re
 import subprocess
@@ -27,11 +27,11 @@ _PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "
 
 
 class Reader:
-    """A machine with Certbot's and nginx's own directories, and somebody who types on it."""
+    """A machine with Certbot's and nginx's own directories, and a reader who types on it."""
 
     def __init__(self, certbot: Certbot, ca: CA) -> None:
         self._certbot = certbot
-        # Who agrees, and to what, a reader is asked on his terminal.
+        # On a terminal Certbot would ask the reader for these.
         Path("/etc/letsencrypt/cli.ini").write_text(
             f"server = {ca.server}\nnon-interactive = true\nagree-tos = true\nregister-unsafely-without-email = true\n"
             "no-random-sleep-on-renew = true\n")
@@ -160,7 +160,7 @@ def test_hardened_unit(reader: Reader) -> None:
         assert "/srv/users/www" in printed, printed
 
 
-def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> None:
+def test_hook_is_saved_with_the_lineage(reader: Reader, certbot: Certbot) -> None:
     """The command that gives a lineage a deploy hook."""
     hook, = readme.blocks()["What a renewal does"]
     assert hook in readme.blocks("docs/renewals.rst")["Visitors get the new certificate"]
@@ -171,7 +171,7 @@ def test_a_hook_is_kept_with_the_lineage(reader: Reader, certbot: Certbot) -> No
 
 
 def test_cron_finds_the_hook(reader: Reader, certbot: Certbot, place: Path) -> None:
-    """By the lines for cron(8), which knows no PATH but theirs; the hook is where the section on pip has put it."""
+    """By the lines for cron(8), whose PATH they set; the hook is where the section on pip has put it."""
     if certbot.version < (2, 3):  # it has no command that keeps a hook
         return
     hook, = readme.blocks()["What a renewal does"]
@@ -200,7 +200,7 @@ def test_cron_finds_the_hook(reader: Reader, certbot: Certbot, place: Path) -> N
 
 
 def test_haproxy_gets_a_file_of_each_lineage(reader: Reader) -> None:
-    """A hook of all lineages: what one has renewed does not become another's."""
+    """A hook of all lineages: the files of one lineage do not become another's."""
     blocks = readme.blocks("docs/renewals.rst")["Visitors get the new certificate"]
     script, = (block for block in blocks if "haproxy" in block)
     hook = Path("/etc/letsencrypt/renewal-hooks/deploy/haproxy")
@@ -218,8 +218,8 @@ def test_haproxy_gets_a_file_of_each_lineage(reader: Reader) -> None:
     assert sorted(os.listdir(made.parent)) == ["mail.sample.com.pem", f"{NAME}.pem"]
 
 
-def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:
-    """The snippet, its directory, and the line in the server block; nothing else is to be set."""
+def test_directory_for_a_name_without_one(reader: Reader) -> None:
+    """The snippet, its directory, and the line in the server block; no other setting is needed."""
     Path("/etc/nginx/snippets").mkdir()
     with empty_www():
         reader.types(readme.blocks("docs/no-directory.rst")["Give it a directory, for good"][0])
@@ -230,7 +230,7 @@ def test_a_name_without_a_directory_is_given_one(reader: Reader) -> None:
         assert "/var/www/autowebroot" in reader.setting("autowebroot_roots")
 
 
-def test_a_name_without_a_directory_is_left_to_another_plugin(reader: Reader, certbot: Certbot) -> None:
+def test_other_plugin_for_a_name_without_directory(reader: Reader, certbot: Certbot) -> None:
     """The command that chooses it, once."""
     choosing = readme.blocks("docs/no-directory.rst")["Use Certbot's own plugin for the server"][0]
     reader.types(f"certbot certonly --standalone -d {NAME}")
@@ -243,8 +243,8 @@ def test_a_name_without_a_directory_is_left_to_another_plugin(reader: Reader, ce
         assert reader.setting("autowebroot_fallback") == "nginx"
 
 
-def test_what_is_shown_is_what_is_printed(reader: Reader, certbot: Certbot) -> None:
-    """But for process ids, line numbers and days; and an older Certbot has no command that mends."""
+def test_shown_output_is_printed(reader: Reader, certbot: Certbot) -> None:
+    """But for process ids, line numbers and days; an older Certbot has no command that repairs a lineage."""
     def comparable(text: str) -> str:
         mending = r"\n *(?:mend it|add one) with.*" if certbot.version < (2, 3) else "^$"
         text = re.sub(r"\S*/certbot-autowebroot(?= reload)", "'certbot-autowebroot", text)  # of a virtual environment

@@ -28,14 +28,14 @@ RELOAD = f"{sys.executable} -m certbot_autowebroot.cli reload"
 
 @pytest.fixture
 def site(certbot: Certbot, place: Path) -> Site:
-    """A lineage with its first certificate; nobody serves it yet."""
+    """A lineage with its first certificate, which no server shows yet."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
     return Site(NAME, certbot.directory / "config" / "live" / NAME, place)
 
 
 def renew(certbot: Certbot) -> str:
-    """A renewal with the deploy hook; what Certbot and the hook said."""
+    """A renewal with the deploy hook; returns the output of Certbot and hook."""
     done = certbot.run("renew", "--force-renewal", "--deploy-hook", RELOAD)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -46,9 +46,8 @@ def current(site: Site) -> str:
 
 
 @pytest.mark.parametrize("start", SERVERS.values(), ids=SERVERS)
-def test_after_a_renewal_visitors_see_the_new_certificate_and_none_is_lost(
-        certbot: Certbot, site: Site, start: Callable[[Site], Any]) -> None:
-    """The same process goes on, with another certificate."""
+def test_visitors_see_the_new_certificate(certbot: Certbot, site: Site, start: Callable[[Site], Any]) -> None:
+    """No visitor is lost, and the same process goes on."""
     hook = certbot.directory / "config" / "renewal-hooks" / "deploy" / "haproxy"
     hook.write_text(f"#!/bin/sh\n{both(site)}\n")
     hook.chmod(0o755)
@@ -69,8 +68,8 @@ def test_after_a_renewal_visitors_see_the_new_certificate_and_none_is_lost(
         server.stop()
 
 
-def test_certbot_shows_what_went_wrong(certbot: Certbot, site: Site) -> None:
-    """Visitors see the older certificate, and the log says why."""
+def test_certbot_shows_the_error_of_the_hook(certbot: Certbot, site: Site) -> None:
+    """Visitors see the older certificate, and the log has the reason."""
     server = nginx(site)
     with server:
         before = shown(PUBLIC_V4, NAME)
@@ -84,7 +83,7 @@ def test_certbot_shows_what_went_wrong(certbot: Certbot, site: Site) -> None:
 
 
 def check(certbot: Certbot) -> Any:
-    """What check says of the lineage, as JSON and to people, and its exit status."""
+    """The lineage in check's JSON, the output for people, and the exit status."""
     command = [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--config-dir",
                str(certbot.directory / "config"), "--work-dir", str(certbot.directory / "work")]
     told = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, text=True, timeout=60)
@@ -92,9 +91,8 @@ def check(certbot: Certbot) -> Any:
     return json.loads(told.stdout)["lineages"][0]["add_hook"], said.stdout, said.returncode
 
 
-def test_check_warns_where_no_hook_would_reload_the_server_and_names_what_adds_one(
-        certbot: Certbot, site: Site) -> None:
-    """Whoever runs that has a hook; the next renewal shows it."""
+def test_check_warns_of_a_missing_hook(certbot: Certbot, site: Site) -> None:
+    """The printed command adds one, and the next renewal runs it."""
     assert check(certbot)[0] is None  # nobody listens
     with nginx(site):
         add_hook, said, status = check(certbot)

@@ -1,4 +1,4 @@
-"""A name without a directory: what the error says is done, word for word, and the name is renewed from then on."""
+"""A name without a directory: the remedy of the error is followed word for word, and the name is renewed."""
 import re
 import subprocess
 import textwrap
@@ -35,7 +35,7 @@ Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]
 
 @pytest.fixture(autouse=True)
 def application(place: Path) -> Iterator[None]:
-    """What the user has instead of a directory; its own working directory holds nothing that is served."""
+    """The user's program instead of a directory; its own working directory holds no file that is served."""
     (place / "app").mkdir()
     script = "require('http').createServer((q, r) => { r.statusCode = 404; r.end('no') }).listen(8001, '127.0.0.1')"
     with Program(["node", "-e", script], place / "app", port=8001):
@@ -49,7 +49,7 @@ def www() -> Iterator[None]:
 
 
 class Advised(NamedTuple):
-    """What the error says is to be put where."""
+    """The lines of the error, and where to put them."""
 
     file: Path
     line: int
@@ -152,8 +152,8 @@ OTHERS = {
 
 
 GIVEN = "give Certbot the option --autowebroot-path DIR, where node"
-#: By server, how the roads begin, in their order.
-ROADS: Dict[str, List[str]] = {
+#: By server, the beginnings of its remedies, in order.
+REMEDIES: Dict[str, List[str]] = {
     "nginx": ["for good, put these lines", "give Certbot the option --autowebroot-fallback nginx", GIVEN],
     "apache": ["for good, put these lines", "give Certbot the option --autowebroot-fallback apache", GIVEN],
     "lighttpd": ["for good, put these lines", GIVEN],
@@ -163,16 +163,17 @@ ROADS: Dict[str, List[str]] = {
 
 
 @pytest.mark.parametrize("kind", list(PROXIED))
-def test_what_the_error_says_makes_renewals_go_through(kind: str, certbot: Certbot, place: Path) -> None:
-    """Refused, with the roads that are open here; the first is taken, the server started anew, and it is renewed."""
+def test_remedy_of_the_error_works(kind: str, certbot: Certbot, place: Path) -> None:
+    """The order is refused with its remedies; after the first one and a restart of the server it succeeds."""
     make, site, where = PROXIED[kind]
     server = make(place, site)
     with server:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 1, done.stdout
-    roads = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
-    assert [road[:len(beginning)] for road, beginning in zip(roads, ROADS[kind])] == ROADS[kind], done.stdout
-    assert len(roads) == len(ROADS[kind]), done.stdout
+    remedies = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
+    expected = REMEDIES[kind]
+    assert [remedy[:len(beginning)] for remedy, beginning in zip(remedies, expected)] == expected, done.stdout
+    assert len(remedies) == len(expected), done.stdout
     apply(done.stdout, where)
     with server:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -184,9 +185,9 @@ def test_what_the_error_says_makes_renewals_go_through(kind: str, certbot: Certb
 
 
 @pytest.mark.parametrize(("make", "site", "where"), OTHERS.values(), ids=OTHERS)
-def test_what_check_says_makes_it_good(make: Callable[[Path, str], Server], site: str, where: str, ca: CA, place: Path,
-                                       capsys: "pytest.CaptureFixture[str]") -> None:
-    """The same lines, for what else a server does instead of looking into a directory."""
+def test_remedy_of_check_works(make: Callable[[Path, str], Server], site: str, where: str, ca: CA, place: Path,
+                               capsys: "pytest.CaptureFixture[str]") -> None:
+    """The same lines, where the server answers without a directory."""
     def check() -> int:
         return cli.main(["check", "--work-dir", str(place / "work"), NAME])
     server = make(place, site)
@@ -207,9 +208,10 @@ TAKEN_FIRST = {
 
 
 @pytest.mark.parametrize(("make", "site", "line", "changed"), TAKEN_FIRST.values(), ids=TAKEN_FIRST)
-def test_a_line_that_is_taken_first_is_named(make: Callable[[Path, str], Server], site: str, line: str, changed: str,
-                                             ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
-    """With what to do about it; the lines alone would not do."""
+def test_line_that_wins_over_the_remedy_is_named(make: Callable[[Path, str], Server], site: str, line: str,
+                                                 changed: str, ca: CA, place: Path,
+                                                 capsys: "pytest.CaptureFixture[str]") -> None:
+    """With its own remedy; the lines alone would not help."""
     def check() -> int:
         return cli.main(["check", "--work-dir", str(place / "work"), NAME])
     server = make(place, site)

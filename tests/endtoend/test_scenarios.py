@@ -1,4 +1,4 @@
-"""The cases that real servers were asked about: what check says of each is what certbot renew then does."""
+"""The cases that were tried with real servers: check predicts what certbot renew then does."""
 import contextlib
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 from certbot_autowebroot.cli import __main__ as cli
 from tests.lab import scenarios
 from tests.lab.ca import CA
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.scenarios import Scenario
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 
 class Lineages:
-    """Lineages of our authenticator, issued while port 80 was free: nothing about a directory is remembered."""
+    """Lineages of our authenticator, issued while port 80 was free: no directory is remembered."""
 
     def __init__(self, certbot: Certbot, ca: CA) -> None:
         self.certbot = certbot
@@ -38,7 +39,7 @@ class Lineages:
 
 @pytest.fixture(scope="module")
 def lineages(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineages]:
-    yield Lineages(Certbot(tmp_path_factory.mktemp("certbot"), ca), ca)
+    yield Lineages(Certbot(tmp_path_factory.mktemp("certbot"), ca, SHORT_SLEEPS), ca)
     for name in scenarios.ADDRESSES:
         ca.resolve(name)
 
@@ -46,7 +47,7 @@ def lineages(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Linea
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_check_predicts_what_renew_does(scenario: Scenario, lineages: Lineages, place: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
-    """It names program, line or directory, and neither leaves anything behind."""
+    """The output names program, line or directory, and no file is left behind."""
     scenarios.make_place(place)
     lineages.only(scenario.name)
     with contextlib.ExitStack() as servers:
@@ -64,6 +65,6 @@ def test_check_predicts_what_renew_does(scenario: Scenario, lineages: Lineages, 
     assert [path for path in place.rglob("*") if path.name == ".well-known"] == []
 
 
-def test_every_case_that_a_look_can_judge_is_here() -> None:
-    """45, a server that starts between our look and our bind, is among the faults."""
+def test_every_case_is_here() -> None:
+    """But for 45, a server that starts between snapshot and bind, which is among the faults."""
     assert {int(name.split()[0]) for name in SCENARIOS} == set(range(1, 45))

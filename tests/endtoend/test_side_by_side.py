@@ -6,6 +6,7 @@ from typing import Iterator
 import pytest
 
 from tests.lab.ca import CA
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 
@@ -27,7 +28,7 @@ def test_two_certbots_at_once(ca: CA, tmp_path: Path, root: Path) -> None:
 
     A directory that one has made and another still uses when the first is done, goes when the first runs again.
     """
-    certbots = [Certbot(tmp_path / name, ca) for name in ("one", "two", "three")]
+    certbots = [Certbot(tmp_path / name, ca, SHORT_SLEEPS) for name in ("one", "two", "three")]
     command = ("certonly", "-a", "autowebroot", "-d", "www.sample.com", "--force-renewal")
     for _ in range(ROUNDS):
         running = [subprocess.Popen(certbot.command(*command), env=certbot.environment(), stdin=subprocess.DEVNULL,
@@ -41,8 +42,8 @@ def test_two_certbots_at_once(ca: CA, tmp_path: Path, root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_a_lineage_of_webroots_and_one_of_ours_in_one_renew(certbot: Certbot, root: Path) -> None:
-    """Certbot's own webroot before and after us in the same directories, and another client's file between them."""
+def test_webroot_lineage_beside_ours(certbot: Certbot, root: Path) -> None:
+    """One renew: Certbot's own webroot before and after us in one directory, another client's file between them."""
     others = root / ".well-known" / "acme-challenge" / "another-client"
     for name, arguments in (("a", ["-a", "webroot", "-w", str(root)]), ("b", ["-a", "autowebroot"]),
                             ("c", ["-a", "webroot", "-w", str(root)]), ("d", ["-a", "autowebroot"])):

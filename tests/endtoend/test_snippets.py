@@ -1,4 +1,4 @@
-"""The printed lines, as printed, in the real server beside sites that leave no way through; then a real renewal."""
+"""The printed lines in the real server, beside sites that block every path; then a real renewal."""
 import contextlib
 import json
 import os
@@ -32,7 +32,7 @@ APPLICATION = "127.0.0.1:8001"
 
 @pytest.fixture(autouse=True)
 def application() -> Iterator[None]:
-    """An application to which sites pass everything on."""
+    """An application that gets every request of a site."""
     with Echo(APPLICATION):
         yield
 
@@ -44,7 +44,7 @@ def directory() -> Iterator[str]:
 
 
 def printed(server: str, capsys: "pytest.CaptureFixture[str]") -> str:
-    """What the command prints."""
+    """The output of the command."""
     capsys.readouterr()
     assert cli.main(["snippet", server]) == 0
     return capsys.readouterr().out
@@ -55,13 +55,14 @@ def name_of(site: str) -> str:
 
 
 def renew_all(certbot: Certbot, sites: Dict[str, str], capsys: "pytest.CaptureFixture[str]") -> Dict[str, Any]:
-    """Issue and renew one certificate for all sites; what is remembered of it, by site."""
+    """Issue and renew one certificate for all sites; returns the remembered places by site."""
     names = [name_of(site) for site in sites]
     # Followed without a word of the directory: the lines are understood, not only tried.
     capsys.readouterr()
     cli.main(["check", "--no-write", "--json", *names])
     found = json.loads(capsys.readouterr().out)["names"]
-    ends = {name["name"]: [route["end"] for door in name["endpoints"] for route in door["routes"]] for name in found}
+    ends = {name["name"]: [route["end"] for endpoint in name["endpoints"] for route in endpoint["routes"]]
+            for name in found}
     assert {name["name"]: name["outlook"] for name in found} == dict.fromkeys(names, "good"), ends
     done = certbot.run("certonly", "-a", "autowebroot", "-d", ",".join(names))
     assert done.returncode == 0, done.stdout
@@ -107,7 +108,7 @@ INCLUDE = "Include conf-available/autowebroot.conf\n"
 
 
 def test_apache(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """For all virtual hosts at once, but for those that the comments name."""
+    """For all virtual hosts at once, but for those in the comments."""
     crt, key = certificates.expired(place, "sites")
     sites = {
         "plain": "DocumentRoot /usr",
@@ -144,7 +145,7 @@ def test_apache(certbot: Certbot, place: Path, directory: str, capsys: "pytest.C
 
 
 def test_lighttpd(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """The last condition's values count."""
+    """The values of the last condition count."""
     sites = {
         "plain": "",
         "redirects": 'url.redirect = ( "" => "https://other.example${url.path}${qsa}" )',
@@ -163,7 +164,7 @@ def test_lighttpd(certbot: Certbot, place: Path, directory: str, capsys: "pytest
 
 
 def test_caddy(certbot: Certbot, place: Path, directory: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Beside all that Caddy does after handle; redir and rewrite in a handle of their own, as the comments say."""
+    """Beside all that Caddy does after handle; redir and rewrite in a handle of their own, as in the comments."""
     sites = {
         "plain": "respond hello",
         "proxies": f"reverse_proxy {APPLICATION}",
@@ -182,7 +183,7 @@ def test_caddy(certbot: Certbot, place: Path, directory: str, capsys: "pytest.Ca
 
 
 def test_haproxy(certbot: Certbot, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
-    """A listener of ours answers, in a frontend that redirects, refuses and passes on everything else."""
+    """Our listener answers, in a frontend that redirects, refuses and passes on all other requests."""
     front, back = printed("haproxy", capsys).split("\n\n")
     config = f"""
 frontend http
@@ -199,9 +200,9 @@ backend app
 
 
 @pytest.mark.parametrize("server", ["apache", "lighttpd"])
-def test_a_directory_of_ones_own_needs_no_option(server: str, certbot: Certbot, place: Path,
-                                                 capsys: "pytest.CaptureFixture[str]") -> None:
-    """These are told the directory of the files, which is made for as long as an order lasts."""
+def test_own_directory_needs_no_option(server: str, certbot: Certbot, place: Path,
+                                       capsys: "pytest.CaptureFixture[str]") -> None:
+    """The lines name the directory, which exists for the time of an order."""
     own = place / "acme"
     own.mkdir()
     cli.main(["snippet", server, "--directory", str(own)])
@@ -216,13 +217,13 @@ def test_a_directory_of_ones_own_needs_no_option(server: str, certbot: Certbot, 
     assert list(own.iterdir()) == []
 
 
-#: Directories that Debian's programs write into when they look at a configuration.
+#: Directories that Debian's programs write into when they test a configuration.
 SCRATCH = ("/run", "/var/log", "/var/lib/apache2", "/var/www")
 
 
 @pytest.fixture
 def debian(place: Path) -> Iterator[None]:
-    """Debian's own configurations, to be changed: a copy of them that only this test sees."""
+    """Debian's own configurations, to be changed: a copy that only this test sees."""
     with contextlib.ExitStack() as stack:
         def mount(*arguments: str, on: str) -> None:
             subprocess.run(["mount", *arguments, on], check=True)
@@ -243,8 +244,8 @@ IN_A_SITE = {"nginx": ("/etc/nginx/sites-available/default", "server {", "includ
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache", "lighttpd", "caddy", "haproxy"])
-def test_the_files_and_commands_are_debians(server: str, debian: None, capsys: "pytest.CaptureFixture[str]") -> None:
-    """The file that the comments name, and the commands below it, but for systemd's."""
+def test_files_and_commands_on_debian(server: str, debian: None, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The file in the comments, and the commands below it, but for systemd's."""
     text = printed(server, capsys)
     if server in IN_A_SITE:
         path, line, added = IN_A_SITE[server]

@@ -1,4 +1,4 @@
-"""The story that the plugin is made for, word for word as a user lives it."""
+"""The main job of the plugin, as a user lives it."""
 from pathlib import Path
 from typing import Callable
 from typing import Union
@@ -52,7 +52,7 @@ def left_behind(place: Path) -> "list[Path]":
 
 
 @pytest.mark.parametrize("site_of", [NginxSite, ApacheSite], ids=["nginx", "apache"])
-def test_a_lineage_survives_whatever_happens_to_port_80(
+def test_lineage_survives_changes_of_port_80(
         site_of: Callable[[Path], Union[NginxSite, ApacheSite]], certbot: Certbot, place: Path) -> None:
     """Issued by standalone; then a server takes the port, its root moves, the server stops, comes back elsewhere."""
     issued = certbot.run("certonly", "--standalone", "-d", NAME)

@@ -1,4 +1,4 @@
-"""One order of ten names over everything at once; not one server is restarted, not one file is left."""
+"""One order of ten names over many servers; no server is restarted, no file is left."""
 import contextlib
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Where this machine is shut out and the CA is not: ``--autowebroot-unproven``."""
+"""An allow-list shuts this host out, and not the CA: ``--autowebroot-unproven``."""
 import os
 from pathlib import Path
 from typing import Iterator
@@ -26,7 +26,7 @@ def nginx(place: Path) -> Iterator[Nginx]:
         yield running
 
 
-def test_the_ca_is_asked_with_a_warning(certbot: Certbot, nginx: Nginx) -> None:
+def test_ca_is_asked_with_a_warning(certbot: Certbot, nginx: Nginx) -> None:
     """By default; a renewal does the same."""
     for command in (["certonly", "-a", "autowebroot", "-d", NAME], ["renew", "--force-renewal"]):
         done = certbot.run(*command)
@@ -36,8 +36,8 @@ def test_the_ca_is_asked_with_a_warning(certbot: Certbot, nginx: Nginx) -> None:
     assert os.listdir(nginx.directory / "root") == []
 
 
-def test_a_condition_may_be_the_allow_list(certbot: Certbot, nginx: Nginx) -> None:
-    """By country, by address or by program: what an ``if`` asks about the client is no dead end either."""
+def test_if_as_allow_list_is_unproven(certbot: Certbot, nginx: Nginx) -> None:
+    """By country, address or program: an ``if`` about the client is no dead end either."""
     nginx.configure(OPEN.replace("{ }", f"{{ {IF} }}"))
     nginx.reload()
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -45,8 +45,8 @@ def test_a_condition_may_be_the_allow_list(certbot: Certbot, nginx: Nginx) -> No
     assert f"{NAME}: it could not be proved from here that the CA will be answered" in done.stdout
 
 
-def test_a_limit_of_requests_is_no_dead_end(certbot: Certbot, nginx: Nginx) -> None:
-    """All names are asked for from one address within a moment: what a limit refuses then is asked for again."""
+def test_request_limit_is_no_dead_end(certbot: Certbot, nginx: Nginx) -> None:
+    """All names are probed from one address within a moment: a refused request is repeated."""
     nginx.configure("map $http_autowebroot_probe $limited { ~. us; default ''; } "
                     "limit_req_zone $limited zone=one:1m rate=5r/s; "
                     + OPEN.replace("{ }", "{ limit_req zone=one burst=5 nodelay; }").replace(NAME, "*.sample.com"))
@@ -56,8 +56,8 @@ def test_a_limit_of_requests_is_no_dead_end(certbot: Certbot, nginx: Nginx) -> N
     assert done.returncode == 0, done.stdout
 
 
-def test_who_wants_certainty_has_the_renewal_refused(certbot: Certbot, nginx: Nginx, ca: CA) -> None:
-    """Before the CA is asked; it was said once, and is kept with the lineage."""
+def test_unproven_refuse_stops_the_renewal(certbot: Certbot, nginx: Nginx, ca: CA) -> None:
+    """Before the CA is asked; the option is saved with the lineage."""
     nginx.configure(OPEN)
     nginx.reload()
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-unproven", "refuse")

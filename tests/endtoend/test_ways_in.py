@@ -1,4 +1,4 @@
-"""Every way in which Certbot comes to an authenticator, against a real CA and real web servers."""
+"""Every Certbot command that uses an authenticator, against a real CA and real web servers."""
 import json
 from pathlib import Path
 from typing import Iterator
@@ -48,13 +48,13 @@ def test_certonly_with_port_80_taken(certbot: Certbot, nginx: Nginx, place: Path
 
 
 def test_certonly_with_port_80_free(certbot: Certbot) -> None:
-    """We listen ourselves, and no more afterwards."""
+    """Our own listener answers, and is gone afterwards."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
 
 
-def test_authenticator_written_by_hand_into_the_renewal_conf(certbot: Certbot, place: Path, root: Path) -> None:
-    """What an administrator does who edits one line in ten files."""
+def test_authenticator_edited_in_the_renewal_conf(certbot: Certbot, place: Path, root: Path) -> None:
+    """As an administrator does who edits one line in ten files."""
     assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
     conf = certbot.renewal_conf(NAME)
     conf.write_text(conf.read_text().replace("authenticator = standalone", "authenticator = autowebroot"))
@@ -64,7 +64,7 @@ def test_authenticator_written_by_hand_into_the_renewal_conf(certbot: Certbot, p
     assert certbot.certificates(NAME) >= 2
 
 
-def test_reconfigure_proves_and_keeps_it(certbot: Certbot, place: Path, root: Path) -> None:
+def test_reconfigure_proves_and_saves(certbot: Certbot, place: Path, root: Path) -> None:
     """certbot reconfigure makes a dry run first and then changes the renewal configuration."""
     assert certbot.run("certonly", "--standalone", "-d", NAME).returncode == 0
     with Nginx(place / "nginx", f"server {{ listen 80; server_name {NAME}; root {root}; }}", user="www-data"):
@@ -77,8 +77,8 @@ def test_reconfigure_proves_and_keeps_it(certbot: Certbot, place: Path, root: Pa
         assert certbot.run("renew", "--force-renewal").returncode == 0
 
 
-def test_a_dry_run_changes_nothing(certbot: Certbot, nginx: Nginx, place: Path) -> None:
-    """What everybody runs before he trusts it."""
+def test_dry_run_changes_nothing(certbot: Certbot, nginx: Nginx, place: Path) -> None:
+    """As most users run first."""
     assert certbot.run("certonly", "-a", "autowebroot", "-d", NAME).returncode == 0
     before = certbot.renewal_conf(NAME).read_text()
     done = certbot.run("renew", "--dry-run")
@@ -100,7 +100,7 @@ def test_with_certbots_nginx_installer(certbot: Certbot, nginx: Nginx, place: Pa
     assert nothing_left(place)
 
 
-def test_a_former_webroot_lineage_whose_directory_is_gone(certbot: Certbot, place: Path, root: Path) -> None:
+def test_former_webroot_lineage_with_missing_directory(certbot: Certbot, place: Path, root: Path) -> None:
     """webroot_map is a hint: probed, never trusted, never changed."""
     old = place / "old"
     old.mkdir()
@@ -117,9 +117,8 @@ def test_a_former_webroot_lineage_whose_directory_is_gone(certbot: Certbot, plac
         assert not old.exists()
 
 
-def test_several_names_over_several_servers_roots_and_a_free_port(
-        certbot: Certbot, ca: CA, place: Path) -> None:
-    """One order: nginx on one address, where d is a stranger to it, Apache on another, nobody on IPv6."""
+def test_names_over_several_servers(certbot: Certbot, ca: CA, place: Path) -> None:
+    """One order: nginx on one address, which does not know d; Apache on another; IPv6 is free."""
     for name in ("a", "b", "c"):
         (place / name).mkdir()
     ca.resolve("a.sample.com", [PUBLIC_V4])
@@ -144,7 +143,7 @@ def test_several_names_over_several_servers_roots_and_a_free_port(
     assert nothing_left(place) and not list((place / "b").iterdir())
 
 
-def test_a_redirect_to_https_with_an_expired_certificate_and_another_root(certbot: Certbot, place: Path) -> None:
+def test_redirect_to_https_with_expired_certificate(certbot: Certbot, place: Path) -> None:
     """The state in which a renewal matters most: RFC 8555 section 8.3 does not verify the certificate."""
     (place / "plain").mkdir()
     (place / "secure").mkdir()
@@ -158,14 +157,14 @@ def test_a_redirect_to_https_with_an_expired_certificate_and_another_root(certbo
         assert f"{place}/secure" in (certbot.renewal_setting(NAME, "autowebroot_roots") or "")
 
 
-def test_a_pre_hook_that_stops_the_server_is_seen(certbot: Certbot, nginx: Nginx) -> None:
-    """Hooks run between prepare and perform; what counts is the machine at perform."""
+def test_pre_hook_that_stops_the_server(certbot: Certbot, nginx: Nginx) -> None:
+    """Hooks run between prepare and perform; the machine at perform counts."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--pre-hook", f"kill {nginx.pid}; sleep 0.5")
     assert done.returncode == 0, done.stdout
 
 
-def test_ipv6_is_answered_where_only_ipv4_is_served(certbot: Certbot, ca: CA, nginx: Nginx) -> None:
-    """The CA asks over IPv6 first: nginx has no listen [::]:80, so we listen there beside it."""
+def test_ipv6_beside_a_server_of_ipv4(certbot: Certbot, ca: CA, nginx: Nginx) -> None:
+    """The CA asks over IPv6 first: nginx has no listen [::]:80, so our listener answers there."""
     ca.resolve(NAME, [PUBLIC_V4], [PUBLIC_V6])
     try:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -174,16 +173,16 @@ def test_ipv6_is_answered_where_only_ipv4_is_served(certbot: Certbot, ca: CA, ng
     assert done.returncode == 0, done.stdout
 
 
-def test_http_01_port_is_the_port_that_we_look_at(certbot: Certbot, place: Path, root: Path, tmp_path: Path) -> None:
+def test_http_01_port(certbot: Certbot, place: Path, root: Path, tmp_path: Path) -> None:
     """Behind a port forward; a CA that comes to 5080 stands for the forward."""
     with Nginx(place / "nginx", f"server {{ listen 5080; root {root}; }}", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-port", "5080", "--dry-run")
-    # The CA of this test comes to port 80, where nobody is: what counts is that we looked at 5080 and were content.
+    # The CA of this test asks port 80, which is free: the check of port 5080 counts.
     assert "published" in done.stdout and "CA was not asked" not in done.stdout
 
 
-def test_what_a_person_writes_by_hand_stops_no_renewal(certbot: Certbot, nginx: Nginx) -> None:
-    """Certbot takes None and lists for Python's; a fault in what we keep ourselves is said, once, and mended."""
+def test_edited_settings_stop_no_renewal(certbot: Certbot, nginx: Nginx) -> None:
+    """Certbot takes None and lists for Python's; a broken saved setting is reported once, and repaired."""
     assert certbot.run("certonly", "-a", "autowebroot", "-d", NAME).returncode == 0
     conf = certbot.renewal_conf(NAME)
     roots = certbot.renewal_setting(NAME, "autowebroot_roots")
@@ -199,9 +198,9 @@ def test_what_a_person_writes_by_hand_stops_no_renewal(certbot: Certbot, nginx: 
     assert certbot.renewal_setting(NAME, "autowebroot_roots") == roots
 
 
-def test_a_relative_path_is_kept_as_an_absolute_one(certbot: Certbot, place: Path, root: Path,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    """At night, the working directory is another. What is in the renewal configuration is read again, sign by sign."""
+def test_relative_path_is_saved_as_absolute(certbot: Certbot, place: Path, root: Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """cron has another working directory. The saved value is read again, character by character."""
     odd = root / "a b, 100% %(x)s é"
     odd.mkdir()
     with Nginx(place / "nginx", f'server {{ listen 80; root "{odd}"; }}', user="www-data"):
@@ -219,9 +218,8 @@ def test_a_relative_path_is_kept_as_an_absolute_one(certbot: Certbot, place: Pat
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_a_wildcard_as_http_01_address_means_what_it_means_to_standalone(certbot: Certbot, place: Path, root: Path,
-                                                                         address: str) -> None:
-    """All addresses, where a server on one of them is; and where none is."""
+def test_wildcard_as_http_01_address(certbot: Certbot, place: Path, root: Path, address: str) -> None:
+    """As with standalone it means all addresses, with a server on one of them and without."""
     order = ("certonly", "-a", "autowebroot", "-d", NAME, "--http-01-address", address)
     with Nginx(place / "nginx", f"server {{ listen {PUBLIC_V4}:80; root {root}; }}", user="www-data"):
         done = certbot.run(*order)
@@ -232,16 +230,15 @@ def test_a_wildcard_as_http_01_address_means_what_it_means_to_standalone(certbot
 
 
 @pytest.mark.parametrize("said", [("--http-01-address", "localhost:80"), ("--http-01-port", "99999")])
-def test_where_nobody_can_listen_is_a_clear_error(certbot: Certbot, said: Tuple[str, str]) -> None:
+def test_unusable_address_or_port_is_an_error(certbot: Certbot, said: Tuple[str, str]) -> None:
     """Certbot itself takes any word and any number."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME, *said)
     assert done.returncode == 1
     assert f"{' '.join(said)}: " in done.stdout and "unexpected error" not in done.stdout
 
 
-def test_a_name_with_no_directory_stops_the_order_before_the_ca_is_asked(
-        certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
-    """One error: name, program, pid, address, file and line, what came back, what to do. And nothing is left."""
+def test_name_without_directory_stops_the_order(certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """The CA is not asked. One error: name, program, pid, address, file and line, answer, remedy; no file is left."""
     with Nginx(place / "nginx", f"""server {{ listen 80; server_name good.sample.com; root {root}; }}
 server {{
     listen 80;
@@ -267,8 +264,8 @@ def nginx_pid(said: str) -> int:
     return int(said.partition("held by nginx (pid ")[2].partition(")")[0])
 
 
-def test_allow_subset_of_names_keeps_the_others(certbot: Certbot, place: Path, root: Path) -> None:
-    """One dead name must not fail the rest."""
+def test_allow_subset_of_names(certbot: Certbot, place: Path, root: Path) -> None:
+    """One dead name must not fail the others."""
     with Nginx(place / "nginx", f"""server {{ listen 80; server_name good.sample.com; root {root}; }}
             server {{ listen 80; server_name {NAME}; return 403; }}""", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}", "--allow-subset-of-names")
@@ -278,14 +275,14 @@ def test_allow_subset_of_names_keeps_the_others(certbot: Certbot, place: Path, r
     assert certbot.certificates("good.sample.com") == 1
 
 
-def test_a_wildcard_is_a_clear_error(certbot: Certbot, nginx: Nginx) -> None:
-    """http-01 cannot validate one; Certbot says so before we are asked."""
+def test_wildcard_is_an_error(certbot: Certbot, nginx: Nginx) -> None:
+    """http-01 cannot validate one; Certbot says so before it asks us."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", "*.sample.com")
     assert done.returncode == 1
     assert "DNS" in done.stdout and "Traceback" not in done.stdout
 
 
-def test_a_root_that_does_not_exist_is_named(certbot: Certbot, place: Path) -> None:
+def test_missing_root_is_named(certbot: Certbot, place: Path) -> None:
     """And is not created."""
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/gone; }}", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
@@ -294,9 +291,8 @@ def test_a_root_that_does_not_exist_is_named(certbot: Certbot, place: Path) -> N
     assert "Traceback" not in done.stdout and not (place / "gone").exists()
 
 
-def test_the_hint_after_a_failed_validation_says_what_was_done(
-        certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
-    """The CA is led to another address than we are: a wrong record, a firewall."""
+def test_hint_after_a_failed_validation(certbot: Certbot, ca: CA, place: Path, root: Path) -> None:
+    """The CA reaches another address than we do: a wrong record, a firewall."""
     ca.resolve(NAME, ["127.0.0.9"])
     try:
         with Nginx(place / "nginx", f"server {{ listen {PUBLIC_V4}:80; root {root}; }}", user="www-data"):

@@ -1,4 +1,4 @@
-"""Certbot as an ordinary user: it works as far as his rights go, and says what root would have allowed."""
+"""Certbot as an ordinary user: it does what the rights allow, and says what root could do."""
 import os
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.lab
 __all__ = ["names", "place"]  # fixtures
 
 def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) -> Any:
-    """What nobody finds out: the error, or what lies in the web root meanwhile and who owns it."""
-    # What is imported late must be so before: nobody may not read the modules of root's Python.
+    """The solver's result as nobody: the error, or the files in the web root and their owners."""
+    # Late imports have to happen before: the user nobody cannot read the modules of root's Python.
     with solved(place, port=port, hints=hints or {}):
         pass
     (place / "own").mkdir()
@@ -50,13 +50,13 @@ def solve(place: Path, port: int, hints: "Dict[str, List[Hint]] | None" = None) 
     return as_nobody(act)
 
 
-def test_a_free_port_above_1024_is_answered(place: Path) -> None:
+def test_free_port_above_1024(place: Path) -> None:
     """Behind a port forward, with --http-01-port."""
     assert solve(place, 8080) == []
 
 
-def test_a_web_root_of_ones_own_is_used_where_it_is_given(place: Path) -> None:
-    """--autowebroot-path: who holds the port is not visible, but the proof needs no such thing."""
+def test_own_web_root_is_used(place: Path) -> None:
+    """--autowebroot-path: the listener is not visible, but the proof does not need it."""
     make(place, "mine")
     os.chown(place / "mine", NOBODY.pw_uid, NOBODY.pw_gid)
     with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/mine; }}"):
@@ -65,23 +65,23 @@ def test_a_web_root_of_ones_own_is_used_where_it_is_given(place: Path) -> None:
     assert list((place / "mine").iterdir()) == []
 
 
-def test_a_holder_that_is_not_visible_is_said_with_what_would_help(place: Path) -> None:
-    """Root would see it; so would whoever names the directory."""
+def test_invisible_listener_is_reported_with_remedies(place: Path) -> None:
+    """Root would see it, and --autowebroot-path would do without."""
     make(place, "mine")
     with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/mine; }}"):
         said = solve(place, 8080)
     assert "not visible" in said and "root" in said and "--autowebroot-path" in said
 
 
-def test_a_web_root_of_somebody_else_is_refused_with_a_reason(place: Path) -> None:
-    """As open(2) says it, and who could."""
+def test_web_root_of_another_user_is_refused(place: Path) -> None:
+    """In the words of open(2), and with the user who could."""
     make(place, "theirs")
     with Nginx(place / "nginx", f"server {{ listen 8080; root {place}/theirs; }}"):
         said = solve(place, 8080, {NAME: [Hint(f"{place}/theirs", "--autowebroot-path")]})
     assert f"{place}/theirs" in said and "You are nobody; root could." in said
 
 
-def test_a_port_below_1024_is_refused_with_a_reason(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What every first try without root meets."""
+def test_port_below_1024_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every first try without root finds."""
     said = solve(place, 80)
     assert f"{Endpoint(PUBLIC_V4, 80)}" in said and "need root" in said

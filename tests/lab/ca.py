@@ -1,4 +1,4 @@
-"""A real CA: Debian's pebble, with pebble-challtestsrv as the name server of CA and machine alike."""
+"""A real CA: Debian's pebble, with pebble-challtestsrv as the name server of the CA and of this host."""
 import json
 import os
 import subprocess
@@ -23,10 +23,10 @@ _SETTINGS = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
 class CA:
     """One running CA.
 
-    :param http_port: the port that it comes to for http-01; a real CA's is 80.
-    :param dns_port: where its name server listens. At 53 it is the machine's own too.
-    :param address: what every name resolves to that :meth:`resolve` says nothing else of.
-    :param reuses: takes a valid authorization for valid again, as Let's Encrypt does for days.
+    :param http_port: the port that it asks for http-01; a real CA's is 80.
+    :param dns_port: the port of its name server. At 53 it is this host's too.
+    :param address: the address of every name without a :meth:`resolve`.
+    :param reuses: reuses valid authorizations, as Let's Encrypt does for days.
     """
 
     def __init__(self, directory: Path, http_port: int = 80, dns_port: int = 53,
@@ -68,7 +68,7 @@ class CA:
         self._run(["pebble", "-config", str(config), "-dnsserver", name_server], _ACME_PORT)
 
     def resolve(self, name: str, v4: Sequence[str] = (), v6: Sequence[str] = ()) -> None:
-        """Set what a name resolves to, for the CA and for the machine."""
+        """Set the addresses of a name, for the CA and for this host."""
         self._manage("clear-a", {"host": name})
         self._manage("clear-aaaa", {"host": name})
         if v4:
@@ -77,7 +77,7 @@ class CA:
             self._manage("add-aaaa", {"host": name, "addresses": list(v6)})
 
     def validations(self) -> int:
-        """How many validations it was asked for so far."""
+        """The number of validations so far."""
         return self.log.read_text().count("Pulled a task from the Tasks queue")
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Debian's Caddy in the foreground, writing nowhere but below one directory."""
+"""Debian's Caddy in the foreground; it writes below one directory only."""
 import json
 import os
 import subprocess
@@ -16,7 +16,7 @@ _DIRECTORY = "/directory/of/the/lab"
 
 
 def adapt(caddyfile: str) -> Any:
-    """The JSON that Caddy makes of a Caddyfile, which keeps ``{dir}``."""
+    """The JSON that Caddy makes of a Caddyfile; it keeps ``{dir}``."""
     process = subprocess.run(["caddy", "adapt", "--config", "/dev/stdin", "--adapter", "caddyfile"],
                              input=_OPTIONS.format(options="") + caddyfile.replace("{dir}", _DIRECTORY), text=True,
                              capture_output=True, check=True, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
@@ -28,7 +28,7 @@ class Caddy(Program):
 
     :ivar conf: path of the configuration file.
 
-    :param directory: where the configuration and all of Caddy's own files lie; the working directory too.
+    :param directory: the directory of all of Caddy's files, and the working directory.
     :param config: a Caddyfile; ``{dir}`` becomes the directory. None: none is written.
     :param options: the global options at its top. Certificates are Caddy's own.
     :param argv: instead of ``caddy run``.

@@ -15,20 +15,37 @@ from cryptography import x509
 
 from tests.lab.ca import CA
 
+#: For ``preload``: Certbot and its plugins sleep for seconds while pebble and the servers are done at once.
+SHORT_SLEEPS = """
+import time
+def _sleep(seconds, sleep=time.sleep):
+    sleep(min(seconds, 0.2))
+time.sleep = _sleep
+"""
+
+
+def prepend_path(environment: Dict[str, str], directory: Path) -> None:
+    """Have Python look for modules in a directory first."""
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), environment.get("PYTHONPATH"))))
+
 
 class Certbot:
-    """The ``certbot`` beside the running Python, or the one that ``CERTBOT`` in the environment names."""
+    """The ``certbot`` beside the running Python, or the one that ``CERTBOT`` in the environment names.
 
-    def __init__(self, directory: Path, ca: CA) -> None:
+    :param preload: Python source that each of its processes runs first.
+    """
+
+    def __init__(self, directory: Path, ca: CA, preload: str = "") -> None:
         self.directory = directory
         self.ca = ca
+        self.preload = preload
         self.program = os.environ.get("CERTBOT") or str(Path(sys.executable).parent / "certbot")
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command and return what it printed, stdout and stderr together, and its exit status.
 
-        pebble uses a valid authorization again with odds of 1 in 100, even when it is told never to: it compares a
-        number from 0 to 99 with ">". A renewal that went through without a validation says nothing, and is done again.
+        pebble reuses a valid authorization once in a hundred times, even with a probability of 0: it compares a number
+        from 0 to 99 with ">". A renewal without a validation tests nothing, and is repeated.
         """
         for _ in range(5):
             before = self.ca.validations()
@@ -39,17 +56,22 @@ class Certbot:
         return done
 
     def command(self, *arguments: str) -> List[str]:
-        """The whole command line of a command. Debian's /etc/letsencrypt/cli.ini would have all runs in one log."""
+        """The whole command line of a command. Debian's /etc/letsencrypt/cli.ini would write all runs into one log."""
         if arguments[0] == "renew":
-            arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes, where there is no terminal
+            arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes without a terminal
         return [self.program, *arguments, *self.directories, "--logs-dir", str(self.directory / "logs"),
                 "--max-log-backups", "100", "--server", self.ca.server, "--non-interactive", "--agree-tos",
                 "--register-unsafely-without-email"]
 
     def environment(self) -> Dict[str, str]:
-        """Its environment. A PYTHONWARNINGS for us would turn Certbot's own warnings into errors."""
+        """Its environment, without our PYTHONWARNINGS: it would turn Certbot's own warnings into errors."""
         environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(self.ca.bundle), "NO_PROXY": "127.0.0.1"}
         environment.pop("PYTHONWARNINGS", None)
+        if self.preload:
+            directory = self.directory / "preload"
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "sitecustomize.py").write_text(self.preload)  # Python imports it at its start
+            prepend_path(environment, directory)
         return environment
 
     @property
@@ -84,11 +106,11 @@ class Certbot:
         return None
 
     def certificates(self, lineage: str) -> int:
-        """How many certificates the lineage has had."""
+        """The number of certificates that the lineage has had."""
         return len(list((self.directory / "config" / "archive" / lineage).glob("cert*.pem")))
 
     def names(self, lineage: str) -> Set[str]:
-        """The names that its current certificate is for."""
+        """The names in its current certificate."""
         path = self.directory / "config" / "live" / lineage / "cert.pem"
         names = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(
             x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def expired(directory: Path, name: str) -> Tuple[Path, Path]:
-    """A certificate that ran out yesterday, and its key: the state in which a renewal matters most."""
+    """A certificate that expired yesterday, and its key: the state in which a renewal matters most."""
     paths = directory / f"{name}.crt", directory / f"{name}.key"
     _make(*paths, name, x509.SubjectAlternativeName([]), days=91)
     return paths
 
 
 def lineage(live: Path, name: str, days: int, key: str = "ECDSA") -> None:
-    """A lineage's files as Certbot has them, of a certificate that was issued so many days ago.
+    """The files of a lineage in Certbot's live directory, with a certificate that was issued so many days ago.
 
     :param name: a host name or an IP address.
     :param key: ``ECDSA`` or ``RSA``.
@@ -36,7 +36,7 @@ def lineage(live: Path, name: str, days: int, key: str = "ECDSA") -> None:
 
 def _make(crt: Path, key_file: Path, name: str, names: x509.SubjectAlternativeName, days: int,
           kind: str = "ECDSA") -> None:
-    """A certificate for ninety days that was issued so many days ago, signed by itself."""
+    """A self-signed certificate for ninety days that was issued so many days ago."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = ec.generate_private_key(ec.SECP256R1())
     if kind == "RSA":
         key = rsa.generate_private_key(65537, 2048)

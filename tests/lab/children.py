@@ -8,7 +8,7 @@ from typing import Callable
 def start(act: Callable[[], object]) -> int:
     """Run a function in a child, which ends with status 0 if it returns; returns the pid."""
     with warnings.catch_warnings():
-        # Python 3.12 warns where there are threads, and a distributed test run has one. The child uses none of it.
+        # Python 3.12 warns if there are threads, and pytest-xdist has one. The child does not use it.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child != 0:

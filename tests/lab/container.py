@@ -1,6 +1,6 @@
-"""A container as the kernel knows one: mounts, network and processes of its own, without an engine.
+"""A container without an engine: the kernel's namespaces for mounts, network and processes.
 
-Its root holds the machine's /usr and the like for reading, and an /etc and /srv of its own.
+Its root has the host's /usr and the like, read-only, and its own /etc and /srv.
 """
 import os
 import shutil
@@ -14,7 +14,7 @@ from typing import Optional
 from typing import Sequence
 from typing import Type
 
-#: The container's address, and the machine's on the same wire; RFC 5737 addresses, that no test machine has.
+#: The addresses of the container and of the host on their link, RFC 5737: no test machine has them.
 ADDRESS = "198.51.100.2"
 GATEWAY = "198.51.100.1"
 
@@ -46,10 +46,10 @@ exec {command}
 class Container:
     """One running container.
 
-    :param command: what runs in it, as its first process.
-    :param files: what lies in it: path to content.
-    :param volumes: directories of the machine that it sees: path in the container to path of the machine.
-    :param read_only: the paths of those that it may not write to.
+    :param command: the command of its first process.
+    :param files: its files: path to content.
+    :param volumes: directories of the host: path in the container to path of the host.
+    :param read_only: the paths of those volumes that are read-only.
     """
 
     def __init__(self, directory: Path, command: str, files: "dict[str, str]", *,
@@ -88,7 +88,7 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """Its first process, as the machine counts."""
+        """Its first process, as the host numbers it."""
         assert self._process is not None
         with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
             return int(file.read().split()[0])

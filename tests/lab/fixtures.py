@@ -5,6 +5,7 @@ from typing import Iterator
 import pytest
 
 from tests.lab.ca import CA
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 
 
@@ -25,4 +26,4 @@ def reusing_ca(ca: CA, tmp_path: Path) -> Iterator[CA]:
 
 @pytest.fixture
 def certbot(ca: CA, tmp_path: Path) -> Certbot:
-    return Certbot(tmp_path, ca)
+    return Certbot(tmp_path, ca, SHORT_SLEEPS)

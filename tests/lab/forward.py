@@ -1,4 +1,4 @@
-"""A program that nobody knows, which passes connections on as rinetd, stunnel, sshd and pasta do.
+"""A program without a record, which passes connections on as rinetd, stunnel, sshd and pasta do.
 
 ``python forward.py PORT HOST:PORT [fork] [workers] [tls CRT KEY] [in PID] [keep HOST:PORT]``: a process for each
 connection; four of them that share the port, below one that does not; ends TLS; connects from within the network of
@@ -34,7 +34,7 @@ def pump(one: socket.socket, other: socket.socket) -> None:
 def connect(where: str) -> socket.socket:
     host, _, port = where.rpartition(":")
     if word_after("in"):
-        # Sockets belong to the network that their thread was in when it made them.
+        # A socket belongs to the network of the thread that made it.
         with open(f"/proc/{word_after('in')}/ns/net", encoding="ascii") as network:
             assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
     return socket.create_connection((host, int(port)))

@@ -1,4 +1,4 @@
-"""Debian's HAProxy in the foreground, writing nowhere."""
+"""Debian's HAProxy in the foreground; it writes no file."""
 import os
 from pathlib import Path
 from typing import Sequence
@@ -19,8 +19,8 @@ class Haproxy(Program):
 
     :ivar conf: path of the configuration file.
 
-    :param directory: where the configuration lies; the working directory too.
-    :param config: follows a ``defaults`` section for mode http; ``{dir}`` becomes the directory.
+    :param directory: the directory of the configuration, and the working directory.
+    :param config: the lines after a ``defaults`` section for mode http; ``{dir}`` becomes the directory.
     :param options: further arguments.
     """
 

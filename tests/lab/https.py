@@ -1,4 +1,4 @@
-"""Servers on port 443 that serve a lineage's certificate: each as its documentation says."""
+"""Servers on port 443 that serve a lineage's certificate, configured by their manuals."""
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from tests.lab.nginx import Nginx
 
 
 class Site(NamedTuple):
-    """What is served.
+    """A lineage, and a directory for its server.
 
     :ivar live: the directory of the lineage.
-    :ivar place: where the server's own files lie; every user may enter it.
+    :ivar place: the directory of the server's files; every user may enter it.
     """
 
     name: str
@@ -43,14 +43,14 @@ def lighttpd(site: Site, more: str = "") -> Lighttpd:
 
 
 def haproxy(site: Site, *options: str) -> Haproxy:
-    """One with a master, where nothing else is said."""
+    """By default with a master."""
     subprocess.run(["sh", "-c", both(site)], check=True)
     return Haproxy(_directory(site, "haproxy"), f"""frontend f\nbind :443 ssl crt {site.place}/both.pem
         http-request return status 200""", options=options or ("-W",), port=443)
 
 
 def both(site: Site) -> str:
-    """The command that makes what HAProxy wants: certificate and key in one file."""
+    """The command that makes HAProxy's file: certificate and key in one."""
     return f"umask 077; cat {site.live}/fullchain.pem {site.live}/privkey.pem > {site.place}/both.pem"
 
 

@@ -1,4 +1,4 @@
-"""Debian's lighttpd in the foreground, writing nowhere but below one directory."""
+"""Debian's lighttpd in the foreground; it writes below one directory only."""
 import os
 from pathlib import Path
 from typing import Sequence
@@ -20,8 +20,8 @@ class Lighttpd(Program):
 
     :ivar conf: path of the main configuration file.
 
-    :param directory: where configuration and log lie; it is the working directory too.
-    :param config: what follows the frame; ``{dir}`` becomes the directory.
+    :param directory: the directory of configuration and log, and the working directory.
+    :param config: the lines after the frame; ``{dir}`` becomes the directory.
     :param modules: server.modules, in this order.
     """
 

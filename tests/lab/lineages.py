@@ -1,4 +1,4 @@
-"""Certbot's configuration directory with lineages in it, as Certbot lays it out."""
+"""Lineages in a configuration directory of Certbot's."""
 import datetime
 from pathlib import Path
 from typing import Optional
@@ -19,7 +19,7 @@ KINDS = ("cert", "privkey", "chain", "fullchain")
 
 def certificate(names: Sequence[str] = (NAME,), days: float = 30, issued: float = -60,
                 alternative: bool = True) -> bytes:
-    """A certificate that runs out some days after :data:`NOW`, as PEM."""
+    """A certificate as PEM, which expires some days after :data:`NOW`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     naive = NOW.replace(tzinfo=None)

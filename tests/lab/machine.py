@@ -21,7 +21,7 @@ PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx", "apache2": "a
 def lab_machine() -> None:
     """Enter the private namespace, once in a test process; an error where root or a server is missing, never a skip.
 
-    Tests without the marker that come later in the same process run in the namespace too, which they don't notice.
+    Tests without the marker that come later in the same process run in the namespace too, which does not change them.
     """
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})

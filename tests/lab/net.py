@@ -1,7 +1,7 @@
-"""A network namespace of its own for each test process, so that every run has its own port 80.
+"""A private network namespace for each test process: every run has its own port 80.
 
-Both the network and the mounts are private: the name server of a test is 127.0.0.1 (pebble-challtestsrv) without the
-machine's /etc/resolv.conf being touched.
+The mounts are private too: the name server of a test is 127.0.0.1 (pebble-challtestsrv), and the host's
+/etc/resolv.conf stays as it is.
 """
 import atexit
 import ctypes
@@ -9,10 +9,10 @@ import os
 import subprocess
 import tempfile
 
-#: What the tests call public: documentation addresses, RFC 5737 and RFC 3849.
+#: The public addresses of the tests: documentation addresses, RFC 5737 and RFC 3849.
 PUBLIC_V4 = "203.0.113.10"
 PUBLIC_V6 = "2001:db8::10"
-#: A second address of the same machine.
+#: A second address of the same host.
 OTHER_V4 = "203.0.113.11"
 
 _CLONE_NEWNS = 0x00020000
@@ -22,7 +22,7 @@ _MS_BIND = 0x1000
 
 
 def enter_private_namespace() -> None:
-    """Give this process, and all that it starts from now on, a network and mounts of its own. Needs root."""
+    """Give this process and all its later children a private network and private mounts. Needs root."""
     libc = ctypes.CDLL(None, use_errno=True)
     _check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET))
     _check(libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None))
@@ -34,14 +34,14 @@ def enter_private_namespace() -> None:
 
 
 def _replace(path: str, content: str) -> None:
-    """Mount a file with this content over a path, visible to us alone."""
+    """Mount a file with this content over a path, for this process and its children only."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd, name = tempfile.mkstemp()
     with os.fdopen(fd, "w") as file:
         file.write(content)
     os.chmod(name, 0o644)
     _check(libc.mount(name.encode(), os.path.realpath(path).encode(), None, _MS_BIND, None))
-    atexit.register(os.unlink, name)  # not before: nothing could be mounted over it, as is done for containers
+    atexit.register(os.unlink, name)  # not before: a container mounts another file over it
 
 
 def _check(result: int) -> None:

@@ -1,4 +1,4 @@
-"""Debian's nginx, as a master with the usual title and one worker, writing nowhere but below one directory."""
+"""Debian's nginx, a master with the usual title and one worker; it writes below one directory only."""
 import contextlib
 import os
 import shutil
@@ -52,9 +52,9 @@ class Nginx:
     :ivar directory: prefix (``-p``), and where configuration, logs, pid and temporary files lie.
     :ivar conf: path of the main configuration file; edit it and :meth:`reload`, or leave it edited.
 
-    :param config: what stands inside ``http { }``; ``{dir}`` becomes the directory.
-    :param main: what stands outside, such as ``load_module``.
-    :param user: whom the worker runs as. ``www-data`` needs a :func:`public_directory`.
+    :param config: the content of ``http { }``; ``{dir}`` becomes the directory.
+    :param main: lines outside of it, such as ``load_module``.
+    :param user: the user of the worker. ``www-data`` needs a :func:`public_directory`.
     """
 
     def __init__(self, directory: "os.PathLike[str]", config: str, *, main: str = "", user: str = "root") -> None:
@@ -141,9 +141,9 @@ class Nginx:
         assert self._process is not None
         deadline = time.monotonic() + seconds
         while self._process.poll() is not None or not done():
-            complaints = [line for line in self._log()[len(logged):].splitlines() if "[emerg]" in line]
-            if complaints or self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError("nginx did not come up: " + "; ".join(complaints))
+            errors = [line for line in self._log()[len(logged):].splitlines() if "[emerg]" in line]
+            if errors or self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError("nginx did not come up: " + "; ".join(errors))
             time.sleep(0.005)
 
 

@@ -1,4 +1,4 @@
-"""One order, without a CA: a solver at work, and what a CA would get."""
+"""One order without a CA: a solver, and the answer that a CA would get."""
 import contextlib
 import threading
 from pathlib import Path
@@ -39,7 +39,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
-    """What names resolve to: the machine's own addresses, without a name server for it."""
+    """The addresses of names: this host's by default, without a name server."""
     known: Dict[str, List[str]] = {}
     resolve = dns.resolve
 
@@ -53,7 +53,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Dict[str, List[str]]:
 
 @contextlib.contextmanager
 def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
-    """A solver that has solved these names; afterwards nothing is left, neither a file nor a listener."""
+    """A solver that has solved these names; afterwards neither a file nor a listener is left."""
     solver = Solver(OrderOptions(**{"port": 80, **settings}), Journal(str(place / "journal")))
     challenges = [Challenge(name, TOKEN[:-2] + f"{number:02}", CONTENT) for number, name in enumerate(names or (NAME,))]
     try:
@@ -66,7 +66,7 @@ def solved(place: Path, *names: str, **settings: Any) -> "Iterator[Any]":
 
 
 def ask(address: str = PUBLIC_V4, name: str = NAME, number: int = 0) -> bytes:
-    """What a CA gets that comes to this address."""
+    """The answer that a CA gets at this address."""
     token = TOKEN[:-2] + f"{number:02}"
     request = Request(name, CHALLENGE_PATH + token, token, Endpoint(address, 80))
     return probe.ask(request, Host()).body

@@ -11,6 +11,7 @@ from typing import Tuple
 import pytest
 
 from tests.lab import certificates
+from tests.lab.certbot import SHORT_SLEEPS
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
 from tests.lab.outside import Outside
@@ -30,7 +31,7 @@ class Orders:
     def __init__(self, outside: Outside, directory: Path, place: Path) -> None:
         self.outside = outside
         self.place = place
-        self.certbot = Certbot(directory, outside.ca)  # type: ignore[arg-type]
+        self.certbot = Certbot(directory, outside.ca, SHORT_SLEEPS)  # type: ignore[arg-type]
         for name in ("root", "secure"):
             (place / name).mkdir()
 

@@ -1,7 +1,7 @@
-"""Certbot plugins of another package, as pip would install them: with what such a package may do wrong."""
+"""Certbot plugins of another package, as pip would install them, with the faults that such a package may have."""
 from pathlib import Path
 
-#: Each authenticator writes down what is asked of it, into the file that TOLD names.
+#: Each authenticator writes its calls into the file that TOLD names.
 _MODULE = '''
 import os
 from acme import challenges
@@ -98,13 +98,13 @@ def _name(achall):
     identifier = getattr(achall, "identifier", None)
     return identifier.value if identifier is not None else achall.domain
 '''
-#: By plugin name, the class.
+#: Plugin name to class.
 PLUGINS = {"files": "Files", "silent": "Silent", "unprepared": "Unprepared", "refusing": "Refusing",
            "faulty": "Faulty", "interrupted": "Interrupted", "reluctant": "Reluctant", "dns-other": "Dns"}
 
 
 def install(directory: Path, **more: str) -> Path:
-    """Lay the package out in a directory that has to be among Python's paths.
+    """Write the package into a directory, which has to be in Python's path.
 
     :param more: further plugins by name: entry points such as ``some_module:SomeClass``.
     """

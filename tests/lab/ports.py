@@ -1,11 +1,11 @@
-"""Waiting for real servers."""
+"""Wait for real servers, and fetch from them."""
 import socket
 import subprocess
 import time
 
 
 def wait_for_port(host: str, port: int, process: "subprocess.Popen[bytes]", seconds: float = 15.0) -> None:
-    """Wait until somebody accepts there; fail at once when the process that should has ended."""
+    """Wait until a program accepts there; fail at once when the process has ended."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Any program that serves HTTP in the foreground, and directories whose files say where they lie."""
+"""A program that serves HTTP in the foreground, and files whose content is their path."""
 import dataclasses
 import http.client
 import http.server
@@ -34,10 +34,10 @@ CHALLENGES = ".well-known/acme-challenge"
 class Program:
     """One running program; use it as a context manager, or call :meth:`start` and :meth:`stop`.
 
-    :param argv: what is run; it must stay in the foreground, or name itself in ``pid_file``.
+    :param argv: the command line; the program must stay in the foreground.
     :param cwd: its working directory.
     :param environment: instead of ours.
-    :param executable: what is run under the name ``argv[0]``, where that is another.
+    :param executable: the program that runs under the name ``argv[0]``, if it is another.
     """
 
     def __init__(self, argv: Sequence[str], cwd: "os.PathLike[str]", *, address: str = "127.0.0.1", port: int = 80,
@@ -60,13 +60,13 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started."""
+        """The pid of the started process."""
         assert self._process is not None, "not started"
         return self._process.pid
 
     @property
     def process(self) -> processes.Process:
-        """The same as the plugin sees it."""
+        """The process as the plugin sees it."""
         found = processes.process(self.pid)
         assert found is not None
         return found
@@ -103,11 +103,11 @@ class Program:
 
     @property
     def log(self) -> Path:
-        """What it printed."""
+        """The file with its output."""
         return self.cwd.parent / f"{self.cwd.name}.log"
 
     def get(self, request: Request) -> "Answer":
-        """What it answers to this request; redirects are not followed."""
+        """Its answer to this request, without following redirects."""
         for _ in range(5):
             try:
                 return get(self.address, self.port, request)
@@ -117,7 +117,7 @@ class Program:
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The answer of a server."""
 
     status: int
     body: str
@@ -139,7 +139,7 @@ def get(address: str, port: int, request: Request) -> Answer:
 
 
 def plant(token: str, *directories: "os.PathLike[str]", below: str = CHALLENGES) -> None:
-    """Put a challenge file into each directory; its body is its own path, so that an answer tells where it lay."""
+    """Put a challenge file into each directory; its body is its own path, so an answer names the file."""
     for directory in directories:
         folder = Path(directory, below)
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,10 +147,10 @@ def plant(token: str, *directories: "os.PathLike[str]", below: str = CHALLENGES)
 
 
 class Echo:
-    """An upstream that tells what it was asked: its own endpoint, the Host header without a port, the path.
+    """An upstream that answers with the request: its own endpoint, the Host header without a port, the path.
 
     :param addresses: ``127.0.0.1:8001``, or the path of a unix socket.
-    :param proxy_protocol: those that want a PROXY line first, and close the connection where there is none.
+    :param proxy_protocol: addresses that expect a PROXY line first, and close a connection without one.
     """
 
     def __init__(self, *addresses: str, proxy_protocol: Sequence[str] = ()) -> None:
@@ -222,9 +222,9 @@ def brief(destination: Destination, place: "os.PathLike[str]") -> str:
 
 
 def assert_true(destination: Destination, answer: Answer) -> None:
-    """What we say of a request is what the real server answered to it.
+    """Compare a destination with the answer of the real server.
 
-    Every file that could be meant has been :func:`plant`-ed, and every upstream is an :class:`Echo`.
+    Every possible file was made by :func:`plant`, and every upstream is an :class:`Echo`.
     """
     if isinstance(destination, Directory):
         assert (answer.status, answer.body) == (200, str(destination)), (destination, answer)

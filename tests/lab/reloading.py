@@ -1,4 +1,4 @@
-"""What the tests of reload share: a server that shows the certificate of before, and the command."""
+"""Helpers for the tests of reload: a server that shows the older certificate, and the command."""
 import contextlib
 import os
 import pwd
@@ -24,21 +24,21 @@ WWW_DATA = str(pwd.getpwnam("www-data").pw_uid)
 
 
 class Done(NamedTuple):
-    """What the command said, and its exit status."""
+    """The exit status of the command, and its output."""
 
     status: int
     said: str
 
 
 def renewed(site: https.Site, days: int = 1) -> None:
-    """A new certificate lies there, issued so many days ago; HAProxy's hook has run."""
+    """Make a new certificate, issued so many days ago, and HAProxy's file of it."""
     certificates.lineage(site.live, NAME, days)
     subprocess.run(["sh", "-c", https.both(site)], check=True)
 
 
 @contextlib.contextmanager
 def serving(site: https.Site, server: Any) -> Iterator[Any]:
-    """A server that shows the certificate of before, while a new one lies there."""
+    """A server that shows the older certificate, while the new one is on disk."""
     server.start()
     try:
         assert shown(PUBLIC_V4, NAME) == current(site)
@@ -86,9 +86,9 @@ def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Lets a process be in a unit, for a systemctl that stands for systemd, which does not run here.
+    """A function that puts a process into a unit of a fake systemctl; systemd does not run here.
 
-    Returns where that writes down what it is told.
+    It returns the file with systemctl's arguments.
     """
     mounted = []
 

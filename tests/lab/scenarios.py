@@ -1,7 +1,7 @@
-"""Machines as people have them, by the numbers of the cases that real servers were asked about.
+"""Hosts as users have them, by the numbers of the cases that were tried with real servers.
 
-In what is served, ``PLACE`` stands for the directory of the test; ``root``, ``a``, ``b``, ``gone`` and the like lie in
-it, all but ``gone``.
+In configurations, ``PLACE`` stands for the directory of the test; ``root``, ``a``, ``b`` and the like are in it,
+``gone`` is not.
 """
 import contextlib
 import os
@@ -42,17 +42,17 @@ SIX = "six.sample.com"
 DUAL = "dual.sample.com"
 ADDRESSES = {SIX: ([], [PUBLIC_V6]), DUAL: ([PUBLIC_V4], [PUBLIC_V6])}
 
-#: Starts something; ends it with the context.
+#: Starts a program; the end of the context ends it.
 Server = Callable[[Path], ContextManager[Any]]
 W = "/.well-known/acme-challenge/"
 
 
 class Scenario(NamedTuple):
-    """What runs, what ``check`` must say of the name, and whether the renewal goes through.
+    """The servers, the expected output of ``check``, and whether the renewal succeeds.
 
-    :ivar outlook: of the lineage.
-    :ivar says: what the text must hold: program, line or directory.
-    :ivar renews: where it is not what the outlook says: nothing could be proved.
+    :ivar outlook: the lineage's.
+    :ivar says: texts in the output: program, line or directory.
+    :ivar renews: given where it differs from the outlook, which has no proof.
     """
 
     servers: Sequence[Server]
@@ -63,17 +63,17 @@ class Scenario(NamedTuple):
 
 
 def nginx(config: str, name: str = "nginx", main: str = "") -> Server:
-    """An nginx with this inside of ``http``."""
+    """An nginx with these lines in ``http``."""
     return lambda place: Nginx(place / name, filled(config, place), main=main, user="www-data")
 
 
 def site(inside: str, listen: str = "80", names: str = NAME) -> str:
-    """A server of nginx."""
+    """A server block of nginx."""
     return f"server {{ listen {listen}; server_name {names}; {inside} }}\n"
 
 
 def apache(config: str, port: int = 80) -> Server:
-    """An Apache that grants everything to everybody, with this behind it."""
+    """An Apache that grants all requests, with these lines after that."""
     granted = f"Listen {port}\n<Directory />\nRequire all granted\n</Directory>\n"
     modules = (*DEFAULT_MODULES, "vhost_alias") if "VirtualDocumentRoot" in config else DEFAULT_MODULES
     return lambda place: Apache(place / "httpd", granted + filled(config, place), modules)
@@ -106,7 +106,7 @@ def filled(text: str, place: Path) -> str:
 
 @contextlib.contextmanager
 def redirected(place: Path) -> Iterator[None]:
-    """A forward that binds nothing: port 80 of the public address is 8080 of this machine."""
+    """A forward without a listener: port 80 of the public address is 8080 of this host."""
     with _rules(f"ip daddr {PUBLIC_V4} tcp dport 80 redirect to 8080"):
         yield
 
@@ -139,7 +139,7 @@ def _rules(rule: str) -> Iterator[None]:
 
 
 def secure(inside: str) -> Server:
-    """An nginx whose port 443 has a certificate that ran out: the state in which a renewal matters most."""
+    """An nginx whose port 443 has an expired certificate: the state in which a renewal matters most."""
     def start(place: Path) -> ContextManager[Any]:
         crt, key = certificates.expired(place, NAME)
         listen = f"443 ssl; ssl_certificate {crt}; ssl_certificate_key {key}"
@@ -149,7 +149,7 @@ def secure(inside: str) -> Server:
 
 @contextlib.contextmanager
 def edited(place: Path) -> Iterator[Nginx]:
-    """An nginx whose file says something else than what it runs with."""
+    """An nginx whose file was edited without a reload."""
     with Nginx(place / "nginx", site(f"root {place}/a;"), user="www-data") as server:
         server.configure(site(f"root {place}/b;"))
         yield server
@@ -157,7 +157,7 @@ def edited(place: Path) -> Iterator[Nginx]:
 
 @contextlib.contextmanager
 def broken(place: Path) -> Iterator[Nginx]:
-    """An nginx whose file is broken by now."""
+    """An nginx whose file was broken after its start."""
     with Nginx(place / "nginx", site(f"root {place}/a;"), user="www-data") as server:
         server.configure(site(f"root {place}/a;") + "server { listen 80; root")
         yield server
@@ -165,7 +165,7 @@ def broken(place: Path) -> Iterator[Nginx]:
 
 @contextlib.contextmanager
 def upgraded(place: Path) -> Iterator[Nginx]:
-    """An nginx whose binary is gone, with options of its own."""
+    """An nginx with a deleted binary and options of its own."""
     binary = shutil.copy(shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "", place / "a" / "nginx")
     server = Nginx(place / "nginx", site("root html;"), user="www-data")
     server.start([str(binary), "-p", f"{server.directory}/", "-c", "nginx.conf", "-g", "worker_priority 1;"])
@@ -178,7 +178,7 @@ def upgraded(place: Path) -> Iterator[Nginx]:
 
 @contextlib.contextmanager
 def unreadable(place: Path) -> Iterator[Nginx]:
-    """An nginx that included a file which is gone by now, and others by a pattern."""
+    """An nginx that includes a deleted file, and others by a pattern."""
     server = Nginx(place / "nginx", "include conf.d/*.conf;", user="www-data")
     server.write("conf.d/one.conf", site("root /nowhere;", names="one.sample.com"))
     server.write("conf.d/www.conf", site("include snippets/acme.conf; include snippets/gone.conf;"))
@@ -191,7 +191,7 @@ def unreadable(place: Path) -> Iterator[Nginx]:
 
 @contextlib.contextmanager
 def shared(place: Path) -> Iterator[None]:
-    """Two programs that no configuration tells of, on one port by SO_REUSEPORT."""
+    """Two programs without a configuration, on one port by SO_REUSEPORT."""
     code = ("import http.server as h, socket, socketserver\n"
             "class S(socketserver.ThreadingTCPServer):\n    allow_reuse_address = True\n    def server_bind(self):\n"
             "        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); super().server_bind()\n"
@@ -388,7 +388,7 @@ SCENARIOS: Dict[str, Scenario] = {
 
 
 def make_place(place: Path) -> None:
-    """The directories that are served, each with a page of its own."""
+    """Make the served directories, each with a page of its own."""
     for name in ("root", "a", "b", "homes/bob/www", "app/public", "nginx/html"):
         (place / name).mkdir(parents=True)
         (place / name / "index.html").write_text(name)

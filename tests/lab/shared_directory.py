@@ -1,4 +1,4 @@
-"""The shared directory of challenges, made as the snippets say, on a /var/www that only this test process sees."""
+"""The shared directory of challenges, made by the snippet's command in a private /var/www."""
 import contextlib
 import subprocess
 from typing import Iterator
@@ -9,7 +9,7 @@ from certbot_autowebroot.servers.common.snippet import mkdir_command
 
 @contextlib.contextmanager
 def empty_www() -> Iterator[None]:
-    """A /var/www with nothing in it. The mounts of a test process are its own (:mod:`tests.lab.net`)."""
+    """An empty /var/www. The mounts of a test process are private (:mod:`tests.lab.net`)."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/www"], check=True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A machine made of plain tables, for what decides without touching one."""
+"""A host made of plain tables, for tests of the pure modules."""
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
@@ -30,7 +30,7 @@ def request(host: str = "www.sample.com", endpoint: Endpoint = FRONT) -> Request
 
 
 def resolution(name: str, *addresses: str, outcome: Outcome = Outcome.NO_DATA, **more: Any) -> Resolution:
-    """What DNS says of a name: these addresses, and else this outcome."""
+    """The resolution of a name: these addresses, or without any this outcome."""
     v6 = tuple(address for address in addresses if ":" in address)
     v4 = tuple(address for address in addresses if ":" not in address)
     return Resolution(name, Records(v6, Outcome.ADDRESSES if v6 else outcome),
@@ -44,7 +44,7 @@ def front(*endpoints: Endpoint, kind: Kind = Kind.LOCAL, name: str = "www.sample
 
 @dataclass
 class Holder:
-    """A program whose answers stand in a table: by host and path, or for everything."""
+    """A program with one answer to all requests."""
 
     answers: Sequence[Destination]
     program: Program = field(default_factory=lambda: Program("nginx", 42))
@@ -57,7 +57,7 @@ class Holder:
 
 @dataclass
 class TableMachine:
-    """Who holds what, what resolves to what, and which addresses are here."""
+    """The holders of endpoints, the addresses of names, and the local addresses."""
 
     held: Dict[Endpoint, List[Holder]] = field(default_factory=dict)
     names: Dict[str, List[str]] = field(default_factory=dict)

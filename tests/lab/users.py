@@ -12,7 +12,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 def as_nobody(act: Callable[[], Any]) -> Any:
     """The result of a call in a process of an ordinary user."""
-    # A thread that has ended for Python may still hold a lock of OpenSSL's: in a fork, it would hold it for good.
+    # A thread that has ended for Python may still hold a lock of OpenSSL's: in a fork it would never release it.
     for _ in range(100):
         if len(os.listdir("/proc/self/task")) == 1:
             break

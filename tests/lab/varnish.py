@@ -1,4 +1,4 @@
-"""Debian's Varnish in the foreground, writing nowhere but below one directory."""
+"""Debian's Varnish in the foreground; it writes below one directory only."""
 import os
 from pathlib import Path
 from typing import Sequence
@@ -11,8 +11,8 @@ class Varnish(Program):
 
     :ivar conf: path of the VCL.
 
-    :param directory: where the VCL and Varnish's work directory lie.
-    :param vcl: what follows ``vcl 4.1; import std; import directors;``; ``{dir}`` becomes the directory.
+    :param directory: the directory of the VCL and of Varnish's work directory.
+    :param vcl: the lines after ``vcl 4.1; import std; import directors;``; ``{dir}`` becomes the directory.
     :param arguments: instead of ``-f`` with that VCL.
     """
 
@@ -22,7 +22,7 @@ class Varnish(Program):
         self.conf.write_text("vcl 4.1;\nimport std;\nimport directors;\n" + vcl.replace("{dir}", os.fspath(directory)))
         work = Path(directory) / "work"
         argv = ["varnishd", "-F", "-n", os.fspath(work), "-a", f":{port}", "-s", "malloc,1m"]
-        # Few threads start quickly; a backend that nobody uses is no error.
+        # Few threads start quickly; an unused backend is no error.
         for parameter in ("thread_pool_min=5", "thread_pools=1", "vcc_err_unref=off"):
             argv += ["-p", parameter]
         super().__init__([*argv, *(arguments or ["-f", os.fspath(self.conf)])], directory, address=address, port=port)

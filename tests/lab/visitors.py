@@ -1,4 +1,4 @@
-"""Visitors of a site: new connections by TLS all the time, and a record of every one that got no answer."""
+"""Visitors of a site: new TLS connections all the time, and a record of those without an answer."""
 import socket
 import ssl
 import threading
@@ -15,10 +15,10 @@ _AT_ONCE = 3
 
 
 class Visitors:
-    """They come from :meth:`__enter__` to :meth:`__exit__`.
+    """They connect from :meth:`__enter__` to :meth:`__exit__`.
 
-    :ivar served: how many got an answer.
-    :ivar lost: why the others got none.
+    :ivar served: the number of answers.
+    :ivar lost: the errors of the others.
     """
 
     def __init__(self, address: str, name: str, port: int = 443) -> None:
@@ -45,7 +45,7 @@ class Visitors:
 
     def _come(self) -> None:
         request = f"GET / HTTP/1.1\r\nHost: {self._name}\r\nConnection: close\r\n\r\n".encode()
-        while not self._ended.wait(0.005):  # the machine is not theirs alone
+        while not self._ended.wait(0.005):  # leave CPU time for the others
             try:
                 with socket.create_connection(self._where, timeout=10) as plain, \
                         self._tls.wrap_socket(plain, server_hostname=self._name) as stream:

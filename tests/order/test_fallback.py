@@ -1,4 +1,4 @@
-"""Which other authenticators are meant, in what order, with which options; and plugins that cannot even be loaded."""
+"""Which other authenticators are asked, in which order, with which options; and plugins that do not load."""
 import argparse
 import json
 import logging
@@ -53,7 +53,7 @@ ENDPOINT = Endpoint("203.0.113.10", 80)
     (" , ", ["nginx"], []),
 ])
 def test_order(said: str, fits: List[str], expected: List[str]) -> None:
-    """As it was said, each once; auto stands for what fits."""
+    """The order of the option, each authenticator once; auto stands for those that fit."""
     assert other_authenticators.order(said, fits) == expected
 
 
@@ -63,13 +63,13 @@ def test_order(said: str, fits: List[str], expected: List[str]) -> None:
     ([[], ["files"]], "files"),
     ([["nginx", "apache"], ["apache", "nginx"]], "nginx"),
 ])
-def test_one_that_another_name_has_yet_to_come_to_waits(waiting: List[List[str]], expected: str) -> None:
-    """It is asked once for both; where each waits for the other, the first goes first."""
+def test_shared_authenticator_waits_for_other_names(waiting: List[List[str]], expected: str) -> None:
+    """It is asked once for both names; where each waits for the other, the first goes first."""
     assert other_authenticators.next_of(waiting) == expected
 
 
 class Challenge:
-    """What a plugin sees of one of Certbot's."""
+    """The part of Certbot's challenge that a plugin reads."""
 
     account_key = None
 
@@ -100,7 +100,7 @@ def outcome(holder: Program, name: str = "www.sample.com", trail: Trail = ()) ->
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another package is installed, with a plugin whose module is missing and one that is no class."""
+    """Another package is installed: one plugin's module is missing, one plugin is no class."""
     path = plugins.install(tmp_path, broken="no_such_module:Plugin", nothing="os:path", nginx="otherplugins:Files")
     monkeypatch.syspath_prepend(str(path))
     monkeypatch.setenv("TOLD", str(tmp_path / "told"))
@@ -113,9 +113,9 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("openresty", True, ["nginx"]),
     ("haproxy", True, []),  # though nginx is behind it: its authenticator would make it listen at the front
 ])
-def test_who_belongs_to_who_holds_the_port(packages: Path, monkeypatch: pytest.MonkeyPatch, name: str,
-                                           on_the_host: bool, expected: List[str]) -> None:
-    """The front server's, where it is the machine's own."""
+def test_auto_is_the_authenticator_of_the_front_server(packages: Path, monkeypatch: pytest.MonkeyPatch, name: str,
+                                                       on_the_host: bool, expected: List[str]) -> None:
+    """Where the front server runs on this host."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: on_the_host)
     assert other_authenticators.fitting(outcome(Program(name, 7))) == expected
 
@@ -129,9 +129,9 @@ def others(said: str, **config: Any) -> fallback.Fallbacks:
     ("nothing", Program("python3", 7), "the authenticator nothing: this plugin is no authenticator"),
     ("nginx", Program("apache2", 7), "the authenticator nginx: the port is not held by its web server"),
 ])
-def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str, holder: Program,
-                                    sentence: str) -> None:
-    """Certbot itself ends at a plugin that it cannot load; whoever else comes here gets a sentence."""
+def test_rejected_authenticator_is_one_sentence(packages: Path, monkeypatch: pytest.MonkeyPatch, said: str,
+                                                holder: Program, sentence: str) -> None:
+    """Certbot itself ends at a plugin that does not load."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
     found = outcome(holder)
     answers = others(said).answer({"challenge": found}, lambda challenges: challenges)
@@ -140,15 +140,15 @@ def test_one_that_is_not_even_asked(packages: Path, monkeypatch: pytest.MonkeyPa
     assert not (packages / "told").exists()
 
 
-def test_nginx_is_asked_where_who_holds_the_port_is_not_visible(packages: Path) -> None:
-    """It may be nginx."""
+def test_auto_tries_nginx_for_an_unidentified_listener(packages: Path) -> None:
+    """The listener may be nginx."""
     found = outcome(Program("a program that is not visible to us"))
     others("nginx").answer({"challenge": found}, lambda challenges: challenges)
     assert (packages / "told").read_text().startswith("nginx prepare")
 
 
-def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
-    """Neither installers nor what is broken, and not ourselves."""
+def test_installed_authenticators_load(packages: Path) -> None:
+    """Neither installers nor broken plugins, and not our own."""
     found = others("").installed()
     assert set(plugins.PLUGINS) < set(found)
     assert not {"broken", "nothing", "null", "autowebroot"} & set(found)
@@ -159,9 +159,9 @@ def test_what_is_installed_are_authenticators_that_load(packages: Path) -> None:
     ("/opt/nginx/nginx.conf", "/opt/nginx", False),
     ("/etc/nginx/nginx.conf", "/etc/nginx", False),
 ])
-def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
+def test_server_root_of_another_configuration_is_advised(
         packages: Path, monkeypatch: pytest.MonkeyPatch, file: str, root: str, expected: bool) -> None:
-    """nginx runs with another configuration than the one that its plugin edits, and the user has not said which."""
+    """nginx runs with another configuration than the one that its plugin edits, and no option names it."""
     found = outcome(Program("a program that is not visible to us"), trail=(Step("server x", Source(file, 3)),))
     monkeypatch.setattr(fallback, "PATIENCE", 0)
     chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
@@ -180,7 +180,7 @@ def test_one_that_has_looked_elsewhere_is_told_of_by_its_option(
     ('{"broken_number": 7}', {"files_directory": "/nowhere", "files_number": 1}, {"broken_number": 7}),
 ], ids=["nothing", "said", "kept", "said anew", "a number", "not chosen any more", "not to be loaded now"])
 def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Dict[str, Any]) -> None:
-    """What was kept goes into the configuration where nothing else is said, and what is not as by default is kept."""
+    """Remembered options fill the gaps of the configuration; options other than the default are remembered."""
     namespace = argparse.Namespace(**config)
     told = fallback.Fallbacks(namespace, "files,broken", Authenticator, Journal("/nonexistent")).restore_options(kept)
     assert json.loads(told or "{}") == expected
@@ -188,14 +188,14 @@ def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Di
 
 
 @pytest.mark.parametrize("kept", ["{", "[1]", "7", "[" * 100_000])
-def test_options_that_a_person_has_spoilt(packages: Path, kept: str) -> None:
-    """A ValueError, for the caller to say it and go on."""
+def test_invalid_options(packages: Path, kept: str) -> None:
+    """A ValueError: the caller reports it and goes on."""
     with pytest.raises(ValueError):
         others("files").restore_options(kept)
 
 
-def test_no_value_means_another_setting_to_certbot(packages: Path, tmp_path: Path) -> None:
-    """Certbot reads %(word)s in a renewal configuration as that setting, and passes over a lineage that has none."""
+def test_percent_signs_are_escaped(packages: Path, tmp_path: Path) -> None:
+    """Certbot reads %(word)s in a renewal configuration as that setting, and skips a lineage without it."""
     odd = "date +%(x)s; 100%"
     told = others("files", files_directory=odd).restore_options("")
     conf = tmp_path / "renewal.conf"
@@ -205,7 +205,7 @@ def test_no_value_means_another_setting_to_certbot(packages: Path, tmp_path: Pat
     assert json.loads(configobj.ConfigObj(str(conf))["told"]) == {"files_directory": odd}
 
 
-def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_clean_up_once_for_performed_challenges(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
     chosen = others("reluctant", reluctant_directory=str(packages))
     mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
@@ -219,11 +219,11 @@ def test_cleaning_up_is_for_what_was_performed_and_once(packages: Path, caplog: 
 
 
 def told(packages: Path) -> List[str]:
-    """What was asked of the plugins, without their names."""
+    """The calls of the plugins, without their names."""
     return [line.partition(" ")[2] for line in (packages / "told").read_text().splitlines()]
 
 
-def test_one_that_is_interrupted_is_cleaned_up_too(packages: Path) -> None:
+def test_interrupted_authenticator_is_cleaned_up(packages: Path) -> None:
     """Ctrl-C while it reloads a server: Certbot then calls cleanup."""
     chosen = others("interrupted", interrupted_directory=str(packages))
     mine = Challenge("www.sample.com")
@@ -234,8 +234,8 @@ def test_one_that_is_interrupted_is_cleaned_up_too(packages: Path) -> None:
     assert not (packages / "token-www.sample.com").exists()
 
 
-def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
-    """Under its name, and of nobody else."""
+def test_hint_of_the_authenticator_that_answered(packages: Path) -> None:
+    """Under its name, and no other authenticator's."""
     chosen = others("refusing,files", files_directory=str(packages), refusing_directory=str(packages))
     mine = Challenge("www.sample.com")
     chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
@@ -243,16 +243,16 @@ def test_hints_are_those_of_whoever_has_answered(packages: Path) -> None:
     assert chosen.hints([Challenge("other.sample.com")]) == []
 
 
-def test_an_ip_address_is_asked_for_by_itself(packages: Path) -> None:
-    """Certbot's nginx and Apache plugins refuse whatever they are given together with one."""
+def test_ip_address_is_performed_alone(packages: Path) -> None:
+    """Certbot's nginx and Apache plugins refuse all challenges that come together with one."""
     names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
     others("silent").answer({Challenge(name): outcome(Program("python3", 7), name) for name in names}, lambda left: [])
     assert [line for line in told(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
 
 
-def test_an_error_of_several_lines_stays_one() -> None:
-    """As nginx's own are; further in than what we say, so that it cannot be taken for that."""
+def test_error_of_several_lines_is_indented() -> None:
+    """nginx's errors have several lines; the indent keeps them apart from ours."""
     reason = "the authenticator nginx: Error while running nginx -t.\n\nWhat to do: \x1b[2J\nnginx: failed"
     failing = outcome(Program("nginx", 7))._replace(rejected=(reason,))
     said = messages.failure(failing).splitlines()
@@ -260,8 +260,8 @@ def test_an_error_of_several_lines_stays_one() -> None:
     assert said[start + 1:start + 3] == ["    What to do: \\x1b[2J", "    nginx: failed."]
 
 
-def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
-    """With --allow-subset-of-names, the CA is asked for a name that nothing was published for."""
+def test_hint_for_published_and_unpublished_names() -> None:
+    """With --allow-subset-of-names the CA is asked for a name without a published token."""
     dead = outcome(Program("nginx", 7), "dead.sample.com")
     alive = outcome(Program("nginx", 7), "alive.sample.com")._replace(answered_by="nginx")
     said = messages.hint([dead, alive], 80, ["dead.sample.com"])
@@ -270,8 +270,8 @@ def test_a_hint_tells_what_was_published_and_what_was_not() -> None:
     assert messages.hint([dead], 80, ["dead.sample.com"]).count("\n") == 0
 
 
-def test_a_question_about_many_names_fits_on_a_screen() -> None:
-    """It tells where the first lead, and how many more there are."""
+def test_question_about_many_names_fits_on_a_screen() -> None:
+    """It shows the routes of the first names and the number of the others."""
     many = [outcome(Program("nginx", 7), f"{number}.sample.com") for number in range(100)]
     asked = messages.question({"nginx": many})
     assert "4.sample.com: port 80 at 203.0.113.10 is held by nginx (pid 7)" in asked

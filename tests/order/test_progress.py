@@ -1,4 +1,4 @@
-"""Long work shows that it goes on, and short work shows nothing."""
+"""A long order shows its progress, a short one does not."""
 import time
 from pathlib import Path
 from typing import List
@@ -17,8 +17,8 @@ from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 
 
-def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred names, a second each."""
+def test_few_notices_of_a_long_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred names, one second each; a short order has none."""
     now = 0.0
     said: List[Tuple[float, str]] = []
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -32,8 +32,8 @@ def test_few_notices_of_a_long_order_and_none_of_a_short_one(monkeypatch: pytest
 
 
 @pytest.mark.lab
-def test_every_name_and_every_door_is_told(tmp_path: Path) -> None:
-    """By the solver, in the order in which it does them."""
+def test_progress_counts_names_and_endpoints(tmp_path: Path) -> None:
+    """In the order in which the solver handles them."""
     told: List[Tuple[str, int, int]] = []
     solver = Solver(OrderOptions(80), Journal(str(tmp_path / "journal")), lambda *what: told.append(what))
     solver.find_out([PUBLIC_V4, OTHER_V4])

@@ -82,7 +82,7 @@ def lines_at(hop: Hop) -> Optional[SiteLines]:
         "frontend", "listen", "a frontend that passes on", "no Caddyfile", "no directories", "no server of ours",
         "a configuration that was not read", "another path by now", "a container's network"])
 def test_where_lines_belong(hop: Hop, line: Optional[int]) -> None:
-    """By the steps of the trail; None where lines would be of no use."""
+    """By the steps of the trail; None where lines would not help."""
     found = lines_at(hop)
     assert (found.source.line if found else None) == line
 
@@ -113,7 +113,7 @@ def test_apache_with_order_needs_satisfy() -> None:
 
 
 def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
-    """The lines of the frontend name it; for the other servers there is nothing of the kind."""
+    """The frontend's lines name it; other servers need none."""
     found = lines_at(hop("haproxy", "frontend web", "backend app"))
     assert found is not None and found.at_the_end[0] == "backend autowebroot"
     assert "use_backend autowebroot if" in found.lines[1]
@@ -246,8 +246,8 @@ def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str
 
 
 @pytest.mark.lab
-def test_a_caddy_without_a_caddyfile_has_no_lines(place: Path) -> None:
-    """Its configuration came as JSON, from a file or by its API: there is nothing to put lines of a Caddyfile into."""
+def test_caddy_without_caddyfile_has_no_lines(place: Path) -> None:
+    """Its configuration is JSON from a file or from its API, which takes no lines of a Caddyfile."""
     routes = [{"handle": [{"handler": "static_response", "status_code": 404}]}]
     (place / "caddy.json").write_text(json.dumps({"apps": {"http": {"servers": {"s": {
         "listen": [":80"], "routes": routes, "automatic_https": {"disable": True}}}}}}))

@@ -1,4 +1,4 @@
-"""The shared directory: known without being told, made by nobody but the administrator."""
+"""The shared directory: tried without an option, made by the administrator only."""
 from pathlib import Path
 from typing import Iterator
 from typing import List
@@ -37,8 +37,8 @@ def roots(path: str) -> List[str]:
     return [hint.root for hint in given(path, "--autowebroot-path")]
 
 
-def test_it_is_tried_only_where_it_exists() -> None:
-    """And nothing makes it."""
+def test_tried_only_where_it_exists() -> None:
+    """The plugin never makes it."""
     assert roots(settings.SHARED_DIRECTORY) == []
     Path(settings.SHARED_DIRECTORY).write_text("")
     assert roots(settings.SHARED_DIRECTORY) == [], "it is a file"
@@ -47,13 +47,13 @@ def test_it_is_tried_only_where_it_exists() -> None:
     assert roots(settings.SHARED_DIRECTORY) == [settings.SHARED_DIRECTORY]
 
 
-def test_what_a_user_names_is_tried_whether_it_exists_or_not() -> None:
-    """He hears of his mistake."""
+def test_given_directory_is_tried_even_if_missing() -> None:
+    """The error then names the user's mistake."""
     assert roots(f"/nowhere::{settings.SHARED_DIRECTORY}:/srv") == ["/nowhere", "/srv"]
 
 
-def test_a_path_means_the_same_at_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A renewal has another working directory than the shell where it was said."""
+def test_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal has another working directory than the user's shell."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
     assert absolute_paths("site:./public/:~/site::/srv/a/../b/:/") == (
@@ -62,8 +62,8 @@ def test_a_path_means_the_same_at_night(tmp_path: Path, monkeypatch: pytest.Monk
     assert absolute_paths(settings.SHARED_DIRECTORY) == settings.SHARED_DIRECTORY
 
 
-def test_a_name_is_served_from_it(place: Path) -> None:
-    """Where the server's configuration is not understood, too: here it is Lua's."""
+def test_name_is_served_from_shared_directory(place: Path) -> None:
+    """Also where the server's configuration is not understood, as here with Lua."""
     with shared_directory() as directory:
         lua = f"""content_by_lua_block {{
             local file = io.open("{directory}" .. ngx.var.uri)
@@ -79,8 +79,8 @@ def test_a_name_is_served_from_it(place: Path) -> None:
         assert list(Path(directory).iterdir()) == []
 
 
-def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
-    """What lacks is the directory: how it is made is said."""
+def test_existing_lines_are_not_printed_again(place: Path) -> None:
+    """Only the directory is missing: the error says how to make it."""
     site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
     with Nginx(place / "nginx", site, user="www-data"), solved(place) as solver:
         said = messages.failure(solver.outcomes[NAME])
@@ -88,8 +88,8 @@ def test_lines_that_are_in_already_are_not_printed_again(place: Path) -> None:
     assert "put these lines" not in said
 
 
-def test_a_hint_and_the_end_of_a_road_that_are_one_file_are_not_in_each_others_way(place: Path) -> None:
-    """Two test files in one place would be a refusal, and the advice another."""
+def test_hint_equal_to_the_end_of_the_route(place: Path) -> None:
+    """Two test files in one place would be refused, with another remedy."""
     site = f"""server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY};
                         if (-f $request_filename) {{ return 404; }} }}"""
     with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"), \
@@ -106,8 +106,8 @@ server {{ listen 127.0.0.1:8001; root {standing}; }}
 server {{ listen 127.0.0.1:8002; root {other}; }}"""
 
 
-def test_one_of_several_servers_that_has_it_is_not_enough(place: Path) -> None:
-    """A test file that comes back by chance must not keep us from looking at the others."""
+def test_one_server_of_several_is_not_enough(place: Path) -> None:
+    """A test file that one server returns by chance must not end the search of the others."""
     make(place, "other")
     with shared_directory() as directory:
         config = BALANCED.format(standing=directory, other=place / "other")
@@ -117,8 +117,8 @@ def test_one_of_several_servers_that_has_it_is_not_enough(place: Path) -> None:
             assert {ask(), ask(), ask(), ask()} == {CONTENT}
 
 
-def test_what_was_proven_there_is_tried_before_anything_is_read(place: Path) -> None:
-    """From the second renewal on."""
+def test_proven_shared_directory_needs_no_configuration(place: Path) -> None:
+    """From the second renewal on it is tried before any file is read."""
     site = f"server {{ listen 80; server_name {NAME}; root {settings.SHARED_DIRECTORY}; }}"
     with shared_directory() as directory, Nginx(place / "nginx", site, user="www-data"):
         with solved(place, hints={NAME: given(directory, "")}) as first:

@@ -1,4 +1,4 @@
-"""The solver against real web servers, without a CA: what is published where, what is proven, what is said."""
+"""The solver against real web servers, without a CA: where it publishes, what it proves, what it reports."""
 import contextlib
 import re
 import shutil
@@ -58,7 +58,7 @@ __all__ = ["names", "place"]  # fixtures
 MESSAGES = Path(__file__).parents[2] / "docs/messages.rst"
 
 
-def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_reuses_directories_of_test_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To make and remove them again for each of a hundred names would take longer than all else."""
     made: List[str] = []
     announce = Journal.announce
@@ -73,8 +73,8 @@ def test_the_directories_of_the_test_file_are_the_tokens(place: Path, monkeypatc
     assert [name for name in made if name in (".well-known", "acme-challenge")] == [".well-known", "acme-challenge"]
 
 
-def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules may ask whether a directory is there: the last look is at what the CA will find."""
+def test_empty_directories_go_before_the_last_check(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's rules may test for a directory: the last check must see what the CA will see."""
     there: List[bool] = []
     mismatches = proof.mismatches
 
@@ -89,16 +89,16 @@ def test_what_only_test_files_needed_is_gone_before_the_last_look(place: Path, m
     assert there == [False, True]
 
 
-def test_a_proxied_port_where_nobody_listens_is_answered_there(place: Path) -> None:
-    """The usual ``proxy_pass http://127.0.0.1:8402`` for ACME, whose client is not running now."""
+def test_own_listener_at_a_dead_upstream(place: Path) -> None:
+    """The usual ``proxy_pass http://127.0.0.1:8402`` for an ACME client that is not running now."""
     config = "server { listen 80; location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402; } }"
     with Nginx(place / "nginx", config), solved(place) as solver:
         assert solver.outcomes[NAME].verdict is Verdict.PROVEN
         assert ask() == CONTENT
 
 
-def test_a_proxied_path_that_is_changed_on_the_way_is_answered_as_it_arrives(place: Path) -> None:
-    """proxy_pass with a path replaces what the location matched."""
+def test_own_listener_answers_a_rewritten_path(place: Path) -> None:
+    """proxy_pass with a path replaces the part that the location matched."""
     config = """server { listen 80;
         location /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:8402/.well-known/acme-challenge/x/; } }"""
     with Nginx(place / "nginx", config), solved(place):
@@ -106,16 +106,16 @@ def test_a_proxied_path_that_is_changed_on_the_way_is_answered_as_it_arrives(pla
 
 
 @pytest.mark.parametrize("header", ["send-proxy", "send-proxy-v2"])
-def test_a_proxied_port_behind_haproxy_is_answered_after_its_proxy_header(place: Path, header: str) -> None:
-    """The header comes before the request."""
+def test_own_listener_reads_proxy_header(place: Path, header: str) -> None:
+    """HAProxy sends the header before the request."""
     make(place, "haproxy")
     config = f"frontend f\n bind :80\n default_backend b\nbackend b\n server s 127.0.0.1:8402 {header}\n"
     with Haproxy(place / "haproxy", config), solved(place):
         assert ask() == CONTENT
 
 
-def test_a_proxy_that_takes_our_port_for_dead_is_given_the_time_to_notice(place: Path) -> None:
-    """HAProxy's health check has found nobody there for weeks; we have just begun to listen."""
+def test_wait_for_health_check_of_own_listener(place: Path) -> None:
+    """HAProxy's health check has failed at this port for weeks, and our listener has just started."""
     make(place, "haproxy")
     config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms\n"
     with Haproxy(place / "haproxy", config):
@@ -125,8 +125,8 @@ def test_a_proxy_that_takes_our_port_for_dead_is_given_the_time_to_notice(place:
             assert ask() == CONTENT
 
 
-def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wait has an end, and the advice is about that port."""
+def test_proxy_without_recovery_is_reported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait ends, and the advice names the port."""
     monkeypatch.setattr(proof, "PATIENCE", 0.5)
     make(place, "haproxy")
     config = "listen l\n bind :80\n server s 127.0.0.1:8402 check inter 300ms rise 99\n"
@@ -137,8 +137,8 @@ def test_a_proxy_that_does_not_notice_is_named(place: Path, monkeypatch: pytest.
     assert "does not connect to 127.0.0.1:8402, where autowebroot listened" in said and "status 503" in said
 
 
-def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
-    """What was refused will not be served, however long that is waited for."""
+def test_no_wait_where_listening_is_refused(place: Path) -> None:
+    """No wait makes a refused address work."""
     config = "server { listen 80; location / { proxy_pass http://127.0.0.1:8403; } }"
     held = socket.socket()
     with Nginx(place / "nginx", config), held:
@@ -150,15 +150,14 @@ def test_nobody_waits_for_a_proxy_where_we_cannot_listen(place: Path) -> None:
 
 
 def until_down() -> None:
-    """Wait until HAProxy's health check has failed three times: so long it tries to connect, and says 503 then too."""
+    """Wait until HAProxy's health check has failed three times; until then it connects, and answers 503 as well."""
     started = time.monotonic()
     while time.monotonic() < started + 1.5 or ports.fetch("127.0.0.1", 80, NAME, "/")[0] != 503:
         time.sleep(0.05)
 
 
-def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked(
-        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has two of them, in Debian's /etc/hosts too; lighttpd takes the second, of IPv4."""
+def test_own_listener_at_each_address_of_localhost(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """localhost has two addresses, also in Debian's /etc/hosts; lighttpd uses the second, of IPv4."""
     monkeypatch.setattr("certbot_autowebroot.system.addresses.resolve", lambda host: ["::1", "127.0.0.1"])
     make(place, "lighttpd")
     config = f'proxy.server = ("" => (("host" => "localhost", "port" => 8402)))\nserver.document-root = "{place}"\n'
@@ -169,7 +168,7 @@ def test_localhost_where_nobody_listens_is_answered_at_the_address_that_is_asked
 
 @contextlib.contextmanager
 def behind_a_balancer(kind: str, place: Path) -> "Iterator[None]":
-    """Servers that want a PROXY line first, as those behind a cloud's balancer do."""
+    """Servers that expect a PROXY line, as behind a cloud's balancer."""
     crt, key = certificates.expired(place, NAME)
     tls = f"ssl_certificate {crt}; ssl_certificate_key {key};"
     if kind == "nginx":
@@ -190,8 +189,8 @@ def behind_a_balancer(kind: str, place: Path) -> "Iterator[None]":
 
 
 @pytest.mark.parametrize("kind", ["nginx", "nginx with https", "https alone", "haproxy"])
-def test_a_server_that_wants_a_proxy_line_gets_one(place: Path, names: Dict[str, List[str]], kind: str) -> None:
-    """The CA comes through the balancer, which begins each connection with it; we come directly."""
+def test_probe_sends_proxy_line(place: Path, names: Dict[str, List[str]], kind: str) -> None:
+    """The CA comes through the balancer, which begins each connection with it; the probe comes directly."""
     make(place, "root", "haproxy")
     names[NAME] = ["198.51.100.77"]
     with behind_a_balancer(kind, place), solved(place) as solver:
@@ -199,8 +198,8 @@ def test_a_server_that_wants_a_proxy_line_gets_one(place: Path, names: Dict[str,
         assert ask() == CONTENT
 
 
-def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: Path) -> None:
-    """Nginx in front of Apache: the file belongs into Apache's document root."""
+def test_nginx_before_apache(place: Path) -> None:
+    """The file belongs into Apache's document root."""
     make(place, "root")
     with Nginx(place / "nginx", """server { listen 80; server_name www.sample.com;
             location / { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $host; } }"""), \
@@ -214,8 +213,8 @@ def test_a_request_is_followed_through_nginx_and_apache_to_the_directory(place: 
         assert programs == ["nginx", "apache2"]
 
 
-def test_a_unix_socket_is_followed_to_whoever_listens_there(place: Path) -> None:
-    """proxy_pass http://unix:…, to an application server of its own."""
+def test_unix_socket_is_followed(place: Path) -> None:
+    """proxy_pass http://unix:…, to an application server."""
     make(place, "root")
     with Nginx(place / "back", f"server {{ listen unix:{place}/back.sock; root {place}/root; }}"), \
             Nginx(place / "front", f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/back.sock; }} }}"
@@ -224,15 +223,15 @@ def test_a_unix_socket_is_followed_to_whoever_listens_there(place: Path) -> None
         assert ask() == CONTENT
 
 
-def test_a_unix_socket_where_nobody_listens_is_a_dead_end(place: Path) -> None:
-    """We do not make somebody else's socket for him."""
+def test_unix_socket_without_listener_is_a_dead_end(place: Path) -> None:
+    """We never make another program's socket."""
     config = f"server {{ listen 80; location / {{ proxy_pass http://unix:{place}/gone.sock; }} }}"
     with Nginx(place / "front", config), solved(place) as solver:
         assert f"unix:{place}/gone.sock, and no program listens there" in messages.failure(solver.outcomes[NAME])
 
 
-def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
-    """The CA's request goes to any of them; one of them is not running and is answered by ourselves."""
+def test_every_member_of_an_upstream_gets_the_file(place: Path) -> None:
+    """The CA's request goes to any of them; our listener stands in for the one that is not running."""
     make(place, "one", "two")
     with Nginx(place / "nginx", f"""
             upstream app {{ server 127.0.0.1:8081; server 127.0.0.1:8082; server 127.0.0.1:8083; }}
@@ -242,16 +241,16 @@ def test_all_members_of_an_upstream_get_the_file(place: Path) -> None:
         assert {ask() for _ in range(9)} == {CONTENT}
 
 
-def test_two_servers_that_share_the_port_both_get_the_file(place: Path) -> None:
-    """SO_REUSEPORT: the kernel deals the connections out."""
+def test_both_servers_on_a_shared_port_get_the_file(place: Path) -> None:
+    """SO_REUSEPORT: the kernel spreads the connections."""
     make(place, "one", "two")
     with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
             Nginx(place / "b", f"server {{ listen 80 reuseport; root {place}/two; }}"), solved(place):
         assert {ask() for _ in range(16)} == {CONTENT}
 
 
-def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
-    """The CA may come to that one: no proof, and the error says what it answers."""
+def test_one_server_on_a_shared_port_refuses(place: Path) -> None:
+    """The CA may reach that one: there is no proof, and the error has its answer."""
     make(place, "one")
     with Nginx(place / "a", f"server {{ listen 80 reuseport; root {place}/one; }}"), \
             Nginx(place / "b", "server { listen 80 reuseport; return 404 two; }"), solved(place) as solver:
@@ -260,8 +259,8 @@ def test_one_of_two_servers_that_share_the_port_refuses(place: Path) -> None:
     assert "which came back, but not each time" in said and "status 404" in said and "in turn" in said
 
 
-def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) -> None:
-    """The test file does each time that we look, and the token does not."""
+def test_lost_token_after_proof_is_reported(place: Path) -> None:
+    """The server returns every test file, but not the token."""
     make(place, "root")
     config = f"server {{ listen 80; root {place}/root; if ($uri ~ {TOKEN[:-2]}) {{ return 410; }} }}"
     with Nginx(place / "nginx", config), solved(place) as solver:
@@ -271,14 +270,14 @@ def test_a_token_that_does_not_come_back_after_the_proof_is_said(place: Path) ->
 
 
 def test_only_loopback_is_taken(place: Path) -> None:
-    """bind() to all addresses fails then; the public one is free all the same."""
+    """bind() to all addresses fails then; the public one is free."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:80; root {place}/root; }}"), solved(place):
         assert ask() == CONTENT
 
 
-def test_each_address_family_is_answered_in_its_own_way(place: Path, names: Dict[str, List[str]]) -> None:
-    """[::]:80 is taken without IPv4, and the name has addresses of both."""
+def test_each_address_family_has_its_own_responder(place: Path, names: Dict[str, List[str]]) -> None:
+    """[::]:80 is taken without IPv4, and the name has addresses of both families."""
     make(place, "root")
     names[NAME] = [PUBLIC_V6, PUBLIC_V4]
     with Nginx(place / "nginx", f"server {{ listen [::]:80 ipv6only=on; root {place}/root; }}"), solved(place):
@@ -286,7 +285,7 @@ def test_each_address_family_is_answered_in_its_own_way(place: Path, names: Dict
 
 
 def test_two_servers_on_two_addresses(place: Path, names: Dict[str, List[str]]) -> None:
-    """A name with two A records, each another server's."""
+    """A name with two A records, one for each server."""
     make(place, "one", "two")
     names[NAME] = [PUBLIC_V4, OTHER_V4]
     with Nginx(place / "a", f"server {{ listen {PUBLIC_V4}:80; root {place}/one; }}"), \
@@ -294,15 +293,15 @@ def test_two_servers_on_two_addresses(place: Path, names: Dict[str, List[str]]) 
         assert (ask(PUBLIC_V4), ask(OTHER_V4)) == (CONTENT, CONTENT)
 
 
-def test_an_ip_address_is_an_identifier_too(place: Path) -> None:
+def test_ip_address_identifier(place: Path) -> None:
     """RFC 8738."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"), solved(place, PUBLIC_V4):
         assert ask(name=PUBLIC_V4) == CONTENT
 
 
-def test_a_hundred_names_over_a_hundred_roots(place: Path) -> None:
-    """Each in its own directory, in one order."""
+def test_hundred_names_over_hundred_roots(place: Path) -> None:
+    """One order, each name with its own directory."""
     names = [f"n{number}.sample.com" for number in range(100)]
     make(place, *names)
     config = "".join(f"server {{ listen 80; server_name {name}; root {place}/{name}; }}" for name in names)
@@ -311,8 +310,8 @@ def test_a_hundred_names_over_a_hundred_roots(place: Path) -> None:
         assert [ask(name=name, number=number) for number, name in enumerate(names)] == [CONTENT] * 100
 
 
-def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
-    """The CA may be let in where we are not: go on with the best candidate, and say so."""
+def test_nginx_allow_list_is_unproven(place: Path) -> None:
+    """The CA may pass where we may not: go on with the best candidate, and warn."""
     make(place, "root")
     config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
     with Nginx(place / "nginx", config), solved(place) as solver:
@@ -321,15 +320,15 @@ def test_an_allow_list_that_shuts_us_out_is_inconclusive(place: Path) -> None:
         assert "could not be proved" in messages.unproven(solver.outcomes[NAME])
 
 
-def test_an_allow_list_of_apache_is_inconclusive_too(place: Path) -> None:
-    """Require ip, for the address of a CA that somebody once believed to know."""
+def test_apache_allow_list_is_unproven(place: Path) -> None:
+    """Require ip, for an address that an administrator took for the CA's."""
     make(place, "root")
     with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nRequire ip 192.0.2.1\n"
                                   "</Directory>\n"), solved(place) as solver:
         assert solver.outcomes[NAME].verdict is Verdict.UNPROVEN
 
 
-def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
+def test_unproven_refuse_is_an_error(place: Path) -> None:
     """--autowebroot-unproven refuse."""
     make(place, "root")
     config = f"server {{ listen 80; root {place}/root; allow 192.0.2.1; deny all; }}"
@@ -337,8 +336,8 @@ def test_whoever_wants_certainty_gets_an_error_instead(place: Path) -> None:
         assert solver.unanswered == [NAME]
 
 
-def test_a_htaccess_that_denies_dotfiles_is_a_proven_dead_end(place: Path) -> None:
-    """It shows only in the probe."""
+def test_htaccess_that_denies_dotfiles_is_a_dead_end(place: Path) -> None:
+    """Only the probe shows it."""
     make(place, "root")
     (place / "root" / ".htaccess").write_text('RedirectMatch 403 "/\\."\n')
     with Apache(place / "apache", f"Listen 80\nDocumentRoot {place}/root\n<Directory />\nAllowOverride All\n"
@@ -347,8 +346,8 @@ def test_a_htaccess_that_denies_dotfiles_is_a_proven_dead_end(place: Path) -> No
         assert "403" in messages.failure(solver.outcomes[NAME])
 
 
-def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
-    """No directory anywhere: the error says who stands where, with pids and lines."""
+def test_error_names_every_hop(place: Path) -> None:
+    """There is no directory: the error lists the programs with pids and lines."""
     code = ("import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n"
             "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b'app')\n"
             "    def log_message(self, *a): pass\n"
@@ -367,8 +366,8 @@ def test_a_proxy_to_an_application_names_every_hop(place: Path) -> None:
     assert "status 200" in said
 
 
-def test_an_application_that_serves_its_public_directory_is_believed_on_evidence(place: Path) -> None:
-    """Rails, Express: a file that lies there already comes back, and only then one is written."""
+def test_public_directory_of_application_is_verified_first(place: Path) -> None:
+    """Rails, Express: an existing file is fetched, and only then a file is written."""
     make(place, "app/public")
     (place / "app/public/robots.txt").write_text("User-agent: *")
     code = ("import functools, http.server as h\n"
@@ -388,8 +387,8 @@ def test_an_application_that_serves_its_public_directory_is_believed_on_evidence
             application.kill()
 
 
-def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program whose directory we can only guess, and that does not serve it."""
+def test_unverified_guess_is_never_written_to(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guessed directory is one that the program does not serve."""
     make(place, "app/public")
     (place / "app/public/robots.txt").write_text("User-agent: *")
     written: List[str] = []
@@ -407,7 +406,7 @@ def test_nothing_is_written_on_a_guess_without_evidence(place: Path, monkeypatch
 
 
 class Meanwhile:
-    """Does something at one of our steps: before the nth proof, or after it."""
+    """Act at one step of the solver: before the nth proof, or after it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, events: Dict[int, Any], after: bool = False) -> None:
         self.count = 0
@@ -425,9 +424,8 @@ class Meanwhile:
         monkeypatch.setattr(proof, "prove", interrupted)
 
 
-def test_a_server_that_starts_between_look_and_bind_is_looked_at_again(
-        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port is free when we look and taken when we bind."""
+def test_server_starts_between_snapshot_and_bind(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is free in the snapshot and taken at bind()."""
     make(place, "root")
     nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
     Meanwhile(monkeypatch, {0: nginx.start})
@@ -439,8 +437,8 @@ def test_a_server_that_starts_between_look_and_bind_is_looked_at_again(
         nginx.stop()
 
 
-def test_a_server_that_stops_between_look_and_probe_is_replaced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The directory is ready, and nobody is there any more to serve it."""
+def test_server_stops_between_snapshot_and_probe(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is ready, and no program serves it any more."""
     make(place, "root")
     nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}")
     nginx.start()
@@ -450,9 +448,8 @@ def test_a_server_that_stops_between_look_and_probe_is_replaced(place: Path, mon
         assert ask() == CONTENT
 
 
-def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
-        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between look and probe somebody deploys."""
+def test_server_reloads_between_snapshot_and_probe(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment moves the root."""
     make(place, "one", "two")
     nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
 
@@ -465,8 +462,8 @@ def test_a_server_that_is_reloaded_with_another_root_is_looked_at_again(
         assert ask() == CONTENT
 
 
-def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, List[str]]) -> None:
-    """It tells by a header how a visitor came; without it we are sent to its port 443, which we do not have."""
+def test_balancer_that_ends_tls_is_unproven(place: Path, names: Dict[str, List[str]]) -> None:
+    """Its header says how a visitor came; without it the server redirects us to port 443, which is not ours."""
     make(place, "root")
     names[NAME] = ["198.51.100.77"]
     config = f"""server {{ listen 80; root {place}/root;
@@ -477,8 +474,8 @@ def test_a_balancer_that_ends_tls_is_inconclusive(place: Path, names: Dict[str, 
             == [f"{place}/root/.well-known/acme-challenge/token"]
 
 
-def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
-    """The kernel's rule counts (k3s), not the web server that holds the port in vain."""
+def test_kernel_forward_wins_over_listener(place: Path) -> None:
+    """The kernel's rule counts (k3s), not the web server that holds the port."""
     make(place, "listens", "answers")
     subprocess.run(["nft", "-f", "-"], check=True, text=True, input="table ip forward { chain output {\n"
                    f"type nat hook output priority -100\nip daddr {PUBLIC_V4} tcp dport 80 redirect to 8080\n}}\n}}\n")
@@ -493,8 +490,8 @@ def test_a_forward_comes_before_whoever_listens(place: Path) -> None:
         subprocess.run(["nft", "delete", "table", "ip", "forward"], check=True)
 
 
-def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(place: Path) -> None:
-    """The CA goes there too, with the same token."""
+def test_redirect_to_another_local_name(place: Path) -> None:
+    """The CA follows it with the same token."""
     make(place, "other")
     config = f"""server {{ listen 80; server_name {NAME}; return 301 http://other.sample.com$request_uri; }}
         server {{ listen 80; server_name other.sample.com; root {place}/other; }}"""
@@ -506,8 +503,8 @@ def test_a_redirect_to_another_name_of_this_machine_is_followed_to_its_root(plac
     "use_backend %[req.ssl_sni,lower,map({dir}/sni.map,one)]",
     9 * "use_backend one if { req_ssl_sni -i other.sample.com }\n" + "use_backend two if { req_ssl_sni -m beg www. }",
 ], ids=["a map", "many rules"])
-def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Path, rule: str) -> None:
-    """Without ending TLS: the name is in the ClientHello."""
+def test_redirect_to_https_that_haproxy_passes_by_sni(place: Path, rule: str) -> None:
+    """HAProxy does not end TLS: the name is in the ClientHello."""
     make(place, "one", "two", "haproxy")
     crt, key = certificates.expired(place, NAME)
     (place / "haproxy/sni.map").write_text(f"{NAME} two\n")
@@ -539,18 +536,16 @@ def test_a_redirect_to_https_that_haproxy_hands_on_by_the_name_in_tls(place: Pat
     ("http://$host:8080$request_uri", "does not follow"),
     ("http://far.sample.com$request_uri", "leads away from this machine, to http://far.sample.com/"),
     ("https://$host$request_uri", "no program listens on 203.0.113.10:443")])
-def test_a_redirect_that_leads_nowhere_is_said(
-        place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
-    """In a loop, to a port that no CA goes to, to another machine, to https that nobody serves."""
+def test_redirect_to_nowhere_is_reported(place: Path, names: Dict[str, List[str]], target: str, said: str) -> None:
+    """A loop, a port that no CA uses, another host, https without a listener."""
     names["far.sample.com"] = ["198.51.100.77"]
     with Nginx(place / "nginx", f"server {{ listen 80; return 301 {target}; }}"), solved(place) as solver:
         assert solver.unanswered == [NAME]
         assert said in messages.failure(solver.outcomes[NAME])
 
 
-def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
-        place: Path, names: Dict[str, List[str]]) -> None:
-    """The user says where: an NFS mount that the other machine serves. We cannot see it from here."""
+def test_given_directory_for_redirect_to_another_host(place: Path, names: Dict[str, List[str]]) -> None:
+    """The user names it: an NFS mount that the other host serves, which cannot be seen from here."""
     make(place, "shared")
     names["far.sample.com"] = ["198.51.100.77"]
     config = "server { listen 80; return 301 http://far.sample.com$request_uri; }"
@@ -562,8 +557,8 @@ def test_a_redirect_to_another_machine_is_advice_where_there_is_a_directory(
 
 @pytest.mark.parametrize("known", [["real", "link"], ["link", "real"], ["link"]])
 @pytest.mark.parametrize("served", ["link", "real", ""])
-def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str], served: str) -> None:
-    """A symlink and what it leads to: the second does not meet the file of the first as a stranger's in its way."""
+def test_directory_with_two_paths_is_tried_once(place: Path, known: List[str], served: str) -> None:
+    """A symlink and its target: the second path must not take the file of the first for another program's."""
     make(place, "real")
     (place / "link").symlink_to(place / "real")
     refuses = "if ($http_autowebroot_probe) { return 410; }"
@@ -579,9 +574,9 @@ def test_one_directory_by_two_paths_is_tried_once(place: Path, known: List[str],
 
 @pytest.mark.parametrize("remembered", [True, False])
 @pytest.mark.parametrize("stops", [True, False])
-def test_what_changes_between_proof_and_publishing_is_seen(
+def test_change_between_proof_and_publishing_is_noticed(
         place: Path, monkeypatch: pytest.MonkeyPatch, remembered: bool, stops: bool) -> None:
-    """The last look, at the real token, is before the CA's: deployed or stopped in that moment, it is done again."""
+    """The last check, of the real token, comes before the CA; after a deployment or a stop the proof is repeated."""
     make(place, "one", "two")
     nginx = Nginx(place / "nginx", f"server {{ listen 80; root {place}/one; }}")
 
@@ -600,8 +595,8 @@ def test_what_changes_between_proof_and_publishing_is_seen(
     ("open_file_cache max=100; open_file_cache_errors on; open_file_cache_valid 60s;", Verdict.PROVEN),
     ("if (-f {place}/maintenance) {{ return 503; }}", Verdict.DEAD_END),
     ("auth_basic x; auth_basic_user_file {place}/passwords;", Verdict.DEAD_END)])
-def test_what_comes_back_once_the_file_exists_decides(place: Path, extra: str, verdict: Verdict) -> None:
-    """Compression and caches do not harm; maintenance and a password do, to the CA as to us."""
+def test_answer_with_existing_file_decides(place: Path, extra: str, verdict: Verdict) -> None:
+    """Compression and caches do no harm; maintenance and a password do, to the CA as to us."""
     make(place, "root")
     (place / "maintenance").write_text("")
     (place / "passwords").write_text("")
@@ -610,8 +605,8 @@ def test_what_comes_back_once_the_file_exists_decides(place: Path, extra: str, v
         assert solver.outcomes[NAME].verdict is verdict
 
 
-def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> None:
-    """It does so for two minutes: so nobody asks for the token before it is written."""
+def test_token_is_never_requested_before_it_exists(place: Path) -> None:
+    """Varnish remembers a 404 for two minutes."""
     make(place, "root", "varnish")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             Varnish(place / "varnish", 'backend default { .host = "127.0.0.1"; .port = "8080"; }'):
@@ -624,8 +619,8 @@ def test_varnish_that_remembers_a_404_never_heard_of_the_token(place: Path) -> N
                            capture_output=True)
 
 
-def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) -> None:
-    """The advice names a port, and the lines that the catalogue of messages has for it do."""
+def test_varnish_lines_of_the_catalogue(place: Path) -> None:
+    """The advice names a port, and the lines in the catalogue of messages pass challenges on to it."""
     make(place, "varnish")
     backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
     with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
@@ -636,8 +631,8 @@ def test_varnish_has_no_directory_but_can_pass_challenges_on_to_us(place: Path) 
 
 
 @pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
-def test_a_configuration_that_was_edited_and_not_reloaded(place: Path, edited: str) -> None:
-    """Another root, a refusal, broken on disk: the running server's answer wins, which its error log tells."""
+def test_edited_configuration_without_reload(place: Path, edited: str) -> None:
+    """Another root, a refusal, a broken file: the running server's answer wins, which its error log shows."""
     make(place, "old", "new")
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/old; }}") as nginx:
         nginx.configure("server { listen 80; " + edited.replace("{place}", str(place)) + " }")
@@ -647,8 +642,8 @@ def test_a_configuration_that_was_edited_and_not_reloaded(place: Path, edited: s
             assert solver.proven_directories() == {NAME: [(f"{place}/old", ".well-known/acme-challenge")]}
 
 
-def test_a_binary_that_an_upgrade_has_deleted_still_runs(place: Path) -> None:
-    """Its configuration is found all the same."""
+def test_deleted_binary_still_runs(place: Path) -> None:
+    """An upgrade deleted it; the configuration is found all the same."""
     make(place, "root")
     binary = place / "nginx-copy" / "nginx"
     binary.parent.mkdir()
@@ -665,8 +660,8 @@ def test_a_binary_that_an_upgrade_has_deleted_still_runs(place: Path) -> None:
 
 
 @pytest.mark.parametrize("root", ["/", "/etc", "{place}/gone", "{place}/file"])
-def test_a_document_root_that_cannot_be_used_is_refused_with_its_name(place: Path, root: str) -> None:
-    """Never a traceback, nothing made."""
+def test_unusable_document_root_is_named(place: Path, root: str) -> None:
+    """No traceback, and no file is made."""
     (place / "file").write_text("")
     root = root.format(place=place)
     with Nginx(place / "nginx", f"server {{ listen 80; root {root}; }}"), solved(place) as solver:
@@ -675,8 +670,8 @@ def test_a_document_root_that_cannot_be_used_is_refused_with_its_name(place: Pat
     assert not Path("/.well-known").exists() and not Path("/etc/.well-known").exists()
 
 
-def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit holds, and the error names who it is."""
+def test_silent_server_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit holds, and the error names the program."""
     monkeypatch.setattr(probe.ask, "__defaults__", (0.3,))
     monkeypatch.setattr(probe.get_directly, "__defaults__", (0.3,))
     code = "import socket, time; s = socket.create_server(('', 80)); print('up', flush=True); time.sleep(60)"
@@ -690,8 +685,8 @@ def test_a_server_that_accepts_and_never_answers_is_said(place: Path, monkeypatc
     assert "time limit" in said and f"(pid {silent.pid})" in said
 
 
-def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the number of names and of files that it might serve: each would be waited for."""
+def test_silent_program_costs_one_timeout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any number of names and of files that it might serve."""
     make(place, "public", "static")
     for name in ("public/robots.txt", "public/app.css", "static/logo.svg"):
         (place / name).write_text("here")
@@ -713,8 +708,8 @@ def test_a_program_that_never_answers_is_asked_for_one_file_only(place: Path, mo
     assert len(asked) == 1
 
 
-def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
-    """The directory that is found is not the one that is served: a script says another, which we do not run."""
+def test_failure_names_unread_configuration(place: Path) -> None:
+    """A script of the server decides about the root, and scripts are not run."""
     make(place, "lighttpd", "one", "two")
     (place / "more.conf").write_text(f'server.document-root := "{place}/two"\n')
     config = f'server.document-root = "{place}/one"\ninclude_shell "head {place}/more.conf"\n'
@@ -724,8 +719,8 @@ def test_a_failure_names_what_could_not_be_read(place: Path) -> None:
     assert "Not known: what include_shell" in said
 
 
-def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user may have a thousand ports, each of which holds a name up for a while."""
+def test_slow_programs_have_one_time_limit(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may own a thousand ports, each of which delays a name."""
     make(place, "public")
     (place / "public/robots.txt").write_text("here")
     monkeypatch.setattr(candidates, "MAX_GUESSING", 1.0)
@@ -750,8 +745,8 @@ def test_programs_that_answer_late_are_not_asked_for_ever(place: Path, monkeypat
     assert 1 < len(asked) < 8
 
 
-def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's upstream may have a thousand names, whose name server never answers."""
+def test_slow_resolver_has_one_time_limit(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's upstream may have a thousand names whose name server never answers."""
     monkeypatch.setattr(listening, "MAX_RESOLVING", 1.0)
     asked: List[str] = []
 
@@ -766,8 +761,8 @@ def test_names_that_resolve_late_are_not_waited_for_for_ever(place: Path, monkey
     assert 1 < len(asked) < 8
 
 
-def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
-    """And no configuration is looked at then."""
+def test_proven_directory_is_first_next_time(place: Path) -> None:
+    """No configuration is read then."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 80; root {place}/root; }}"):
         with solved(place) as solver:
@@ -777,7 +772,7 @@ def test_what_was_proven_is_the_first_candidate_next_time(place: Path) -> None:
             assert solver.outcomes[NAME].routes == {}
 
 
-def test_a_directory_that_is_served_only_by_turns_is_not_remembered(place: Path) -> None:
+def test_directory_served_in_turns_is_not_remembered(place: Path) -> None:
     """One probe next time would find one of them only."""
     make(place, "one", "two")
     with Nginx(place / "nginx", f"""
@@ -788,8 +783,8 @@ def test_a_directory_that_is_served_only_by_turns_is_not_remembered(place: Path)
         assert solver.proven_directories() == {}
 
 
-def test_a_client_that_connects_and_is_silent_does_not_hold_up_the_ca(place: Path) -> None:
-    """acme.standalone alone would answer one after the other."""
+def test_silent_client_does_not_block_the_ca(place: Path) -> None:
+    """acme.standalone alone would answer one client after the other."""
     with solved(place), contextlib.ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(socket.create_connection((PUBLIC_V4, 80)))
@@ -804,7 +799,7 @@ def free(address: str) -> Optional[OSError]:
     return None
 
 
-def test_the_port_is_free_again_afterwards(place: Path) -> None:
+def test_port_is_free_afterwards(place: Path) -> None:
     """A pre-hook's server must be able to start again."""
     with solved(place):
         assert free(PUBLIC_V4) is not None

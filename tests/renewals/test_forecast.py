@@ -1,4 +1,4 @@
-"""What would happen, decided on plain outcomes."""
+"""The forecast for a renewal, on plain outcomes."""
 from typing import List
 from typing import Sequence
 
@@ -36,7 +36,7 @@ OTHER_V4 = Endpoint("10.0.0.5", 80)
 
 def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), kind: Kind = Kind.LOCAL,
             endpoints: Sequence[Endpoint] = (V4, V6), branches: bool = False) -> Outcome:
-    """Every endpoint leads to these ends; the test file of the first came back at those that won."""
+    """Every endpoint leads to these ends; the test file of the first came back from the served places."""
     routes = [Route((), end, (number,) if branches else ())  # type: ignore[arg-type]
               for number, end in enumerate(ends)]
     found = Candidates("www.sample.com", front(*endpoints, kind=kind), "token",
@@ -54,14 +54,14 @@ def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), kind: Kind =
     ("/.well-known/acme-challenge", "t", ("/.well-known/acme-challenge", "t")),
     ("/srv/acme", "t", ("/srv/acme", "t")),
     ("/srv/.well-known/acme-challenge/x", "t", ("/srv/.well-known/acme-challenge/x", "t"))])
-def test_an_alias_below_well_known_has_its_document_root_above(root: str, name: str, expected: Sequence[str]) -> None:
-    """Certbot's webroot has taken away what is below it."""
+def test_alias_below_well_known_has_its_webroot_above(root: str, name: str, expected: Sequence[str]) -> None:
+    """Certbot's webroot strips the part below it."""
     found = place_of(Directory(PathInView(root), name), None, "token")
     assert found is not None and isinstance(found.end, Directory)
     assert (found.end.root, found.end.name) == tuple(expected)
 
 
-def test_a_file_before_a_group_of_applications_is_enough() -> None:
+def test_file_before_applications_is_enough() -> None:
     """``try_files $uri @group``: the file is found before any of them is asked."""
     found = outcome([ROOT])
     for routes in found.routes.values():
@@ -80,12 +80,12 @@ def test_a_file_before_a_group_of_applications_is_enough() -> None:
     (outcome([], endpoints=[]), Outlook.FAILS)],
     ids=["all endpoints", "one endpoint lacks", "unresolved, one version lacks", "unresolved",
          "unresolved, one guess is enough", "unresolved and fails", "an allow-list shuts us out", "no endpoint"])
-def test_what_a_proof_means_for_autowebroot(found: Outcome, outlook: Outlook) -> None:
-    """The solver's verdict, and whether a CA can find the machine at all."""
+def test_forecast_for_autowebroot(found: Outcome, outlook: Outlook) -> None:
+    """From the solver's verdict, and from whether a CA can reach this host."""
     assert forecast.by_autowebroot(found, proved=True) is outlook
 
 
-def test_whoever_refuses_what_is_unproven_fails() -> None:
+def test_unproven_refuse_fails() -> None:
     """--autowebroot-unproven refuse."""
     assert forecast.by_autowebroot(outcome([GUARDED]), proved=True, refuse_unproven=True) is Outlook.FAILS
 
@@ -100,15 +100,15 @@ def test_whoever_refuses_what_is_unproven_fails() -> None:
     ([GUARDED, ROOT], True, Outlook.UNPROVEN),
     ([], False, Outlook.FAILS)],
     ids=["directory", "nobody listens", "dead end", "an alternative", "a member of an upstream", "guess", "allow-list",
-         "no road"])
-def test_what_roads_alone_mean(ends: List[object], branches: bool, outlook: Outlook) -> None:
-    """Without writing: one of several alternatives is enough, all members of an upstream are needed."""
+         "no route"])
+def test_forecast_from_routes_alone(ends: List[object], branches: bool, outlook: Outlook) -> None:
+    """--no-write: one of several alternatives is enough; all members of an upstream are needed."""
     found = Outcome(outcome(ends, branches=branches).candidates._replace(places=()))
     assert forecast.by_autowebroot(found, proved=False) is outlook
 
 
-def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None:
-    """Without root the holder of the port is not visible; a renewal tries what it was given."""
+def test_given_directory_without_route_is_unproven() -> None:
+    """Without root the listener is not visible; a renewal tries the given directory."""
     found = Outcome(outcome([REFUSED]).candidates.with_places([Place(ROOT)]))
     assert forecast.by_autowebroot(found, proved=False) is Outlook.UNPROVEN
 
@@ -123,17 +123,16 @@ def test_a_directory_that_was_given_may_be_the_one_where_no_road_shows() -> None
     (outcome([ROOT, OTHER], branches=True), False, Outlook.FAILS),
     (outcome([ROOT], kind=Kind.GUESSED), False, Outlook.UNPROVEN)],
     ids=["proven", "another directory won", "one endpoint lacks", "shut out of its own directory",
-         "behind a forward, an allow-list", "road", "one member of two", "does not resolve"])
-def test_what_counts_for_an_authenticator_that_answers_in_one_place(
-        found: Outcome, proved: bool, outlook: Outlook) -> None:
-    """webroot and standalone: that another place would do is no use to them."""
+         "behind a forward, an allow-list", "route", "one member of two", "does not resolve"])
+def test_forecast_for_webroot_and_standalone(found: Outcome, proved: bool, outlook: Outlook) -> None:
+    """Each answers in one place: another place that would work does not help."""
     def answers(_: Endpoint, place: Place) -> bool:
         return isinstance(place.end, Directory) and place.end.root == "/srv"
     assert forecast.by_places(found, answers, proved) is outlook
 
 
-def test_what_an_ordinary_user_cannot_see_or_do_is_not_known() -> None:
-    """A renewal is root's, who sees who holds the port and may write; what both would meet is a failure."""
+def test_forecast_without_root_is_unknown() -> None:
+    """Root sees the listener and may write; only what both would meet is a failure."""
     def seen(found: Outcome) -> Outlook:
         return forecast.without_root(NameForecast("www.sample.com", Outlook.FAILS, found)).outlook
     hidden, shut, dead = outcome([Unknown("not visible")]), outcome([ROOT]), outcome([REFUSED])
@@ -141,7 +140,7 @@ def test_what_an_ordinary_user_cannot_see_or_do_is_not_known() -> None:
     assert [seen(found) for found in (hidden, shut, dead)] == [Outlook.UNKNOWN, Outlook.UNKNOWN, Outlook.FAILS]
 
 
-def test_the_worst_of_several_decides() -> None:
+def test_worst_outlook_decides() -> None:
     """A lineage with one dead name is not renewed."""
     assert forecast.worst([Outlook.GOOD, Outlook.FAILS, Outlook.UNPROVEN]) is Outlook.FAILS
     assert forecast.worst([]) is Outlook.GOOD

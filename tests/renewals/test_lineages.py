@@ -1,4 +1,4 @@
-"""What is read from a Certbot configuration directory, and what is said of what is wrong in one."""
+"""Lineages of a Certbot configuration directory, and the messages for broken ones."""
 import datetime
 import os
 from pathlib import Path
@@ -30,8 +30,8 @@ def read(config: Path) -> Lineage:
     return found
 
 
-def test_a_lineage_is_read(tmp_path: Path) -> None:
-    """Its name, authenticator, names and days left."""
+def test_lineage(tmp_path: Path) -> None:
+    """Its name, authenticator, identifiers and days left."""
     conf = make_lineage(tmp_path)
     found = read(tmp_path)
     assert (found.name, found.conf, found.authenticator, found.port, found.problem) == (
@@ -57,7 +57,7 @@ def test_a_lineage_is_read(tmp_path: Path) -> None:
      {"fallback": "['nginx', 'apache']", "path": ""}),
     ("authenticator = autowebroot\nautowebroot_unproven = refuse\nautowebroot_roots = '{\"a\": [[\"/b\", \"\"]]}'\n",
      "options", {"unproven": "refuse", "roots": '{"a": [["/b", ""]]}'})])
-def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, field: str, value: object) -> None:
+def test_parameters_are_read_as_by_certbot(tmp_path: Path, parameters: str, field: str, value: object) -> None:
     """Lists with one member, the word None, older forms."""
     make_lineage(tmp_path, parameters)
     found = read(tmp_path)
@@ -82,8 +82,8 @@ def test_a_parameter_is_read_as_certbot_does(tmp_path: Path, parameters: str, fi
     (b"cert = a\nprivkey = b\nchain = c\nfullchain = d\n[renewalparams]\nauthenticator = x\nhttp01_address = y\n",
      "http01_address = y"),
     (b"\0" * 4096, "is broken")])
-def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
-    """With the name of the file; Certbot would not renew it."""
+def test_broken_renewal_configuration(tmp_path: Path, content: bytes, said: str) -> None:
+    """One line with the name of the file; Certbot would not renew it."""
     conf = make_lineage(tmp_path)
     conf.write_bytes(content)
     found = read(tmp_path)
@@ -92,22 +92,22 @@ def test_a_broken_renewal_configuration_is_a_clear_line(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize(("pem", "said"), [(b"", "is broken"), (b"-----BEGIN CERTIFICATE-----\nAAAA\n", "is broken")])
-def test_a_broken_certificate_is_a_clear_line(tmp_path: Path, pem: bytes, said: str) -> None:
+def test_broken_certificate(tmp_path: Path, pem: bytes, said: str) -> None:
     """A full disk at the last renewal."""
     make_lineage(tmp_path, pem=pem)
     assert f"live/{NAME}/cert.pem {said}" in read(tmp_path).problem
 
 
-def test_a_lineage_without_a_certificate_is_a_clear_line(tmp_path: Path) -> None:
-    """Somebody has tidied up."""
+def test_missing_certificate(tmp_path: Path) -> None:
+    """An administrator has tidied up."""
     make_lineage(tmp_path)
     (tmp_path / "archive" / NAME / "cert1.pem").unlink()
     assert f"live/{NAME}/cert.pem is missing" in read(tmp_path).problem
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: str) -> None:
-    """A key that was tidied up; a copy to another machine that made files of the links (rsync -L, scp)."""
+def test_missing_links_and_files(tmp_path: Path, kind: str) -> None:
+    """Certbot needs four links; a key was deleted, or a copy made files of the links (rsync -L, scp)."""
     make_lineage(tmp_path)
     live = tmp_path / "live" / NAME / f"{kind}.pem"
     content = live.read_bytes()
@@ -119,7 +119,7 @@ def test_certbot_wants_four_links_to_files_that_are_there(tmp_path: Path, kind: 
     assert found.certificate is not None and not found.hidden
 
 
-def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path) -> None:
+def test_fifo_does_not_block(tmp_path: Path) -> None:
     """open(2) would wait for a writer for good."""
     conf = make_lineage(tmp_path)
     conf.unlink()
@@ -127,8 +127,8 @@ def test_a_fifo_in_place_of_a_renewal_configuration_does_not_hang(tmp_path: Path
     assert "not a regular file" in read(tmp_path).problem
 
 
-def test_a_broken_lineage_does_not_hide_the_others(tmp_path: Path) -> None:
-    """The rest is still read; what is no renewal configuration is passed over."""
+def test_broken_lineage_does_not_hide_others(tmp_path: Path) -> None:
+    """The others are read; files that are no renewal configurations are skipped."""
     for name in ("a.sample.com", "b.sample.com", "c.sample.com"):
         make_lineage(tmp_path / name, name=name)
         (tmp_path / "renewal").mkdir(exist_ok=True)
@@ -139,19 +139,19 @@ def test_a_broken_lineage_does_not_hide_the_others(tmp_path: Path) -> None:
         ("a.sample.com", False), ("b.sample.com", True), ("c.sample.com", False)]
 
 
-def test_nothing_issued_yet_is_no_lineage(tmp_path: Path) -> None:
-    """A Certbot that was just installed."""
+def test_no_lineages(tmp_path: Path) -> None:
+    """Certbot was just installed."""
     assert lineages.lineages(str(tmp_path)) == []
 
 
-def test_no_such_configuration_directory_is_an_error(tmp_path: Path) -> None:
+def test_missing_configuration_directory_is_an_error(tmp_path: Path) -> None:
     """A typing mistake must not look like "all is well"."""
     with pytest.raises(FileNotFoundError):
         lineages.lineages(str(tmp_path / "gone"))
 
 
-def test_all_that_the_lineage_has_had_is_found(tmp_path: Path) -> None:
-    """By which a server that was not reloaded is recognised; what is no certificate is passed over."""
+def test_earlier_certificates(tmp_path: Path) -> None:
+    """A server without a reload still shows one of them; other files are skipped."""
     make_lineage(tmp_path)
     archive = tmp_path / "archive" / NAME
     (archive / "cert2.pem").write_bytes(certificate())
@@ -163,14 +163,14 @@ def test_all_that_the_lineage_has_had_is_found(tmp_path: Path) -> None:
     assert len(earlier) == 2 and found.certificate.fingerprint in earlier
 
 
-def test_a_certificate_without_alternative_names_has_its_common_name(tmp_path: Path) -> None:
-    """One that a person has made."""
+def test_certificate_without_alternative_names(tmp_path: Path) -> None:
+    """Its common name counts; it was made by hand."""
     make_lineage(tmp_path, pem=certificate(alternative=False))
     found = read(tmp_path)
     assert found.certificate is not None and found.certificate.names == (NAME,)
 
 
-def test_only_what_certbot_would_run_is_a_pre_hook(tmp_path: Path) -> None:
+def test_pre_hooks(tmp_path: Path) -> None:
     """Executable files that are no editor's backups."""
     hooks = tmp_path / "renewal-hooks" / "pre"
     hooks.mkdir(parents=True)
@@ -196,9 +196,8 @@ def test_only_what_certbot_would_run_is_a_pre_hook(tmp_path: Path) -> None:
     (USUAL, {"cli.ini": "pre-hook = stop\ndeploy-hook =\ndeploy-hooks = x\n"}, ()),
 ], ids=["nothing", "None", "an installer", "a deploy hook", "a post-hook", "a directory", "post-hooks' directory",
         "directories switched off", "an editor's copy", "cli.ini", "its older name", "as an option", "others"])
-def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[str, str], found: Sequence[str]) \
-        -> None:
-    """All that may reload a server: the lineage's own, and what runs for every lineage."""
+def test_hooks_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[str, str], found: Sequence[str]) -> None:
+    """All that may reload a server: the lineage's hooks, and those of every lineage."""
     make_lineage(tmp_path, parameters)
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -217,8 +216,8 @@ def test_what_runs_after_a_renewal(tmp_path: Path, parameters: str, files: Dict[
     ([Shown.CURRENT], {"problem": "is broken"}, False),
 ], ids=["it is shown", "an older one is", "another is", "it has no names", "something runs afterwards", "switched off",
         "broken"])
-def test_where_a_hook_is_lacking(shown: Sequence[Shown], lineage: Dict[str, Any], lacks: bool) -> None:
-    """Where visitors see the lineage's certificate, and nothing would let them see the next one."""
+def test_lineage_needs_a_hook(shown: Sequence[Shown], lineage: Dict[str, Any], lacks: bool) -> None:
+    """Where port 443 shows its certificate, and no hook would load the next one."""
     served = [Served("www.sample.com", Endpoint("203.0.113.10", 443), one) for one in shown]
     found = Forecast(Lineage("www.sample.com", "www.sample.com.conf", **lineage), Outlook.GOOD, served=served)
     assert found.lacks_hook is lacks
@@ -230,7 +229,7 @@ def test_where_a_hook_is_lacking(shown: Sequence[Shown], lineage: Dict[str, Any]
     ((2, 3), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
     ((5, 8), "certbot reconfigure --cert-name one --deploy-hook 'reload it' --config-dir /x"),
 ], ids=str)
-def test_what_adds_a_hook(version: Tuple[int, int], said: str) -> None:
+def test_command_that_adds_a_hook(version: Tuple[int, int], said: str) -> None:
     """A command since Certbot 2.3, before that a line of the renewal configuration."""
     found = Forecast(Lineage("one", "/etc/letsencrypt/renewal/one.conf"), Outlook.GOOD)
     assert messages.adding_hook(found, version, ["--config-dir", "/x"], "reload it") == said

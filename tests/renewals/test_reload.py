@@ -1,4 +1,4 @@
-"""Who is to be reloaded, found by sockets and handshakes; who is left alone, and what is said of him."""
+"""Which programs are reloaded, by sockets and handshakes; which are left alone, and the messages for them."""
 import contextlib
 import io
 import os
@@ -39,7 +39,7 @@ ME, PARENT = os.getpid(), os.getppid()
 
 
 @pytest.mark.lab
-def test_every_address_of_a_name_is_looked_at(
+def test_every_address_of_a_name(
         site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """Two servers, one for each family; both are reloaded."""
     names[NAME] = [PUBLIC_V4, PUBLIC_V6]
@@ -54,7 +54,7 @@ def test_every_address_of_a_name_is_looked_at(
 
 
 @pytest.mark.lab
-def test_behind_a_router_the_machines_own_addresses_are_looked_at(
+def test_own_addresses_behind_a_router(
         site: https.Site, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
     """The name leads to the router, whose port forward ends at one of them."""
     names[NAME] = ["198.51.100.77"]
@@ -65,8 +65,8 @@ def test_behind_a_router_the_machines_own_addresses_are_looked_at(
 
 
 @pytest.mark.lab
-def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """The same workers go on, although what is on disk is broken."""
+def test_current_certificate_needs_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The same workers go on, although the configuration on disk is broken."""
     with serving(site, https.nginx(site)) as server:
         assert reload(capfd, site).status == 0
         workers = server.workers
@@ -77,8 +77,7 @@ def test_who_shows_the_current_certificate_is_left_alone(site: https.Site, capfd
 
 
 @pytest.mark.lab
-def test_who_shows_a_certificate_of_another_lineage_is_left_alone(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_certificate_of_another_lineage_needs_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """A mail server's lineage, where 443 is the web server's."""
     other = site._replace(live=site.place / "other")
     certificates.lineage(other.live, "other.sample.com", days=60)
@@ -91,9 +90,8 @@ def test_who_shows_a_certificate_of_another_lineage_is_left_alone(
 
 @pytest.mark.lab
 @pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
-def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
-        site: https.Site, capfd: pytest.CaptureFixture[str], kind: str) -> None:
-    """One for each kind of key: a handshake shows the one or the other, by what the visitor knows."""
+def test_two_lineages_for_the_same_names(site: https.Site, capfd: pytest.CaptureFixture[str], kind: str) -> None:
+    """One for each kind of key: the handshake shows one of them, by the client's ciphers."""
     other = site.place / "rsa"
     certificates.lineage(other, NAME, days=30, key="RSA")
     server = https.nginx(site)
@@ -110,8 +108,8 @@ def test_of_two_lineages_for_the_same_names_the_renewed_one_is_looked_at(
 
 
 @pytest.mark.lab
-def test_where_nobody_listens_there_is_nothing_to_do(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """The port is free."""
+def test_no_listener_needs_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Port 443 is free."""
     done = reload(capfd, site)
     assert (done.status, f"no program listens on {PUBLIC_V4}:443" in done.said) == (0, True)
 
@@ -126,9 +124,8 @@ REFUSING: Dict[str, Callable[[https.Site], Any]] = {
 
 @pytest.mark.lab
 @pytest.mark.parametrize("name", REFUSING)
-def test_a_name_that_the_server_refuses_is_no_failure_where_it_serves_another(
-        site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """A certificate may have a name that is a mail server's; for that one alone nothing could be seen."""
+def test_refused_name_beside_a_served_one(site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """A certificate may have a mail server's name; a lineage of refused names alone shows no certificate."""
     with serving(site, REFUSING[name](site)):
         done = reload(capfd, site, NAME, "mail.sample.com")
         assert (done.status, is_new(site)) == (0, True)
@@ -137,16 +134,16 @@ def test_a_name_that_the_server_refuses_is_no_failure_where_it_serves_another(
 
 
 @pytest.mark.lab
-def test_where_no_tls_is_spoken_it_could_not_be_seen(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """Plain HTTP on 443."""
+def test_plain_http_on_443(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """There is no certificate to compare."""
     with Nginx(site.place / "nginx", "server { listen 443; return 200; }"):
         done = reload(capfd, site)
     assert (done.status, "no certificate could be had from" in done.said) == (2, True)
 
 
 @pytest.mark.lab
-def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """Its configuration names files that nobody renews."""
+def test_server_with_a_copy_of_the_certificate(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its configuration names files that are never renewed, so a reload does not help."""
     copy = site._replace(live=site.place / "copy")
     copy.live.mkdir()
     for file in site.live.iterdir():
@@ -158,8 +155,8 @@ def test_a_server_with_a_copy_of_its_own_is_told_in_vain(site: https.Site, capfd
 
 
 @pytest.mark.lab
-def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """The server behind it speaks TLS, and is not looked for: the balancer goes on, and the sentence says it."""
+def test_balancer_that_passes_tls_on(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its reload does not help: the server behind it speaks TLS, and the message says so."""
     (site.place / "haproxy").mkdir()
     passing = Haproxy(site.place / "haproxy", """listen l\nmode tcp\nbind :443\nserver s 127.0.0.1:8443""",
                       options=("-W",), port=443)
@@ -171,8 +168,8 @@ def test_a_balancer_that_passes_tls_on_is_told_in_vain(site: https.Site, capfd: 
 
 
 @pytest.mark.lab
-def test_servers_that_share_the_port_are_all_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """SO_REUSEPORT: the kernel gives each some of the visitors."""
+def test_all_servers_on_a_shared_port_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """SO_REUSEPORT: the kernel spreads the connections."""
     places = [site.place / "one", site.place / "two"]
     for path in places:
         path.mkdir()
@@ -195,9 +192,9 @@ server.serve_forever()
 
 
 @pytest.mark.lab
-def test_a_program_that_is_not_known_is_named(
+def test_unknown_program_is_named(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """With its process id, and its unit where it has one; nothing is done to it."""
+    """With its process id, and its unit where it has one; it is left alone."""
     (site.place / "cwd").mkdir()
     command = [sys.executable, "-c", PYTHON, str(site.live)]
     with serving(site, programs.Program(command, site.place / "cwd", port=443)) as server:
@@ -210,8 +207,8 @@ def test_a_program_that_is_not_known_is_named(
 
 
 @pytest.mark.lab
-def test_an_ordinary_user_is_told_that_root_could(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """What is shown he can see; who shows it he cannot."""
+def test_without_root_the_listener_is_unknown(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The certificate is visible to every user, the process to root only."""
     def command() -> Done:
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -225,7 +222,7 @@ def test_an_ordinary_user_is_told_that_root_could(site: https.Site, capfd: pytes
 
 
 class Machine:
-    """Who holds an endpoint, as a table: a pid of his own, or where he passes connections on to."""
+    """A table of listeners: the pid of an endpoint, or the endpoint that it passes connections on to."""
 
     def __init__(self, table: Dict[str, Any]) -> None:
         self._table = table
@@ -259,7 +256,7 @@ class Holder(NamedTuple):
     ({"192.0.2.1:443": ["192.0.2.1"]}, ["the program that listens there"]),
     ({}, ["the program that listens there"]),
 ], ids=["one", "two that share the port", "behind a forward", "behind two", "not visible", "a loop", "gone"])
-def test_who_speaks_tls_at_a_door(table: Dict[str, Any], found: List[str]) -> None:
-    """Whoever passes connections on as they are is not the one."""
+def test_program_that_ends_tls(table: Dict[str, Any], found: List[str]) -> None:
+    """A program that passes connections on does not end TLS."""
     servers = reloading.servers_at(NAME, Endpoint("192.0.2.1", 443), Machine(table))  # type: ignore[arg-type]
     assert [server.named for server in servers] == [text.format(me=ME, parent=PARENT) for text in found]

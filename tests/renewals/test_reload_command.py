@@ -1,4 +1,4 @@
-"""The command's arguments, what Certbot tells it, and what it says of nonsense."""
+"""The command's arguments, Certbot's environment, and the messages for invalid input."""
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.lab.reloading import reload
 
 @pytest.mark.lab
 def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str], names: Dict[str, List[str]]) -> None:
-    """By hand, after a renewal without a hook; for a wildcard, a name that it is good for is asked."""
+    """By hand, after a renewal without a hook; for a wildcard, a name that it covers is asked."""
     for name in (NAME, "*.wild.sample.com"):
         certificates.lineage(place / "live" / name, name, days=0)
         conf = place / "renewal" / f"{name}.conf"
@@ -37,9 +37,9 @@ def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.lab
-def test_a_deploy_hook_needs_no_arguments(
+def test_deploy_hook_needs_no_arguments(
         site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Certbot's environment says it all."""
+    """Certbot's environment names the lineage."""
     monkeypatch.setenv("RENEWED_LINEAGE", str(site.live))
     monkeypatch.setenv("RENEWED_DOMAINS", f"one.sample.com {NAME}")
     assert cli.main(["reload"]) == 0
@@ -53,9 +53,9 @@ def test_a_deploy_hook_needs_no_arguments(
     (["--config-dir", "{place}/none", NAME], "{place}/none: No such file or directory"),
     (["--lineage", "{place}/live/www.sample.com", "no name!"], "no name!: "),
 ], ids=["nothing is said", "no lineage", "a torn one", "no configuration directory", "no name"])
-def test_what_cannot_be_looked_at_is_told_in_a_line(
+def test_unusable_arguments_are_one_line(
         site: https.Site, capfd: pytest.CaptureFixture[str], arguments: List[str], said: str) -> None:
-    """Exit status 2, and what to do where that is not plain."""
+    """Exit status 2, with a remedy where it is not plain."""
     (site.place / "torn").mkdir()
     (site.place / "torn" / "cert.pem").write_text("torn")
     assert cli.main(["reload", *(argument.format(place=site.place) for argument in arguments)]) == 2
@@ -65,8 +65,8 @@ def test_what_cannot_be_looked_at_is_told_in_a_line(
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "soon", "1e9"])
-def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], seconds: str) -> None:
-    """Also one that never ends."""
+def test_invalid_time_is_refused(capfd: pytest.CaptureFixture[str], seconds: str) -> None:
+    """Also an infinite one."""
     with pytest.raises(SystemExit) as ended:
         cli.main(["reload", "--timeout", seconds, NAME])
     assert ended.value.code == 2
@@ -79,9 +79,9 @@ def test_a_time_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], secon
     ("", "{place}/some where/certbot-autowebroot", "'{place}/some where/certbot-autowebroot' reload"),
     ("", "{place}/cli.py", f"{sys.executable} -m certbot_autowebroot.cli reload"),
 ], ids=["installed for all", "in a virtual environment of the shell's", "by its path", "as a module"])
-def test_the_hook_that_is_advised_is_found_at_night(
+def test_advised_hook_is_found_by_cron(
         place: Path, monkeypatch: pytest.MonkeyPatch, where: str, argument: str, said: str) -> None:
-    """cron's PATH is not the shell's, and with --quiet Certbot does not say that a lineage's hook was not found."""
+    """cron has another PATH than the shell, and certbot --quiet does not report a missing hook."""
     for name in ("usual", "venv"):
         (place / name).mkdir()
         if name == where:
@@ -92,9 +92,9 @@ def test_the_hook_that_is_advised_is_found_at_night(
     assert command.command() == said.format(place=place)
 
 
-def test_ctrl_c_ends_it_without_a_traceback(
+def test_ctrl_c_is_no_traceback(
         site: https.Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the status that a shell gives."""
+    """With the exit status of a shell."""
     def interrupted(*_: Any) -> NoReturn:
         raise KeyboardInterrupt
     monkeypatch.setattr(reloading, "reload", interrupted)

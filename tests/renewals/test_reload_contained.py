@@ -66,18 +66,18 @@ def contained(site: https.Site, command: str) -> Iterator[Container]:
         yield box
 
 
-def test_nginx_in_a_container_is_told_by_a_signal(
+def test_nginx_in_a_container_gets_a_signal(
         site: https.Site, capfd: pytest.CaptureFixture[str], forwarded: None) -> None:
-    """Its program is not run from here; it tests what it reads by itself."""
+    """Its program is not run from here; nginx tests the configuration that it reads."""
     with contained(site, "nginx -c /etc/inside.conf"):
         done = reload(capfd, site)
         assert (done.status, is_new(site)) == (0, True), done.said
     assert "SIGHUP to process" in done.said
 
 
-def test_nginx_in_a_container_goes_on_where_its_configuration_is_broken(
+def test_nginx_in_a_container_survives_a_broken_configuration(
         site: https.Site, capfd: pytest.CaptureFixture[str], forwarded: None) -> None:
-    """A signal does no harm."""
+    """The signal does no harm."""
     with contained(site, "nginx -c /etc/inside.conf") as box:
         Path(f"/proc/{box.pid}/root/etc/inside.conf").write_text("nonsense;")
         done = reload(capfd, site, "--timeout", "1")
@@ -87,7 +87,7 @@ def test_nginx_in_a_container_goes_on_where_its_configuration_is_broken(
 
 def test_apache_in_a_container_is_left_alone(
         site: https.Site, capfd: pytest.CaptureFixture[str], forwarded: None) -> None:
-    """A broken configuration would end it, and it cannot be tested from here."""
+    """A broken configuration would end it, and cannot be tested from here."""
     with contained(site, "apache2 -DFOREGROUND -f /etc/inside.conf"):
         done = reload(capfd, site)
         assert not is_new(site)

@@ -1,4 +1,4 @@
-"""Each real server: its own test, its own reload, and what would have ended it."""
+"""Each real server: its own test, its own reload, and the cases in which a reload would end it."""
 import functools
 import os
 import re
@@ -28,9 +28,8 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_configuration_that_is_broken_on_disk_is_told_and_nobody_is_reloaded(
-        site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """Each server's own test says what and where; Apache httpd and lighttpd would have ended."""
+def test_broken_configuration_prevents_reload(site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """Each server's own test gives the error and its line; Apache httpd and lighttpd would have ended."""
     with serving(site, https.SERVERS[name](site)) as server:
         BROKEN[name](server)
         done = reload(capfd, site)
@@ -40,8 +39,7 @@ def test_a_configuration_that_is_broken_on_disk_is_told_and_nobody_is_reloaded(
     assert str(server.file if name == "apache2" else server.conf) in done.said
 
 
-def test_a_certificate_of_another_sites_that_apache_does_not_test_is_found(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_missing_certificate_of_another_apache_site(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """``-t`` says "Syntax OK" over a file without a certificate, and a reload would end httpd."""
     with serving(site, https.apache(site)) as server:
         torn = site.place / "torn.pem"
@@ -54,9 +52,8 @@ def test_a_certificate_of_another_sites_that_apache_does_not_test_is_found(
 
 
 @pytest.mark.parametrize("name", https.SERVERS)
-def test_a_key_that_does_not_belong_to_the_new_certificate_is_given_to_nobody(
-        site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """Somebody has copied one of the two files."""
+def test_wrong_key_prevents_reload(site: https.Site, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """One of the two files was copied by hand."""
     with serving(site, https.SERVERS[name](site)):
         certificates.lineage(site.place / "other", NAME, days=0)
         (site.place / "other" / "privkey.pem").replace(site.live / "privkey.pem")
@@ -66,16 +63,15 @@ def test_a_key_that_does_not_belong_to_the_new_certificate_is_given_to_nobody(
     assert f"the key {site.live}/privkey.pem does not belong to the certificate {site.live}/cert.pem" in done.said
 
 
-def test_haproxy_without_a_master_cannot_be_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """A signal would do nothing, or end it."""
+def test_haproxy_without_master_has_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """A signal would have no effect, or end it."""
     with serving(site, https.haproxy(site, "-db")):
         done = reload(capfd, site)
         assert not is_new(site)
     assert (done.status, "it was started without a master (-W)" in done.said) == (1, True)
 
 
-def test_haproxys_master_is_found_where_only_its_configuration_asks_for_one(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_haproxy_master_by_configuration(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """``master-worker`` in the section ``global``."""
     server = https.haproxy(site, "-V")
     server.conf.write_text("global\n master-worker\n" + server.conf.read_text())
@@ -85,7 +81,7 @@ def test_haproxys_master_is_found_where_only_its_configuration_asks_for_one(
 
 
 def test_haproxy_as_debian_runs_it(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """The worker has given up root's rights and gone into a chroot; the master, who reads the files, has not."""
+    """The worker has given up root's rights and entered a chroot; the master, which reads the files, has not."""
     server = https.haproxy(site, "-Ws")
     (site.place / "empty").mkdir()
     server.conf.write_text(f"global\n chroot {site.place}/empty\n user www-data\n group www-data\n daemon\n"
@@ -96,24 +92,23 @@ def test_haproxy_as_debian_runs_it(site: https.Site, capfd: pytest.CaptureFixtur
         assert f"(SIGUSR2 to process {server.pid})" in done.said
 
 
-def test_caddy_without_an_admin_api_cannot_be_reloaded(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """``admin off``; Caddy 2.6 knows no signal for it."""
+def test_caddy_without_admin_api_has_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """``admin off``; Caddy 2.6 has no signal for it."""
     with serving(site, https.caddy(site, "admin off")):
         done = reload(capfd, site)
     assert (done.status, "its admin API does not answer" in done.said) == (1, True)
 
 
-def test_what_caddy_runs_with_is_loaded_and_not_what_is_on_disk(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """Somebody is in the middle of editing the Caddyfile; only the certificate is new."""
+def test_caddy_loads_its_running_configuration(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The Caddyfile on disk is half edited; only the certificate is new."""
     with serving(site, https.caddy(site)) as server:
         server.conf.write_text("nonsense {{{")
         assert reload(capfd, site).status == 0
         assert is_new(site)
 
 
-def test_what_caddy_says_no_to_is_told(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """Another file of its configuration is gone; it goes on with what it has."""
+def test_refusal_of_caddy_is_reported(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Another file of its configuration is missing; Caddy goes on with the old configuration."""
     extra = site.place / "extra"
     certificates.lineage(extra, "other.sample.com", days=0)
     server = https.caddy(site)
@@ -126,9 +121,8 @@ def test_what_caddy_says_no_to_is_told(site: https.Site, capfd: pytest.CaptureFi
     assert (done.status, f"{extra}/fullchain.pem" in done.said) == (1, True)
 
 
-def test_lighttpd_that_has_given_up_roots_rights_is_not_ended(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """It could not read its key again: SIGUSR1 would be its end."""
+def test_lighttpd_without_root_rights_gets_no_signal(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """It could not read its key again: SIGUSR1 would end it."""
     (site.place / "lighttpd").mkdir()
     (site.place / "lighttpd" / "error.log").touch()
     (site.place / "lighttpd" / "error.log").chmod(0o666)
@@ -140,7 +134,7 @@ def test_lighttpd_that_has_given_up_roots_rights_is_not_ended(
     assert "Permission denied" in done.said
 
 
-def test_lighttpd_in_a_chroot_is_not_ended(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_lighttpd_in_a_chroot_gets_no_signal(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """It would not find its configuration again."""
     Path(f"{site.place}{site.place}/lighttpd").mkdir(parents=True)
     with serving(site, https.lighttpd(site, f'server.chroot = "{site.place}"\n')) as server:
@@ -150,9 +144,8 @@ def test_lighttpd_in_a_chroot_is_not_ended(site: https.Site, capfd: pytest.Captu
     assert done.status == 1
 
 
-def test_a_visitor_who_says_nothing_does_not_keep_lighttpd_from_everybody(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """It waits for its clients before it starts anew, and answers nobody meanwhile."""
+def test_silent_client_does_not_block_lighttpd(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """lighttpd waits for its clients before it starts anew, and answers no request meanwhile."""
     with serving(site, https.lighttpd(site)) as server, socket.create_connection((PUBLIC_V4, 443)):
         time.sleep(0.3)
         done = reload(capfd, site)
@@ -160,9 +153,8 @@ def test_a_visitor_who_says_nothing_does_not_keep_lighttpd_from_everybody(
     assert re.search(r"\(SIGUSR1 to process (\d+), SIGINT to process \1\)", done.said)
 
 
-def test_nginx_as_debian_starts_it_and_its_program_gone_by_an_upgrade(
-        site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """The title has lost the borders between arguments; the file that runs is no longer there."""
+def test_nginx_as_debian_starts_it(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The title has lost the borders between arguments, and an upgrade has deleted the program."""
     server = https.nginx(site)
     program = site.place / "bin" / "nginx"
     program.parent.mkdir()
@@ -181,15 +173,15 @@ def test_nginx_as_debian_starts_it_and_its_program_gone_by_an_upgrade(
 
 
 def test_apache_as_debian_starts_it(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """``-k start`` tells a running one nothing while it is tested."""
+    """The test must not run ``-k start`` of the running command line."""
     server = https.apache(site)
     server.arguments = ("-k", "start")
     with serving(site, server):
         assert (reload(capfd, site).status, is_new(site)) == (0, True)
 
 
-def test_haproxys_environment_is_that_of_its_test(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """Its configuration may name files by it; and a master has told it things that are not for a test."""
+def test_haproxy_test_has_the_running_environment(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """The configuration may name files by it; the master's own variables are left out."""
     server = https.haproxy(site)
     server.conf.write_text(server.conf.read_text().replace(f"{site.place}/both.pem", '"${WHERE}/both.pem"'))
     server._environment = {**os.environ, "WHERE": str(site.place)}

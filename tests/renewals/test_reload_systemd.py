@@ -1,4 +1,4 @@
-"""What a unit of systemd owns, for a systemctl that stands for it."""
+"""Servers in units of systemd, with a fake systemctl."""
 import os
 import signal
 import socket
@@ -22,9 +22,9 @@ from tests.lab.reloading import serving
 
 
 @pytest.mark.lab
-def test_what_a_unit_owns_is_reloaded_by_its_unit(
+def test_unit_reloads_its_server(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """And by nobody else; its configuration has been tested before."""
+    """No signal is sent besides, and the configuration is tested before."""
     with serving(site, https.nginx(site)) as server:
         told = unit(server.pid, "nginx.service", main=server.pid, reload=f"kill -HUP {server.pid}")
         done = reload(capfd, site)
@@ -34,9 +34,9 @@ def test_what_a_unit_owns_is_reloaded_by_its_unit(
 
 
 @pytest.mark.lab
-def test_a_unit_that_cannot_reload_is_told(
+def test_unit_without_reload_is_reported(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """What systemctl says is passed on; no signal is sent behind systemd's back."""
+    """With systemctl's error; no signal is sent behind systemd's back."""
     with serving(site, https.nginx(site)) as server:
         unit(server.pid, "nginx.service", main=server.pid, reload="echo Job type reload is not applicable >&2; exit 1")
         done = reload(capfd, site)
@@ -45,9 +45,9 @@ def test_a_unit_that_cannot_reload_is_told(
 
 
 @pytest.mark.lab
-def test_a_server_that_another_unit_has_started_is_reloaded_in_its_own_way(
+def test_server_started_by_another_unit(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """By hand from a job of cron's: to reload cron.service would be no help."""
+    """As by a job of cron's: a reload of cron.service would not help, so the server gets its own reload."""
     with serving(site, https.nginx(site)) as server:
         told = unit(server.pid, "cron.service", main=1)
         assert (reload(capfd, site).status, is_new(site)) == (0, True)
@@ -55,9 +55,9 @@ def test_a_server_that_another_unit_has_started_is_reloaded_in_its_own_way(
 
 
 @pytest.mark.lab
-def test_a_unit_that_ends_at_its_reload_is_told(
+def test_unit_that_ends_at_reload_is_reported(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """The worst case, and so the loudest."""
+    """The worst case, so the error is the loudest."""
     with serving(site, https.nginx(site)) as server:
         unit(server.pid, "nginx.service", main=server.pid, reload=f"kill -QUIT {server.pid}")
         done = reload(capfd, site, "--timeout", "0.5")
@@ -65,9 +65,9 @@ def test_a_unit_that_ends_at_its_reload_is_told(
 
 
 @pytest.mark.lab
-def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybody(
+def test_silent_client_does_not_block_lighttpd_unit(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path]) -> None:
-    """Debian's unit sends the same signal, and has the same trouble."""
+    """Debian's unit sends the same signal, with the same effect."""
     with serving(site, https.lighttpd(site)) as server, socket.create_connection((PUBLIC_V4, 443)):
         time.sleep(0.3)
         unit(server.pid, "lighttpd.service", main=server.pid, reload=f"kill -USR1 {server.pid}")
@@ -78,9 +78,9 @@ def test_a_visitor_who_says_nothing_does_not_keep_a_units_lighttpd_from_everybod
 
 @pytest.mark.lab
 @pytest.mark.parametrize("broken", [False, True], ids=["good", "broken on disk"])
-def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
+def test_unit_restarts_lighttpd_without_root_rights(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], broken: bool) -> None:
-    """As root, with the command that root has written down; not where that would leave nobody on the port."""
+    """As root, with the unit's own command; not where the restart would fail."""
     directory = site.place / "lighttpd"
     directory.mkdir()
     (directory / "error.log").touch()
@@ -103,8 +103,8 @@ def test_lighttpd_that_has_given_up_roots_rights_is_started_anew_by_its_unit(
 
 @pytest.mark.lab
 @pytest.mark.parametrize("name", ["apache2", "haproxy", "lighttpd", "nginx"])
-def test_from_a_service_with_a_tmp_of_its_own_nobody_is_taken_for_a_container(site: https.Site, name: str) -> None:
-    """Certbot's own unit has ``PrivateTmp=``, and so mounts of its own: for it, everybody else's are other ones."""
+def test_private_tmp_of_certbot_is_no_container(site: https.Site, name: str) -> None:
+    """Certbot's unit has ``PrivateTmp=``, so its mounts differ from every other process's."""
     command = ["unshare", "-m", sys.executable, "-m", "certbot_autowebroot.cli", "reload", "--lineage", str(site.live)]
     with serving(site, https.SERVERS[name](site)):
         done = subprocess.run([*command, PUBLIC_V4], capture_output=True, text=True, timeout=60)
@@ -117,9 +117,9 @@ def test_from_a_service_with_a_tmp_of_its_own_nobody_is_taken_for_a_container(si
 
 @pytest.mark.lab
 @pytest.mark.parametrize("user", [None, "", "www-data"], ids=["no unit", "started as root", "a user's unit"])
-def test_what_is_not_roots_is_never_tested_as_root(
+def test_configuration_of_another_user_is_never_tested_as_root(
         site: https.Site, capfd: pytest.CaptureFixture[str], unit: Callable[..., Path], user: Optional[str]) -> None:
-    """lighttpd's test runs the commands of its configuration. Only what systemd starts as root is tested as root."""
+    """lighttpd's test runs the commands of its configuration: root tests only what systemd starts as root."""
     directory = site.place / "lighttpd"
     directory.mkdir()
     for name in ("error.log", "users"):
@@ -152,6 +152,6 @@ def test_what_is_not_roots_is_never_tested_as_root(
     ("garbage", ""),
 ], ids=["version 2", "an instance", "below it", "version 1", "not systemd's tree", "a login", "a user's service",
         "Docker", "Podman", "Docker without systemd", "outside of our namespace", "no systemd", "ended", "garbage"])
-def test_the_unit_of_a_process(cgroup: str, unit: str) -> None:
-    """What systemd itself calls a service of the machine, and nothing else."""
+def test_unit_of_a_process(cgroup: str, unit: str) -> None:
+    """A service of the system manager, and no other unit."""
     assert systemd.unit_in(cgroup) == unit

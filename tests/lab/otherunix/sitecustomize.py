@@ -1,6 +1,6 @@
-"""Takes away from Python what other Unixes lack, and gives it their ways. From PYTHONPATH, each Python imports it.
+"""Removes from Python what other Unixes lack, and changes calls to their semantics. Python imports it from PYTHONPATH.
 
-Their ways are those of their manual pages: bind(2) of FreeBSD and macOS, setgroups(2) of macOS.
+The semantics are those of the manual pages: bind(2) of FreeBSD and macOS, setgroups(2) of macOS.
 """
 import os
 import socket
@@ -21,7 +21,7 @@ _setgroups = os.setgroups
 
 
 def bind(self: socket.socket, address: Any) -> None:
-    """With SO_REUSEADDR, a single address can be had beside a listener on all addresses: its connections are stolen.
+    """With SO_REUSEADDR, a single address can be bound beside a listener on all addresses, and takes its connections.
 
     Linux allows that with SO_REUSEPORT on both sides.
     """
@@ -36,14 +36,14 @@ def getgroups() -> List[int]:
 
 
 def setgroups(groups: Sequence[int]) -> None:
-    """As Python refuses it there, by NGROUPS_MAX."""
+    """Python refuses more than NGROUPS_MAX groups there."""
     if len(groups) > _MAX_GROUPS:
         raise ValueError("too many groups")
     _setgroups(groups)
 
 
 def sysconf(name: str) -> int:
-    """The names that macOS has, as far as anybody asks."""
+    """The one name that is asked for."""
     return {"SC_NGROUPS_MAX": _MAX_GROUPS}[name]
 
 
