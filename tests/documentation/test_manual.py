@@ -1,5 +1,7 @@
 """The manual page and the parser agree."""
 import argparse
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -10,14 +12,17 @@ from typing import Set
 import pytest
 
 from certbot_autowebroot.authenticator import Authenticator
+from certbot_autowebroot.cli import __main__ as cli
 
 TOP = Path(__file__).parents[2]
 MANUAL = TOP / "docs" / "certbot-autowebroot.1"
 
 
 def help_of(*command: str) -> str:
-    return subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", *command, "--help"], check=True,
-                          capture_output=True, text=True).stdout
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
+        cli.parser().parse_args([*command, "--help"])
+    return output.getvalue()
 
 
 def options_of(said: str) -> Set[str]:

@@ -45,6 +45,7 @@ def test_mutated_inputs(name: str) -> None:
     assert [str(finding) for finding in result.findings] == []
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 @pytest.mark.parametrize("name", _ALL)
 def test_seeds_are_answered(name: str) -> None:
     """The starting points of the mutations are answered."""

@@ -224,6 +224,7 @@ def test_unreadable_file(lab_directory):
         server.conf.unlink()
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 def test_ten_thousand_sites():
     """The time grows with the size, not with its square."""
     rules = "".join(f" use_backend b{n} if {{ hdr(host) h{n} }}\n" for n in range(10_000))

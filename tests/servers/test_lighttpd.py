@@ -195,11 +195,21 @@ def test_unknown_value(text, reason):
 @pytest.mark.parametrize("text", [
     "\x00\xff", "server.document-root", 'server.document-root = ', 'x = "unterminated', "}", "{", "else { }", "x = )",
     'x = ("a" => )', 'x = ("a"', '$HTTP["host"', '$HTTP["host"] == "a"', '$HTTP["host"] == "a" {', "x = var.none",
-    "= 1", 'x = "a"' + "\nx += x" * 60, 'x = ("a")' + "\nx = x + x" * 60,
-    'x = "a" + ("b")', "(" * 100_000, "x = " + "(" * 100_000, '$HTTP["a"] == "b" {' * 50_000, "include 5", "x ^ 5",
-    '$HTTP["host"] ? "a" { }', "else", "global", "x += ", 'include "lighttpd.conf"',
+    "= 1", 'x = "a" + ("b")', "include 5", "x ^ 5", '$HTTP["host"] ? "a" { }', "else", "global", "x += ",
+    'include "lighttpd.conf"',
 ], ids=lambda text: repr(text[:20]))
 def test_refused_configuration(text):
+    """The parser refuses it with file and line."""
+    with pytest.raises(config.ConfigError, match=r"lighttpd\.conf"):
+        answer_to(text)
+
+
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
+@pytest.mark.parametrize("text", [
+    'x = "a"' + "\nx += x" * 60, 'x = ("a")' + "\nx = x + x" * 60, "(" * 100_000, "x = " + "(" * 100_000,
+    '$HTTP["a"] == "b" {' * 50_000,
+], ids=lambda text: repr(text[:20]))
+def test_large_refused_configuration(text):
     """The parser refuses it with file and line, quickly."""
     with pytest.raises(config.ConfigError, match=r"lighttpd\.conf"):
         answer_to(text)
@@ -228,6 +238,7 @@ def test_config_path(argv, path):
     assert lighttpd.config_path(argv.split()) == path
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 def test_ten_thousand_sites():
     """The time grows with the size, not with its square."""
     site = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'
@@ -235,6 +246,7 @@ def test_ten_thousand_sites():
     assert destinations[0].root == "/srv/9999"
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 def test_ten_thousand_branches():
     """A long chain of else is as quick as as many single conditions."""
     branch = '$HTTP["host"] == "h{0}" {{ server.document-root = "/srv/{0}" }}\n'

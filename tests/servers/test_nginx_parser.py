@@ -145,6 +145,7 @@ def test_deep_blocks() -> None:
     assert any("nested" in problem.text for problem in parsed(b"a {" * 5000).problems)
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 @pytest.mark.parametrize("text", [bytes(range(256)) * 8000, b"\\" * 2_000_001, b"a " * 1_000_000, b"\"" * 1_000_000,
                                   b"$" * 2_000_000, b"${" * 1_000_000, b"x_by_lua_block {" + b"\"\\" * 500_000,
                                   b"x_by_lua_block {" + b"[=" * 500_000, b"x_by_lua_block {" + b"--[[" * 500_000])
@@ -227,6 +228,7 @@ def test_lazy_block() -> None:
     assert [problem.text for problem in configuration.problems] == ["/etc/gone.conf cannot be read: Permission denied"]
 
 
+@pytest.mark.lab  # for its time alone: it needs neither root nor a server
 def test_many_includes() -> None:
     """Twenty thousand includes in one large file: to count the lines above each would take minutes."""
     text = b"http {" + b"server { listen 80; include x.conf; }\n" * 20_000 + b"}"
