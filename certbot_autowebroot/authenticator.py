@@ -135,7 +135,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         # Certbot saves this with the lineage only once the CA has agreed.
         setattr(self.config, self.dest("addresses"), as_setting(
             {outcome.identifier: outcome.front.addresses for outcome in self._outcomes(achalls)
-             if outcome.front.remote and outcome not in failing}))
+             if (outcome.front.remote or outcome.verdict.value == "proven from inside") and outcome not in failing}))
         return [responses[achall] for achall in achalls]
 
     def cleanup(self, achalls: List[Any]) -> None:

@@ -181,7 +181,8 @@ class Outcome(NamedTuple):
         if self.proof.served.get(endpoint):
             return Verdict.DEAD_END if endpoint in self.proof.mismatches else Verdict.PROVEN
         answer = self.proof.answers.get(endpoint)
-        if answer and self._usable() and (answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
+        if answer and self._is_usable_at(endpoint) and (
+                answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
             return Verdict.UNPROVEN
         return Verdict.DEAD_END
 
@@ -244,6 +245,11 @@ class Outcome(NamedTuple):
                 if keys and not any(key in chosen for key in keys):
                     chosen[keys[0]] = usable[keys[0]]
         return list(chosen.values()) or list(usable.values())[:1]
+
+    def _is_usable_at(self, endpoint: Endpoint) -> bool:
+        """Whether what is published may answer there: a listener of ours answers at its own endpoint alone."""
+        here = {place.key for place in map(self.candidates.place_of, self.routes.get(endpoint, ())) if place}
+        return any(key in here or isinstance(place.end, Directory) for key, place in self._usable().items())
 
     def _usable(self) -> Dict[PlaceKey, Place]:
         """The places that take a file, by key. A default place counts only where a route leads to it."""

@@ -1,20 +1,13 @@
-"""Check what a renewal would do now: prove names with the solver, see what port 443 shows, and judge.
-
-The solver finds out about names, as in an order. Here are the questions that only a forecast asks.
-"""
+"""Check what a renewal would do now, and which certificates port 443 shows."""
 import ipaddress
 import os
 import re
-import socket
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import datetime
 from datetime import timezone
 from typing import Dict
-from typing import FrozenSet
-from typing import Iterator
 from typing import List
-from typing import Mapping
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
@@ -22,41 +15,21 @@ from typing import Tuple
 from certbot import errors
 from certbot import util
 
-from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.candidates import OrderOptions
-from certbot_autowebroot.order.hints import Hint
-from certbot_autowebroot.order.hints import confirmed_addresses
-from certbot_autowebroot.order.hints import given
-from certbot_autowebroot.order.hints import remembered
-from certbot_autowebroot.order.inquiry import Outcome
-from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.progress import Progress
-from certbot_autowebroot.order.solver import Solver
 from certbot_autowebroot.renewals import forecast
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals import served_certificates
-from certbot_autowebroot.renewals.forecast import Answers
 from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
+from certbot_autowebroot.renewals.judge import JUDGED
+from certbot_autowebroot.renewals.judge import Judge
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import CA_PORTS
-from certbot_autowebroot.route import CHALLENGE_PATH
-from certbot_autowebroot.route import Directory
-from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.host import Host
-from certbot_autowebroot.system import listeners
-from certbot_autowebroot.system import processes
 
-#: The directories that get a test file, by name.
-Hints = Mapping[str, Sequence[Hint]]
-Outcomes = Mapping[str, Outcome]
-
-#: Authenticators whose renewals a check of this machine can judge.
-_JUDGED = ("standalone", "webroot", "autowebroot")
 _NAME = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
@@ -95,17 +68,19 @@ class Check:
                 proper[name] = identifier(name)
             except ValueError as error:
                 wrong[name] = str(error)
-        outcomes = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
-                                   {name: self._given() for name in proper.values()})
-        return _as_this_user([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
-                           else self._by_autowebroot(proper[name], outcomes) for name in dict.fromkeys(names)])
+        arrival = OrderOptions(self._options.port or CA_PORTS["http"], self._options.address or "",
+                               resolver=self._options.resolver)
+        judged = dict(zip(proper, self._judge(arrival).names(list(proper.values()))))
+        return _as_this_user([judged[name] if name in judged
+                              else NameForecast(name, Outlook.FAILS, reason=wrong[name])
+                              for name in dict.fromkeys(names)])
 
     def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
         """What would happen to each of these lineages with its own authenticator.
 
         :param hooks: the pre-hooks that run before the renewal of every lineage.
         """
-        fronts: Dict[Tuple[int, str], List[Lineage]] = {}
+        arrivals: Dict[Tuple[int, str, str], List[Lineage]] = {}
         forecasts: Dict[str, Forecast] = {}
         for lineage in map(self._with_options, lineages):
             installed = other_authenticators.is_installed(lineage.authenticator)
@@ -114,13 +89,14 @@ class Check:
             if lineage.problem:
                 outlook = Outlook.UNKNOWN if lineage.hidden else Outlook.FAILS
                 forecasts[lineage.conf] = Forecast(lineage, outlook)
-            elif lineage.authenticator not in _JUDGED or not lineage.autorenew:
+            elif lineage.authenticator not in JUDGED or not lineage.autorenew:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.UNJUDGED)
             else:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # in this order; judged below
-                fronts.setdefault((lineage.port, lineage.address), []).append(lineage)
-        for (port, address), group in fronts.items():
-            for found in self._judge(port, address, group):
+                arrival = self._arrival(lineage)
+                arrivals.setdefault((arrival.port, arrival.address, arrival.resolver), []).append(lineage)
+        for group in arrivals.values():
+            for found in self._judge(self._arrival(group[0])).lineages(group):
                 forecasts[found.lineage.conf] = found
                 if not found.in_the_way:
                     found.names = _as_this_user(found.names)
@@ -138,133 +114,17 @@ class Check:
                 found.outlook = Outlook.UNJUDGED  # a hook may stop the very server that is in the way
         return list(forecasts.values())
 
-    def _given(self) -> List[Hint]:
-        """The directories for a lineage that has no options of its own."""
-        return given(self._options.path or settings.SHARED_DIRECTORY, "--path")
-
     def _with_options(self, lineage: Lineage) -> Lineage:
         """The command line overrides the renewal configuration, as with Certbot."""
         address = lineage.address if self._options.address is None else self._options.address
         return replace(lineage, port=self._options.port or lineage.port, address=address)
 
-    def _judge(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
-        """Judge lineages that share a port and an address."""
-        webroot, standalone, ours = ([lineage for lineage in lineages if lineage.authenticator == kind]
-                                     for kind in ("webroot", "standalone", "autowebroot"))
-        families = _families(port, address) if standalone else frozenset()
-        tried = self._try_webroots(port, address, webroot)
-        doubtful = []
-        for lineage in webroot:
-            names = [self._by_webroot(lineage, name, tried) for name in _names(lineage)]
-            if tried and forecast.worst([name.outlook for name in names]) is Outlook.GOOD:
-                yield Forecast(lineage, Outlook.GOOD, names)
-            else:
-                doubtful.append(lineage)
-        # Where the requests end instead, and whether autowebroot would answer them.
-        plain = self._find_out(port, address, {name: self._given()
-                                               for lineage in (*standalone, *doubtful) for name in _names(lineage)
-                                               if not util.is_wildcard_domain(name)})
-        for lineage in doubtful:
-            yield self._with_remedy(lineage, [self._by_webroot(lineage, name, tried, plain)
-                                              for name in _names(lineage)], plain)
-        for lineage in standalone:
-            found = self._with_remedy(lineage, [self._by_standalone(name, families, plain)
-                                                for name in _names(lineage)], plain)
-            found.in_the_way = _in_the_way(port) if found.outlook is Outlook.FAILS else ()
-            yield found
-        yield from self._judge_ours(port, address, ours)
+    def _arrival(self, lineage: Lineage) -> OrderOptions:
+        resolver = self._options.resolver or lineage.options.get("resolver", "")
+        return OrderOptions(lineage.port, lineage.address, resolver=resolver)
 
-    def _judge_ours(self, port: int, address: str, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
-        by_path: Dict[str, List[Lineage]] = {}
-        for lineage in lineages:
-            path = self._options.path or lineage.options.get("path", settings.SHARED_DIRECTORY)
-            by_path.setdefault(path, []).append(lineage)
-        for path, group in by_path.items():
-            hints: Dict[str, List[Hint]] = {}
-            for lineage in group:
-                try:
-                    memory = remembered(lineage.options.get("roots", ""))
-                except ValueError:
-                    memory = {}  # a renewal warns, and ignores it
-                for name in _names(lineage):
-                    if not util.is_wildcard_domain(name):
-                        hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
-            outcomes = self._find_out(port, address, hints, from_memory=True)
-            for lineage in group:
-                refuse = lineage.options.get("unproven") == "refuse"
-                fallback = lineage.options.get("fallback", "")
-                confirmed = confirmed_addresses(lineage.options.get("addresses", ""))
-                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())), fallback)
-                         for name in _names(lineage)]
-                yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
-
-    def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Outcomes) -> Forecast:
-        found = Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
-        if found.outlook is Outlook.FAILS:
-            found.remedy = [self._by_autowebroot(name.name, plain) for name in names]
-        return found
-
-    def _by_autowebroot(self, name: str, outcomes: Outcomes, refuse: bool = False,
-                        confirmed: Sequence[str] = ()) -> NameForecast:
-        if name not in outcomes:
-            return _wildcard(name)
-        outcome = outcomes[name]
-        outlook = forecast.by_autowebroot(outcome, self._options.write, refuse, confirmed)
-        return NameForecast(name, outlook, outcome, forecast.doubts(outcome, outlook))
-
-    def _by_standalone(self, name: str, families: FrozenSet[int], outcomes: Outcomes) -> NameForecast:
-        """``standalone`` answers on all addresses or on none; our own responder takes the free ones."""
-        if name not in outcomes:
-            return _wildcard(name)
-
-        def answers(endpoint: Endpoint, place: Place) -> bool:
-            return isinstance(place.end, Vacant) and place.end.endpoint == endpoint and (
-                ipaddress.ip_address(endpoint.host).version in families)
-        outcome = outcomes[name]
-        return NameForecast(name, forecast.by_places(outcome, answers, self._options.write), outcome)
-
-    def _by_webroot(self, lineage: Lineage, name: str, tried: Outcomes, plain: Optional[Outcomes] = None) \
-            -> NameForecast:
-        """``webroot`` answers from the directory of webroot_map, and makes it where it is missing."""
-        if util.is_wildcard_domain(name):
-            return _wildcard(name)
-        root = _webroot(lineage, name)
-        if not root:
-            return NameForecast(name, Outlook.FAILS, reason=messages.NO_WEBROOT)
-        answers = _from_directory(root)
-        attempt = tried.get(name)
-        outlook = forecast.by_places(attempt, answers, proved=True) if attempt else Outlook.FAILS
-        reason = messages.webroot_tried(root, attempt) if attempt else ""
-        if plain is None or outlook is Outlook.GOOD:
-            return NameForecast(name, outlook, attempt, reason)
-        outlook = forecast.by_places(plain[name], answers, self._options.write)
-        if outlook is Outlook.FAILS and not attempt:
-            reason = messages.webroot_elsewhere(root)
-        if outlook is Outlook.FAILS and attempt and attempt.proof.publish_errors and \
-                forecast.by_places(plain[name], answers, proved=False) is not Outlook.FAILS:
-            outlook = Outlook.UNPROVEN  # we would not write there; Certbot's webroot might
-        return NameForecast(name, outlook, plain[name], reason)
-
-    def _try_webroots(self, port: int, address: str, lineages: Sequence[Lineage]) -> Outcomes:
-        roots: Dict[str, Dict[str, None]] = {}
-        for lineage in lineages:
-            for name in _names(lineage):
-                if _webroot(lineage, name) and not util.is_wildcard_domain(name):
-                    roots.setdefault(name, {})[_webroot(lineage, name)] = None
-        hints = {name: [Hint(root, "the lineage's webroot_map") for root in found] for name, found in roots.items()}
-        if not self._options.write or not hints:
-            return {}
-        return self._solver(port, address, hints).try_hints(list(hints))
-
-    def _find_out(self, port: int, address: str, hints: Hints, from_memory: bool = False) -> Outcomes:
-        if not hints:
-            return {}
-        solver = self._solver(port, address, hints)
-        return solver.find_out(list(hints), from_memory) if self._options.write else solver.follow(list(hints))
-
-    def _solver(self, port: int, address: str, hints: Hints) -> Solver:
-        options = OrderOptions(port, address, hints, resolver=self._options.resolver)
-        return Solver(options, self._journal, self._progress)
+    def _judge(self, arrival: OrderOptions) -> Judge:
+        return Judge(arrival, self._options.path, self._options.write, self._journal, self._progress)
 
 
 def identifier(name: str) -> str:
@@ -287,76 +147,5 @@ def identifier(name: str) -> str:
     return proper
 
 
-def _names(lineage: Lineage) -> Tuple[str, ...]:
-    return lineage.certificate.names if lineage.certificate else ()
-
-
-def _by_fallback(found: NameForecast, fallback: str) -> NameForecast:
-    """The forecast, where a renewal would ask another authenticator: that edits a configuration, so a check cannot."""
-    if found.outlook is not Outlook.FAILS or found.outcome is None:
-        return found
-    asked = other_authenticators.would_be_asked(fallback, found.outcome)
-    return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
-
-
 def _as_this_user(names: List[NameForecast]) -> List[NameForecast]:
     return names if os.geteuid() == 0 else [forecast.without_root(name) for name in names]
-
-
-def _wildcard(name: str) -> NameForecast:
-    return NameForecast(name, Outlook.FAILS, reason=messages.WILDCARD)
-
-
-def _webroot(lineage: Lineage, name: str) -> str:
-    return lineage.webroots.get(name) or lineage.webroots.get("", "")
-
-
-def _from_directory(root: str) -> Answers:
-    """Whether a place is the challenge directory below a document root, by any path."""
-    wanted = os.path.realpath(root + CHALLENGE_PATH)
-
-    def answers(_: Endpoint, place: Place) -> bool:
-        return isinstance(place.end, Directory) and _is_host_path(place) and (
-            os.path.realpath(os.path.dirname(str(place.end))) == wanted)
-    return answers
-
-
-def _is_host_path(place: Place) -> bool:
-    process = processes.process(place.program.pid) if place.program and place.program.pid else None
-    try:
-        return process is None or process.view.is_host
-    except OSError:  # it has ended
-        return False
-
-
-def _families(port: int, address: str) -> FrozenSet[int]:
-    """The IP versions on which ``acme.standalone`` could listen: all addresses at once, IPv6 first.
-
-    Checked by bind(2) without listen(2): no client can connect.
-    """
-    versions = set()
-    for family, version in ((socket.AF_INET6, 6), (socket.AF_INET, 4)):
-        try:
-            with socket.socket(family) as attempt:
-                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                attempt.bind((address, port))
-                versions.add(version)
-                both = version == 6 and address in ("", "::")
-                if both and not attempt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-                    versions.add(4)
-        except PermissionError:  # an ordinary user may not bind; a renewal is root's
-            versions.add(version)
-        except OSError:
-            continue
-    return frozenset(versions)
-
-
-def _in_the_way(port: int) -> Tuple[str, ...]:
-    """The programs that hold the port on any address: bind(2) to all addresses fails for any of them."""
-    host = Host()
-    try:
-        taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
-    except OSError:  # this system does not list them
-        return ()
-    held = [(holder.program, endpoint) for endpoint in taken for holder in host.holders(endpoint)]
-    return tuple(dict.fromkeys(messages.holder(program, endpoint) for program, endpoint in held))

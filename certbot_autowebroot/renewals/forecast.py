@@ -113,7 +113,7 @@ class Forecast:
     def can_be_mended(self) -> bool:
         """Whether ``autowebroot`` would renew what its own authenticator would not."""
         return self.outlook is Outlook.FAILS and bool(self.remedy) and worst(
-            [name.outlook for name in self.remedy]) in (Outlook.GOOD, Outlook.UNPROVEN)
+            [name.outlook for name in self.remedy]) not in (Outlook.UNKNOWN, Outlook.FAILS)
 
     @property
     def is_stale(self) -> bool:

@@ -17,6 +17,7 @@ from typing import Tuple
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.front_endpoints import Kind
+from certbot_autowebroot.routing.redirects import is_public
 
 
 class Verdict(enum.Enum):
@@ -136,10 +137,16 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
     :param replies: what came back from each remote one.
     """
     local = {endpoint: shown[endpoint].verdict for endpoint in front.of_kind(Kind.LOCAL)}
+    sentences = list(front.notes)
+    for endpoint in local:
+        if local[endpoint] is Verdict.PROVEN and not is_public(endpoint.host):
+            local[endpoint] = Verdict.FROM_INSIDE
+            sentences.append(f"{front.name} resolves to {endpoint.host} from here, which no public CA can reach: port "
+                             "80 of its public address must lead here")
     proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is Verdict.PROVEN}
     proven |= {_version(endpoint.host) for endpoint in replies if replies[endpoint].is_ours}
     inside = _inside(front, shown)
-    states, sentences = list(local.values()), list(front.notes)
+    states = list(local.values())
     for endpoint in front.of_kind(Kind.REMOTE):
         behind = _behind(endpoint, inside, bool(local))
         found = meaning(front.name, endpoint.host, replies[endpoint], behind, proven)

@@ -162,9 +162,12 @@ def _share_a_router(request: Request, host: str, machine: Machine) -> bool:
     """Whether a host has an address of the request's name, in the IP version by which the request came in.
 
     Behind a provider's NAT all names of a machine resolve to one address, which the machine does not have. The router
-    sends the CA's second request where it sent the first one.
+    sends the CA's second request where it sent the first one. Where neither name resolves from here, it may be so too.
     """
-    shared = {*machine.addresses(request.host)} & {*machine.addresses(host)}
+    ours, its = {*machine.addresses(request.host)}, {*machine.addresses(host)}
+    if not ours and not its:
+        return True
+    shared = ours & its
     version = ipaddress.ip_address(request.endpoint.host).version
     return any(ipaddress.ip_address(address).version == version for address in shared
                if not machine.is_here(address) and not is_loopback(address))

@@ -1,6 +1,7 @@
 """Where does the CA come in? Each situation of a machine, with a real Certbot and a CA that comes from outside."""
 import time
 from typing import Sequence
+from typing import Tuple
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.lab.outside import OTHER_V6
 from tests.lab.outside import OWN_V4
 from tests.lab.outside import OWN_V6
 from tests.lab.outside import PRIVATE
+from tests.lab.outside import SILENT_V4
+from tests.lab.outside import SILENT_V6
 from tests.lab.outside import Outside
 from tests.lab.outside_orders import DEAD_END
 from tests.lab.outside_orders import NAME
@@ -209,7 +212,62 @@ def test_split_dns(orders: Orders) -> None:
         orders.outside.dns.resolve(NAME, NAT)
         orders.outside.inner_dns.resolve(NAME, PRIVATE)
         orders.issue(*CERTAIN)
+        status, name = orders.check()
+        assert (status, name["outlook"]) == (3, "good from inside")
+        assert f"{NAME} resolves to {PRIVATE} from here, which no public CA can reach" in name["note"]
         orders.renew()
+        assert orders.check_lineage() == (0, "good")
+
+
+@pytest.mark.parametrize(("addresses", "silent", "expected"), [
+    ([OWN_V4, SILENT_V4], SILENT_V4, (4, "unproven")), ([OWN_V4, SILENT_V6], SILENT_V6, (3, "good from inside"))],
+    ids=["same version", "other version"])
+def test_silent_second_address(orders: Orders, addresses: Sequence[str], silent: str,
+                               expected: Tuple[int, str]) -> None:
+    """The CA may take the silent one of a version; from IPv6 it turns to IPv4."""
+    with orders.outside.machine(OWN_V4, OWN_V6), orders.nginx(f"listen {OWN_V4}:80; {ROOT}"):
+        orders.outside.resolve(NAME, *addresses)
+        status, name = orders.check()
+        assert (status, name["outlook"]) == expected
+        assert silent in name["note"]
+
+
+def test_lineage_behind_nat(orders: Orders) -> None:
+    """Good once the CA has agreed under these addresses, and from inside again under others."""
+    with orders.outside.machine(PRIVATE, hairpin="silent"), orders.nginx(f"listen 80; {ROOT}"):
+        orders.outside.resolve(NAME, NAT)
+        orders.issue(*CERTAIN)
+        assert orders.check_lineage() == (0, "good")
+        assert orders.check_lineage("--strict") == (0, "good")
+        orders.outside.inner_dns.resolve(NAME, SILENT_V4)
+        assert orders.check_lineage() == (3, "good from inside")
+        assert orders.check_lineage("--strict") == (1, "good from inside")
+        assert orders.check_lineage("--resolver", CA_V4) == (0, "good")
+
+
+def test_check_uses_the_resolver_of_a_lineage(orders: Orders) -> None:
+    """The machine's own name server knows an address of another machine."""
+    with orders.outside.machine(OWN_V4), orders.nginx(f"listen 80; {ROOT}"), orders.outside.other_machine():
+        orders.outside.dns.resolve(NAME, OWN_V4)
+        orders.outside.inner_dns.resolve(NAME, OTHER_V4)
+        orders.issue(*CERTAIN, "--autowebroot-resolver", CA_V4)
+        assert orders.check_lineage() == (0, "good")
+        assert orders.check()[0] != 0
+
+
+@pytest.mark.parametrize("is_in_the_way", [True, False], ids=["another root", "its root"])
+def test_webroot_lineage_behind_nat(orders: Orders, is_in_the_way: bool) -> None:
+    """Its own directory is proven from inside, or autowebroot is the remedy, from inside as well."""
+    with orders.outside.machine(PRIVATE, hairpin="silent"):
+        orders.outside.resolve(NAME, NAT)
+        with orders.nginx(f"listen 80; {ROOT}"):
+            root = orders.place / "root"
+            done = orders.certbot.run("certonly", "--webroot", "-w", str(root), "-d", NAME)
+            assert done.returncode == 0, done.stdout
+        with orders.nginx("listen 80; root {place}/secure;" if is_in_the_way else f"listen 80; {ROOT}"):
+            printed = orders.check_lineages().stdout
+            assert ("reconfigure" in printed) is is_in_the_way
+            assert orders.check_lineage() == ((1, "fails") if is_in_the_way else (3, "good from inside"))
 
 
 def test_given_resolver_sees_what_the_ca_sees(orders: Orders) -> None:

@@ -67,10 +67,22 @@ class Orders:
 
     def check(self, *arguments: str) -> "Tuple[int, Dict[str, Any]]":
         """The exit status of check, and what it says of the name."""
-        done = subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", "--json", "--work-dir",
-                               self.certbot.directory / "work", *arguments, NAME],
-                              stdout=subprocess.PIPE, text=True, timeout=60)
+        done = self._check("--json", *arguments, NAME)
         return done.returncode, json.loads(done.stdout)["names"][0]
+
+    def check_lineage(self, *arguments: str) -> "Tuple[int, str]":
+        """The exit status of check without names, and the outlook of the only lineage."""
+        done = self.check_lineages("--json", *arguments)
+        return done.returncode, json.loads(done.stdout)["lineages"][0]["outlook"]
+
+    def check_lineages(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run check without names."""
+        return self._check("--config-dir", str(self.certbot.directory / "config"), *arguments)
+
+    def _check(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([sys.executable, "-m", "certbot_autowebroot.cli", "check", "--work-dir",
+                               self.certbot.directory / "work", *arguments], stdout=subprocess.PIPE, text=True,
+                              timeout=60)
 
     def _succeed(self, *command: str) -> str:
         done = self.certbot.run(*command)

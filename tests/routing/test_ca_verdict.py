@@ -92,12 +92,15 @@ def test_sentences_say_what_answers() -> None:
     ({"guessed 2001:db8::10": PROVEN, "guessed 10.0.0.5": PROVEN}, FROM_INSIDE),
     ({"guessed 2001:db8::10": PROVEN, "guessed 10.0.0.5": DEAD_END}, DEAD_END),
     ({"guessed 2001:db8::10": DEAD_END, "guessed 10.0.0.5": PROVEN}, DEAD_END),
+    ({"local 10.0.0.5": PROVEN}, FROM_INSIDE),
+    ({"local fd00::5": PROVEN, "remote 198.51.100.80": OURS}, FROM_INSIDE),
+    ({"local 10.0.0.5": DEAD_END}, DEAD_END),
     ({}, DEAD_END),
 ], ids=["own", "own, one fails", "own, refuses us", "hairpin", "no hairpin", "no hairpin, a bridge",
         "no hairpin, dead end", "dual stack behind NAT", "dual stack, IPv6 fails", "round robin",
         "round robin, one is down", "CDN, no IPv6 here", "CDN over IPv6 alone", "CDN over IPv6 alone, dead end",
         "round robin behind NAT", "other machines", "unresolved", "unresolved, IPv4 fails", "unresolved, IPv6 fails",
-        "nothing"])
+        "split DNS", "split DNS, IPv6", "split DNS, dead end", "nothing"])
 def test_judgement(shown: "Dict[str, Verdict | Reply]", state: Verdict) -> None:
     """All endpoints of a name together."""
     seen = {CAEndpoint(Endpoint(key.split()[1], 80), Kind(key.split()[0])): what for key, what in shown.items()}
