@@ -63,6 +63,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         add("resolver", metavar="ADDRESS", default="",
             help="The only name server to ask for the names' addresses, as a CA sees them (default: this machine's "
                  "own). A public one is asked only with this option.")
+        add("nodes", metavar="ADDRESS[,ADDRESS...]", default="",
+            help="All machines to which a balancer sends the names' requests: each must return the test file before "
+                 "the CA is asked. One that answers with something else stops the order.")
         add("addresses", default="", help=argparse.SUPPRESS)  # saved by the plugin itself, as JSON
         add("roots", default="",
             help="Where each name was served from last time, as JSON; the plugin itself saves it in the renewal "
@@ -170,30 +173,19 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         options = OrderOptions(port=port, address=address,
                                hints={name: self._hints(name, memory) for name in names},
                                refuse_unproven=self._option("unproven") == "refuse",
-                               resolver=self._resolver())
+                               resolver=_ip_address("autowebroot-resolver", self._option("resolver")),
+                               nodes=[_ip_address("autowebroot-nodes", node)
+                                      for node in settings.nodes(self._option("nodes"))])
         self._challenges = {}
         self._solver = Solver(options, self._new_journal(), Notices().show)
         return self._solver
 
     def _front(self) -> Tuple[int, str]:
         """``--http-01-port`` and ``--http-01-address``, checked: Certbot accepts any number and any word."""
-        import ipaddress
-        port, address = self.config.http01_port, self.config.http01_address or ""
+        port = self.config.http01_port
         if not 0 < port < 65536:
             raise errors.PluginError(f"--http-01-port {port}: there is no such port.")
-        try:
-            return port, str(ipaddress.ip_address(address)) if address else ""
-        except ValueError:
-            raise errors.PluginError(f"--http-01-address {address}: this is no IP address.") from None
-
-    def _resolver(self) -> str:
-        """``--autowebroot-resolver``, checked."""
-        import ipaddress
-        resolver = self._option("resolver")
-        try:
-            return str(ipaddress.ip_address(resolver)) if resolver else ""
-        except ValueError:
-            raise errors.PluginError(f"--autowebroot-resolver {resolver}: this is no IP address.") from None
+        return port, _ip_address("http-01-address", self.config.http01_address or "")
 
     @property
     def _journal_directory(self) -> str:
@@ -296,3 +288,12 @@ def _name(achall: Any) -> str:
 def _challenge(achall: Any, validation: str) -> Any:
     from certbot_autowebroot.order.solver import Challenge
     return Challenge(_name(achall), achall.chall.encode("token"), validation.encode("ascii"))
+
+
+def _ip_address(option: str, text: str) -> str:
+    """The value of an option that is an IP address or empty."""
+    import ipaddress
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        raise errors.PluginError(f"--{option} {text}: this is no IP address.") from None

@@ -5,6 +5,7 @@ Certbot loads this module with every one of its commands, so it imports nothing 
 import json
 import os
 from typing import Any
+from typing import List
 
 #: The directory that a web server may serve for every site, and that renewals try without an option. It is a document
 #: root for challenges alone: files go below ``.well-known/acme-challenge`` in it. Why this one:
@@ -33,3 +34,8 @@ def absolute_paths(paths: str) -> str:
     """Make each directory of ``--autowebroot-path`` absolute: a renewal has another working directory than a shell."""
     return ":".join(os.path.abspath(os.path.expanduser(root)) if root[0] != "/" else root.rstrip("/") or "/"
                     for root in paths.split(":") if root)
+
+
+def nodes(value: str) -> List[str]:
+    """The addresses of ``--autowebroot-nodes``, as they were given."""
+    return [address.strip() for address in value.split(",") if address.strip()]

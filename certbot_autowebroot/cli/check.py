@@ -73,6 +73,8 @@ def add_to(commands: "Commands") -> None:
                        help="publish no test files: follow the configurations, and prove nothing")
     check.add_argument("--resolver", type=_address, metavar="ADDRESS",
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
+    check.add_argument("--nodes", type=_addresses, metavar="ADDRESS[,ADDRESS...]", default=(),
+                       help="machines that must each return the test file (default: the lineage's)")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
@@ -109,7 +111,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         with _journal_with_clean_up(options) as journal:
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
-                                  options.resolver or ""), journal, progress.show)
+                                  options.resolver or "", options.nodes), journal, progress.show)
             if options.names:
                 names = check.names(options.names)
             else:
@@ -236,3 +238,7 @@ def _port(text: str) -> int:
 
 def _address(text: str) -> str:
     return str(ipaddress.ip_address(text))
+
+
+def _addresses(text: str) -> Tuple[str, ...]:
+    return tuple(map(_address, settings.nodes(text)))

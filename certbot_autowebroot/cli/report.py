@@ -116,6 +116,8 @@ def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
         for text in messages.remarks(found, endpoint, printed):
             followed = bool(outcome.routes.get(endpoint))
             yield Line(text if followed else f"{endpoint}: {text}", 2 if followed else 1)
+    for text in messages.nodes(outcome):
+        yield Line(text, 1)
     if messages.note(found):
         yield Line(messages.note(found), 1)
 
@@ -165,8 +167,16 @@ def _name(found: NameForecast) -> Dict[str, Any]:
     if outcome is not None:
         plain.update(note="; ".join(outcome.notes), certain=not outcome.front.of_kind(Kind.GUESSED),
                      endpoints=[_front_endpoint(outcome, endpoint, found.outlook)
-                                for endpoint in outcome.front.endpoints])
+                                for endpoint in outcome.front.endpoints],
+                     nodes=[_node(outcome, node) for node in outcome.front.of_kind(Kind.NODE)])
     return plain
+
+
+def _node(outcome: Outcome, endpoint: Endpoint) -> Dict[str, Any]:
+    answer = outcome.proof.mismatches.get(endpoint) or outcome.proof.answers.get(endpoint)
+    return {**_endpoint(endpoint), "proven": bool(outcome.proof.served.get(endpoint)) and
+            endpoint not in outcome.proof.mismatches, "status": answer.status or None if answer else None,
+            "error": answer.error if answer else ""}
 
 
 def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> Dict[str, Any]:

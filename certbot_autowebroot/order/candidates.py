@@ -41,6 +41,7 @@ class OrderOptions(NamedTuple):
     :ivar hints: directories that are tried first, by identifier.
     :ivar refuse_unproven: an unproven identifier is an error.
     :ivar resolver: the only name server to ask (``--autowebroot-resolver``); empty for the host's own.
+    :ivar nodes: the machines that must each return the test file (``--autowebroot-nodes``).
     """
 
     port: int
@@ -48,6 +49,7 @@ class OrderOptions(NamedTuple):
     hints: Mapping[str, Sequence[Hint]] = MappingProxyType({})
     refuse_unproven: bool = False
     resolver: str = ""
+    nodes: Sequence[str] = ()
 
 
 class CandidateFinder:
@@ -62,7 +64,7 @@ class CandidateFinder:
     def from_hints(self, identifier: str) -> Candidates:
         """The directories that the hints name; no request is followed."""
         front = front_endpoints(self._host.resolution(identifier), self._host, self._options.port,
-                                self._options.address)
+                                self._options.address, self._options.nodes)
         hints = self._options.hints.get(identifier, ())
         return Candidates(identifier, front, secrets.token_urlsafe(32)).with_places(hint.place() for hint in hints)
 

@@ -15,6 +15,7 @@ from typing import Tuple
 from certbot import errors
 from certbot import util
 
+from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.progress import Progress
@@ -42,6 +43,7 @@ class Options:
     :ivar path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :ivar write: publish test files; else the configurations alone are followed.
     :ivar resolver: the only name server to ask; empty for the host's own.
+    :ivar nodes: the machines that must each return the test file; empty for the lineage's.
     """
 
     port: Optional[int] = None
@@ -49,6 +51,7 @@ class Options:
     path: str = ""
     write: bool = True
     resolver: str = ""
+    nodes: Sequence[str] = ()
 
 
 class Check:
@@ -69,7 +72,7 @@ class Check:
             except ValueError as error:
                 wrong[name] = str(error)
         arrival = OrderOptions(self._options.port or CA_PORTS["http"], self._options.address or "",
-                               resolver=self._options.resolver)
+                               resolver=self._options.resolver, nodes=self._options.nodes)
         judged = dict(zip(proper, self._judge(arrival).names(list(proper.values()))))
         return _as_this_user([judged[name] if name in judged
                               else NameForecast(name, Outlook.FAILS, reason=wrong[name])
@@ -80,7 +83,7 @@ class Check:
 
         :param hooks: the pre-hooks that run before the renewal of every lineage.
         """
-        arrivals: Dict[Tuple[int, str, str], List[Lineage]] = {}
+        arrivals: Dict[Tuple[object, ...], List[Lineage]] = {}
         forecasts: Dict[str, Forecast] = {}
         for lineage in map(self._with_options, lineages):
             installed = other_authenticators.is_installed(lineage.authenticator)
@@ -93,8 +96,8 @@ class Check:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.UNJUDGED)
             else:
                 forecasts[lineage.conf] = Forecast(lineage, Outlook.GOOD)  # in this order; judged below
-                arrival = self._arrival(lineage)
-                arrivals.setdefault((arrival.port, arrival.address, arrival.resolver), []).append(lineage)
+                at = self._arrival(lineage)
+                arrivals.setdefault((at.port, at.address, at.resolver, at.nodes), []).append(lineage)
         for group in arrivals.values():
             for found in self._judge(self._arrival(group[0])).lineages(group):
                 forecasts[found.lineage.conf] = found
@@ -121,7 +124,8 @@ class Check:
 
     def _arrival(self, lineage: Lineage) -> OrderOptions:
         resolver = self._options.resolver or lineage.options.get("resolver", "")
-        return OrderOptions(lineage.port, lineage.address, resolver=resolver)
+        nodes = self._options.nodes or settings.nodes(lineage.options.get("nodes", ""))
+        return OrderOptions(lineage.port, lineage.address, resolver=resolver, nodes=tuple(nodes))
 
     def _judge(self, arrival: OrderOptions) -> Judge:
         return Judge(arrival, self._options.path, self._options.write, self._journal, self._progress)

@@ -27,6 +27,7 @@ from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing.ca_verdict import Verdict
+from certbot_autowebroot.routing.front_endpoints import Kind
 
 NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
 NEITHER = "autowebroot would fail too:"
@@ -234,6 +235,12 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
 def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
     """The places at the ends of these routes, by path or endpoint."""
     return [str(place.end) for place in map(outcome.candidates.place_of, routes) if place]
+
+
+def nodes(outcome: Outcome) -> List[str]:
+    """What became of the test file at each node; what a note says is not repeated."""
+    return [f"the node {node.host}: the test file came back" for node in outcome.front.of_kind(Kind.NODE)
+            if outcome.proof.served.get(node) and node not in outcome.proof.mismatches]
 
 
 def note(found: NameForecast) -> str:

@@ -119,6 +119,15 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
                           "lead here")
 
 
+def meaning_of_node(name: str, address: str, reply: Reply) -> Meaning:
+    """What the answer of a node means: the balancer may send the CA there, whatever the others answer."""
+    if reply.is_ours:
+        return Meaning(Verdict.PROVEN)
+    if not reply.connected:
+        return Meaning(Verdict.UNPROVEN, f"the node {address} does not answer for {name} ({reply})")
+    return Meaning(Verdict.DEAD_END, f"the node {address} does not send the challenges of {name} here ({reply})")
+
+
 class Judgement(NamedTuple):
     """What all endpoints of a name mean together, and what is to be said of its addresses."""
 
@@ -144,7 +153,7 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
             sentences.append(f"{front.name} resolves to {endpoint.host} from here, which no public CA can reach: port "
                              "80 of its public address must lead here")
     proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is Verdict.PROVEN}
-    proven |= {_version(endpoint.host) for endpoint in replies if replies[endpoint].is_ours}
+    proven |= {_version(endpoint.host) for endpoint in front.of_kind(Kind.REMOTE) if replies[endpoint].is_ours}
     inside = _inside(front, shown)
     states = list(local.values())
     for endpoint in front.of_kind(Kind.REMOTE):
@@ -155,6 +164,10 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
     if not states:
         # The name does not resolve here: the CA may come by every IP version, and it is not known by which it does.
         states = [Verdict.FROM_INSIDE if one.verdict is Verdict.PROVEN else one.verdict for one in inside.values()]
+    for endpoint in front.of_kind(Kind.NODE):
+        found = meaning_of_node(front.name, endpoint.host, replies[endpoint])
+        states.append(found.verdict)
+        sentences += [found.sentence] if found.sentence else []
     return Judgement(worst(states), tuple(sentences))
 
 

@@ -36,6 +36,8 @@ class Kind(enum.Enum):
     REMOTE = "remote"
     #: An address of this machine to which what holds a remote address (a router, a balancer, a CDN) may lead.
     GUESSED = "guessed"
+    #: Another machine that a balancer sends the name's requests to, as the user says. It is asked like a remote one.
+    NODE = "node"
 
 
 class CAEndpoint(NamedTuple):
@@ -80,7 +82,7 @@ class FrontEndpoints(NamedTuple):
     @property
     def remote(self) -> List[Endpoint]:
         """The addresses that this host does not have."""
-        return self.of_kind(Kind.REMOTE)
+        return self.of_kind(Kind.REMOTE, Kind.NODE)
 
     @property
     def groups(self) -> List[List[Endpoint]]:
@@ -97,7 +99,8 @@ class FrontEndpoints(NamedTuple):
         return [endpoint.host for endpoint in self.of_kind(Kind.LOCAL, Kind.REMOTE)]
 
 
-def front_endpoints(resolution: Resolution, machine: Machine, port: int, address: str = "") -> FrontEndpoints:
+def front_endpoints(resolution: Resolution, machine: Machine, port: int, address: str = "",
+                    nodes: Sequence[str] = ()) -> FrontEndpoints:
     """Find the front endpoints of a name.
 
     Behind a remote address the endpoints are guessed: for each IP version that the name resolves to; for those that
@@ -105,6 +108,8 @@ def front_endpoints(resolution: Resolution, machine: Machine, port: int, address
 
     :param port: the port of ours that the CA's port 80 leads to (``--http-01-port``).
     :param address: the only local address that counts (``--http-01-address``); empty or a wildcard for all.
+    :param nodes: the addresses of all machines that serve the name (``--autowebroot-nodes``). One of this host's own
+        does not count: all machines may have the same list.
     """
     versions = _ALL_ADDRESSES.get(address, VERSIONS)
     resolved = [a for a in _addresses(resolution) if ipaddress.ip_address(a).version in versions]
@@ -121,6 +126,8 @@ def front_endpoints(resolution: Resolution, machine: Machine, port: int, address
     theirs = [CAEndpoint(Endpoint(a, CA_PORTS["http"]), Kind.REMOTE) for a in remote]
     endpoints = [one for version in VERSIONS for part in (theirs, ours)
                  for one in [one for one in part if one.version == version][:MAX_OF_FAMILY]]
+    endpoints += [CAEndpoint(Endpoint(node, CA_PORTS["http"]), Kind.NODE) for node in dict.fromkeys(nodes)
+                  if node not in remote and not machine.is_here(node)]
     return FrontEndpoints(resolution.name, tuple(endpoints), tuple(notes), resolution.is_missing)
 
 

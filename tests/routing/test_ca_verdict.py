@@ -92,6 +92,10 @@ def test_sentences_say_what_answers() -> None:
     ({"guessed 2001:db8::10": PROVEN, "guessed 10.0.0.5": PROVEN}, FROM_INSIDE),
     ({"guessed 2001:db8::10": PROVEN, "guessed 10.0.0.5": DEAD_END}, DEAD_END),
     ({"guessed 2001:db8::10": DEAD_END, "guessed 10.0.0.5": PROVEN}, DEAD_END),
+    ({"local 203.0.113.10": PROVEN, "node 10.0.0.7": OURS, "node fd00::7": OURS}, PROVEN),
+    ({"local 203.0.113.10": PROVEN, "node 10.0.0.7": OURS, "node 10.0.0.8": NOT_FOUND}, DEAD_END),
+    ({f"remote {NAT}": OURS, "guessed 10.0.0.5": PROVEN, "node 10.0.0.7": REFUSED}, UNPROVEN),
+    ({f"remote {NAT}": REFUSED, "guessed 10.0.0.5": PROVEN, "node 10.0.0.7": OURS}, FROM_INSIDE),
     ({"local 10.0.0.5": PROVEN}, FROM_INSIDE),
     ({"local fd00::5": PROVEN, "remote 198.51.100.80": OURS}, FROM_INSIDE),
     ({"local 10.0.0.5": DEAD_END}, DEAD_END),
@@ -100,6 +104,7 @@ def test_sentences_say_what_answers() -> None:
         "no hairpin, dead end", "dual stack behind NAT", "dual stack, IPv6 fails", "round robin",
         "round robin, one is down", "CDN, no IPv6 here", "CDN over IPv6 alone", "CDN over IPv6 alone, dead end",
         "round robin behind NAT", "other machines", "unresolved", "unresolved, IPv4 fails", "unresolved, IPv6 fails",
+        "nodes", "a node answers wrongly", "a node is silent", "nodes, and NAT",
         "split DNS", "split DNS, IPv6", "split DNS, dead end", "nothing"])
 def test_judgement(shown: "Dict[str, Verdict | Reply]", state: Verdict) -> None:
     """All endpoints of a name together."""

@@ -41,8 +41,6 @@ def lab_directory(directory):
         yield directory
 
 
-
-
 @pytest.mark.parametrize("text, expected", CASES.values(), ids=CASES)
 def test_evaluator(directory, text, expected):
     """The evaluator gives the expected column."""
