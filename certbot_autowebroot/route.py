@@ -25,6 +25,11 @@ CHALLENGE_PATH = "/.well-known/acme-challenge/"
 CA_PORTS = {"http": 80, "https": 443}
 
 
+#: What Let's Encrypt sends ("Challenge Types"; boulder, va/http.go): a rule on it treats our probe as it treats the CA.
+CA_HEADERS = {"user-agent": "Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)",
+              "accept": "*/*"}
+
+
 class Source(NamedTuple):
     """A line of a configuration file, as the server's own error messages name it."""
 
@@ -84,6 +89,7 @@ class Request(NamedTuple):
     :ivar path: the path, percent-decoded, without the query.
     :ivar token: the file name that the CA requests (RFC 8555 section 8.3).
     :ivar endpoint: the local address and port that the connection arrives at.
+    :ivar referer: the Referer header: after a redirect, the URL that redirected.
     """
 
     host: str
@@ -92,6 +98,11 @@ class Request(NamedTuple):
     endpoint: Endpoint
     scheme: str = "http"
     query: str = ""
+    referer: str = ""
+
+    def header(self, name: str) -> Optional[str]:
+        """A header that the CA sends, by its name in lower case; None for all others."""
+        return {**CA_HEADERS, "referer": self.referer}.get(name)
 
     @property
     def host_header(self) -> str:

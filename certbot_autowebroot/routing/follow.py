@@ -27,6 +27,7 @@ from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing.redirects import is_loopback
+from certbot_autowebroot.routing.redirects import redirected
 from certbot_autowebroot.routing.redirects import target_of
 
 #: Hops of any kind.
@@ -154,8 +155,7 @@ def after_redirect(location: str, status: int, request: Request, front_port: int
                                        for address in machine.addresses(target.host) if machine.is_here(address)))
         if not endpoints and _share_a_router(request, target.host, machine) and machine.holders(same):
             endpoints = [same]
-    return [request._replace(host=target.host, path=target.path, query=target.query, scheme=target.scheme,
-                             endpoint=endpoint) for endpoint in endpoints]
+    return [redirected(request, target, endpoint) for endpoint in endpoints]
 
 
 def _share_a_router(request: Request, host: str, machine: Machine) -> bool:

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 from typing import Tuple
-from urllib.parse import quote
 
 from certbot_autowebroot import __version__
+from certbot_autowebroot.route import CA_HEADERS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.routing.follow import Machine
@@ -28,6 +28,8 @@ from certbot_autowebroot.routing.redirects import MAX_REDIRECTS
 from certbot_autowebroot.routing.redirects import STATUSES
 from certbot_autowebroot.routing.redirects import is_address
 from certbot_autowebroot.routing.redirects import is_public
+from certbot_autowebroot.routing.redirects import redirected
+from certbot_autowebroot.routing.redirects import request_target
 from certbot_autowebroot.routing.redirects import target_of
 from certbot_autowebroot.system import tls
 from certbot_autowebroot.system.terminal import printable
@@ -46,8 +48,8 @@ MAX_SERVER = 80
 HEADER = "Autowebroot-Probe"
 
 _HEADERS = {
-    "User-Agent": "Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)",
-    "Accept": "*/*",
+    "User-Agent": CA_HEADERS["user-agent"],
+    "Accept": CA_HEADERS["accept"],
     "Accept-Encoding": "identity",
     "Connection": "close",
     HEADER: __version__,
@@ -138,17 +140,15 @@ def _over_the_network(location: str, status: int, request: Request, resolve: Cal
         found = [target.host] if is_address(target.host) else resolve(target.host)
         # A foreign name server must not get certbot, as root, to query services of a private network.
         addresses = sorted(filter(is_public, found), key=lambda address: ":" not in address)
-    return [request._replace(host=target.host, path=target.path, query=target.query, scheme=target.scheme,
-                             endpoint=Endpoint(address, target.port)) for address in addresses[:1]]
+    return [redirected(request, target, Endpoint(address, target.port)) for address in addresses[:1]]
 
 
 def _ask(request: Request, next_requests: _NextRequests, deadline: float, may_send_proxy_line: bool) -> Answer:
     answer = Answer(request)
     urls: List[str] = []
-    referer = ""
     while True:
         try:
-            response = _get_through(request, deadline, referer, may_send_proxy_line)
+            response = _get_through(request, deadline, may_send_proxy_line)
         except (OSError, http.client.HTTPException, ValueError) as error:
             cause = error.__cause__ if isinstance(error, _NotConnectedError) else error
             return answer._replace(error=_reason(error), refused=isinstance(cause, ConnectionRefusedError),
@@ -170,8 +170,6 @@ def _ask(request: Request, next_requests: _NextRequests, deadline: float, may_se
             return answer._replace(elsewhere=location)
         if targets[0].url in urls:
             return answer._replace(error=f"the CA does not request {targets[0].url} twice: the redirects go round")
-        # RFC 9110 section 10.1.3: no Referer from https to http.
-        referer = "" if request.scheme == "https" and targets[0].scheme == "http" else _quoted(request)
         request = targets[0]
         answer = answer._replace(request=request, status=0, server="")
 
@@ -203,37 +201,28 @@ def get_directly(endpoint: Endpoint, host: str, path: str, timeout: float = TIME
     return response.body if response.status == http.client.OK else None
 
 
-def _get_through(request: Request, deadline: float, referer: str, may_send_proxy_line: bool) -> _Response:
+def _get_through(request: Request, deadline: float, may_send_proxy_line: bool) -> _Response:
     def attempt(has_proxy_line: bool) -> _Response:
-        response = _get(request, deadline, has_proxy_line, referer)
+        response = _get(request, deadline, has_proxy_line)
         if has_proxy_line and response.status == http.client.BAD_REQUEST:
             raise http.client.BadStatusLine(str(response.status))
         return response
     return tls.retry_with_proxy_line(attempt) if may_send_proxy_line else attempt(False)
 
 
-def _get(request: Request, deadline: float, has_proxy_line: bool = False, referer: str = "") -> _Response:
+def _get(request: Request, deadline: float, has_proxy_line: bool = False) -> _Response:
     with _connect(request, deadline, has_proxy_line) as stream, \
             tls.until(deadline, stream) if request.scheme == "https" else contextlib.nullcontext():
         connection = http.client.HTTPConnection("")
         connection.sock = _DeadlineSocket(stream, deadline)
-        connection.putrequest("GET", _target(request), skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": request.host_header, **_HEADERS, "Referer": referer}.items():
+        connection.putrequest("GET", request_target(request), skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": request.host_header, **_HEADERS, "Referer": request.referer}.items():
             if value:
                 connection.putheader(name, value)
         connection.endheaders()
         response = connection.getresponse()
         return _Response(response.status, response.read(MAX_BODY), response.getheader("Location", ""),
                          printable(response.getheader("Server", ""))[:MAX_SERVER], has_proxy_line)
-
-
-def _target(request: Request) -> str:
-    return quote(request.path, safe="/%:@!$&'()*+,;=~") + (f"?{request.query}" if request.query else "")
-
-
-def _quoted(request: Request) -> str:
-    """The URL of a request in the form of a header."""
-    return f"{request.scheme}://{request.host_header}{_target(request)}"
 
 
 def _connect(request: Request, deadline: float, has_proxy_line: bool) -> socket.socket:

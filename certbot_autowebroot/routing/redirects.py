@@ -6,11 +6,13 @@ a server sends have to pass the same rules, so that both give the same reason.
 import ipaddress
 import re
 from typing import NamedTuple
+from urllib.parse import quote
 from urllib.parse import unquote
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 
 #: Statuses of redirects, and those that the CA follows: 303 is not among them.
@@ -67,6 +69,20 @@ def target_of(location: str, status: int, request: Request) -> Target:
     if len(url.path) > MAX_PATH:
         raise ValueError(f"the CA does not follow a redirect to a path of more than {MAX_PATH} characters")
     return Target(url.scheme, host, port, unquote(url.path) or "/", url.query)
+
+
+def redirected(request: Request, target: Target, endpoint: Endpoint) -> Request:
+    """The CA's next request, at this endpoint, with a Referer but from https to http (RFC 9110 section 10.1.3)."""
+    before = f"{request.scheme}://{request.host_header}{request_target(request)}"
+    is_secret = request.scheme == "https" and target.scheme == "http"
+    return request._replace(host=target.host, path=target.path, query=target.query, scheme=target.scheme,
+                            endpoint=endpoint, referer="" if is_secret else before)
+
+
+def request_target(request: Request) -> str:
+    """The path and the query as they are sent (RFC 9112 section 3.2.1)."""
+    path = quote(request.path, safe="/%:@!$&'()*+,;=~", errors="surrogateescape")
+    return path + (f"?{request.query}" if request.query else "")
 
 
 def _check_host(host: str, location: str, request: Request) -> None:

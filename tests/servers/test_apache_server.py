@@ -422,9 +422,23 @@ def test_require_ip_depends_on_client(roots: pathlib.Path) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("condition", ["%{HTTP_USER_AGENT} letsencrypt", "expr \"%{HTTP:User-Agent} =~ /Encrypt/\"",
+                                       "%{HTTP:Accept} =*/*"])
+def test_rule_that_refuses_the_ca(condition: str, roots: pathlib.Path) -> None:
+    """Its User-Agent is public; the trail names the line."""
+    lines = f"RewriteEngine On\nRewriteCond {condition}\nRewriteRule ^ - [F]"
+    with Apache(roots, CONFIGURATION.replace("DocumentRoot {dir}/b", f"DocumentRoot {{dir}}/b\n{lines}")) as server:
+        (destination,) = ask(server, "b.test")
+    assert isinstance(destination, DeadEnd)
+    assert "RewriteRule ^ - [F]" in f"{destination.reason} {trail_of(destination)}"
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("lines, depends", [
     ("RewriteCond %{REMOTE_ADDR} !^10\\.\nRewriteRule ^ - [F]", True),
     ("RewriteCond %{HTTP_USER_AGENT} curl\nRewriteRule ^ - [E=curl:1]", False),
+    ("RewriteCond %{HTTP_USER_AGENT} bot|spider\nRewriteRule ^ - [F]", False),
+    ("RewriteCond %{HTTP_REFERER} .\nRewriteRule ^ - [F]", False),
     ("RewriteCond %{DOCUMENT_ROOT}/maintenance.html -f\nRewriteRule ^ - [F]", False),
     ("RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f\nRewriteCond %{HTTP_USER_AGENT} curl\nRewriteRule ^ - [F]", False),
     ("RemoteIPProxyProtocol On", True)])

@@ -490,6 +490,18 @@ def answer_to(routes_of_a_server, host="a.test", **more):
     return routes.destinations(config, request_for(host), lambda path: False, "/cwd", {"ROOT": "/env"})
 
 
+@pytest.mark.parametrize("matcher, matches", [
+    ({"header": {"User-Agent": ["curl*", "*Let's Encrypt*"]}}, True), ({"header": {"user-agent": ["*curl*"]}}, False),
+    ({"header_regexp": {"User-Agent": {"pattern": "(?i)bot|letsencrypt"}}}, True),
+    ({"header_regexp": {"User-Agent": {"pattern": "(?i)bot|spider"}}}, False),
+    ({"header": {"Referer": ["*"]}}, False), ({"header": {"Accept": ["*/*"]}}, True)])
+def test_headers_of_the_ca(matcher, matches):
+    """Its User-Agent is public; without a redirect before, it sends no Referer."""
+    refused = {"match": [matcher], "handle": [{"handler": "static_response", "status_code": 403}], "terminal": True}
+    [destination] = answer_to([refused, {"handle": [{"handler": "file_server", "root": "/srv"}]}])
+    assert hasattr(destination, "root") is not matches
+
+
 def test_trail():
     """It names the server, matching routes, rewrites and the last handler."""
     [destination] = answer_to([{"match": [{"path": ["/.well-known/*"]}],

@@ -127,6 +127,16 @@ def answer_to(text, host="www.sample.com", environment=None, lines=None):
     return evaluate.destinations(parsed, request_for(host), files)
 
 
+@pytest.mark.parametrize("condition, expected", [
+    ("{ req.hdr(user-agent) -m sub -i letsencrypt }", "dead end"), ("{ hdr_sub(User-Agent) -i bot }", "127.0.0.1:1"),
+    ("{ req.hdr(Accept) */* }", "dead end"), ("{ hdr(referer) -m found }", "127.0.0.1:1")])
+def test_headers_of_the_ca(condition, expected):
+    """Its User-Agent is public; without a redirect before, it sends no Referer."""
+    destinations = answer_to(f"frontend f\n mode http\n bind :80\n http-request deny if {condition}\n"
+                             " default_backend one\nbackend one\n server s 127.0.0.1:1\n")
+    assert [str(d.members[0]) if hasattr(d, "members") else "dead end" for d in destinations] == [expected]
+
+
 def test_trail():
     """It names frontend, rule, backend and server, each with file and line."""
     [destination] = answer_to(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n"

@@ -149,6 +149,15 @@ def answer_to(text, host="www.sample.com", files=None):
     return evaluate.destinations(parsed, request_for(host), lambda path: True)
 
 
+@pytest.mark.parametrize("condition, expected", [
+    ('$HTTP["useragent"] =~ "letsencrypt"', "/b"), ('$HTTP["useragent"] =~ "bot|spider"', "/a"),
+    ('$REQUEST_HEADER["User-Agent"] =~ "Let"', "/b"), ('$HTTP["referer"] =~ "."', "/a")])
+def test_headers_of_the_ca(condition, expected):
+    """Its User-Agent is public; without a redirect before, it sends no Referer."""
+    destinations = answer_to(f'server.document-root = "/a" {condition} {{ server.document-root = "/b" }}')
+    assert [(d.root, d.depends_on_client) for d in destinations] == [(expected, False)]
+
+
 def test_trail():
     """It names the condition and the directive that decide, with file and line."""
     [destination] = answer_to('server.document-root = "/a"\n\n'

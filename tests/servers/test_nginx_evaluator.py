@@ -82,9 +82,27 @@ def test_unknown_condition() -> None:
     assert "unknown here, assumed false" in str(ends[0].trail[1])
 
 
-def test_blocked_bots() -> None:
+@pytest.mark.parametrize(("condition", "expected"), [
+    ("$http_user_agent ~* (bot|crawl|spider)", "Directory"),
+    ("$http_user_agent ~* (python|curl|letsencrypt)", "DeadEnd"),
+    ("$http_user_agent ~* https?://", "DeadEnd"),
+    ("$http_accept != '*/*'", "Directory"),
+    ("$http_referer ~ ^http://old", "DeadEnd")])
+def test_headers_of_the_ca(condition: str, expected: str) -> None:
+    """Its User-Agent is public, its Referer is the URL before a redirect; a rule on either is decided."""
+    text = f"server {{ root /x; if ({condition}) {{ return 403; }} }}"
+    configuration = parse("/etc/nginx.conf", lambda path: f"http {{\n{text}\n}}".encode(), lambda pattern: [],
+                          "/usr/share/nginx", "")
+    request = Request("a.test", CHALLENGE_PATH + TOKEN, TOKEN, Endpoint("192.0.2.1", 80),
+                      referer="http://old.test/x")
+    (end,) = Evaluator(configuration).destinations(request)
+    assert type(end).__name__ == expected
+    assert not getattr(end, "depends_on_client", False)
+
+
+def test_blocked_clients() -> None:
     """Where one of two alternatives serves, the dead destination is not named."""
-    assert kinds(ask("server { root /x; if ($http_user_agent ~* bot) { return 403; } }")) == ["Directory"]
+    assert kinds(ask("server { root /x; if ($http_dnt) { return 403; } }")) == ["Directory"]
 
 
 def test_error_page_for_fixed_file() -> None:

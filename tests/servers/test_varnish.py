@@ -94,6 +94,15 @@ def test_backend_known_to_running_server_only():
     assert "lookup.backend()" in unknown.reason
 
 
+@pytest.mark.parametrize("condition, expected", [
+    ('req.http.User-Agent ~ "(?i)letsencrypt"', "[::1]:80"), ('req.http.user-agent ~ "(?i)bot|spider"', "127.0.0.1:1"),
+    ('req.http.Referer', "127.0.0.1:1"), ('req.http.Accept == "*/*"', "[::1]:80")])
+def test_headers_of_the_ca(condition, expected):
+    """Its User-Agent is public; without a redirect before, it sends no Referer."""
+    destinations = answer_to(ONE + f"sub vcl_recv {{ if ({condition}) {{ set req.backend_hint = two; }} }}")
+    assert [str(d.members[0]) for d in destinations] == [expected]
+
+
 def test_trail():
     """It names the condition, the assignment and the backend, with file and line."""
     [destination] = answer_to(ONE + 'sub vcl_recv {\n if (req.url ~ "^/") {\n  set req.backend_hint = two;\n }\n}\n')

@@ -32,9 +32,9 @@ MAX_ALTERNATIVES = 32
 #: Default ports of the schemes of requests and upstreams.
 PORTS = {"http": 80, "https": 443, "h2": 443, "h2c": 80, "ws": 80, "wss": 443}
 #: Headers that no CA sends and no proxy adds; and headers that a CA may send, with an unknown value.
-_NEVER_SENT = frozenset({"cookie", "referer", "authorization", "range", "upgrade", "origin", "x-requested-with",
+_NEVER_SENT = frozenset({"cookie", "authorization", "range", "upgrade", "origin", "x-requested-with",
                          "content-type", "content-length", "if-modified-since", "if-none-match"})
-_SENT = frozenset({"user-agent", "accept", "accept-encoding", "accept-language", "accept-charset", "connection",
+_SENT = frozenset({"accept-encoding", "accept-language", "accept-charset", "connection",
                    "cache-control", "pragma", "from", "te", "keep-alive"})
 
 
@@ -187,6 +187,9 @@ class State:
         name = name.lower()
         if name == "host":
             return self.request.host
+        sent = self.request.header(name)
+        if sent is not None:
+            return sent
         is_direct = not self.request.endpoint.is_unix and self.request.endpoint.host not in ("127.0.0.1", "::1")
         if name in _NEVER_SENT or (is_direct and name not in _SENT):
             return ""  # no CA sends it, and there is no proxy that would add it

@@ -103,6 +103,24 @@ class Matching:
                 self.matched[f"http.regexp.{key}"] = group
         return match is not None
 
+    def _match_header(self, value: Any) -> bool:
+        """Each header with one of its values, ``*`` at the beginning or the end of one for any text."""
+        def matches(sent: str, values: Any) -> bool:
+            return any(_value_matches(self.expanded(str(text)), sent) for text in as_list(values))
+        return all(self._header(name, values, matches) for name, values in as_map(value).items())
+
+    def _match_header_regexp(self, value: Any) -> bool:
+        def matches(sent: str, rule: Any) -> bool:
+            return self.regexp(as_map(rule), sent)
+        return all(self._header(name, rule, matches) for name, rule in as_map(value).items())
+
+    def _header(self, name: str, rule: Any, matches: Callable[[str, Any], bool]) -> bool:
+        """Whether a header that the CA sends matches; of others it is assumed."""
+        sent = self.host if name.lower() == "host" else self.request.header(name.lower())
+        if sent is None:
+            return self.assumptions.holds(f"header {json.dumps({name: rule})}", usually=False)
+        return bool(sent) and matches(sent, rule)
+
     def _match_method(self, value: Any) -> bool:
         return "GET" in as_list(value)
 
@@ -144,6 +162,10 @@ class Matching:
         match = re.fullmatch(r"http\.request\.host\.labels\.([0-9]{1,3})", name)
         if match:
             return labels[int(match[1])] if int(match[1]) < len(labels) else ""
+        header = re.fullmatch(r"http\.request\.header\.(.+)", name)
+        sent = self.request.header(header[1].lower()) if header else None
+        if sent is not None:
+            return sent
         request, query = self.request, f"?{self.query}" if self.query else ""
         values = {
             "http.request.host": self.host, "http.request.hostport": self.host, "http.request.scheme": request.scheme,
@@ -207,15 +229,21 @@ def _host_matches(pattern: str, host: str) -> bool:
     return len(labels) == len(parts) and all(label in ("*", part) for label, part in zip(labels, parts))
 
 
+def _value_matches(pattern: str, value: str) -> bool:
+    """A value of the matcher ``header``: ``*`` at the start, the end, or both, is any text."""
+    inner = pattern.strip("*")
+    start, end = pattern.startswith("*"), pattern.endswith("*")
+    if start and end:
+        return inner in value
+    return value.endswith(inner) if start else value.startswith(inner) if end else value == inner
+
+
 def _path_matches(pattern: str, path: str) -> bool:
     """``*`` at the start, the end, or both, is any text; elsewhere, any text without a slash."""
     if pattern == "*":
         return True
     inner = pattern.strip("*")
     if "*" not in inner and pattern != inner:
-        start, end = pattern.startswith("*"), pattern.endswith("*")
-        if start and end:
-            return inner in path
-        return path.startswith(inner) if end else path.endswith(inner)
+        return _value_matches(pattern, path)
     return re.fullmatch("".join("[^/]*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", pattern)),
                         path) is not None

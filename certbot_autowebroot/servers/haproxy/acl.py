@@ -100,8 +100,10 @@ class State:
         name = re.sub(r"^req_ssl_(sni|hello_type)$", r"req.ssl_\1", name)
         in_tls = self.request.scheme == "https" and not self.secure
         if name in ("req.hdr", "req.fhdr"):
-            if args.split(",")[0].strip().lower() == "host":
-                return self.host
+            header = args.split(",")[0].strip().lower()
+            sent = self.host if header == "host" else self.request.header(header)
+            if sent is not None:
+                return sent or None
             raise UnknowableError(f"{name}({args})")
         if name == "var":
             if args.split(",")[0] in self.variables:

@@ -118,7 +118,10 @@ class Conditions:
             return request.host_header + (f":{request.endpoint.port}" if with_port else "")
         return {'$HTTP["URL"]': self.path, '$SERVER["SOCKET"]': self._socket, '$HTTP["SCHEME"]': request.scheme,
                 '$HTTP["QUERYSTRING"]': self.target.partition("?")[2], '$HTTP["REQUEST-METHOD"]': "GET",
-                '$HTTP["REQUESTMETHOD"]': "GET"}.get(subject)
+                '$HTTP["REQUESTMETHOD"]': "GET", '$HTTP["USERAGENT"]': request.header("user-agent"),
+                '$HTTP["USER-AGENT"]': request.header("user-agent"), '$HTTP["REFERER"]': request.referer,
+                '$REQUEST_HEADER["USER-AGENT"]': request.header("user-agent"),
+                '$REQUEST_HEADER["REFERER"]': request.referer}.get(subject)
 
     def _compare(self, context: Context, text: str) -> bool:
         operand = context.operand

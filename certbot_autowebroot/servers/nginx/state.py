@@ -296,7 +296,9 @@ class State:
             return request.host if request.scheme == "https" else ""
         if name in _OF_TLS and request.scheme == "http":
             return ""
-        return "" if name in _ABSENT_HEADERS or name.startswith("cookie_") else None
+        if name in _ABSENT_HEADERS or name.startswith("cookie_"):
+            return ""
+        return request.header(name[len("http_"):].replace("_", "-")) if name.startswith("http_") else None
 
     # -- files --
 

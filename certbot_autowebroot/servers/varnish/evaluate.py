@@ -34,7 +34,7 @@ _COMPARISONS = ("~", "!~", "==", "!=", "<=", ">=", "<", ">")
 #: Headers that no CA sends and no proxy adds.
 _ABSENT = frozenset(f"req.http.{name}" for name in (
     "authorization", "cache-control", "cookie", "if-modified-since", "if-none-match", "origin", "pragma", "range",
-    "referer", "upgrade"))
+    "upgrade"))
 
 _MAX_CALLS = 50
 
@@ -246,6 +246,9 @@ class _Run:
         key = _name(name)
         if key in self.values:
             return self.values[key]
+        sent = self.request.header(key[len("req.http."):]) if key.startswith("req.http.") else None
+        if sent is not None:
+            return sent
         if key in _ABSENT or key in self.own_headers:
             return ""
         members = self.vcl.members(name)
