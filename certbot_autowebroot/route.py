@@ -41,10 +41,14 @@ class Source(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One directive that decides about a request: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``."""
+    """One directive that decides about a request: ``server www.sample.com``, ``location ^~ /a/``, ``root /x``.
+
+    :ivar admits_some: it admits certain client addresses only. A public CA does not publish those that it comes from.
+    """
 
     text: str
     source: Optional[Source] = None
+    admits_some: bool = False
 
     def __str__(self) -> str:
         return f"{self.text} ({self.source})" if self.source else self.text
@@ -254,6 +258,13 @@ class Route(NamedTuple):
     def program(self) -> Optional[Program]:
         """The program at the end, in whose view its path is meant."""
         return self.hops[-1].program if self.hops else None
+
+    @property
+    def allow_list(self) -> Optional[Step]:
+        """The first line that admits certain client addresses only: of the servers to which the CA itself connects."""
+        own = self.hops[0].request.endpoint.host if self.hops else ""
+        return next((step for hop in self.hops if hop.request.endpoint.host == own
+                     for step in hop.trail if step.admits_some), None)
 
     @property
     def depends_on_client(self) -> bool:

@@ -20,6 +20,7 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.route import alternatives
 from certbot_autowebroot.routing import ca_verdict
@@ -179,12 +180,22 @@ class Outcome(NamedTuple):
     def verdict_at(self, endpoint: Endpoint) -> Verdict:
         """What the answer of one front endpoint of this host means."""
         if self.proof.served.get(endpoint):
-            return Verdict.DEAD_END if endpoint in self.proof.mismatches else Verdict.PROVEN
+            if endpoint in self.proof.mismatches:
+                return Verdict.DEAD_END
+            return Verdict.UNPROVEN if self.allow_list_at(endpoint) else Verdict.PROVEN
         answer = self.proof.answers.get(endpoint)
         if answer and self._is_usable_at(endpoint) and (
                 answer.elsewhere or self._may_refuse_us_alone(endpoint, answer)):
             return Verdict.UNPROVEN
         return Verdict.DEAD_END
+
+    def allow_list_at(self, endpoint: Endpoint) -> Optional[Step]:
+        """The line that admitted us to the file that came back, and may not admit the CA."""
+        served = {place.key for place in self.proof.served.get(endpoint, ())}
+        routes = [route for route in self.routes.get(endpoint, ())
+                  for place in [self.candidates.place_of(route)] if place and place.key in served]
+        lines = [route.allow_list for route in routes]
+        return lines[0] if lines and all(lines) else None
 
     def _may_refuse_us_alone(self, endpoint: Endpoint, answer: Answer) -> bool:
         """An allow-list treats us differently from the CA; nginx answers 400 where a client certificate is missing."""
@@ -194,7 +205,12 @@ class Outcome(NamedTuple):
     def judge(self) -> Judgement:
         """What all front endpoints together mean for the identifier, and the remarks on its addresses."""
         shown = {endpoint: Shown(self.verdict_at(endpoint), self._reply(endpoint)) for endpoint in self.front.endpoints}
-        return ca_verdict.judge(self.front, shown, {endpoint: self._reply(endpoint) for endpoint in self.front.remote})
+        replies = {endpoint: self._reply(endpoint) for endpoint in self.front.remote}
+        judged = ca_verdict.judge(self.front, shown, replies)
+        lines = dict.fromkeys(str(line) for line in map(self.allow_list_at, self.front.endpoints) if line)
+        return judged._replace(sentences=(*judged.sentences, *(
+            f"{line} admits certain addresses only, and a CA comes from addresses that it does not publish"
+            for line in lines)))
 
     @property
     def verdict(self) -> Verdict:

@@ -382,6 +382,26 @@ SCENARIOS: Dict[str, Scenario] = {
         ["-f PLACE/passwords", "status 503"]),
     "44 gzip": Scenario(
         [nginx("gzip on; gzip_types *; gzip_min_length 1; " + site("root PLACE/a;"))], "good", ["PLACE/a/"]),
+    "44 an allow-list that admits us": Scenario(
+        [nginx(site(f"root PLACE/a; allow {PUBLIC_V4}; deny all;"))], "unproven",
+        ["deny all", "admits certain addresses only"], renews=True),
+    "44 geo that admits us": Scenario(
+        [nginx(f"geo $ours {{ default 0; {PUBLIC_V4} 1; }}\n" + site("root PLACE/a; if ($ours = 0) { return 444; }"))],
+        "unproven", ["if ($ours = 0)", "nginx.conf:", "admits certain addresses only"], renews=True),
+    "44 geo that refuses others": Scenario(
+        [nginx("geo $bad { default 0; 192.0.2.1 1; }\n" + site("root PLACE/a; if ($bad) { return 444; }"))],
+        "good", ["PLACE/a/"]),
+    "44 Require ip that admits us": Scenario(
+        [apache(vhost(f"DocumentRoot PLACE/a\n<Location />\nRequire ip {PUBLIC_V4}\n</Location>"))], "unproven",
+        ["Require ip", "admits certain addresses only"], renews=True),
+    "44 Require not ip": Scenario(
+        [apache(vhost("DocumentRoot PLACE/a\n<Location />\n<RequireAll>\nRequire all granted\n"
+                      "Require not ip 192.0.2.1\n</RequireAll>\n</Location>"))], "good", ["PLACE/a/"]),
+    "44 HAProxy that admits us": Scenario(
+        [other(Haproxy, f"frontend f\n mode http\n bind :80\n http-request deny unless {{ src {PUBLIC_V4} }}\n"
+               " default_backend one\nbackend one\n mode http\n server s 127.0.0.1:8080\n"),
+         nginx(site("root PLACE/a;", "127.0.0.1:8080"))], "unproven",
+        ["http-request deny", "admits certain addresses only"], renews=True),
     "44 an allow-list": Scenario(
         [nginx(site("root PLACE/a; allow 192.0.2.1; deny all;"))], "unproven", ["deny all"], renews=False),
 }

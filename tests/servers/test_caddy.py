@@ -490,6 +490,17 @@ def answer_to(routes_of_a_server, host="a.test", **more):
     return routes.destinations(config, request_for(host), lambda path: False, "/cwd", {"ROOT": "/env"})
 
 
+@pytest.mark.parametrize("negated, admits_some", [(True, True), (False, False)])
+def test_allow_list(negated, admits_some):
+    """A CA's address is on no list: an allow-list refuses it, a deny-list does not."""
+    listed = {"remote_ip": {"ranges": ["10.0.0.0/8"]}}
+    refused = {"match": [{"not": [listed]} if negated else listed], "terminal": True,
+               "handle": [{"handler": "static_response", "status_code": 403}]}
+    destinations = answer_to([refused, {"handle": [{"handler": "file_server", "root": "/srv"}]}])
+    served = [d for d in destinations if hasattr(d, "root")]
+    assert [any(step.admits_some for step in d.trail) for d in served] == [admits_some]
+
+
 @pytest.mark.parametrize("matcher, matches", [
     ({"header": {"User-Agent": ["curl*", "*Let's Encrypt*"]}}, True), ({"header": {"user-agent": ["*curl*"]}}, False),
     ({"header_regexp": {"User-Agent": {"pattern": "(?i)bot|letsencrypt"}}}, True),

@@ -123,6 +123,15 @@ def test_condition_on_client(lab_directory):
         assert_true(answers["a"][1], server.get(request_for("a")))
 
 
+@pytest.mark.parametrize("operator, admits_some", [("!=", True), ("==", False)])
+def test_allow_list(operator, admits_some):
+    """A CA's address is on no list: an allow-list refuses it, a deny-list does not."""
+    destinations = answer_to('server.modules = ("mod_access") server.document-root = "/a" '
+                             f'$HTTP["remoteip"] {operator} "10.0.0.0/8" {{ url.access-deny = ("") }}')
+    served = [d for d in destinations if hasattr(d, "root")]
+    assert [any(step.admits_some for step in d.trail) for d in served] == [admits_some]
+
+
 def test_irrelevant_condition():
     """Both alternatives have the same directory, which does not depend on the client."""
     destinations = answer_to('server.document-root = "/a" $HTTP["useragent"] =~ "curl" { server.tag = "x" '

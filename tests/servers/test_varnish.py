@@ -94,6 +94,15 @@ def test_backend_known_to_running_server_only():
     assert "lookup.backend()" in unknown.reason
 
 
+@pytest.mark.parametrize("operator, admits_some", [("!~", True), ("~", False)])
+def test_allow_list(operator, admits_some):
+    """A CA's address is on no list: an allow-list refuses it, a deny-list does not."""
+    destinations = answer_to(ONE + 'acl ours { "10.0.0.0"/8; }\nsub vcl_recv { if (client.ip ' + operator
+                             + " ours) { return (synth(403)); } }")
+    served = [d for d in destinations if hasattr(d, "members")]
+    assert [any(step.admits_some for step in d.trail) for d in served] == [admits_some]
+
+
 @pytest.mark.parametrize("condition, expected", [
     ('req.http.User-Agent ~ "(?i)letsencrypt"', "[::1]:80"), ('req.http.user-agent ~ "(?i)bot|spider"', "127.0.0.1:1"),
     ('req.http.Referer', "127.0.0.1:1"), ('req.http.Accept == "*/*"', "[::1]:80")])

@@ -10,7 +10,7 @@ from typing import Tuple
 
 from certbot_autowebroot.servers.apache.directives import Directive
 
-#: Judges an expression (``Require expr``) or tests for an environment variable (``Require env``).
+#: Judges ``expr``, ``env`` (a variable is set) or ``address`` (the client's is among these), and the text of it.
 Judge = Callable[[str, str], Optional[bool]]
 Verdict = Tuple[Optional[bool], Optional[Directive]]
 
@@ -90,7 +90,7 @@ def _provider(words: List[str], directive: Directive, judge: Judge) -> Optional[
     if kind == "expr":
         text = directive.text.partition("expr")[2].strip()
         return judge("expr", " ".join(words[1:]) if text[:1] in "\"'" else text)
-    return None
+    return judge("address", " ".join(words[1:])) if kind in ("ip", "host", "forward-dns", "local") else None
 
 
 def _host_access(scope: Sequence[Directive], judge: Judge) -> Verdict:
@@ -117,7 +117,7 @@ def _from(word: str, judge: Judge) -> Optional[bool]:
     if word.lower().startswith("env="):
         name = word[4:]
         return _not(judge("env", name[1:])) if name.startswith("!") else judge("env", name)
-    return None
+    return judge("address", word)
 
 
 def _not(value: Optional[bool]) -> Optional[bool]:

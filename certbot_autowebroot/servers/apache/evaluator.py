@@ -224,6 +224,8 @@ def _lacks_slash(state: State, name: str) -> bool:
 
 def _check_access(state: State, name: str) -> Optional[Destination]:
     def judge(kind: str, what: str) -> Optional[bool]:
+        if kind == "address":
+            return None
         try:
             return what in state.env and state.environment(what) is not None if kind == "env" \
                 else state.expression(what, name)
@@ -237,7 +239,9 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
         verdict, directive = None, verify  # a content delivery network has a certificate
     if verdict is None and directive:
         state.depends_on_client = True
-        state.trail.append(Step(f"{directive.step.text}: depends on the client", directive.source))
+        unlisted, _ = access.granted([scope.directives for scope in state.scopes],
+                                     lambda kind, what: False if kind == "address" else judge(kind, what))
+        state.trail.append(Step(f"{directive.step.text}: depends on the client", directive.source, unlisted is False))
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
         return state.dead_end("SSLRequireSSL refuses http")
     return None

@@ -2,15 +2,22 @@
 
 The evaluator assumes each answer, the usual one first. The results are alternatives for the probe.
 """
+import re
 from dataclasses import replace
 from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
+from typing import Tuple
 
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Upstream
+
+#: What the servers call the client's address: HAProxy's src, lighttpd's remoteip, Caddy's remote_ip, client.ip in VCL.
+_BY_ADDRESS = re.compile(r"\bsrc\b|remote_?ip|client_?ip|client\.ip", re.IGNORECASE)
 
 #: Three conditions in all their combinations.
 _MAX_RUNS = 8
@@ -39,19 +46,30 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
     A directory or an upstream that is one of several results depends on the client: the CA may get another one than our
     probe.
     """
-    pending: List[Dict[str, bool]] = [{}]
+    pending: List[Tuple[Dict[str, bool], Tuple[str, ...]]] = [({}, ())]
     destinations: List[Destination] = []
     for _ in range(_MAX_RUNS):
         if not pending:
             break
-        given = pending.pop(0)
+        given, unusual = pending.pop(0)
         assumptions = Assumptions(given)
-        destinations.extend(d for d in evaluate(assumptions) if d not in destinations)
+        by_address = [condition for condition in unusual if _BY_ADDRESS.search(condition)]
+        destinations.extend(_admitting(d, by_address, destinations) for d in evaluate(assumptions)
+                            if d not in destinations)
         so_far = dict(given)
         for condition, usual in assumptions.made.items():
             if len(pending) < _MAX_RUNS:
-                pending.append({**so_far, condition: not usual})
+                pending.append(({**so_far, condition: not usual}, (*unusual, condition)))
             so_far[condition] = usual
     if len(destinations) == 1 or not so_far:
         return destinations
     return [replace(d, depends_on_client=True) if isinstance(d, (Directory, Upstream)) else d for d in destinations]
+
+
+def _admitting(destination: Destination, conditions: Sequence[str], usual: Sequence[Destination]) -> Destination:
+    """A destination, marked where only certain client addresses get it: by the line that refuses the others."""
+    if not conditions:
+        return destination
+    refusing = usual[0].trail[-1:] if isinstance(usual[0], DeadEnd) else ()
+    line = refusing[0]._replace(admits_some=True) if refusing else Step(conditions[0], None, admits_some=True)
+    return replace(destination, trail=(*destination.trail, line))

@@ -18,6 +18,7 @@ class Index:
 
     :ivar listeners: the servers of each address.
     :ivar maps: by variable.
+    :ivar geo_defaults: by variable, the text for an address that its ``geo`` block does not name.
     :ivar groups: the members of each ``upstream``.
     :ivar regex_seconds: CPU time of its regular expressions so far.
 
@@ -35,6 +36,7 @@ class Index:
         self.listeners = Listeners((Server(directive, self._top, configuration.hostname)
                                     for directive in own.get("server", ())), "80" if context == "http" else None)
         self.maps = variables.maps(own.get("map", ()))
+        self.geo_defaults = variables.geo_defaults(own.get("geo", ()))
         self.groups = upstreams.groups(own.get("upstream", ()))
 
     @functools.cached_property

@@ -112,14 +112,19 @@ def _holds(state: State, directive: Directive) -> bool:
     if len(words) == 2 and words[0].lstrip("!") in ("-f", "-d", "-e", "-x"):
         return _exists(state, directive, words[0].lstrip("!"), words[1]) != words[0].startswith("!")
     try:
-        # A variable, not a text: "$7g_bad_bot" is no capture here.
-        value = state.variable(words[0].lstrip("$").lower()) if words else ""
-        if len(words) == 1:
-            return value not in ("", "0")
-        if len(words) == 3 and words[1] in ("=", "!="):
-            return (value == state.value(words[2])) == (words[1] == "=")
+        return _decided(state, words, directive, question)
     except UnknowableError as unknown:
-        return state.guess(f"{question}, with {unknown}", directive.source, likely=False, about_client=True)
+        likely = state.for_any_client(lambda: _decided(state, words, directive, question))
+        return state.guess(f"{question}, with {unknown}", directive.source, likely, about_client=True)
+
+
+def _decided(state: State, words: List[str], directive: Directive, question: str) -> bool:
+    # A variable, not a text: "$7g_bad_bot" is no capture here.
+    value = state.variable(words[0].lstrip("$").lower()) if words else ""
+    if len(words) == 1:
+        return value not in ("", "0")
+    if len(words) == 3 and words[1] in ("=", "!="):
+        return (value == state.value(words[2])) == (words[1] == "=")
     if len(words) == 3 and words[1] in ("~", "~*", "!~", "!~*"):
         regex = Regex(words[2], ignore_case=words[1].endswith("*"))
         return _matches(state, regex, value, directive) != words[1].startswith("!")

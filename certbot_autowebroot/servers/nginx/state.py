@@ -1,6 +1,7 @@
 """The state of one request in nginx's phases, and the values of its variables."""
 import re
 import time
+from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Match
@@ -36,6 +37,10 @@ _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade"
 
 #: Empty on a connection without TLS.
 _OF_TLS = frozenset({"ssl_protocol", "ssl_cipher", "ssl_session_id", "ssl_session_reused", "ssl_client_verify"})
+
+#: The client's address, and one of the CA's networks for it that hardly any configuration names.
+_CLIENT_ADDRESS = frozenset({"remote_addr", "realip_remote_addr"})
+_ANY_ADDRESS = "23.178.112.100"
 
 #: Ten thousand sites may each have a regular expression as name; a hostile file has more.
 MAX_REGEXES = 20_000
@@ -130,6 +135,7 @@ class State:
         self.internal = False
         self.restricted = False
         self.trail: List[Step] = []
+        self._for_any_client = False
         self._captures: Optional[Match[str]] = None
         self._values: Dict[str, Union[str, UnknowableError]] = {}
         self._pending: List[str] = []
@@ -225,8 +231,21 @@ class State:
         """Assume the answer to a question, and say so in the trail."""
         self.guesses.about_client = self.guesses.about_client or about_client
         answer = self.guesses.answer(question, likely)
-        self.trail.append(Step(f"{question}: unknown here, assumed {'true' if answer else 'false'}", source))
+        self.trail.append(Step(f"{question}: unknown here, assumed {'true' if answer else 'false'}", source,
+                               about_client and answer != likely))
         return answer
+
+    def for_any_client(self, holds: Callable[[], bool]) -> bool:
+        """Whether a condition holds for a client whose address no line names; false where that is not known."""
+        values, captures = dict(self._values), self._captures
+        self._for_any_client = True
+        try:
+            return holds()
+        except UnknowableError:
+            return False
+        finally:
+            self._for_any_client = False
+            self._values, self._captures = values, captures
 
     def assume_file(self, path: str, source: Source) -> bool:
         """Assume that our file exists at this path, or not; the destination must agree."""
@@ -258,6 +277,10 @@ class State:
 
     def _built_in(self, name: str) -> Optional[str]:
         request = self.request
+        if self._for_any_client and name in _CLIENT_ADDRESS:
+            return _ANY_ADDRESS
+        if self._for_any_client and name in self.index.geo_defaults:
+            return self.index.geo_defaults[name]
         if name == "host":
             return self.host or self.server.first_name
         if name == "http_host":

@@ -78,6 +78,16 @@ class Map:
         return self._names.find(value)
 
 
+def geo_defaults(blocks: Iterable[Directive]) -> Dict[str, str]:
+    """By variable, the value that ``geo [$address] $variable`` has for an address that it does not name."""
+    found: Dict[str, str] = {}
+    for block in blocks:
+        if block.args:
+            lines = [line for line in block.block or () if line.name == "default" and line.args]
+            found[block.args[-1].lstrip("$").lower()] = lines[-1].args[0] if lines else ""
+    return found
+
+
 def maps(directives: Iterable[Directive]) -> Dict[str, Map]:
     """The maps of the http context, by the name of their variable."""
     return {directive.args[1].lstrip("$").lower(): Map(directive) for directive in directives

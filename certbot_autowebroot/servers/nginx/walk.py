@@ -211,7 +211,8 @@ class Walk(State):
             raise StatusError(403, str(refusal), refusal.source)
         for guard in ([refusal] if refusal and some else []) + guards:
             self.restricted = True
-            self.trail.append(Step(f"{guard}: nginx may refuse some clients", guard.source))
+            admits_some = guard is refusal and not (either and guards)
+            self.trail.append(Step(f"{guard}: nginx may refuse some clients", guard.source, admits_some))
 
     def _try_files(self, directive: Directive) -> Destinations:
         """``try_files``: each file named after the token, once it exists; then the last parameter."""
