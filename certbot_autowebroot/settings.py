@@ -5,6 +5,7 @@ Certbot loads this module with every one of its commands, so it imports nothing 
 import json
 import os
 from typing import Any
+from typing import List
 
 #: The directory that a web server may serve for every site, and that renewals try without an option. It is a document
 #: root for challenges alone: files go below ``.well-known/acme-challenge`` in it. Why this one:
@@ -33,3 +34,22 @@ def absolute_paths(paths: str) -> str:
     """Make each directory of ``--autowebroot-path`` absolute: a renewal has another working directory than a shell."""
     return ":".join(os.path.abspath(os.path.expanduser(root)) if root[0] != "/" else root.rstrip("/") or "/"
                     for root in paths.split(":") if root)
+
+
+def path_notes(option: str, paths: str) -> List[str]:
+    """Sentences on the directories of an option that its user may not have meant: relative ones, and missing ones.
+
+    :param option: the option, such as ``--autowebroot-path``.
+    """
+    notes = []
+    for given in filter(None, paths.split(":")):
+        path = absolute_paths(given)
+        if not os.path.isabs(given):
+            notes.append(f"{option} {given} is a relative path: it means {path} here")
+        try:
+            os.stat(os.path.join(path, ""))
+        except (FileNotFoundError, NotADirectoryError):
+            notes += [] if path == SHARED_DIRECTORY else [f"{option} {path}: there is no such directory"]
+        except OSError:  # a directory that only root may enter
+            pass
+    return notes

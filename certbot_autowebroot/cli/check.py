@@ -1,7 +1,6 @@
 """``certbot-autowebroot check``: arguments, output, exit status."""
 import argparse
 import contextlib
-import ipaddress
 import os
 import shutil
 import signal
@@ -21,6 +20,7 @@ import certbot
 from certbot.compat import misc
 
 from certbot_autowebroot import settings
+from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
@@ -58,9 +58,9 @@ def add_to(commands: "Commands") -> None:
                "check, 3 good from inside (the CA's own address does not answer from here), 4 could not be proved. "
                "Of several, the first of 1, 2, 4, 3. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
     check.add_argument("names", metavar="NAME", nargs="*", help="a host name or an IP address")
-    check.add_argument("--http-01-port", type=_port, metavar="PORT",
+    check.add_argument("--http-01-port", type=arguments.port, metavar="PORT",
                        help="the port that the CA's port 80 leads to (default: the lineage's, or 80)")
-    check.add_argument("--http-01-address", type=_address, metavar="ADDRESS",
+    check.add_argument("--http-01-address", type=arguments.address, metavar="ADDRESS",
                        help="the only local address that counts (default: the lineage's, or all)")
     check.add_argument("--path", default="", metavar="DIR[:DIR...]",
                        help="directories to try, as in Certbot's --autowebroot-path (default: the lineage's, or "
@@ -71,7 +71,7 @@ def add_to(commands: "Commands") -> None:
                        f"published (default: {misc.get_default_folder('work')})")
     check.add_argument("--no-write", action="store_true",
                        help="publish no test files: follow the configurations, and prove nothing")
-    check.add_argument("--resolver", type=_address, metavar="ADDRESS",
+    check.add_argument("--resolver", type=arguments.address, metavar="ADDRESS",
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
@@ -79,7 +79,7 @@ def add_to(commands: "Commands") -> None:
     check.add_argument("--format", choices=("text", "json", "nagios"), default="text",
                        help="text for people, JSON for programs, or one line for monitoring")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
-    check.set_defaults(run=run)
+    check.set_defaults(run=run, command=check)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         if error.filename == console.OUTPUT:
             raise
-        return _could_not_check(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
+        return _could_not_check(options, console.reason(error, options.config_dir))
 
 
 class Interrupted(BaseException):
@@ -101,6 +101,8 @@ class Interrupted(BaseException):
 
 
 def _check(options: argparse.Namespace) -> int:
+    for note in settings.path_notes("--path", options.path):
+        console.complain(note)
     proved = not options.no_write
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
@@ -204,7 +206,7 @@ def _could_not_check(options: argparse.Namespace, reason: str) -> int:
     if options.format == "nagios":
         console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
         return _NAGIOS_UNKNOWN
-    console.say(f"certbot-autowebroot: {console.printable(reason)}\n", sys.stderr)
+    console.complain(reason)
     return console.COULD_NOT_CHECK
 
 
@@ -225,14 +227,3 @@ def _directories(options: argparse.Namespace) -> List[str]:
     if options.work_dir:
         directories += ["--work-dir", options.work_dir]
     return directories
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise ValueError(text)
-    return port
-
-
-def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text))

@@ -1,5 +1,6 @@
 """Output of all commands: exit status, printable text, progress on a terminal."""
 import os
+import sys
 import time
 from typing import TextIO
 
@@ -33,6 +34,25 @@ def say(text: str, stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         raise OSError(error.errno, error.strerror, OUTPUT) from error
+
+
+def complain(text: str) -> None:
+    """Print an error of the command, or a note, of one line or more."""
+    say(f"certbot-autowebroot: {printable_lines(text)}\n", sys.stderr)
+
+
+def printable_lines(text: str) -> str:
+    """Text whose line ends stay, and whose other control characters are escaped."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def reason(error: OSError, path: str) -> str:
+    """Why nothing could be checked.
+
+    :param path: the one that counts where the error has none.
+    """
+    as_root = " (run it as root)" if isinstance(error, PermissionError) else ""
+    return f"{error.filename or path}: {error.strerror or error}{as_root}"
 
 
 class Progress:

@@ -14,6 +14,7 @@ from typing import Tuple
 from certbot import util
 from certbot.compat import misc
 
+from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.renewals import lineages
 from certbot_autowebroot.renewals import reload as reloading
@@ -29,7 +30,6 @@ _NAME = "certbot-autowebroot"
 #: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone. A
 #: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
 _PATH = "/usr/bin:/bin"
-_MAX_SECONDS = 3600.0
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_CHECK, Outcome.FAILED: 1}
 
 
@@ -47,9 +47,9 @@ def add_to(commands: "Commands") -> None:
                         "RENEWED_LINEAGE, which Certbot sets for deploy hooks, else the lineages that have the names)")
     reload.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                         help="Certbot's configuration directory (default: %(default)s)")
-    reload.add_argument("--timeout", type=_seconds, default=reloading.PATIENCE, metavar="SECONDS",
+    reload.add_argument("--timeout", type=arguments.seconds, default=reloading.PATIENCE, metavar="SECONDS",
                         help="how long to wait for the new certificate after a reload (default: %(default).0f)")
-    reload.set_defaults(run=run)
+    reload.set_defaults(run=run, command=reload)
 
 
 def command() -> str:
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _reload(options)
     except _CannotCheckError as error:
-        _say(str(error))
+        console.complain(str(error))
         return console.COULD_NOT_CHECK
     except KeyboardInterrupt:  # the servers signalled so far reload, and nothing of ours is left
         return 128 + signal.SIGINT
@@ -88,9 +88,9 @@ def _reload(options: argparse.Namespace) -> int:
         for finding in reloading.reload(lineage, names, options.timeout):
             # Certbot shows a hook's standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
-                console.say(_printable(finding.text) + "\n", sys.stdout)
+                console.say(console.printable_lines(finding.text) + "\n", sys.stdout)
             else:
-                _say(finding.text)
+                console.complain(finding.text)
             status = _EXIT_STATUS[finding.outcome]
             worst = status if worst == 0 or status == 1 else worst
     return worst
@@ -107,12 +107,15 @@ def _renewed(options: argparse.Namespace) -> Iterator[_Renewed]:
     if not options.names:
         raise _CannotCheckError(reload_messages.NO_LINEAGE)
     try:
-        known = [lineage for lineage in lineages.lineages(options.config_dir) if lineage.certificate]
+        every = lineages.lineages(options.config_dir)
     except OSError as error:
-        raise _CannotCheckError(f"{error.filename or options.config_dir}: {error.strerror or error}") from error
+        raise _CannotCheckError(console.reason(error, options.config_dir)) from error
+    known = [lineage for lineage in every if lineage.certificate]
+    hidden = [lineage.problem for lineage in every if lineage.hidden]
     for name in names:
         if not any(name in _shown(lineage) for lineage in known):
-            raise _CannotCheckError(reload_messages.unknown_name(name, options.config_dir))
+            raise _CannotCheckError(reload_messages.hidden_lineages(name, hidden) if hidden else
+                                    reload_messages.unknown_name(name, options.config_dir))
     for lineage in known:
         its = tuple(name for name in names if name in _shown(lineage))
         if its:
@@ -142,18 +145,3 @@ def _identifier(name: str) -> str:
         return identifier(name)
     except ValueError as error:
         raise _CannotCheckError(f"{name}: {error}") from error
-
-
-def _say(text: str) -> None:
-    console.say(f"certbot-autowebroot: {_printable(text)}\n", sys.stderr)
-
-
-def _printable(text: str) -> str:
-    return "\n".join(console.printable(line) for line in text.split("\n"))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise ValueError(text)
-    return seconds

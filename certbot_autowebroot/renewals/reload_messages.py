@@ -114,7 +114,12 @@ def unknown_name(name: str, config_dir: str) -> str:
     return f"{name}: no certificate below {config_dir} is for this name"
 
 
+def hidden_lineages(name: str, problems: Sequence[str]) -> str:
+    """A lineage that we may not read may have this name."""
+    return f"{name}: it is not known which certificate is for this name: {problems[0]} (run it as root)"
+
+
 def no_certificate(file: str, error: Exception) -> str:
     """A lineage without a certificate."""
     reason = (error.strerror or str(error)) if isinstance(error, OSError) else "there is no certificate in it"
-    return f"{file} cannot be read: {reason}"
+    return f"{file} cannot be read: {reason}" + (" (run it as root)" if isinstance(error, PermissionError) else "")

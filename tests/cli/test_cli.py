@@ -19,6 +19,7 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
@@ -184,7 +185,40 @@ def test_bad_arguments_are_status_2(place: Path, arguments: List[str], capsys: p
     with pytest.raises(SystemExit) as ended:
         check(place, *arguments)
     assert ended.value.code == 2
-    assert "usage: certbot-autowebroot" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "usage: certbot-autowebroot check" in said
+    assert arguments[-1] in said.splitlines()[-1] and "_" not in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["check", "reload", "snippet nginx"])
+def test_unknown_option_shows_usage_of_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage of the whole command names no option."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), "--wrong"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: certbot-autowebroot {command.split()[0]} ")
+    assert said.endswith("error: unrecognized arguments: --wrong\n")
+
+
+def test_bare_command_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no success, because nothing was checked."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert "check today whether tonight's renewal will work" in said.err
+
+
+def test_relative_and_missing_paths_are_reported(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the shared directory and of one that exists no note is printed."""
+    monkeypatch.chdir(place)
+    assert check(place, "--path", f"config:none:{place}:{settings.SHARED_DIRECTORY}") == 0
+    assert capsys.readouterr().err == (
+        f"certbot-autowebroot: --path config is a relative path: it means {place}/config here\n"
+        f"certbot-autowebroot: --path none is a relative path: it means {place}/none here\n"
+        f"certbot-autowebroot: --path {place}/none: there is no such directory\n")
 
 
 def test_missing_configuration_directory_is_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
