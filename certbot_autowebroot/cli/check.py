@@ -24,7 +24,12 @@ from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
+from certbot_autowebroot.order.progress import ASKING
+from certbot_autowebroot.order.progress import FOLLOWING
+from certbot_autowebroot.order.progress import HANDSHAKES
+from certbot_autowebroot.order.progress import RESOLVING
 from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import Check
 from certbot_autowebroot.renewals.check import Options
 from certbot_autowebroot.renewals.forecast import Forecast
@@ -33,6 +38,9 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.lineages import directory_hooks
 from certbot_autowebroot.renewals.lineages import lineages
 from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.routing import probe
+from certbot_autowebroot.servers.apache.dump import TIMEOUT as DUMP_TIMEOUT
+from certbot_autowebroot.system import dns
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -45,6 +53,11 @@ _COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.FROM_INSIDE: "33",
             Outlook.UNJUDGED: "2"}
 #: What ``--quiet`` prints.
 _WRONG = (Outlook.FAILS, Outlook.UNKNOWN, Outlook.UNPROVEN, Outlook.FROM_INSIDE)
+#: The longest waits of each stage.
+_LIMITS = {RESOLVING: f"at most {dns.TIMEOUT:.0f} s",
+           FOLLOWING: f"at most {DUMP_TIMEOUT:.0f} s for each program",
+           ASKING: f"at most {probe.TIMEOUT:.0f} s for each request",
+           HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -107,9 +120,9 @@ def _check(options: argparse.Namespace) -> int:
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
     found = [] if options.names else lineages(options.config_dir)
-    progress = console.Progress(sys.stderr)
     try:
-        with _journal_with_clean_up(options) as journal:
+        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _LIMITS) as progress:
+            progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
                                   options.resolver or ""), journal, progress.show)
             if options.names:
@@ -117,9 +130,7 @@ def _check(options: argparse.Namespace) -> int:
             else:
                 forecasts = check.lineages(found, directory_hooks(options.config_dir))
     except Interrupted as interrupted:
-        progress.clear()
         return 128 + interrupted.number
-    progress.clear()
     return _print(options, names, forecasts, proved)
 
 

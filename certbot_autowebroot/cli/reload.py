@@ -16,12 +16,16 @@ from certbot.compat import misc
 
 from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
+from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.renewals import lineages
 from certbot_autowebroot.renewals import reload as reloading
 from certbot_autowebroot.renewals import reload_messages
+from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import identifier
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.reload import Outcome
+from certbot_autowebroot.servers.common import config_test
+from certbot_autowebroot.system import systemd
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -83,9 +87,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _reload(options: argparse.Namespace) -> int:
     renewed = list(_renewed(options))
+    limits = {HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake",
+              reloading.RELOADING: f"at most {config_test.TIMEOUT:.0f} s for each test, "
+                                   f"{systemd.TIMEOUT:.0f} s for systemctl",
+              reloading.AWAITING: f"at most {options.timeout:.0f} s"}
     worst = 0
     for lineage, names in renewed:
-        for finding in reloading.reload(lineage, names, options.timeout):
+        with console.Progress(sys.stderr, limits) as progress:
+            findings = reloading.reload(lineage, names, options.timeout, progress.show)
+        for finding in findings:
             # Certbot shows a hook's standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
                 console.say(console.printable_lines(finding.text) + "\n", sys.stdout)

@@ -26,7 +26,8 @@ from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system import tls
 
-_TIMEOUT = 5.0
+#: Seconds for one handshake.
+TIMEOUT = 5.0
 #: OpenSSL's reasons for a server that answers in plain text, by its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 #: And for an alert (RFC 8446 section 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` send
@@ -82,16 +83,17 @@ def _endpoints(name: str, address: str, host: Host) -> List[Endpoint]:
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
     answers = {}
-    for number, (question, answer) in enumerate(zip(questions, threads.each(_ask, questions))):
+    answering = threads.each(_ask, questions)
+    for number, question in enumerate(questions):
         progress(HANDSHAKES, number, len(questions))
-        answers[question] = answer
+        answers[question] = next(answering)
     return answers
 
 
 def _ask(question: Question, key: str = "") -> Served:
     name, endpoint = question
     try:
-        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, _TIMEOUT, key)))
+        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, TIMEOUT, key)))
     except ConnectionRefusedError:
         return Served(name, endpoint, Shown.NO_LISTENER)
     except (OSError, ValueError) as error:
@@ -102,7 +104,7 @@ def _ask(question: Question, key: str = "") -> Served:
 
 def _in_words(error: Exception, reason: str, refused: bool) -> str:
     if isinstance(error, socket.timeout):
-        return f"it did not answer in {_TIMEOUT:.0f} s"
+        return f"it did not answer in {TIMEOUT:.0f} s"
     if reason in _NO_TLS:
         return "it does not speak TLS"
     return f"it has none for this name ({reason})" if refused else reason

@@ -1,5 +1,6 @@
 """The command: arguments, output, exit status; and no file is left, whatever happens."""
 import contextlib
+import io
 import json
 import os
 import pty
@@ -21,6 +22,7 @@ import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.cli import console
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab import certificates
@@ -335,6 +337,34 @@ def test_progress_on_terminal_only(place: Path, root: Path) -> None:
     assert piped.stderr == b""
 
 
+@pytest.mark.lab
+def test_silence_on_terminal_is_explained(place: Path, slow: Path) -> None:
+    """After three seconds: the stage, and how long it takes at most; the line is removed at the end."""
+    environment = {**os.environ, "TERM": "xterm"}
+    started = time.monotonic()
+    shown = on_a_terminal(command(place, PUBLIC_V4), environment)
+    assert time.monotonic() - started > 3
+    assert b"\r\033[Kasking front endpoints (at most 10 s for each request)" in shown
+    assert b"following" not in shown and b"\r\033[K" + PUBLIC_V4.encode() in shown.replace(b"\033[31m", b"")
+
+
+@pytest.mark.parametrize(("terminal", "said"), [(True, "\r\033[Kwaiting (at most 9 s)\r\033[K"), (False, "")])
+def test_short_work_is_silent(monkeypatch: pytest.MonkeyPatch, terminal: bool, said: str) -> None:
+    """A stage is printed after the silence, and only at a terminal."""
+    monkeypatch.setattr(console, "is_terminal", lambda _stream: terminal)
+    monkeypatch.setattr(console, "_PAUSE", 0.01)
+    stream = io.StringIO()
+    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+        progress.show("waiting", 0, 1)
+        time.sleep(0.1)
+    assert stream.getvalue() == ""
+    monkeypatch.setattr(console, "_SILENCE", 0.2)
+    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+        progress.show("waiting", 0, 1)
+        time.sleep(0.35)
+    assert stream.getvalue() == said
+
+
 def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
     """The output of a command that runs on a terminal."""
     terminal, other = pty.openpty()
@@ -467,8 +497,6 @@ def test_without_root_lineages_are_unknown(place: Path, config: Path) -> None:
     (config / "archive").chmod(0o700)
 
     def act() -> Any:
-        import contextlib
-        import io
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             status = cli.main(["check", "--config-dir", str(config)])
