@@ -52,8 +52,10 @@ lint:
 docs: setup
 	@$(PYTHON_IN_VENV) -m sphinx -q -W -n --keep-going docs build/docs
 
+# The manual page and the completion of bash, which are committed.
 manual: setup
 	@$(PYTHON_IN_VENV) tools/manpage.py > docs/certbot-autowebroot.1
+	@$(PYTHON_IN_VENV) tools/completion.py > packaging/bash-completion/certbot-autowebroot
 
 setup:
 	@tools/setup.sh
