@@ -59,7 +59,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.9",
     packages=find_packages(include=["certbot_autowebroot", "certbot_autowebroot.*"]),
-    package_data={"certbot_autowebroot": ["py.typed"]},
+    package_data={"certbot_autowebroot": ["py.typed", "cli/check.schema.json"]},
     # Below the prefix of the environment: /usr in a package of a distribution, /opt/certbot in a virtual environment.
     data_files=[("share/man/man1", ["docs/certbot-autowebroot.1"]),
                 ("share/bash-completion/completions", ["packaging/bash-completion/certbot-autowebroot"])],

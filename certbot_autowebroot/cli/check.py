@@ -2,10 +2,13 @@
 import argparse
 import contextlib
 import os
+import pkgutil
 import shutil
 import signal
 import sys
 import tempfile
+from datetime import datetime
+from datetime import timezone
 from types import FrameType
 from typing import TYPE_CHECKING
 from typing import Iterable
@@ -22,6 +25,7 @@ from certbot.compat import misc
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
+from certbot_autowebroot.cli import prometheus
 from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
 from certbot_autowebroot.order.progress import ASKING
@@ -89,9 +93,10 @@ def add_to(commands: "Commands") -> None:
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
-    check.add_argument("--format", choices=("text", "json", "nagios"), default="text",
-                       help="text for people, JSON for programs, or one line for monitoring")
+    check.add_argument("--format", choices=("text", "json", "nagios", "prometheus"), default="text",
+                       help="text for people, JSON for programs, one line for Nagios, or metrics for Prometheus")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    check.add_argument("--json-schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of that, and exit")
     check.set_defaults(run=run, command=check)
 
 
@@ -186,9 +191,12 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         if found.is_stale:
             found.reload = messages.reloading(found, reload.command())
     status = report.exit_status(names, forecasts, options.strict)
+    now = datetime.now(timezone.utc)
     lines: List[str] = []
     if options.format == "json":
-        lines = [report.as_json(names, forecasts, proved, mendings)]
+        lines = [report.as_json(names, forecasts, proved, mendings, status, now)]
+    elif options.format == "prometheus":
+        lines = [prometheus.metrics(names, forecasts, status, now)]
     elif options.format == "nagios":
         status, line = report.nagios(names, forecasts)
         lines = [console.printable(line)]
@@ -213,7 +221,17 @@ def _formatted(line: report.Line, coloured: bool) -> str:
     return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
 
 
+class _PrintSchema(argparse.Action):
+    """Print the schema and exit, as ``--version`` does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        console.say((pkgutil.get_data(__name__, "check.schema.json") or b"").decode("utf-8"), sys.stdout)
+        parser.exit()
+
+
 def _could_not_check(options: argparse.Namespace, reason: str) -> int:
+    if options.format == "prometheus":
+        console.say(prometheus.metrics((), (), console.COULD_NOT_CHECK, datetime.now(timezone.utc)) + "\n", sys.stdout)
     if options.format == "nagios":
         console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
         return _NAGIOS_UNKNOWN

@@ -1,5 +1,6 @@
 """The output of ``check``: a tree for people, JSON for programs, one line for monitoring."""
 import json
+from datetime import datetime
 from typing import Any
 from typing import Dict
 from typing import Iterator
@@ -10,6 +11,7 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
+from certbot_autowebroot import __version__
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
@@ -121,9 +123,14 @@ def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
-            mendings: Dict[str, str]) -> str:
-    """Everything, for programs: docs/check.rst and docs/check.schema.json describe each member."""
-    report: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
+            mendings: Dict[str, str], status: int, now: datetime) -> str:
+    """Everything, for programs: check.schema.json beside this module describes each member.
+
+    :param status: the exit status of the command.
+    :param now: when the check ended.
+    """
+    report: Dict[str, Any] = {"schema": SCHEMA, "version": __version__, "exit_status": status, "proved": proved,
+                              "time": now.isoformat(timespec="seconds")}
     if names:
         report["names"] = [_name(name) for name in names]
     else:

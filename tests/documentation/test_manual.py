@@ -39,7 +39,7 @@ def test_made_files_are_up_to_date(tool: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "words"), [
-    ("", "check reload snippet --help --version"), ("ch", "check"), ("check --format ", "text json nagios"),
+    ("", "check reload snippet --help --version"), ("ch", "check"), ("check --format ", "text json nagios prometheus"),
     ("check --format = n", "nagios"), ("check --str", "--strict"), ("check --http-01-port ", ""),
     ("snippet ha", "haproxy"), ("reload --lineage {place}/a", "{place}/a b"), ("reload --t", "--timeout"),
     ("check --path = {place}/a", "{place}/a b")])

@@ -70,7 +70,7 @@ def test_wheel_holds_the_package_alone(source: Path, built: List[Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
     package = source / "certbot_autowebroot"
-    ours = [*package.rglob("*.py"), package / "py.typed"]
+    ours = [*package.rglob("*.py"), package / "py.typed", package / "cli" / "check.schema.json"]
     data = {re.sub(r"^[^/]+\.data/data/", "", name) for name in names if ".data/" in name}
     assert data == {"share/man/man1/certbot-autowebroot.1", "share/bash-completion/completions/certbot-autowebroot"}
     assert sorted(name for name in names if ".data/" not in name) == sorted(
