@@ -69,6 +69,8 @@ def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) 
         alike.setdefault((served.endpoint, served.shown, until, served.error), []).append(served)
     for answers in alike.values():
         yield Line(messages.shown(answers), 1)
+    if any(served.other_lineage for served in found.served):
+        yield Line(messages.deleting(found.lineage), 1)
     if found.reload:
         yield Line(f"reload it with: {found.reload}", 1)
     if found.add_hook:
@@ -249,6 +251,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
 
 def _served(served: Served) -> Dict[str, Any]:
     return {"name": served.name, **_endpoint(served.endpoint), "shown": served.shown.value, "error": served.error,
+            "other_lineage": served.other_lineage or None,
             "certificate": None if served.certificate is None else _certificate(served.certificate)}
 
 

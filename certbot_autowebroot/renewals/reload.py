@@ -104,7 +104,7 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE,
     seen = _by_endpoint(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
         return [Finding(Outcome.GOOD, reload_messages.no_address(names))]
-    findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers))
+    findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers, lineage))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""

@@ -17,6 +17,7 @@ from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Certificate
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.lineages import earlier_certificates
+from certbot_autowebroot.renewals.lineages import other_owner
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
@@ -119,9 +120,11 @@ def _compared(lineage: Lineage, answer: Served) -> Served:
         seen = _ask((answer.name, answer.endpoint), current.key).certificate or seen
     if seen.fingerprint == current.fingerprint:
         return Served(answer.name, answer.endpoint, Shown.CURRENT, seen)
-    if _is_renewed_by(seen, current) or seen.fingerprint in earlier_certificates(lineage):
+    if seen.fingerprint in earlier_certificates(lineage):
         return Served(answer.name, answer.endpoint, Shown.STALE, seen)
-    return Served(answer.name, answer.endpoint, Shown.OTHER, seen)
+    other = other_owner(seen, lineage) if set(seen.names) == set(current.names) else ""
+    is_stale = not other and _is_renewed_by(seen, current)
+    return Served(answer.name, answer.endpoint, Shown.STALE if is_stale else Shown.OTHER, seen, other_lineage=other)
 
 
 def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:
