@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Iterator
 from typing import Optional
 from typing import Sequence
 from typing import Type
+
+#: The modules of Debian's packages: unpacked by tools/setup.sh, or installed.
+_UNPACKED = Path(sys.prefix) / "nginx-modules" / "usr" / "lib" / "nginx" / "modules"
+MODULES = _UNPACKED if _UNPACKED.is_dir() else Path("/usr/lib/nginx/modules")
 
 _FRAME = """\
 daemon off;
