@@ -36,6 +36,7 @@ all_installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n '
 switch_off() {
     off=""
     for package in "$@"; do
+        export DPKG_MAINTSCRIPT_PACKAGE="$package"  # deb-systemd-helper runs for a package only
         for file in $(dpkg-query -L "$package"); do
             unit=${file##*/}
             case $file in
@@ -54,6 +55,7 @@ switch_off() {
             esac
         done
     done
+    unset DPKG_MAINTSCRIPT_PACKAGE
     [ -z "$off" ] || echo "setup: off, because only the tests need their packages:$off"
 }
 

@@ -32,7 +32,7 @@ STUBS = {
         *Status-Status*) grep -qx "$last" "$MACHINE/packages" && echo installed ;;
         *) echo "$last 1.22" ;;
         esac""",
-    "deb-systemd-helper": "exit 0",
+    "deb-systemd-helper": 'echo "of $DPKG_MAINTSCRIPT_PACKAGE" >> "$MACHINE/log"',
     "update-rc.d": "exit 0",
     "python": """case "$*" in
         *venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
@@ -110,8 +110,8 @@ def test_what_the_tests_install_stays_off(machine: Machine) -> None:
     assert "libluajit2-5.1-2" in machine.packages
     assert not [package for package in machine.packages if package.startswith("libnginx-mod")]
     assert f"setup: off, because only the tests need their packages: certbot.timer {cron} varnishncsa.service\n" in said
-    for unit in ("certbot.timer", "varnishncsa.service"):
-        assert f"deb-systemd-helper disable {unit}\n" in machine.log
+    for package, unit in (("certbot", "certbot.timer"), ("varnish", "varnishncsa.service")):
+        assert f"deb-systemd-helper disable {unit}\nof {package}\n" in machine.log
     assert not (machine.directory / "policy").exists()
 
 
