@@ -18,7 +18,7 @@ case $mode in
  nodejs strace gcc libc6-dev nftables certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev
  python3-zope.interface groff-base"
         # As packages they would link themselves into the configuration of this machine's nginx.
-        modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua" ;;
+        modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache" ;;
     fast|build) packages="" ;;
 esac
 python=${PYTHON:-python3}
@@ -30,33 +30,26 @@ if [ "$mode" = test ] && ! "$python" -c 'import os, sysconfig; os.stat(sysconfig
 fi
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
-all_installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort; }
 
-# The units and cron jobs of packages that were not there before.
+# What starts by itself: units, and cron jobs.
+system=${SYSTEM_ROOT:-}
+started() {
+    find "$system"/etc/systemd/system/multi-user.target.wants "$system"/etc/systemd/system/timers.target.wants \
+        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d ! -type d 2>/dev/null | sort
+}
+
+# Have what came with packages not start: $1 has what started before; the rest are the packages.
 switch_off() {
-    off=""
+    new=$(started | comm -13 "$1" -)
+    shift
+    # A unit stays off at an upgrade, and dpkg does not install a cron job again that an administrator has removed.
+    for file in $new; do rm "$file"; done
     for package in "$@"; do
-        export DPKG_MAINTSCRIPT_PACKAGE="$package"  # deb-systemd-helper runs for a package only
-        for file in $(dpkg-query -L "$package"); do
-            unit=${file##*/}
-            case $file in
-                */systemd/system/*@.*) ;;
-                */systemd/system/*.service|*/systemd/system/*.timer|*/systemd/system/*.socket)
-                    if deb-systemd-helper --quiet is-enabled "$unit"; then
-                        deb-systemd-helper disable "$unit" > /dev/null 2>&1
-                        off="$off $unit"
-                    fi ;;
-                /etc/init.d/*)
-                    update-rc.d "$unit" disable > /dev/null 2>&1 || true ;;
-                /etc/cron.d/*)
-                    # dpkg does not install again what an administrator has removed.
-                    rm -f "$file"
-                    off="$off $file" ;;
-            esac
+        for script in $(dpkg-query -L "$package" | sed -n 's|^/etc/init.d/||p'); do
+            update-rc.d "$script" disable > /dev/null 2>&1 || true
         done
     done
-    unset DPKG_MAINTSCRIPT_PACKAGE
-    [ -z "$off" ] || echo "setup: off, because only the tests need their packages:$off"
+    [ -z "$new" ] || echo "setup: off, because only the tests need their packages:" $(basename -a $new)
 }
 
 missing=""
@@ -85,11 +78,11 @@ if [ -n "$missing" ]; then
         number=$(apt-get -qq --simulate install --no-install-recommends $missing | grep -c '^Inst ')
         echo "setup: installing $number Debian packages:" $missing "and what they need"
         before=$(mktemp)
-        all_installed > "$before"
+        started > "$before"
         # shellcheck disable=SC2086
         apt-get -qq install --no-install-recommends -y $missing > /dev/null
-        # shellcheck disable=SC2046
-        switch_off $(all_installed | comm -13 "$before" -)
+        # shellcheck disable=SC2086
+        switch_off "$before" $missing
         rm -f "$before"
     fi
 fi
@@ -105,13 +98,12 @@ if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$ng
     echo "setup: unpacking nginx's modules$(printf ' %s' $modules) into .venv/nginx-modules"
     rm -rf .venv/nginx-modules
     mkdir .venv/nginx-modules
-    libraries=$(apt-cache depends --no-recommends --no-suggests libnginx-mod-http-lua |
-        sed -n 's/^ *Depends: \(lib\(c6\|luajit\|pcre\)[^ ]*\|lua-[^ ]*\)$/\1/p')
-    for package in $libraries; do
-        installed "$package" || apt-get -qq install --no-install-recommends -y "$package" > /dev/null
+    for library in $(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p'); do
+        installed "$library" || apt-get -qq install --no-install-recommends -y "$library" > /dev/null
     done
     # shellcheck disable=SC2086
-    (cd .venv/nginx-modules && apt-get -qq download $modules && for deb in *.deb; do dpkg-deb -x "$deb" .; done)
+    (cd .venv/nginx-modules && apt-get -qq -o APT::Sandbox::User=root download $modules &&
+        for deb in *.deb; do dpkg-deb -x "$deb" .; done)
     rm -f .venv/nginx-modules/*.deb
     echo "$nginx" > .venv/nginx-modules/nginx
 fi
