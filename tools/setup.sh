@@ -15,10 +15,11 @@ modules=""
 case $mode in
     test)
         packages="$packages apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs
- nodejs strace gcc libc6-dev nftables certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev
+ nodejs strace gcc libc6-dev mount nftables certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev
  python3-zope.interface groff-base"
         # As packages they would link themselves into the configuration of this machine's nginx.
-        modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache" ;;
+        modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache"
+        ;;
     fast|build) packages="" ;;
 esac
 python=${PYTHON:-python3}
@@ -98,7 +99,8 @@ if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$ng
     echo "setup: unpacking nginx's modules$(printf ' %s' $modules) into .venv/nginx-modules"
     rm -rf .venv/nginx-modules
     mkdir .venv/nginx-modules
-    for library in $(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p'); do
+    libraries=$(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p')
+    for library in $libraries; do
         installed "$library" || apt-get -qq install --no-install-recommends -y "$library" > /dev/null
     done
     # shellcheck disable=SC2086
