@@ -59,7 +59,10 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.9",
     packages=find_packages(include=["certbot_autowebroot", "certbot_autowebroot.*"]),
-    package_data={"certbot_autowebroot": ["py.typed"]},
+    package_data={"certbot_autowebroot": ["py.typed", "cli/check.schema.json"]},
+    # Below the prefix of the environment: /usr in a package of a distribution, /opt/certbot in a virtual environment.
+    data_files=[("share/man/man1", ["docs/certbot-autowebroot.1"]),
+                ("share/bash-completion/completions", ["packaging/bash-completion/certbot-autowebroot"])],
     # Up to Certbot 2.7 a requirement that pkg_resources does not find stops every certbot command of the user, whatever
     # plugin he uses. So lower bounds only where something older is known to fail, and zope.interface by the spelling
     # that is found: before setuptools 62, pkg_resources wants "." where the file name has "." (zope.interface up to

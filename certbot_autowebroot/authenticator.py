@@ -78,8 +78,9 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         and where the CA reuses that, Certbot has no challenge for us. What Certbot then saves has to be right.
         """
         if self._option("path") not in ("", settings.SHARED_DIRECTORY):
-            from certbot_autowebroot.settings import absolute_paths
-            path = absolute_paths(self._option("path"))
+            for note in settings.path_notes("--autowebroot-path", self._option("path")):
+                logger.warning("%s.", note)
+            path = settings.absolute_paths(self._option("path"))
             if path != self._option("path"):  # Certbot saves what is set
                 setattr(self.config, self.dest("path"), path)
         if os.path.isdir(self._journal_directory):  # else nothing was ever made, and nothing is imported for it

@@ -39,3 +39,22 @@ def absolute_paths(paths: str) -> str:
 def nodes(value: str) -> List[str]:
     """The addresses of ``--autowebroot-nodes``, as they were given."""
     return [address.strip() for address in value.split(",") if address.strip()]
+
+
+def path_notes(option: str, paths: str) -> List[str]:
+    """Sentences on the directories of an option that its user may not have meant: relative ones, and missing ones.
+
+    :param option: the option, such as ``--autowebroot-path``.
+    """
+    notes = []
+    for given in filter(None, paths.split(":")):
+        path = absolute_paths(given)
+        if not os.path.isabs(given):
+            notes.append(f"{option} {given} is a relative path: it means {path} here")
+        try:
+            os.stat(os.path.join(path, ""))
+        except (FileNotFoundError, NotADirectoryError):
+            notes += [] if path == SHARED_DIRECTORY else [f"{option} {path}: there is no such directory"]
+        except OSError:  # a directory that only root may enter
+            pass
+    return notes

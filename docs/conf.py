@@ -18,8 +18,7 @@ autodoc_member_order = "bysource"
 html_theme = "alabaster"
 html_theme_options = {"description": "Renewals that go through whether port 80 is free or taken"}
 html_copy_source = False
-# check.rst says that it is beside that page.
-html_extra_path = ["check.schema.json"]
+html_extra_path = ["../certbot_autowebroot/cli/check.schema.json"]
 
 
 def setup(app: Sphinx) -> None:

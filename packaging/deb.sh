@@ -40,6 +40,9 @@ mv "$sdist" "$work/python-certbot-autowebroot_$version.orig.tar.gz"
 tar -xzf "$work/python-certbot-autowebroot_$version.orig.tar.gz" -C "$work"
 source=$work/certbot_autowebroot-$version
 cp -r packaging/debian "$source/debian"
+# A package that stays on this machine has no address; one that is uploaded needs a person's.
+maintainer="${DEBFULLNAME:-local build} <${DEBEMAIL:-local@build.invalid}>"
+sed -i "s|@MAINTAINER@|$maintainer|" "$source/debian/control" "$source/debian/changelog"
 # The build machine of a distribution has neither root nor a network.
 chown -R nobody:nogroup "$work"
 chmod 755 "$work"

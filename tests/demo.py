@@ -4,6 +4,7 @@ As root it happens in a network namespace of its own, on the real port 80. Witho
 own servers and your port 80 are left alone either way.
 """
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,9 @@ class Demo:
         self._nginx = Nginx(directory / "nginx", "", user="www-data" if os.geteuid() == 0 else "root")
 
     def play(self) -> None:
+        print("\nIn the commands below, certbot is this function; --force-renewal stands for the weeks between:\n"
+              f"  certbot() {{ REQUESTS_CA_BUNDLE={self._certbot.ca.bundle} {self._certbot.program} \"$@\" "
+              f"{shlex.join(self._certbot.options)}; }}")
         self._step(f"A certificate for {NAME} is issued, as years ago: nothing listens on port {self._port}",
                    "certonly", "--standalone", "-d", NAME)
         self._release(1)
@@ -51,9 +55,11 @@ class Demo:
               f"{len(left)} files left behind, nginx never reloaded.")
 
     def _step(self, title: str, *arguments: str, fails: bool = False) -> None:
-        print(f"\n{title}\n  $ certbot {' '.join(arguments)}")
-        force = ("--force-renewal",) if arguments[0] == "renew" else ()
-        done = self._certbot.run(*arguments, *force, "--http-01-port", str(self._port))
+        arguments += ("--force-renewal",) if arguments[0] == "renew" else ()
+        arguments += ("--http-01-port", str(self._port)) if self._port != 80 else ()
+        command = self._certbot.command(*arguments)
+        print(f"\n{title}\n  $ certbot {shlex.join(command[1:-len(self._certbot.options)])}")
+        done = self._certbot.run(*arguments)
         said = " ".join(done.stdout.split())
         if (done.returncode != 0) is not fails:
             sys.exit(f"This is not how the story goes:\n{done.stdout}")

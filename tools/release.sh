@@ -19,7 +19,12 @@ grep -Eqx "\[$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}" CHANGELOG.rst || fail "CHA
 head -n 1 packaging/debian/changelog | grep -Fq "($version-1)" || fail "packaging/debian/changelog does not begin with $version-1"
 grep -Eq "^Version: +$version\$" packaging/python-certbot-autowebroot.spec || fail "the RPM spec is of another version"
 grep -Fq '"Source": ' setup.py || fail "PROJECT_URLS in setup.py has no address of the source"
-placeholders=$(grep -rlF '.example>' packaging) && fail "no address of a person in $placeholders"
+grep -q '^URL: ' packaging/python-certbot-autowebroot.spec || fail "the RPM spec has no URL, and Source0 no address"
+for field in Homepage Vcs-Browser Vcs-Git; do
+    grep -q "^$field: " packaging/debian/control || fail "packaging/debian/control has no $field"
+done
+[ -e packaging/debian/watch ] || fail "packaging/debian/watch is missing"
+grep -rlF -e @MAINTAINER@ packaging/debian && fail "no address of a person there"
 if [ -e .git ]; then  # a file, in a worktree
     [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
     [ -z "$(git tag --list "v$version")" ] || fail "v$version is tagged already"

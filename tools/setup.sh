@@ -1,25 +1,62 @@
 #!/bin/sh
-# Installs what `make demo` and `make test` need: Debian packages (with root) and a virtual environment in .venv.
-# For `make test-fast` (the argument is fast) the virtual environment alone, as any user.
-# Nothing is started: a server that a package brings stays off, now and at the next boot.
+# Installs what a make target needs: Debian packages (with root) and a virtual environment in .venv.
+#   setup.sh         make test: every server
+#   setup.sh demo    make demo: nginx, pebble, openssl, ip and a Certbot in .venv
+#   setup.sh snap    the same, and the tools that build
+#   setup.sh fast    make test-fast: the virtual environment alone, as any user
+#   setup.sh build   make deb and make rpm: the tools that build, in the virtual environment
+# Nothing is started: a server, timer or cron job that a package brings stays off, now and at the next boot.
 set -eu
 cd "$(dirname "$0")/.."
+mode=${1:-test}
 
-packages="pebble nginx apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
- libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
- certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev python3-zope.interface groff-base"
+packages="nginx pebble openssl iproute2"
+modules=""
+case $mode in
+    test)
+        packages="$packages apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs
+ nodejs strace gcc libc6-dev mount nftables certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev
+ python3-zope.interface groff-base"
+        # As packages they would link themselves into the configuration of this machine's nginx.
+        modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache"
+        ;;
+    fast|build) packages="" ;;
+esac
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
 # The augeas of certbot-apache has no wheels, so pip builds it.
-"$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
+if [ "$mode" = test ] && ! "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
+    2>/dev/null; then
     packages="$packages python3-dev"
-if [ "${1:-}" = fast ]; then packages=""; fi
+fi
+
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+# What starts by itself: units, and cron jobs.
+system=${SYSTEM_ROOT:-}
+started() {
+    find "$system"/etc/systemd/system/multi-user.target.wants "$system"/etc/systemd/system/timers.target.wants \
+        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d ! -type d 2>/dev/null | sort
+}
+
+# Have what came with packages not start: $1 has what started before; the rest are the packages.
+switch_off() {
+    new=$(started | comm -13 "$1" -)
+    shift
+    # A unit stays off at an upgrade, and dpkg does not install a cron job again that an administrator has removed.
+    for file in $new; do rm "$file"; done
+    for package in "$@"; do
+        for script in $(dpkg-query -L "$package" | sed -n 's|^/etc/init.d/||p'); do
+            update-rc.d "$script" disable > /dev/null 2>&1 || true
+        done
+    done
+    [ -z "$new" ] || echo "setup: off, because only the tests need their packages:" $(basename -a $new)
+}
 
 missing=""
 for package in $packages; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+    installed "$package" || missing="$missing $package"
 done
-
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null; then
         echo "setup: this needs Debian's packages$missing, and there is no apt-get here." >&2
@@ -27,11 +64,10 @@ if [ -n "$missing" ]; then
     fi
     if [ "$(id -u)" -ne 0 ]; then
         echo "setup: not root, so ask an administrator for: apt-get install$missing" >&2
-        [ "${1:-}" = demo ] || exit 1
+        [ "$mode" = demo ] || exit 1
     else
-        echo "setup: installing the Debian packages$missing"
         # Debian starts a server as soon as it is installed, unless this policy says no (invoke-rc.d(8)).
-        policy=/usr/sbin/policy-rc.d
+        policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
         if [ ! -e "$policy" ]; then
             trap 'rm -f "$policy"' EXIT
             printf '#!/bin/sh\nexit 101\n' > "$policy"
@@ -40,13 +76,15 @@ if [ -n "$missing" ]; then
         export DEBIAN_FRONTEND=noninteractive
         apt-get -qq update
         # shellcheck disable=SC2086
+        number=$(apt-get -qq --simulate install --no-install-recommends $missing | grep -c '^Inst ')
+        echo "setup: installing $number Debian packages:" $missing "and what they need"
+        before=$(mktemp)
+        started > "$before"
+        # shellcheck disable=SC2086
         apt-get -qq install --no-install-recommends -y $missing > /dev/null
-        for package in $missing; do
-            case $package in
-                nginx|apache2|lighttpd|caddy|haproxy|varnish|mini-httpd|webfs)
-                    update-rc.d "$package" disable > /dev/null 2>&1 || true ;;
-            esac
-        done
+        # shellcheck disable=SC2086
+        switch_off "$before" $missing
+        rm -f "$before"
     fi
 fi
 
@@ -54,18 +92,43 @@ if [ ! -x .venv/bin/python ]; then
     echo "setup: making a virtual environment in .venv with $("$python" --version)"
     "$python" -m venv .venv
 fi
-wanted_for() { cat setup.py "$1" | cksum; }
-installed=$(cat .venv/installed 2>/dev/null || true)
+
+# nginx takes modules of its own version only.
+nginx=$(dpkg-query -W nginx 2>/dev/null || true)
+if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$nginx" ]; then
+    echo "setup: unpacking nginx's modules$(printf ' %s' $modules) into .venv/nginx-modules"
+    rm -rf .venv/nginx-modules
+    mkdir .venv/nginx-modules
+    libraries=$(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p')
+    for library in $libraries; do
+        installed "$library" || apt-get -qq install --no-install-recommends -y "$library" > /dev/null
+    done
+    # shellcheck disable=SC2086
+    (cd .venv/nginx-modules && apt-get -qq -o APT::Sandbox::User=root download $modules &&
+        for deb in *.deb; do dpkg-deb -x "$deb" .; done)
+    rm -f .venv/nginx-modules/*.deb
+    echo "$nginx" > .venv/nginx-modules/nginx
+fi
+
+# What is installed for make test is enough for all targets.
 requirements=$(mktemp)
-# Demo and fast tests have no need of certbot-apache, and may run where a compiler is not to be had.
-case ${1:-} in
-    demo|fast) grep -v certbot-apache tools/requirements.txt > "$requirements" ;;
+plugin="--editable ."
+case $mode in
+    demo) echo certbot > "$requirements" ;;
+    # A compiler, which certbot-apache wants, is not everywhere.
+    fast) grep -v certbot-apache tools/requirements.txt > "$requirements" ;;
+    snap) grep -E '^(build|certbot|setuptools.*)$' tools/requirements.txt > "$requirements" ;;
+    build)
+        plugin=""
+        grep -E '^(build|setuptools.*)$' tools/requirements.txt > "$requirements" ;;
     *) cat tools/requirements.txt > "$requirements" ;;
 esac
-wanted=$(wanted_for "$requirements")
-if [ "$installed" != "$wanted" ] && [ "$installed" != "$(wanted_for tools/requirements.txt)" ]; then
-    echo "setup: installing certbot, its nginx and apache plugins, this plugin and the test tools into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r "$requirements"
-    echo "$wanted" > .venv/installed
+wanted=$(cat setup.py "$requirements" | cksum)
+if [ "$(cat .venv/installed 2>/dev/null)" != "$(cat setup.py tools/requirements.txt | cksum)" ] &&
+    [ "$(cat ".venv/installed-$mode" 2>/dev/null)" != "$wanted" ]; then
+    echo "setup: installing into .venv:" $(cat "$requirements") ${plugin:+and this plugin}
+    # shellcheck disable=SC2086
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check $plugin -r "$requirements"
+    if [ "$mode" = test ]; then echo "$wanted" > .venv/installed; else echo "$wanted" > ".venv/installed-$mode"; fi
 fi
 rm -f "$requirements"

@@ -23,14 +23,29 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = parser().parse_args(arguments)
+    options = _options(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(options.run(options))
     except OSError as error:
         if error.filename != console.OUTPUT:
             raise
-        console.say(f"certbot-autowebroot: {error.filename}: {error.strerror}\n", sys.stderr)
+        console.complain(f"{error.filename}: {error.strerror}")
         return console.COULD_NOT_CHECK
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; ends the process where they are wrong.
+
+    argparse would print the usage of the whole for an unknown option of a command.
+    """
+    whole = parser()
+    if not arguments:  # not a success: nothing was checked
+        whole.print_help(sys.stderr)
+        sys.exit(console.COULD_NOT_CHECK)
+    options, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def parser() -> argparse.ArgumentParser:

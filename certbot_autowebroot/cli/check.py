@@ -1,12 +1,14 @@
 """``certbot-autowebroot check``: arguments, output, exit status."""
 import argparse
 import contextlib
-import ipaddress
 import os
+import pkgutil
 import shutil
 import signal
 import sys
 import tempfile
+from datetime import datetime
+from datetime import timezone
 from types import FrameType
 from typing import TYPE_CHECKING
 from typing import Iterable
@@ -21,10 +23,17 @@ import certbot
 from certbot.compat import misc
 
 from certbot_autowebroot import settings
+from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
+from certbot_autowebroot.cli import prometheus
 from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
+from certbot_autowebroot.order.progress import ASKING
+from certbot_autowebroot.order.progress import FOLLOWING
+from certbot_autowebroot.order.progress import HANDSHAKES
+from certbot_autowebroot.order.progress import RESOLVING
 from certbot_autowebroot.renewals import messages
+from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import Check
 from certbot_autowebroot.renewals.check import Options
 from certbot_autowebroot.renewals.forecast import Forecast
@@ -33,6 +42,9 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.lineages import directory_hooks
 from certbot_autowebroot.renewals.lineages import lineages
 from certbot_autowebroot.responders.journal import Journal
+from certbot_autowebroot.routing import probe
+from certbot_autowebroot.servers.apache.dump import TIMEOUT as DUMP_TIMEOUT
+from certbot_autowebroot.system import dns
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -45,6 +57,11 @@ _COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.FROM_INSIDE: "33",
             Outlook.UNJUDGED: "2"}
 #: What ``--quiet`` prints.
 _WRONG = (Outlook.FAILS, Outlook.UNKNOWN, Outlook.UNPROVEN, Outlook.FROM_INSIDE)
+#: The longest waits of each stage.
+_LIMITS = {RESOLVING: f"at most {dns.TIMEOUT:.0f} s",
+           FOLLOWING: f"at most {DUMP_TIMEOUT:.0f} s for each program",
+           ASKING: f"at most {probe.TIMEOUT:.0f} s for each request",
+           HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,9 +75,9 @@ def add_to(commands: "Commands") -> None:
                "check, 3 good from inside (the CA's own address does not answer from here), 4 could not be proved. "
                "Of several, the first of 1, 2, 4, 3. With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
     check.add_argument("names", metavar="NAME", nargs="*", help="a host name or an IP address")
-    check.add_argument("--http-01-port", type=_port, metavar="PORT",
+    check.add_argument("--http-01-port", type=arguments.port, metavar="PORT",
                        help="the port that the CA's port 80 leads to (default: the lineage's, or 80)")
-    check.add_argument("--http-01-address", type=_address, metavar="ADDRESS",
+    check.add_argument("--http-01-address", type=arguments.address, metavar="ADDRESS",
                        help="the only local address that counts (default: the lineage's, or all)")
     check.add_argument("--path", default="", metavar="DIR[:DIR...]",
                        help="directories to try, as in Certbot's --autowebroot-path (default: the lineage's, or "
@@ -71,17 +88,18 @@ def add_to(commands: "Commands") -> None:
                        f"published (default: {misc.get_default_folder('work')})")
     check.add_argument("--no-write", action="store_true",
                        help="publish no test files: follow the configurations, and prove nothing")
-    check.add_argument("--resolver", type=_address, metavar="ADDRESS",
+    check.add_argument("--resolver", type=arguments.address, metavar="ADDRESS",
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
-    check.add_argument("--nodes", type=_addresses, metavar="ADDRESS[,ADDRESS...]", default=(),
+    check.add_argument("--nodes", type=arguments.addresses, metavar="ADDRESS[,ADDRESS...]", default=(),
                        help="machines that must each return the test file (default: the lineage's)")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
-    check.add_argument("--format", choices=("text", "json", "nagios"), default="text",
-                       help="text for people, JSON for programs, or one line for monitoring")
+    check.add_argument("--format", choices=("text", "json", "nagios", "prometheus"), default="text",
+                       help="text for people, JSON for programs, one line for Nagios, or metrics for Prometheus")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
-    check.set_defaults(run=run)
+    check.add_argument("--json-schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of that, and exit")
+    check.set_defaults(run=run, command=check)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -91,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         if error.filename == console.OUTPUT:
             raise
-        return _could_not_check(options, f"{error.filename or options.config_dir}: {error.strerror or error}")
+        return _could_not_check(options, console.reason(error, options.config_dir))
 
 
 class Interrupted(BaseException):
@@ -103,13 +121,15 @@ class Interrupted(BaseException):
 
 
 def _check(options: argparse.Namespace) -> int:
+    for note in settings.path_notes("--path", options.path):
+        console.complain(note)
     proved = not options.no_write
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
     found = [] if options.names else lineages(options.config_dir)
-    progress = console.Progress(sys.stderr)
     try:
-        with _journal_with_clean_up(options) as journal:
+        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _LIMITS) as progress:
+            progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
                                   options.resolver or "", options.nodes), journal, progress.show)
             if options.names:
@@ -117,9 +137,7 @@ def _check(options: argparse.Namespace) -> int:
             else:
                 forecasts = check.lineages(found, directory_hooks(options.config_dir))
     except Interrupted as interrupted:
-        progress.clear()
         return 128 + interrupted.number
-    progress.clear()
     return _print(options, names, forecasts, proved)
 
 
@@ -175,9 +193,12 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         if found.is_stale:
             found.reload = messages.reloading(found, reload.command())
     status = report.exit_status(names, forecasts, options.strict)
+    now = datetime.now(timezone.utc)
     lines: List[str] = []
     if options.format == "json":
-        lines = [report.as_json(names, forecasts, proved, mendings)]
+        lines = [report.as_json(names, forecasts, proved, mendings, status, now)]
+    elif options.format == "prometheus":
+        lines = [prometheus.metrics(names, forecasts, status, now)]
     elif options.format == "nagios":
         status, line = report.nagios(names, forecasts)
         lines = [console.printable(line)]
@@ -202,11 +223,21 @@ def _formatted(line: report.Line, coloured: bool) -> str:
     return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
 
 
+class _PrintSchema(argparse.Action):
+    """Print the schema and exit, as ``--version`` does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        console.say((pkgutil.get_data(__name__, "check.schema.json") or b"").decode("utf-8"), sys.stdout)
+        parser.exit()
+
+
 def _could_not_check(options: argparse.Namespace, reason: str) -> int:
+    if options.format == "prometheus":
+        console.say(prometheus.metrics((), (), console.COULD_NOT_CHECK, datetime.now(timezone.utc)) + "\n", sys.stdout)
     if options.format == "nagios":
         console.say(f"AUTOWEBROOT UNKNOWN - {console.printable(reason)}\n", sys.stdout)
         return _NAGIOS_UNKNOWN
-    console.say(f"certbot-autowebroot: {console.printable(reason)}\n", sys.stderr)
+    console.complain(reason)
     return console.COULD_NOT_CHECK
 
 
@@ -227,18 +258,3 @@ def _directories(options: argparse.Namespace) -> List[str]:
     if options.work_dir:
         directories += ["--work-dir", options.work_dir]
     return directories
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise ValueError(text)
-    return port
-
-
-def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text))
-
-
-def _addresses(text: str) -> Tuple[str, ...]:
-    return tuple(map(_address, settings.nodes(text)))

@@ -1,6 +1,9 @@
 """Output of all commands: exit status, printable text, progress on a terminal."""
 import os
+import sys
+import threading
 import time
+from typing import Mapping
 from typing import TextIO
 
 from certbot_autowebroot.system.terminal import printable as printable
@@ -14,6 +17,8 @@ OUTPUT = "standard output"
 #: The number of steps from which progress is shown, and the seconds between two updates.
 _MANY = 10
 _PAUSE = 0.1
+#: Seconds without output after which a person wonders.
+_SILENCE = 3.0
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -35,23 +40,71 @@ def say(text: str, stream: TextIO) -> None:
         raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
-class Progress:
-    """One line on a terminal with the progress of long work."""
+def complain(text: str) -> None:
+    """Print an error of the command, or a note, of one line or more."""
+    say(f"certbot-autowebroot: {printable_lines(text)}\n", sys.stderr)
 
-    def __init__(self, stream: TextIO) -> None:
+
+def printable_lines(text: str) -> str:
+    """Text whose line ends stay, and whose other control characters are escaped."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def reason(error: OSError, path: str) -> str:
+    """Why nothing could be checked.
+
+    :param path: the one that counts where the error has none.
+    """
+    as_root = " (run it as root)" if isinstance(error, PermissionError) else ""
+    return f"{error.filename or path}: {error.strerror or error}{as_root}"
+
+
+class Progress:
+    """One line on a terminal with the progress of long work; removed at the end of the ``with``.
+
+    It appears for work of many steps, and when nothing has been printed for three seconds.
+
+    :param limits: how long the waits of a stage take at most, in words, by stage.
+    """
+
+    def __init__(self, stream: TextIO, limits: Mapping[str, str]) -> None:
         self._stream = stream
+        self._limits = limits
+        self._is_terminal = is_terminal(stream)
+        self._line = ""
+        self._started = time.monotonic()
         self._shown = 0.0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Progress":
+        if self._is_terminal:
+            threading.Thread(target=self._end_silence, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        with self._lock:
+            if self._shown:
+                self._stream.write("\r\033[K")
+                self._stream.flush()
 
     def show(self, stage: str, done: int, of: int) -> None:
-        """Print it, at most ten times a second."""
-        now = time.monotonic()
-        if of >= _MANY and now - self._shown > _PAUSE and is_terminal(self._stream):
-            self._shown = now
-            self._stream.write(f"\r\033[K{stage}: {done + 1} of {of}")
-            self._stream.flush()
+        """Note it; print it at most ten times a second."""
+        count = f": {done + 1} of {of}" if of > 1 else ""
+        limit = f" ({self._limits[stage]})" if stage in self._limits else ""
+        self._line = f"{stage}{count}{limit}"
+        if self._is_terminal and of >= _MANY and time.monotonic() - self._shown > _PAUSE:
+            self._print()
 
-    def clear(self) -> None:
-        """Remove the line."""
-        if self._shown:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
+    def _end_silence(self) -> None:
+        while not self._ended.wait(_PAUSE):
+            if self._line and time.monotonic() - max(self._started, self._shown) > _SILENCE:
+                self._print()
+
+    def _print(self) -> None:
+        with self._lock:
+            if not self._ended.is_set():
+                self._shown = time.monotonic()
+                self._stream.write(f"\r\033[K{self._line}")
+                self._stream.flush()

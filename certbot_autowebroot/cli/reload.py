@@ -14,13 +14,18 @@ from typing import Tuple
 from certbot import util
 from certbot.compat import misc
 
+from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
+from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.renewals import lineages
 from certbot_autowebroot.renewals import reload as reloading
 from certbot_autowebroot.renewals import reload_messages
+from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import identifier
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.reload import Outcome
+from certbot_autowebroot.servers.common import config_test
+from certbot_autowebroot.system import systemd
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -29,7 +34,6 @@ _NAME = "certbot-autowebroot"
 #: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone. A
 #: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
 _PATH = "/usr/bin:/bin"
-_MAX_SECONDS = 3600.0
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_CHECK, Outcome.FAILED: 1}
 
 
@@ -47,9 +51,9 @@ def add_to(commands: "Commands") -> None:
                         "RENEWED_LINEAGE, which Certbot sets for deploy hooks, else the lineages that have the names)")
     reload.add_argument("--config-dir", default=misc.get_default_folder("config"), metavar="DIR",
                         help="Certbot's configuration directory (default: %(default)s)")
-    reload.add_argument("--timeout", type=_seconds, default=reloading.PATIENCE, metavar="SECONDS",
+    reload.add_argument("--timeout", type=arguments.seconds, default=reloading.PATIENCE, metavar="SECONDS",
                         help="how long to wait for the new certificate after a reload (default: %(default).0f)")
-    reload.set_defaults(run=run)
+    reload.set_defaults(run=run, command=reload)
 
 
 def command() -> str:
@@ -75,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _reload(options)
     except _CannotCheckError as error:
-        _say(str(error))
+        console.complain(str(error))
         return console.COULD_NOT_CHECK
     except KeyboardInterrupt:  # the servers signalled so far reload, and nothing of ours is left
         return 128 + signal.SIGINT
@@ -83,14 +87,20 @@ def run(options: argparse.Namespace) -> int:
 
 def _reload(options: argparse.Namespace) -> int:
     renewed = list(_renewed(options))
+    limits = {HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake",
+              reloading.RELOADING: f"at most {config_test.TIMEOUT:.0f} s for each test, "
+                                   f"{systemd.TIMEOUT:.0f} s for systemctl",
+              reloading.AWAITING: f"at most {options.timeout:.0f} s"}
     worst = 0
     for lineage, names in renewed:
-        for finding in reloading.reload(lineage, names, options.timeout):
+        with console.Progress(sys.stderr, limits) as progress:
+            findings = reloading.reload(lineage, names, options.timeout, progress.show)
+        for finding in findings:
             # Certbot shows a hook's standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
-                console.say(_printable(finding.text) + "\n", sys.stdout)
+                console.say(console.printable_lines(finding.text) + "\n", sys.stdout)
             else:
-                _say(finding.text)
+                console.complain(finding.text)
             status = _EXIT_STATUS[finding.outcome]
             worst = status if worst == 0 or status == 1 else worst
     return worst
@@ -107,12 +117,15 @@ def _renewed(options: argparse.Namespace) -> Iterator[_Renewed]:
     if not options.names:
         raise _CannotCheckError(reload_messages.NO_LINEAGE)
     try:
-        known = [lineage for lineage in lineages.lineages(options.config_dir) if lineage.certificate]
+        every = lineages.lineages(options.config_dir)
     except OSError as error:
-        raise _CannotCheckError(f"{error.filename or options.config_dir}: {error.strerror or error}") from error
+        raise _CannotCheckError(console.reason(error, options.config_dir)) from error
+    known = [lineage for lineage in every if lineage.certificate]
+    hidden = [lineage.problem for lineage in every if lineage.hidden]
     for name in names:
         if not any(name in _shown(lineage) for lineage in known):
-            raise _CannotCheckError(reload_messages.unknown_name(name, options.config_dir))
+            raise _CannotCheckError(reload_messages.hidden_lineages(name, hidden) if hidden else
+                                    reload_messages.unknown_name(name, options.config_dir))
     for lineage in known:
         its = tuple(name for name in names if name in _shown(lineage))
         if its:
@@ -142,18 +155,3 @@ def _identifier(name: str) -> str:
         return identifier(name)
     except ValueError as error:
         raise _CannotCheckError(f"{name}: {error}") from error
-
-
-def _say(text: str) -> None:
-    console.say(f"certbot-autowebroot: {_printable(text)}\n", sys.stderr)
-
-
-def _printable(text: str) -> str:
-    return "\n".join(console.printable(line) for line in text.split("\n"))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise ValueError(text)
-    return seconds

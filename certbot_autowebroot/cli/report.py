@@ -1,5 +1,6 @@
 """The output of ``check``: a tree for people, JSON for programs, one line for monitoring."""
 import json
+from datetime import datetime
 from typing import Any
 from typing import Dict
 from typing import Iterator
@@ -10,6 +11,7 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
+from certbot_autowebroot import __version__
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
@@ -67,6 +69,8 @@ def lineage_tree(found: Forecast, proved: bool, mending: str, printed: Printed) 
         alike.setdefault((served.endpoint, served.shown, until, served.error), []).append(served)
     for answers in alike.values():
         yield Line(messages.shown(answers), 1)
+    if any(served.other_lineage for served in found.served):
+        yield Line(messages.deleting(found.lineage), 1)
     if found.reload:
         yield Line(f"reload it with: {found.reload}", 1)
     if found.add_hook:
@@ -123,9 +127,14 @@ def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
-            mendings: Dict[str, str]) -> str:
-    """Everything, for programs: docs/check.rst and docs/check.schema.json describe each member."""
-    report: Dict[str, Any] = {"schema": SCHEMA, "proved": proved}
+            mendings: Dict[str, str], status: int, now: datetime) -> str:
+    """Everything, for programs: check.schema.json beside this module describes each member.
+
+    :param status: the exit status of the command.
+    :param now: when the check ended.
+    """
+    report: Dict[str, Any] = {"schema": SCHEMA, "version": __version__, "exit_status": status, "proved": proved,
+                              "time": now.isoformat(timespec="seconds")}
     if names:
         report["names"] = [_name(name) for name in names]
     else:
@@ -252,6 +261,7 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
 
 def _served(served: Served) -> Dict[str, Any]:
     return {"name": served.name, **_endpoint(served.endpoint), "shown": served.shown.value, "error": served.error,
+            "other_lineage": served.other_lineage or None,
             "certificate": None if served.certificate is None else _certificate(served.certificate)}
 
 

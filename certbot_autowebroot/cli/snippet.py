@@ -23,7 +23,7 @@ def add_to(commands: "Commands") -> None:
     snippet.add_argument("--directory", type=_directory, metavar="DIR",
                          help=f"the directory (default: {settings.SHARED_DIRECTORY}); not for HAProxy, which serves "
                               "no files")
-    snippet.set_defaults(run=run)
+    snippet.set_defaults(run=run, command=snippet)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from certbot.display import util as display
 #: What is being done, in words; how many are done; of how many.
 Progress = Callable[[str, int, int], None]
 
+RESOLVING = "resolving names"
 FOLLOWING = "following requests"
 ASKING = "asking front endpoints"
 HANDSHAKES = "looking at certificates on port 443"

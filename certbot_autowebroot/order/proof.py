@@ -199,9 +199,10 @@ def _ask_all(questions: Sequence[_Question], host: Host, silent: SilentAddresses
             silent[question.endpoint] = answers[0]
         return answers
     by_question: List[List[Answer]] = []
-    for answers in threads.each(ask, questions):
-        progress(ASKING, len(by_question), len(questions))
-        by_question.append(answers)
+    answering = threads.each(ask, questions)
+    for number in range(len(questions)):
+        progress(ASKING, number, len(questions))
+        by_question.append(next(answering))
     return by_question
 
 

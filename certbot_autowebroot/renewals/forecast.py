@@ -76,6 +76,7 @@ class Served:
     :ivar certificate: the one that it shows, if any.
     :ivar error: why there is none; a phrase.
     :ivar refused: the server speaks TLS, and answers that it has none for this name.
+    :ivar other_lineage: the lineage of the certificate, where it is another one for the same names; else empty.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Served:
     certificate: Optional[Certificate] = None
     error: str = ""
     refused: bool = False
+    other_lineage: str = ""
 
 
 @dataclass

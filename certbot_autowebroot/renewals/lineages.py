@@ -148,6 +148,23 @@ def earlier_certificates(lineage: Lineage) -> List[str]:
     return fingerprints
 
 
+def other_owner(certificate: Certificate, lineage: Lineage) -> str:
+    """The name of another lineage with the same names that has or had a certificate; empty where there is none.
+
+    Certbot makes such a lineage (``www.sample.com-0001``) for names in another order of certonly, or for --duplicate.
+    """
+    live, own = os.path.split(os.path.dirname(lineage.certificate_file))
+    for name in sorted(View.of_host().list_dir(live)):
+        other = Lineage(name, "", certificate_file=os.path.join(live, name, "cert.pem"))
+        try:
+            names = read_certificate(other.certificate_file).names if name != own else ()
+        except (OSError, ValueError):  # a file of Certbot's (README), or a broken lineage
+            continue
+        if set(names) == set(certificate.names) and certificate.fingerprint in earlier_certificates(other):
+            return name
+    return ""
+
+
 def directory_hooks(config_dir: str, when: str = "pre") -> List[str]:
     """The hooks that Certbot runs for every lineage: the executable files of a directory.
 

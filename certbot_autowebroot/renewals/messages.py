@@ -7,6 +7,8 @@ from typing import Sequence
 from typing import Set
 from typing import Tuple
 
+from certbot.compat import misc
+
 from certbot_autowebroot.order import advice
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.inquiry import Outcome
@@ -16,6 +18,7 @@ from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.forecast import Served
 from certbot_autowebroot.renewals.forecast import Shown
+from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -114,6 +117,14 @@ def reloading(found: Forecast, command: str) -> str:
     return f"{command} --lineage {shlex.quote(os.path.dirname(found.lineage.certificate_file))}"
 
 
+def deleting(lineage: Lineage) -> str:
+    """The advice for a lineage that may be unused."""
+    config_dir = os.path.dirname(os.path.dirname(os.path.dirname(lineage.certificate_file)))
+    elsewhere = ["--config-dir", config_dir] if config_dir != misc.get_default_folder("config") else []
+    command = shlex.join(["certbot", "delete", "--cert-name", lineage.name, *elsewhere])
+    return f"if no server uses the lineage {lineage.name}, delete it with: {command}"
+
+
 def shown(alike: Sequence[Served]) -> str:
     """What a server on 443 shows for several names, the same for all of them."""
     served = alike[0]
@@ -123,6 +134,8 @@ def shown(alike: Sequence[Served]) -> str:
     if served.shown is Shown.NO_CERTIFICATE or served.certificate is None:
         return f"no certificate could be had from {where}: {served.error}"
     until = f"{served.certificate.not_after:%Y-%m-%d}"
+    if served.other_lineage:
+        return f"{where} shows the certificate of the lineage {served.other_lineage} for the same names, until {until}"
     return {Shown.CURRENT: f"{where} shows the current certificate",
             Shown.STALE: f"{where} still shows an older certificate, until {until}: reload that server"
             }.get(served.shown, f"{where} shows a certificate that is not of this lineage, until {until}")

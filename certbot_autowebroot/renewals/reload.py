@@ -19,6 +19,8 @@ from typing import Tuple
 
 from certbot_autowebroot.interfaces import IRestarts
 from certbot_autowebroot.interfaces import ReloadError
+from certbot_autowebroot.order.progress import HANDSHAKES
+from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.renewals import reload_messages
 from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.forecast import Served
@@ -40,6 +42,9 @@ from certbot_autowebroot.system.views import View
 
 logger = logging.getLogger(__name__)
 
+#: Stages of the work besides the handshakes.
+RELOADING = "testing configurations and reloading servers"
+AWAITING = "waiting for the new certificate on port 443"
 #: Seconds that servers get to show the new certificate. Apache takes one; the others take less.
 PATIENCE = 10.0
 #: So many handshakes in a row have to agree, with so many seconds between them.
@@ -86,17 +91,20 @@ class Attempt(NamedTuple):
     problem: str = ""
 
 
-def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -> List[Finding]:
+def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE,
+           progress: Progress = lambda stage, done, of: None) -> List[Finding]:
     """Let every server on 443 that shows an older certificate of the lineage for one of the names read the current one.
 
     :param lineage: one with a certificate.
     :param patience: seconds that they get to show it.
+    :param progress: called before each wait.
     """
     machine = Host()
+    progress(HANDSHAKES, 0, 1)
     seen = _by_endpoint(served_certificates.seen(lineage, served_certificates.questions(names, machine), _TIMES))
     if not seen:
         return [Finding(Outcome.GOOD, reload_messages.no_address(names))]
-    findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers))
+    findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers, lineage))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
     wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
@@ -108,12 +116,14 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE) -
     for endpoint, answers in stale.items():
         for server in servers_at(answers[0].name, endpoint, machine):
             if server not in attempts:
+                progress(RELOADING, 0, 1)
                 attempts[server] = _attempt(server, endpoint)
             attempts_at.setdefault(endpoint, []).append(attempts[server])
         failed = [attempt for attempt in attempts_at[endpoint] if attempt.problem]
         findings += [Finding(Outcome.FAILED, reload_messages.failed(attempt.named, attempt.problem, answers))
                      for attempt in failed]
         waiting += [] if failed else answers
+    progress(AWAITING, 0, 1)
     for (endpoint, shown), answers in _by_endpoint(_awaited(lineage, waiting, patience)).items():
         done = [reload_messages.done(attempt.named, attempt.how) for attempt in attempts_at[endpoint]]
         findings.append(Finding(Outcome.GOOD, reload_messages.reloaded(done, answers)) if shown is Shown.CURRENT else

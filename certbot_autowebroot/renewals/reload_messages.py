@@ -2,6 +2,7 @@
 import os
 from typing import Sequence
 
+from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals.forecast import Served
 from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Lineage
@@ -22,7 +23,7 @@ def no_address(names: Sequence[str]) -> str:
     return f"this machine has no address where {_list(names)} could be served on port 443"
 
 
-def not_reloaded(answers: Sequence[Served]) -> str:
+def not_reloaded(answers: Sequence[Served], lineage: Lineage) -> str:
     """What a server shows that need not be reloaded; the same answer of one endpoint for several names."""
     first = answers[0]
     where = f"{first.endpoint} for {_names(answers)}"
@@ -30,6 +31,9 @@ def not_reloaded(answers: Sequence[Served]) -> str:
         return f"no program listens on {where}"
     if first.shown is Shown.NO_CERTIFICATE:
         return f"no certificate could be had from {where}: {first.error}"
+    if first.other_lineage:
+        return (f"{where} shows the certificate of the lineage {first.other_lineage} for the same names; nothing was "
+                f"reloaded for it; {messages.deleting(lineage)}")
     if first.shown is Shown.OTHER:
         return f"{where} shows a certificate that is not of this lineage; nothing was reloaded for it"
     return f"{where} shows the current certificate"
@@ -114,7 +118,12 @@ def unknown_name(name: str, config_dir: str) -> str:
     return f"{name}: no certificate below {config_dir} is for this name"
 
 
+def hidden_lineages(name: str, problems: Sequence[str]) -> str:
+    """A lineage that we may not read may have this name."""
+    return f"{name}: it is not known which certificate is for this name: {problems[0]} (run it as root)"
+
+
 def no_certificate(file: str, error: Exception) -> str:
     """A lineage without a certificate."""
     reason = (error.strerror or str(error)) if isinstance(error, OSError) else "there is no certificate in it"
-    return f"{file} cannot be read: {reason}"
+    return f"{file} cannot be read: {reason}" + (" (run it as root)" if isinstance(error, PermissionError) else "")

@@ -17,6 +17,7 @@ from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Certificate
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.lineages import earlier_certificates
+from certbot_autowebroot.renewals.lineages import other_owner
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
@@ -26,7 +27,8 @@ from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import threads
 from certbot_autowebroot.system import tls
 
-_TIMEOUT = 5.0
+#: Seconds for one handshake.
+TIMEOUT = 5.0
 #: OpenSSL's reasons for a server that answers in plain text, by its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 #: And for an alert (RFC 8446 section 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` send
@@ -82,16 +84,17 @@ def _endpoints(name: str, address: str, host: Host) -> List[Endpoint]:
 
 def _ask_all(questions: Sequence[Question], progress: Progress) -> Dict[Question, Served]:
     answers = {}
-    for number, (question, answer) in enumerate(zip(questions, threads.each(_ask, questions))):
+    answering = threads.each(_ask, questions)
+    for number, question in enumerate(questions):
         progress(HANDSHAKES, number, len(questions))
-        answers[question] = answer
+        answers[question] = next(answering)
     return answers
 
 
 def _ask(question: Question, key: str = "") -> Served:
     name, endpoint = question
     try:
-        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, _TIMEOUT, key)))
+        return Served(name, endpoint, Shown.OTHER, parse_certificate(tls.certificate_of(endpoint, name, TIMEOUT, key)))
     except ConnectionRefusedError:
         return Served(name, endpoint, Shown.NO_LISTENER)
     except (OSError, ValueError) as error:
@@ -102,7 +105,7 @@ def _ask(question: Question, key: str = "") -> Served:
 
 def _in_words(error: Exception, reason: str, refused: bool) -> str:
     if isinstance(error, socket.timeout):
-        return f"it did not answer in {_TIMEOUT:.0f} s"
+        return f"it did not answer in {TIMEOUT:.0f} s"
     if reason in _NO_TLS:
         return "it does not speak TLS"
     return f"it has none for this name ({reason})" if refused else reason
@@ -117,9 +120,11 @@ def _compared(lineage: Lineage, answer: Served) -> Served:
         seen = _ask((answer.name, answer.endpoint), current.key).certificate or seen
     if seen.fingerprint == current.fingerprint:
         return Served(answer.name, answer.endpoint, Shown.CURRENT, seen)
-    if _is_renewed_by(seen, current) or seen.fingerprint in earlier_certificates(lineage):
+    if seen.fingerprint in earlier_certificates(lineage):
         return Served(answer.name, answer.endpoint, Shown.STALE, seen)
-    return Served(answer.name, answer.endpoint, Shown.OTHER, seen)
+    other = other_owner(seen, lineage) if set(seen.names) == set(current.names) else ""
+    is_stale = not other and _is_renewed_by(seen, current)
+    return Served(answer.name, answer.endpoint, Shown.STALE if is_stale else Shown.OTHER, seen, other_lineage=other)
 
 
 def _is_renewed_by(shown: Certificate, current: Certificate) -> bool:

@@ -11,7 +11,7 @@ from typing import List
 from certbot_autowebroot.system.processes import Process
 
 #: Seconds for one systemctl; a reload waits for what ``ExecReload=`` runs.
-_TIMEOUT = 90.0
+TIMEOUT = 90.0
 #: Properties of a unit that starts its program as another user than root, or from other files than the host's.
 _NOT_AS_ROOT = ("User", "DynamicUser", "RootDirectory", "RootImage")
 
@@ -87,7 +87,7 @@ def _systemctl(arguments: List[str]) -> str:
     environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
         result = subprocess.run(["systemctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                errors="replace", env=environment, timeout=_TIMEOUT)
+                                errors="replace", env=environment, timeout=TIMEOUT)
     except (OSError, subprocess.SubprocessError) as error:
         raise SystemctlError(str(error)) from error
     if result.returncode != 0:

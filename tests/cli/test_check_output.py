@@ -41,13 +41,13 @@ def nginx(place: Path, config: str) -> Nginx:
     return Nginx(place / "nginx", config, user="www-data")
 
 
-def current(config: Path, days: int = 0) -> Path:
+def current(config: Path, days: int = 0, lineage: str = NAME) -> Path:
     """Give the lineage a certificate that port 443 can show; returns its directory below live/."""
     certificates.lineage(config.parent / "new", NAME, days)
-    archive = config / "archive" / NAME
+    archive = config / "archive" / lineage
     for kind in ("cert", "privkey", "fullchain"):
         (config.parent / "new" / f"{kind}.pem").replace(archive / f"{kind}1.pem")
-    return config / "live" / NAME
+    return config / "live" / lineage
 
 
 def test_reason_for_missing_test_file(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,3 +202,20 @@ def test_without_root_no_name_fails(place: Path, config: Path) -> None:
         with running:
             status, said = as_nobody(act)
         assert (status, f"{NAME}: could not be checked (run it as root)\n" in said) == (2, True), said
+
+
+def test_unused_lineage_for_the_same_names(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Port 443 shows the certificate of the other lineage: no server shows an older certificate."""
+    for lineage in (NAME, f"{NAME}-0001"):
+        make_lineage(config, "authenticator = autowebroot\n", lineage)
+    live = current(config, 10)
+    current(config, 0, f"{NAME}-0001")
+    tls = https.Site(NAME, live, place / "tls")
+    tls.place.mkdir()
+    with nginx(place, f"server {{ listen 80; root {place}/root; }}"), https.nginx(tls):
+        assert check(config) == 0
+    said = capsys.readouterr().out
+    assert f"{PUBLIC_V4}:443 for {NAME} shows the current certificate\n" in said
+    assert f"{PUBLIC_V4}:443 for {NAME} shows the certificate of the lineage {NAME} for the same names, until " in said
+    assert (f"  if no server uses the lineage {NAME}-0001, delete it with: certbot delete --cert-name {NAME}-0001 "
+            f"--config-dir {config}\n") in said and said.count("delete it with") == 1

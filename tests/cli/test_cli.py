@@ -1,5 +1,7 @@
 """The command: arguments, output, exit status; and no file is left, whatever happens."""
 import contextlib
+import datetime
+import io
 import json
 import os
 import pty
@@ -19,7 +21,10 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot import __version__
+from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.cli import console
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab import certificates
@@ -33,7 +38,7 @@ from tests.lab.users import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "check.schema.json").read_text())
+SCHEMA = json.loads((Path(cli.__file__).parent / "check.schema.json").read_text())
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def command(place: Path, *arguments: str) -> List[str]:
 
 
 def conforms(value: Any, schema: Dict[str, Any]) -> None:
-    """The part of JSON Schema that docs/check.schema.json uses; a member that it does not know is an error."""
+    """The part of JSON Schema that check.schema.json uses; a member that it does not know is an error."""
     if "$ref" in schema:
         conforms(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
         return
@@ -184,7 +189,40 @@ def test_bad_arguments_are_status_2(place: Path, arguments: List[str], capsys: p
     with pytest.raises(SystemExit) as ended:
         check(place, *arguments)
     assert ended.value.code == 2
-    assert "usage: certbot-autowebroot" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "usage: certbot-autowebroot check" in said
+    assert arguments[-1] in said.splitlines()[-1] and "_" not in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["check", "reload", "snippet nginx"])
+def test_unknown_option_shows_usage_of_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage of the whole command names no option."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), "--wrong"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: certbot-autowebroot {command.split()[0]} ")
+    assert said.endswith("error: unrecognized arguments: --wrong\n")
+
+
+def test_bare_command_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no success, because nothing was checked."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert "check today whether tonight's renewal will work" in said.err
+
+
+def test_relative_and_missing_paths_are_reported(
+        place: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the shared directory and of one that exists no note is printed."""
+    monkeypatch.chdir(place)
+    assert check(place, "--path", f"config:none:{place}:{settings.SHARED_DIRECTORY}") == 0
+    assert capsys.readouterr().err == (
+        f"certbot-autowebroot: --path config is a relative path: it means {place}/config here\n"
+        f"certbot-autowebroot: --path none is a relative path: it means {place}/none here\n"
+        f"certbot-autowebroot: --path {place}/none: there is no such directory\n")
 
 
 def test_missing_configuration_directory_is_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,6 +231,8 @@ def test_missing_configuration_directory_is_status_2(place: Path, capsys: pytest
     assert capsys.readouterr().err == f"certbot-autowebroot: {place}/config: No such file or directory\n"
     assert check(place, "--format", "nagios") == 3
     assert capsys.readouterr().out.startswith("AUTOWEBROOT UNKNOWN - ")
+    assert check(place, "--format", "prometheus") == 2
+    assert samples(capsys.readouterr().out)["autowebroot_check_exit_status"] == [("", "2")]
 
 
 def test_no_lineages_is_good(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,14 +309,67 @@ def test_nagios_line_has_counts(place: Path, config: Path, root: Path, capsys: p
 @pytest.mark.parametrize("arguments", [[NAME, "no.sample.com", "*.x"], ["--no-write", NAME], []])
 def test_json_conforms_to_schema(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str],
                                  arguments: Sequence[str]) -> None:
-    """docs/check.schema.json names every member and every value of a kind."""
+    """check.schema.json names every member and every value of a kind."""
     make_lineage(config, "authenticator = standalone\n")
     make_lineage(config, "authenticator = x\n", "no.sample.com")
     (config / "renewal/no.sample.com.conf").write_text("")
     status = check(place, "--json", *arguments)
     found = json.loads(capsys.readouterr().out)
     conforms(found, SCHEMA)
+    assert (found["version"], found["exit_status"]) == (__version__, status)
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(found["time"])
+    assert datetime.timedelta() <= age < datetime.timedelta(minutes=1)
     assert status == (0 if arguments == ["--no-write", NAME] else 1)
+
+
+def test_json_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It comes with the package."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", "--json-schema"])
+    assert (ended.value.code, json.loads(capsys.readouterr().out)) == (0, SCHEMA)
+
+
+#: A sample of the text format: a metric, labels, a number.
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+)')
+
+
+def samples(text: str) -> Dict[str, List[Sequence[str]]]:
+    """The labels and values of each metric; each metric has its HELP and TYPE first, once."""
+    found: Dict[str, List[Sequence[str]]] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("# HELP "):
+            name = line.split()[2]
+            assert next(lines) == f"# TYPE {name} gauge" and name not in found
+            found[name] = []
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match and match[1] == list(found)[-1], line
+            found[match[1]].append((match[2] or "", match[3]))
+    return found
+
+
+@pytest.mark.lab
+def test_prometheus_has_outlooks(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of lineages and of names; a quotation mark in a file name is escaped."""
+    make_lineage(config, "authenticator = autowebroot\n")
+    make_lineage(config, "authenticator = standalone\n", 'a"\\b\n')
+    assert check(place, "--format", "prometheus") == 1
+    found = samples(capsys.readouterr().out)
+    assert found["autowebroot_check_info"] == [(f'version="{__version__}"', "1")]
+    assert found["autowebroot_check_exit_status"] == [("", "1")]
+    assert abs(int(found["autowebroot_check_time_seconds"][0][1]) - time.time()) < 60
+    assert found["autowebroot_lineage_outlook"] == [
+        ('lineage="a\\"\\\\b\\\\n",authenticator="",outlook="fails"', "1"),
+        (f'lineage="{NAME}",authenticator="autowebroot",outlook="good"', "1")]
+    assert found["autowebroot_certificate_stale"] == [(f'lineage="{NAME}"', "0")]
+    assert int(found["autowebroot_certificate_not_after_seconds"][0][1]) > time.time()
+    assert check(place, "--format", "prometheus", NAME, "*.sample.com") == 1
+    of_names = samples(capsys.readouterr().out)
+    page = (Path(__file__).parents[2] / "docs" / "check.rst").read_text(encoding="utf-8")
+    assert {*found, *of_names} == set(re.findall(r"^``(autowebroot_\w+)", page, re.MULTILINE))
+    assert of_names["autowebroot_name_outlook"] == [
+        (f'name="{NAME}",outlook="good"', "1"), ('name="*.sample.com",outlook="fails"', "1")]
 
 
 @pytest.mark.lab
@@ -299,6 +392,34 @@ def test_progress_on_terminal_only(place: Path, root: Path) -> None:
     assert re.search(rb"\r\033\[Kfollowing requests: \d+ of 40", shown)
     piped = subprocess.run(command(place, "--no-write", *many), capture_output=True, timeout=60)
     assert piped.stderr == b""
+
+
+@pytest.mark.lab
+def test_silence_on_terminal_is_explained(place: Path, slow: Path) -> None:
+    """After three seconds: the stage, and how long it takes at most; the line is removed at the end."""
+    environment = {**os.environ, "TERM": "xterm"}
+    started = time.monotonic()
+    shown = on_a_terminal(command(place, PUBLIC_V4), environment)
+    assert time.monotonic() - started > 3
+    assert b"\r\033[Kasking front endpoints (at most 10 s for each request)" in shown
+    assert b"following" not in shown and b"\r\033[K" + PUBLIC_V4.encode() in shown.replace(b"\033[31m", b"")
+
+
+@pytest.mark.parametrize(("terminal", "said"), [(True, "\r\033[Kwaiting (at most 9 s)\r\033[K"), (False, "")])
+def test_short_work_is_silent(monkeypatch: pytest.MonkeyPatch, terminal: bool, said: str) -> None:
+    """A stage is printed after the silence, and only at a terminal."""
+    monkeypatch.setattr(console, "is_terminal", lambda _stream: terminal)
+    monkeypatch.setattr(console, "_PAUSE", 0.01)
+    stream = io.StringIO()
+    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+        progress.show("waiting", 0, 1)
+        time.sleep(0.1)
+    assert stream.getvalue() == ""
+    monkeypatch.setattr(console, "_SILENCE", 0.2)
+    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+        progress.show("waiting", 0, 1)
+        time.sleep(0.35)
+    assert stream.getvalue() == said
 
 
 def on_a_terminal(arguments: List[str], environment: Dict[str, str]) -> bytes:
@@ -433,8 +554,6 @@ def test_without_root_lineages_are_unknown(place: Path, config: Path) -> None:
     (config / "archive").chmod(0o700)
 
     def act() -> Any:
-        import contextlib
-        import io
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             status = cli.main(["check", "--config-dir", str(config)])

@@ -1,8 +1,9 @@
-"""The manual page and the parser agree."""
+"""The manual page, the completion of bash and the parser agree."""
 import argparse
 import contextlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from certbot_autowebroot.cli import __main__ as cli
 
 TOP = Path(__file__).parents[2]
 MANUAL = TOP / "docs" / "certbot-autowebroot.1"
+COMPLETION = TOP / "packaging" / "bash-completion" / "certbot-autowebroot"
 
 
 def help_of(*command: str) -> str:
@@ -29,10 +31,28 @@ def options_of(said: str) -> Set[str]:
     return set(re.findall(r"^  (?:-h, )?(--[a-z0-9-]+)", said, re.MULTILINE))
 
 
-def test_manual_page_is_up_to_date() -> None:
+@pytest.mark.parametrize(("tool", "file"), [("manpage.py", MANUAL), ("completion.py", COMPLETION)])
+def test_made_files_are_up_to_date(tool: str, file: Path) -> None:
     """The committed file is the output of the tool."""
-    made = subprocess.run([sys.executable, TOP / "tools" / "manpage.py"], check=True, capture_output=True, text=True)
-    assert MANUAL.read_text(encoding="utf-8") == made.stdout, "run: make manual"
+    made = subprocess.run([sys.executable, TOP / "tools" / tool], check=True, capture_output=True, text=True)
+    assert file.read_text(encoding="utf-8") == made.stdout, "run: make manual"
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("", "check reload snippet --help --version"), ("ch", "check"), ("check --format ", "text json nagios prometheus"),
+    ("check --format = n", "nagios"), ("check --str", "--strict"), ("check --http-01-port ", ""),
+    ("snippet ha", "haproxy"), ("reload --lineage {place}/a", "{place}/a b"), ("reload --t", "--timeout"),
+    ("check --path = {place}/a", "{place}/a b")])
+def test_completion_of_bash(tmp_path: Path, line: str, words: str) -> None:
+    """The words that bash offers for a line; a directory stays one word."""
+    (tmp_path / "a b").mkdir()
+    shell = """source "$1"; shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _certbot_autowebroot; printf '%s\\n' "${COMPREPLY[@]}" """
+    typed = line.format(place=tmp_path).split(" ")
+    done = subprocess.run([shutil.which("bash", path="/usr/bin:/bin") or "bash", "-c", shell, "bash", COMPLETION,
+                           "certbot-autowebroot", *typed], capture_output=True, text=True, check=True)
+    assert (done.stdout.split("\n")[:-1], done.stderr) == (
+        [word.format(place=tmp_path) for word in (words.split() if "/" not in words else [words])] or [""], "")
 
 
 def test_manual_page_has_every_option() -> None:

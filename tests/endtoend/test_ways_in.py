@@ -209,6 +209,9 @@ def test_relative_path_is_saved_as_absolute(certbot: Certbot, place: Path, root:
         assert done.returncode == 0, done.stdout
         done = certbot.run("renew", "--force-renewal", "--autowebroot-path", "missing/")
         assert done.returncode == 0, done.stdout
+        said = " ".join(done.stdout.split())
+        assert f"--autowebroot-path missing/ is a relative path: it means {root}/missing here." in said
+        assert f"--autowebroot-path {root}/missing: there is no such directory." in said
         monkeypatch.chdir("/")
         before = certbot.renewal_setting(NAME, "autowebroot_roots")
         done = certbot.run("renew", "--force-renewal")

@@ -59,9 +59,13 @@ class Certbot:
         """The whole command line of a command. Debian's /etc/letsencrypt/cli.ini would write all runs into one log."""
         if arguments[0] == "renew":
             arguments += ("--no-random-sleep-on-renew",)  # up to 8 minutes without a terminal
-        return [self.program, *arguments, *self.directories, "--logs-dir", str(self.directory / "logs"),
-                "--max-log-backups", "100", "--server", self.ca.server, "--non-interactive", "--agree-tos",
-                "--register-unsafely-without-email"]
+        return [self.program, *arguments, *self.options]
+
+    @property
+    def options(self) -> List[str]:
+        """The options of every command line."""
+        return [*self.directories, "--logs-dir", str(self.directory / "logs"), "--max-log-backups", "100",
+                "--server", self.ca.server, "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
 
     def environment(self) -> Dict[str, str]:
         """Its environment, without our PYTHONWARNINGS: it would turn Certbot's own warnings into errors."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +14,12 @@ from typing import Iterator
 from typing import Optional
 from typing import Sequence
 from typing import Type
+
+#: The modules of Debian's packages: unpacked by tools/setup.sh, or installed.
+_UNPACKED = Path(sys.prefix) / "nginx-modules" / "usr"
+MODULES = (_UNPACKED if _UNPACKED.is_dir() else Path("/usr")) / "lib" / "nginx" / "modules"
+#: For the module of Lua, which loads lua-resty-core; the default directories are the last.
+_LUA_PATH = f"{_UNPACKED}/share/lua/5.1/?.lua;;"
 
 _FRAME = """\
 daemon off;
@@ -109,7 +116,8 @@ class Nginx:
         usual = ["nginx", "-p", str(self.directory), "-c", str(self.conf), "-e", str(self.error_log)]
         logged = self._log()
         self._process = subprocess.Popen(list(command) or usual, stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                         env={**os.environ, "LUA_PATH": _LUA_PATH} if _UNPACKED.is_dir() else None)
         try:
             # The master forks its first worker after it has opened every listening socket.
             self._wait(lambda: bool(self.workers), logged)

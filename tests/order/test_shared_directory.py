@@ -11,6 +11,7 @@ from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.hints import given
 from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.settings import absolute_paths
+from tests.lab.nginx import MODULES
 from tests.lab.nginx import Nginx
 from tests.lab.orders import CONTENT
 from tests.lab.orders import NAME
@@ -70,7 +71,7 @@ def test_name_is_served_from_shared_directory(place: Path) -> None:
             if not file then ngx.exit(404) end
             ngx.print(file:read("*a")) }}"""
         site = f"server {{ listen 80; server_name {NAME}; location / {{ {lua} }} }}"
-        main = "".join(f"load_module /usr/lib/nginx/modules/{module}.so;"
+        main = "".join(f"load_module {MODULES}/{module}.so;"
                        for module in ("ndk_http_module", "ngx_http_lua_module"))
         with Nginx(place / "nginx", site, main=main, user="www-data"), \
                 solved(place, hints={NAME: given(directory, "")}) as solver:

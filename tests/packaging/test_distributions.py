@@ -66,12 +66,15 @@ def test_builds_are_reproducible(source: Path, built: List[Path], tmp_path: Path
 
 
 def test_wheel_holds_the_package_alone(source: Path, built: List[Path]) -> None:
-    """No tests, no set-up, and every module of the package."""
+    """No tests, no set-up, and every module of the package; the manual page and the completion where pip puts them."""
     with zipfile.ZipFile(built[0]) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
     package = source / "certbot_autowebroot"
-    ours = [*package.rglob("*.py"), package / "py.typed"]
-    assert sorted(names) == sorted(str(path.relative_to(source)) for path in ours)
+    ours = [*package.rglob("*.py"), package / "py.typed", package / "cli" / "check.schema.json"]
+    data = {re.sub(r"^[^/]+\.data/data/", "", name) for name in names if ".data/" in name}
+    assert data == {"share/man/man1/certbot-autowebroot.1", "share/bash-completion/completions/certbot-autowebroot"}
+    assert sorted(name for name in names if ".data/" not in name) == sorted(
+        str(path.relative_to(source)) for path in ours)
 
 
 def test_sdist_is_complete(source: Path, unpacked: Path) -> None:

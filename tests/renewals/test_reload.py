@@ -108,6 +108,22 @@ def test_two_lineages_for_the_same_names(site: https.Site, capfd: pytest.Capture
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("days", [0, 30], ids=["current", "older"])
+def test_unused_lineage_for_the_same_names(site: https.Site, capfd: pytest.CaptureFixture[str], days: int) -> None:
+    """The server shows the certificate of the other lineage: it is named, and the unused one may be deleted."""
+    unused = site.place / "live" / f"{NAME}-0001"
+    with https.nginx(site) as server:
+        workers = server.workers
+        certificates.lineage(unused, NAME, days=days)
+        done = reload(capfd, site._replace(live=unused))
+        assert (done.status, server.workers) == (0, workers)
+    assert done.said == (
+        f"{PUBLIC_V4}:443 for {NAME} shows the certificate of the lineage {NAME} for the same names; nothing was "
+        f"reloaded for it; if no server uses the lineage {NAME}-0001, delete it with: certbot delete --cert-name "
+        f"{NAME}-0001 --config-dir {site.place}\n")
+
+
+@pytest.mark.lab
 def test_no_listener_needs_no_reload(site: https.Site, capfd: pytest.CaptureFixture[str]) -> None:
     """Port 443 is free."""
     done = reload(capfd, site)

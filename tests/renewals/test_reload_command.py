@@ -1,4 +1,6 @@
 """The command's arguments, Certbot's environment, and the messages for invalid input."""
+import contextlib
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from certbot_autowebroot.cli import reload as command
 from certbot_autowebroot.renewals import reload as reloading
 from tests.lab import certificates
 from tests.lab import https
+from tests.lab.lineages import make_lineage
 from tests.lab.net import PUBLIC_V4
 from tests.lab.orders import NAME
 from tests.lab.reloading import Done
 from tests.lab.reloading import reload
+from tests.lab.users import as_nobody
 
 
 @pytest.mark.lab
@@ -34,6 +38,26 @@ def test_names_find_their_lineages(place: Path, capfd: pytest.CaptureFixture[str
                     f"no program listens on {PUBLIC_V4}:443 for {NAME}\n")
     assert cli.main(["reload", "--config-dir", str(place), NAME, "other.sample.com"]) == 2
     assert f"other.sample.com: no certificate below {place} is for this name" in capfd.readouterr().err
+
+
+@pytest.mark.lab
+def test_without_root_names_are_unknown(place: Path) -> None:
+    """/etc/letsencrypt/live is root's: the name may be in a certificate there."""
+    make_lineage(place, "authenticator = manual\n", NAME)
+    (place / "live").chmod(0o700)
+
+    def act() -> Any:
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            of_name = cli.main(["reload", "--config-dir", str(place), NAME])
+            of_lineage = cli.main(["reload", "--lineage", str(place / "live" / NAME)])
+        return of_name, of_lineage, said.getvalue()
+    of_name, of_lineage, said = as_nobody(act)
+    file = f"{place}/live/{NAME}/cert.pem"
+    assert (of_name, of_lineage) == (2, 2)
+    assert said == (f"certbot-autowebroot: {NAME}: it is not known which certificate is for this name: its certificate "
+                    f"{file} cannot be read: Permission denied (run it as root)\n"
+                    f"certbot-autowebroot: {file} cannot be read: Permission denied (run it as root)\n")
 
 
 @pytest.mark.lab
@@ -70,7 +94,7 @@ def test_invalid_time_is_refused(capfd: pytest.CaptureFixture[str], seconds: str
     with pytest.raises(SystemExit) as ended:
         cli.main(["reload", "--timeout", seconds, NAME])
     assert ended.value.code == 2
-    assert "--timeout" in capfd.readouterr().err
+    assert f"--timeout: '{seconds}' is no number of seconds from 0 to 3600\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("where, argument, said", [

@@ -25,6 +25,7 @@ from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.nginx import NginxServer
 from certbot_autowebroot.system import processes
 from tests.lab.net import PUBLIC_V4
+from tests.lab.nginx import MODULES
 from tests.lab.nginx import Nginx
 from tests.lab.nginx_table import CASES
 from tests.lab.random.nginx_oracle import BACKENDS
@@ -96,7 +97,7 @@ def expected_text(answer: str, backends: Path) -> str:
 def nginx(directory: Path, config: str, backends: Path) -> Nginx:
     """The nginx of one case, not started."""
     modules = ["ndk_http_module", "ngx_http_lua_module", "ngx_http_echo_module"]
-    main = "".join(f"load_module /usr/lib/nginx/modules/{module}.so; " for module in modules)
+    main = "".join(f"load_module {MODULES}/{module}.so; " for module in modules)
     config = config.replace("{token}", TOKEN).replace("{backends}", str(backends))
     return Nginx(directory, config, main=main if "lua" in config or "echo" in config else "")
 
