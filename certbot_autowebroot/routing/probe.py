@@ -30,6 +30,7 @@ from certbot_autowebroot.routing.redirects import is_address
 from certbot_autowebroot.routing.redirects import is_public
 from certbot_autowebroot.routing.redirects import target_of
 from certbot_autowebroot.system import tls
+from certbot_autowebroot.system.greeting import first_line
 from certbot_autowebroot.system.terminal import printable
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
@@ -287,4 +288,6 @@ def _reason(error: Exception) -> str:
         return "connection refused"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
+    if isinstance(cause, http.client.BadStatusLine):
+        return f"the answer is not HTTP: {first_line(str(cause))}"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

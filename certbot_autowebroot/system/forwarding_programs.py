@@ -1,7 +1,8 @@
 """Find the endpoint to which a program forwards connections: rinetd, ssh -L, stunnel, hitch, pasta. Linux.
 
 A parser for each of their configurations would be a module each. All of them open one connection for each that they
-accept, and close both together, as proc(5) shows. An application keeps its connection to a database instead.
+accept, as proc(5) shows. They send as many bytes there as came in, or close both together; a script of ten lines may
+leave it open. An application sends its database other bytes, and keeps that connection.
 """
 import contextlib
 import os
@@ -17,13 +18,17 @@ from typing import Tuple
 
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system import namespaces
+from certbot_autowebroot.system import netlink
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import tls
+from certbot_autowebroot.system.namespaces import PARTIAL_CLIENT_HELLO
 from certbot_autowebroot.system.namespaces import PARTIAL_REQUEST
 from certbot_autowebroot.system.namespaces import Namespace
 
+#: Seconds for a program to accept a connection. A busy machine may start a script's process or thread late.
+_ACCEPT_TIMEOUT = 1.0
 #: Seconds for a program to forward a connection, and to close its own after the client's.
-_FORWARD_TIMEOUT = 0.15
+_FORWARD_TIMEOUT = 0.3
 _POLL_INTERVAL = 0.01
 #: Seconds for a connection and a handshake.
 _CONNECT_TIMEOUT = 2.0
@@ -73,17 +78,32 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
             port = stream.getsockname()[1]
             if server_name is not None:
                 stream = stack.enter_context(tls.context().wrap_socket(stream, server_hostname=server_name))
-            if server_name is not None or not secure:
-                stream.sendall(PARTIAL_REQUEST)
+            sent = PARTIAL_CLIENT_HELLO if secure and server_name is None else PARTIAL_REQUEST
+            stream.sendall(sent)
+            _wait(lambda: bool(_sockets(pid) - before), _ACCEPT_TIMEOUT)
             if not _wait(is_forwarded) or len(set(outgoing.values())) != 1:
                 return None
+            target = next(iter(outgoing.values()))
+            if _wait(lambda: _has_sent(outgoing, len(sent))):
+                return target
     except OSError:
         return None
-    return next(iter(outgoing.values())) if _wait(lambda: bool(outgoing.keys() - _sockets(pid))) else None
+    return target if _wait(lambda: bool(outgoing.keys() - _sockets(pid))) else None
 
 
-def _wait(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _FORWARD_TIMEOUT
+def _has_sent(outgoing: Dict[int, Endpoint], size: int) -> bool:
+    """Whether one of these connections has sent so many bytes; not visible in another network namespace."""
+    if all(target.namespace for target in outgoing.values()):
+        return False
+    try:
+        sent = netlink.bytes_sent(next(iter(outgoing.values())).port)
+    except OSError:
+        return False
+    return any(sent.get(inode) == size for inode in outgoing)
+
+
+def _wait(condition: Callable[[], bool], timeout: float = _FORWARD_TIMEOUT) -> bool:
+    deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             return False

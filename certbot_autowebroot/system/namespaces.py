@@ -27,7 +27,7 @@ _TIMEOUT = 1.0
 #: the connection for the end of the request, and answers. On the port of https, the beginning of a ClientHello (RFC
 #: 8446 section 5.1): Apache httpd closes a connection with anything else at once.
 PARTIAL_REQUEST = b"G"
-_PARTIAL_CLIENT_HELLO = b"\x16\x03\x01\x02"
+PARTIAL_CLIENT_HELLO = b"\x16\x03\x01\x02"
 
 
 class Connection(NamedTuple):
@@ -96,7 +96,7 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
     with contextlib.closing(connection):
         client_port = connection.getsockname()[1]
         with contextlib.suppress(OSError):
-            connection.sendall(_PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
+            connection.sendall(PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             for namespace in [here, *elsewhere.values()]:
