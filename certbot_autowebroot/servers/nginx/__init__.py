@@ -71,7 +71,7 @@ class NginxServer:
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
-                hostname = os.uname().nodename if master.view.is_host else ""
+                hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
                 self._evaluators[key] = _cache.get((*key, hostname), master.view,
                                                   functools.partial(_read, master, hostname))
                 self._evaluators[key].start_over()
@@ -128,7 +128,7 @@ def _compiled_paths(master: Process, view: View, given: Dict[str, str]) -> Compi
     if os.path.isabs(given.get("c", "")) and given.get("p"):
         return CompiledPaths(given["c"], given["p"])
     # Root must not run the program of a container or of another user.
-    if view.is_host and master.uid in (0, os.geteuid()):
+    if processes.has_our_files(master, master.exe) and master.uid in (0, os.geteuid()):
         try:
             arguments = dict(argument.partition("=")[::2] for argument in _configure_arguments(master))
             prefix = arguments.get("--prefix", "/usr/local/nginx")
