@@ -3,6 +3,8 @@
 A parser for each of their configurations would be a module each. All of them open one connection for each that they
 accept, as proc(5) shows. They send as many bytes there as came in, or close both together; a script of ten lines may
 leave it open. An application sends its database other bytes, and keeps that connection.
+
+slirp4netns has a TCP of its own and makes no connection: its guest accepts one from the client's port.
 """
 import contextlib
 import os
@@ -11,6 +13,7 @@ import time
 from typing import Callable
 from typing import Dict
 from typing import Iterable
+from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
@@ -27,9 +30,12 @@ from certbot_autowebroot.system.namespaces import Namespace
 
 #: Seconds for a program to accept a connection. A busy machine may start a script's process or thread late.
 _ACCEPT_TIMEOUT = 1.0
-#: Seconds for a program to forward a connection, and to close its own after the client's.
+#: Seconds for a program to forward a connection, and to close its own after the client's: idle, and while it runs.
 _FORWARD_TIMEOUT = 0.3
-_POLL_INTERVAL = 0.01
+_RUNNING_TIMEOUT = 3.0
+#: Seconds between the first two polls, and the factor for the next ones: each reads the sockets of every container.
+_POLL_INTERVAL = 0.003
+_POLL_FACTOR = 1.5
 #: Seconds for a connection and a handshake.
 _CONNECT_TIMEOUT = 2.0
 
@@ -62,16 +68,22 @@ def forward_target(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Opt
 
 
 def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[str]) -> Optional[Endpoint]:
+    elsewhere = list(namespaces.others().values())
     before = _sockets(pid)
+    guests_before = set(_guest_connections(elsewhere))
     outgoing: Dict[int, Endpoint] = {}
+    guests: List[Endpoint] = []
 
     def is_forwarded() -> bool:
         new = _sockets(pid) - before
         outgoing.clear()
         # Other clients connect meanwhile: a forwarder makes one connection for each, an application none for this one.
-        accepted, made = _connections(new, endpoint.port, port) if len(new) > 1 else (0, {})
+        accepted, made = _connections(new, endpoint.port, port, elsewhere) if len(new) > 1 else (0, {})
         outgoing.update(made)
-        return 0 < accepted == len(outgoing)
+        if new and not made:
+            guests[:] = [guest.endpoint for guest in set(_guest_connections(elsewhere)) - guests_before
+                         if guest.peer_port == port]
+        return 0 < accepted == len(outgoing) or bool(guests)
     try:
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(socket.create_connection((endpoint.host, endpoint.port), _CONNECT_TIMEOUT))
@@ -80,21 +92,37 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
                 stream = stack.enter_context(tls.context().wrap_socket(stream, server_hostname=server_name))
             sent = PARTIAL_CLIENT_HELLO if secure and server_name is None else PARTIAL_REQUEST
             stream.sendall(sent)
-            _wait(lambda: bool(_sockets(pid) - before), _ACCEPT_TIMEOUT)
-            if not _wait(is_forwarded) or len(set(outgoing.values())) != 1:
+            _wait(lambda: bool(_sockets(pid) - before), pid, _ACCEPT_TIMEOUT)
+            is_new = _wait(is_forwarded, pid)
+            if guests and not outgoing:
+                return guests[0]
+            if not is_new or len(set(outgoing.values())) != 1:
                 return None
             target = next(iter(outgoing.values()))
-            if _wait(lambda: _has_sent(outgoing, len(sent))):
+            if not target.namespace and _wait(lambda: _has_sent(outgoing, len(sent)), pid):
                 return target
     except OSError:
         return None
-    return target if _wait(lambda: bool(outgoing.keys() - _sockets(pid))) else None
+    return target if _wait(lambda: bool(outgoing.keys() - _sockets(pid)), pid) else None
+
+
+class _Guest(NamedTuple):
+    """A connection in another network namespace."""
+
+    endpoint: Endpoint
+    peer: str
+    peer_port: int
+
+
+def _guest_connections(elsewhere: Iterable[Namespace]) -> Iterable[_Guest]:
+    for namespace in elsewhere:
+        for connection in namespace.connections(namespaces.ESTABLISHED):
+            endpoint = Endpoint(connection.address, connection.port, namespace.number)
+            yield _Guest(endpoint, connection.peer, connection.peer_port)
 
 
 def _has_sent(outgoing: Dict[int, Endpoint], size: int) -> bool:
-    """Whether one of these connections has sent so many bytes; not visible in another network namespace."""
-    if all(target.namespace for target in outgoing.values()):
-        return False
+    """Whether one of these connections has sent so many bytes; visible in certbot's own network namespace alone."""
     try:
         sent = netlink.bytes_sent(next(iter(outgoing.values())).port)
     except OSError:
@@ -102,23 +130,28 @@ def _has_sent(outgoing: Dict[int, Endpoint], size: int) -> bool:
     return any(sent.get(inode) == size for inode in outgoing)
 
 
-def _wait(condition: Callable[[], bool], timeout: float = _FORWARD_TIMEOUT) -> bool:
-    deadline = time.monotonic() + timeout
+def _wait(condition: Callable[[], bool], pid: int, timeout: float = _FORWARD_TIMEOUT) -> bool:
+    """Whether a condition becomes true in time. On a busy machine a program that has work to do gets more time."""
+    started = time.monotonic()
+    interval = _POLL_INTERVAL
     while not condition():
-        if time.monotonic() > deadline:
+        elapsed = time.monotonic() - started
+        if elapsed > _RUNNING_TIMEOUT or (elapsed > timeout and not any(map(processes.is_running, _family(pid)))):
             return False
-        time.sleep(_POLL_INTERVAL)
+        time.sleep(interval)
+        interval *= _POLL_FACTOR
     return True
 
 
-def _connections(inodes: Set[int], listening_port: int, client_port: int) -> Tuple[int, Dict[int, Endpoint]]:
+def _connections(inodes: Set[int], listening_port: int, client_port: int,
+                 elsewhere: Iterable[Namespace]) -> Tuple[int, Dict[int, Endpoint]]:
     """The number of accepted connections, and the peers of outgoing ones; none if the client's was not accepted.
 
     A forwarder may make them in the network namespace of a container.
     """
     accepted: Set[int] = set()
     made: Dict[int, Endpoint] = {}
-    for namespace in _namespaces():
+    for namespace in (Namespace(0, os.getpid()), *elsewhere):
         for connection in namespace.connections(namespaces.ESTABLISHED):
             if connection.inode not in inodes:
                 continue
@@ -132,13 +165,8 @@ def _connections(inodes: Set[int], listening_port: int, client_port: int) -> Tup
     return (len(accepted), made) if client_port in accepted else (0, {})
 
 
-def _namespaces() -> Iterable[Namespace]:
-    yield Namespace(0, os.getpid())
-    yield from namespaces.others().values()
-
-
-def _sockets(pid: int) -> Set[int]:
-    """The sockets of a program, its children and its siblings of the same name.
+def _family(pid: int) -> Set[int]:
+    """A program, its children and its siblings of the same name.
 
     Some programs start a process for each connection, some have workers. Each worker may have a listener of its own
     (``SO_REUSEPORT``), and any of them accepts the connection.
@@ -147,8 +175,13 @@ def _sockets(pid: int) -> Set[int]:
     family = {pid, *processes.children_of(pid)}
     if parent != os.getpid() and processes.comm(parent) == name:
         family.update(each for each in processes.children_of(parent) if processes.comm(each) == name)
+    return family - {os.getpid()}
+
+
+def _sockets(pid: int) -> Set[int]:
+    """The sockets of a program's family."""
     inodes: Set[int] = set()
-    for each in family - {os.getpid()}:
+    for each in _family(pid):
         with contextlib.suppress(OSError):  # it has ended
             inodes.update(processes.sockets(each))
     return inodes

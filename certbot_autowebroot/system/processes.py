@@ -185,6 +185,12 @@ def parent_of(pid: int) -> int:
     return int(stat[1]) if stat else 0
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process runs, or waits for a CPU or a disk, proc(5)."""
+    stat = _stat_fields(pid)
+    return stat is not None and stat[0] in ("R", "D")
+
+
 def children_of(pid: int) -> List[int]:
     """The children of a process; none without CONFIG_PROC_CHILDREN."""
     pids: List[int] = []
