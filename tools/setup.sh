@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="pebble nginx apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
- libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
+ slirp4netns libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
  certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev python3-zope.interface groff-base"
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"

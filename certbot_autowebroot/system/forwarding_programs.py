@@ -70,7 +70,6 @@ def forward_target(pid: int, endpoint: Endpoint, secure: bool, name: str) -> Opt
 def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[str]) -> Optional[Endpoint]:
     elsewhere = list(namespaces.others().values())
     before = _sockets(pid)
-    guests_before = set(_guest_connections(elsewhere))
     outgoing: Dict[int, Endpoint] = {}
     guests: List[Endpoint] = []
 
@@ -81,8 +80,7 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
         accepted, made = _connections(new, endpoint.port, port, elsewhere) if len(new) > 1 else (0, {})
         outgoing.update(made)
         if new and not made:
-            guests[:] = [guest.endpoint for guest in set(_guest_connections(elsewhere)) - guests_before
-                         if guest.peer_port == port]
+            guests[:] = _guests(port, elsewhere)
         return 0 < accepted == len(outgoing) or bool(guests)
     try:
         with contextlib.ExitStack() as stack:
@@ -94,31 +92,23 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
             stream.sendall(sent)
             _wait(lambda: bool(_sockets(pid) - before), pid, _ACCEPT_TIMEOUT)
             is_new = _wait(is_forwarded, pid)
-            if guests and not outgoing:
-                return guests[0]
-            if not is_new or len(set(outgoing.values())) != 1:
+            if not is_new or len({*outgoing.values(), *guests}) != 1:
                 return None
-            target = next(iter(outgoing.values()))
+            target = next(iter([*outgoing.values(), *guests]))
             if not target.namespace and _wait(lambda: _has_sent(outgoing, len(sent)), pid):
                 return target
     except OSError:
         return None
+    if guests:
+        inside = [namespace for namespace in elsewhere if namespace.number == target.namespace]
+        return target if _wait(lambda: not _guests(port, inside), pid) else None
     return target if _wait(lambda: bool(outgoing.keys() - _sockets(pid)), pid) else None
 
 
-class _Guest(NamedTuple):
-    """A connection in another network namespace."""
-
-    endpoint: Endpoint
-    peer: str
-    peer_port: int
-
-
-def _guest_connections(elsewhere: Iterable[Namespace]) -> Iterable[_Guest]:
-    for namespace in elsewhere:
-        for connection in namespace.connections(namespaces.ESTABLISHED):
-            endpoint = Endpoint(connection.address, connection.port, namespace.number)
-            yield _Guest(endpoint, connection.peer, connection.peer_port)
+def _guests(client_port: int, elsewhere: Iterable[Namespace]) -> List[Endpoint]:
+    """The endpoints in other network namespaces that have accepted a connection from the client's port."""
+    return [Endpoint(connection.address, connection.port, namespace.number) for namespace in elsewhere
+            for connection in namespace.connections(namespaces.ESTABLISHED) if connection.peer_port == client_port]
 
 
 def _has_sent(outgoing: Dict[int, Endpoint], size: int) -> bool:
