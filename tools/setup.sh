@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="pebble nginx apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs nodejs
- slirp4netns libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
+ slirp4netns libapache2-mod-security2 libnginx-mod-http-echo libnginx-mod-http-lua strace gcc libc6-dev iproute2 nftables openssl
  certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev python3-zope.interface groff-base"
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
@@ -45,6 +45,8 @@ if [ -n "$missing" ]; then
             case $package in
                 nginx|apache2|lighttpd|caddy|haproxy|varnish|mini-httpd|webfs)
                     update-rc.d "$package" disable > /dev/null 2>&1 || true ;;
+                libapache2-mod-security2)
+                    a2dismod -q -f security2 > /dev/null 2>&1 || true ;;
             esac
         done
     fi

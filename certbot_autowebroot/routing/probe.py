@@ -68,6 +68,7 @@ class Answer(NamedTuple):
     :ivar connected: a server accepted the first connection; without it, a CA turns to the next IP version.
     :ivar server: the Server header, printable, at most :data:`MAX_SERVER` characters.
     :ivar with_proxy_line: a server answered only after a PROXY line, which a balancer sends and the CA does not.
+    :ivar logged: what a server's error log says of the request, as the end of a sentence.
     """
 
     request: Request
@@ -80,10 +81,11 @@ class Answer(NamedTuple):
     connected: bool = True
     server: str = ""
     with_proxy_line: bool = False
+    logged: str = ""
 
     def __str__(self) -> str:
         where = f"{self.request.url} at {self.request.endpoint}"
-        return f"{where}: {self.error}" if self.error else f"{where}: status {self.status}"
+        return (f"{where}: {self.error}" if self.error else f"{where}: status {self.status}") + self.logged
 
 
 class _NotConnectedError(OSError):

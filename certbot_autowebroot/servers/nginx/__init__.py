@@ -16,6 +16,7 @@ from typing import Tuple
 
 from zope.interface import implementer
 
+from certbot_autowebroot.interfaces import ILogsErrors
 from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
@@ -52,7 +53,7 @@ class CompiledPaths(NamedTuple):
 _cache: FileCache[Evaluator] = FileCache()
 
 
-@implementer(ILogsMisses)
+@implementer(ILogsMisses, ILogsErrors)
 class NginxServer:
     """Answers from the configuration files of a running nginx, read once per process and order."""
 
@@ -82,6 +83,10 @@ class NginxServer:
     def missed(self, process: Process, request: Request) -> Sequence[Directory]:
         """The directories in which it looked for the file, from its error log."""
         return log.missed(_master(process), request)
+
+    def logged_errors(self, process: Process, request: Request) -> Sequence[str]:
+        """Its lines of a request, from its error log."""
+        return log.errors(_master(process), request)
 
 
 def _master(process: Process) -> Process:
