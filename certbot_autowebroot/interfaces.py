@@ -56,6 +56,18 @@ class ILogsMisses(IWebServer):
         """
 
 
+class ILogsErrors(IWebServer):
+    """A web server whose running process writes down why it refuses a request."""
+
+    def logged_errors(process, request):
+        """What the process has logged of a request that has just failed: the server's own sentences, the latest last.
+
+        :param certbot_autowebroot.system.processes.Process process: as for :meth:`IWebServer.ask`.
+        :param certbot_autowebroot.route.Request request: as it reached the program; other clients' lines do not count.
+        :rtype: sequence of str
+        """
+
+
 class SiteLines(NamedTuple):
     """Lines of configuration that make one site serve a directory for challenges.
 

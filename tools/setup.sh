@@ -15,8 +15,8 @@ modules=""
 case $mode in
     test)
         packages="$packages apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs
- nodejs strace gcc libc6-dev mount nftables certbot python3-certbot-nginx python3-certbot-apache libaugeas-dev
- python3-zope.interface groff-base"
+ nodejs slirp4netns libapache2-mod-security2 strace gcc libc6-dev mount nftables certbot python3-certbot-nginx
+ python3-certbot-apache libaugeas-dev python3-zope.interface groff-base"
         # As packages they would link themselves into the configuration of this machine's nginx.
         modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache"
         ;;
@@ -32,11 +32,12 @@ fi
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
-# What starts by itself: units, and cron jobs.
+# What works by itself: units, cron jobs, and the modules that mod_security's package enables.
 system=${SYSTEM_ROOT:-}
 started() {
     find "$system"/etc/systemd/system/multi-user.target.wants "$system"/etc/systemd/system/timers.target.wants \
-        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d ! -type d 2>/dev/null | sort
+        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d \
+        "$system"/etc/apache2/mods-enabled/security2.* "$system"/etc/apache2/mods-enabled/unique_id.load ! -type d 2>/dev/null | sort
 }
 
 # Have what came with packages not start: $1 has what started before; the rest are the packages.

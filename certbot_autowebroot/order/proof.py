@@ -4,6 +4,7 @@ The test file of an identifier has one random name, so that the token is never r
 remember a 404). Its content differs from place to place: the body that comes back names the place that is served.
 """
 import contextlib
+import http.client
 import secrets
 import time
 from typing import Any
@@ -53,6 +54,9 @@ _NEEDS_PROXY_LINE = ("the server answers only after a PROXY line, which a balanc
                      "PROXY protocol off this listener, or let the name resolve to the balancer")
 #: Requests to a remote address: a balancer over two machines shows only so.
 _REMOTE_REQUESTS = 3
+
+#: Characters of a server's log in a message.
+_MAX_LOGGED = 400
 
 #: Remote addresses that do not accept a connection in time, with the answer of the first attempt.
 SilentAddresses = Dict[Endpoint, Answer]
@@ -164,7 +168,19 @@ class _Question(NamedTuple):
         answer = probe.ask(request, host)
         if answer.with_proxy_line and self.endpoint in front.of_kind(Kind.LOCAL):
             return answer._replace(status=0, body=b"", refused=True, error=_NEEDS_PROXY_LINE)
+        if answer.status >= http.client.BAD_REQUEST and answer.status not in (http.client.NOT_FOUND, *_TEMPORARY):
+            return answer._replace(logged=self._logged(host, request.token))
         return answer
+
+    def _logged(self, host: Host, token: str) -> str:
+        """Why a server refused the request, by its error log."""
+        hops = dict.fromkeys(hop for route in self.candidates.routes.get(self.endpoint, ()) for hop in route.hops)
+        for hop in reversed(hops):
+            path = hop.request.path.replace(hop.request.token, token)
+            line = host.logged_error(hop._replace(request=hop.request._replace(path=path, token=token)))
+            if line:
+                return f"; the error log of {hop.program} says: {line[:_MAX_LOGGED]}"
+        return ""
 
     @property
     def requests(self) -> int:

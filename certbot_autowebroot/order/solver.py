@@ -171,11 +171,12 @@ class Solver:
         directories: Dict[str, List[Tuple[str, str]]] = {}
         for identifier, outcome in self.outcomes.items():
             ends = [place.end for places in outcome.proof.served.values() for place in places
-                    if place.program is None or self._host.view_of(place.program).is_host]
+                    if isinstance(place.end, Directory)
+                    and self._host.view_of(place.program).has_host_file(place.end.root)]
             shared = any(route.branch for routes in outcome.routes.values() for route in routes)
             if outcome.is_served and not shared:
                 directories[identifier] = list(dict.fromkeys((str(end.root), end.name.rpartition("/")[0])
-                                                             for end in ends if isinstance(end, Directory)))
+                                                             for end in ends))
         return {identifier: roots for identifier, roots in directories.items() if roots}
 
     def _sweep(self) -> None:

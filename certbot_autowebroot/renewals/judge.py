@@ -230,15 +230,15 @@ def _from_directory(root: str) -> Answers:
     wanted = os.path.realpath(root + CHALLENGE_PATH)
 
     def answers(_: Endpoint, place: Place) -> bool:
-        return isinstance(place.end, Directory) and _is_host_path(place) and (
+        return isinstance(place.end, Directory) and _is_host_path(place, place.end.root) and (
             os.path.realpath(os.path.dirname(str(place.end))) == wanted)
     return answers
 
 
-def _is_host_path(place: Place) -> bool:
+def _is_host_path(place: Place, path: str) -> bool:
     process = processes.process(place.program.pid) if place.program and place.program.pid else None
     try:
-        return process is None or process.view.is_host
+        return process is None or process.view.has_host_file(path)
     except OSError:  # it has ended
         return False
 

@@ -4,6 +4,7 @@ import logging
 import socket
 import socketserver
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 from typing import Dict
@@ -19,12 +20,15 @@ from zope.interface import implementer
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system.terminal import printable
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a client may keep a connection without a request.
 _CLIENT_TIMEOUT = 10
+#: Seconds before the second and the third attempt to bind a port that a connection of another program comes from.
+_RETRY_DELAYS = (1.0, 2.0)
 _PROXY_V1_MAX = 107
 _PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _WILDCARDS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the CA may arrive at every address
@@ -151,7 +155,7 @@ class Listeners:
         return endpoint in self._servers or wildcard in self._servers
 
     def _start(self, endpoint: Endpoint) -> None:
-        server = _Server((endpoint.host, endpoint.port), self.resources, ":" in endpoint.host)
+        server = self._bound(endpoint)
         # The interval is for stop(); a connection wakes the thread at once.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True,
                                   name=f"autowebroot {endpoint}")
@@ -159,6 +163,19 @@ class Listeners:
         self._servers[endpoint] = server
         self._threads.append(thread)
         logger.debug("listening on %s", endpoint)
+
+    def _bound(self, endpoint: Endpoint) -> _Server:
+        """A server at an endpoint. A connection of another program may come from a proxied port, for a moment."""
+        address, is_v6 = (endpoint.host, endpoint.port), ":" in endpoint.host
+        for delay in _RETRY_DELAYS:
+            try:
+                return _Server(address, self.resources, is_v6)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or _has_listener(endpoint.port):
+                    raise
+            logger.debug("a connection comes from port %s, next attempt in %s s", endpoint.port, delay)
+            time.sleep(delay)
+        return _Server(address, self.resources, is_v6)
 
 
 @implementer(IResponder)
@@ -192,7 +209,19 @@ def _skip_proxy_header(connection: socket.socket) -> None:
             line += connection.recv(1) or b"\n"
 
 
+def _has_listener(port: int) -> bool:
+    """Whether a program listens on a port, at any address; True where the kernel does not report it."""
+    try:
+        return any(listener.endpoint.port == port for listener in listeners.listeners())
+    except OSError:
+        return True
+
+
 def _sentence(endpoint: Endpoint, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE and not _has_listener(endpoint.port):
+        return (f"autowebroot cannot listen on {endpoint}: no program listens there, and a connection of another "
+                f"program comes from that port or has in the last minute. To keep the port free: "
+                f"sysctl -w net.ipv4.ip_local_reserved_ports={endpoint.port}")
     if error.errno == errno.EADDRINUSE:
         return f"{endpoint} was free a moment ago, and another program listens there now"
     if error.errno == errno.EACCES:

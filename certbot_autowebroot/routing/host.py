@@ -84,6 +84,10 @@ class Host:
         """The places where the program at a hop did not find a file, if it logs them."""
         return self._programs.missed(hop)
 
+    def logged_error(self, hop: Hop) -> str:
+        """The latest line that the program at a hop has logged of its request; empty where it has logged none."""
+        return self._programs.logged_error(hop)
+
     def detect_port_forward(self, endpoint: Endpoint) -> bool:
         """Whether the kernel forwards connections past the listener there; then :meth:`holders` follows the forward."""
         return self._programs.detect_port_forward(endpoint)

@@ -13,6 +13,7 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.interfaces import ILogsErrors
 from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -128,6 +129,20 @@ class ListeningPrograms:
         except OSError as error:
             logger.debug("the log of %s cannot be read: %s", hop.program, error)
             return []
+
+    def logged_error(self, hop: Hop) -> str:
+        """The latest line that the program at a hop has logged of its request; empty where it has logged none."""
+        process = self._processes.get(hop.program.pid)
+        if process is None:
+            return ""
+        web_server = self._web_servers.for_process(process)
+        if not ILogsErrors.providedBy(web_server):
+            return ""
+        try:
+            return "".join(web_server.logged_errors(process, hop.request)[-1:])
+        except OSError as error:
+            logger.debug("the log of %s cannot be read: %s", hop.program, error)
+            return ""
 
     def _find_holders(self, endpoint: Endpoint) -> Sequence[Holder]:
         try:

@@ -32,6 +32,7 @@ from certbot_autowebroot.routing.redirects import redirected
 from certbot_autowebroot.routing.redirects import request_target
 from certbot_autowebroot.routing.redirects import target_of
 from certbot_autowebroot.system import tls
+from certbot_autowebroot.system.greeting import first_line
 from certbot_autowebroot.system.terminal import printable
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
@@ -69,6 +70,7 @@ class Answer(NamedTuple):
     :ivar connected: a server accepted the first connection; without it, a CA turns to the next IP version.
     :ivar server: the Server header, printable, at most :data:`MAX_SERVER` characters.
     :ivar with_proxy_line: a server answered only after a PROXY line, which a balancer sends and the CA does not.
+    :ivar logged: what a server's error log says of the request, as the end of a sentence.
     """
 
     request: Request
@@ -81,10 +83,11 @@ class Answer(NamedTuple):
     connected: bool = True
     server: str = ""
     with_proxy_line: bool = False
+    logged: str = ""
 
     def __str__(self) -> str:
         where = f"{self.request.url} at {self.request.endpoint}"
-        return f"{where}: {self.error}" if self.error else f"{where}: status {self.status}"
+        return (f"{where}: {self.error}" if self.error else f"{where}: status {self.status}") + self.logged
 
 
 class _NotConnectedError(OSError):
@@ -276,4 +279,6 @@ def _reason(error: Exception) -> str:
         return "connection refused"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
+    if isinstance(cause, http.client.BadStatusLine):
+        return f"the answer is not HTTP: {first_line(str(cause))}"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -1,8 +1,10 @@
-"""Programs that forward connections unchanged: Docker's userland proxy, socat."""
+"""Programs that forward connections unchanged: Docker's userland proxy, socat, and any other by what it does."""
 import re
+from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 
 from zope.interface import implementer
 
@@ -14,6 +16,8 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.registry import executables
+from certbot_autowebroot.system.forwarding_programs import ForwardTarget
+from certbot_autowebroot.system.forwarding_programs import forward_target
 from certbot_autowebroot.system.processes import Process
 
 #: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
@@ -39,6 +43,28 @@ class Forwarder:
             return [Unknown(f"the arguments of {process.program} do not say where it forwards to")]
         step = Step(f"{process.name} forwards to {target}")
         return [Upstream((target,), request.host, request.path, request.scheme, trail=(step,))]
+
+
+class ConnectionForwards:
+    """The connections that programs forward, each looked for once.
+
+    A forwarder may be a script of any name: an evaluator that knows a program by its arguments asks here first.
+    """
+
+    def __init__(self) -> None:
+        self._targets: Dict[Tuple[int, Endpoint, str], Optional[ForwardTarget]] = {}
+
+    def of(self, process: Process, request: Request) -> Optional[Upstream]:
+        """The endpoint to which a program forwards the connection of a request; None if it answers itself."""
+        key = process.pid, request.endpoint, request.scheme
+        if key not in self._targets:
+            self._targets[key] = forward_target(process.pid, request.endpoint, request.scheme == "https", request.host)
+        target = self._targets[key]
+        if target is None:
+            return None
+        step = Step(f"{process.name} passes connections on to {target.endpoint}")
+        return Upstream((target.endpoint,), request.host, request.path, "https" if target.in_tls else "http",
+                        trail=(step,))
 
 
 def _docker_target(arguments: List[str]) -> Optional[Endpoint]:

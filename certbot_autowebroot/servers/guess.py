@@ -10,13 +10,13 @@ from typing import Callable
 from typing import Dict
 from typing import Iterator
 from typing import List
-from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
 from zope.interface import implementer
 
 from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -24,17 +24,20 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.common.paths import below
-from certbot_autowebroot.system.forwarding_programs import ForwardTarget
-from certbot_autowebroot.system.forwarding_programs import forward_target
+from certbot_autowebroot.servers.forwarder import ConnectionForwards
+from certbot_autowebroot.system import greeting
+from certbot_autowebroot.system import systemd
 from certbot_autowebroot.system.processes import Process
+from certbot_autowebroot.system.terminal import printable
 
 #: Each costs a probe.
 MAX_GUESSES = 8
 
 #: Java's class paths and the like.
 _MAX_ARGUMENTS = 64
+#: Characters of a command line in a message.
+_MAX_COMMAND_LINE = 200
 
 #: Directories of static files in frameworks: Rails, Express, Flask, Angular, Jekyll, create-react-app, ASP.NET,
 #: Tomcat.
@@ -96,7 +99,8 @@ class AnyProgram:
     name = "a program that is not known"
 
     def __init__(self) -> None:
-        self._forward_targets: Dict[Tuple[int, Endpoint, str], Optional[ForwardTarget]] = {}
+        self._forwards = ConnectionForwards()
+        self._greetings: Dict[Tuple[int, Endpoint], str] = {}
 
     def recognises(self, process: Process) -> bool:
         """Yes."""
@@ -107,11 +111,12 @@ class AnyProgram:
 
         See :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`.
         """
-        found = self._forward_target(process, request)
-        if found is not None:
-            step = Step(f"{process.name} passes connections on to {found.endpoint}")
-            scheme = "https" if found.in_tls else "http"
-            return [Upstream((found.endpoint,), request.host, request.path, scheme, trail=(step,))]
+        upstream = self._forwards.of(process, request)
+        if upstream is not None:
+            return [upstream]
+        answer = self._answer_without_http(process, request)
+        if answer:
+            return [DeadEnd(f"{process.program} does not speak HTTP: it answered {answer}{_origin(process)}")]
         try:
             is_dir = process.view.is_dir
         except OSError as error:
@@ -119,11 +124,21 @@ class AnyProgram:
         guesses = [Directory(PathInView(root), below(request.path), (Step(f"{root}, {why}"),), guessed=True)
                    for root, why in directories(process.argv, process.cwd, is_dir)]
         return guesses or [Unknown(f"{process.name} is not a web server whose configuration we can read, and nothing "
-                                   "among its arguments or below its working directory looks like a web root")]
+                                   "among its arguments or below its working directory looks like a web root"
+                                   + _origin(process))]
 
-    def _forward_target(self, process: Process, request: Request) -> Optional[ForwardTarget]:
-        key = process.pid, request.endpoint, request.scheme
-        if key not in self._forward_targets:
-            is_tls = request.scheme == "https"
-            self._forward_targets[key] = forward_target(process.pid, request.endpoint, is_tls, request.host)
-        return self._forward_targets[key]
+    def _answer_without_http(self, process: Process, request: Request) -> str:
+        if request.scheme != "http":
+            return ""
+        key = process.pid, request.endpoint
+        if key not in self._greetings:
+            self._greetings[key] = greeting.without_http(request)
+        return self._greetings[key]
+
+
+def _origin(process: Process) -> str:
+    """What a person needs to find out why a program runs: its command line and its systemd unit."""
+    words = printable(" ".join(process.argv)).strip()
+    command_line = f"; its command line is {words[:_MAX_COMMAND_LINE]}" if words else ""
+    unit = systemd.unit_of(process)
+    return command_line + (f"; its systemd unit is {printable(unit)}" if unit else "")

@@ -24,6 +24,7 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers import guess
 from certbot_autowebroot.servers.common.paths import below
+from certbot_autowebroot.servers.forwarder import ConnectionForwards
 from certbot_autowebroot.system.processes import Process
 
 
@@ -198,12 +199,21 @@ class StaticServer:
 
     name = "static file server"
 
+    def __init__(self) -> None:
+        self._forwards = ConnectionForwards()
+
     def recognises(self, process: Process) -> bool:
         """Whether the program is in :data:`PROGRAMS`."""
         return command(process.name, process.argv)[0] in _BY_COMMAND
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
-        """The directories that it serves; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`."""
+        """The directories that it serves; see :meth:`~certbot_autowebroot.interfaces.IWebServer.ask`.
+
+        A script may have the name of a known program, and forward connections.
+        """
+        upstream = self._forwards.of(process, request)
+        if upstream is not None:
+            return [upstream]
         called, args = command(process.name, process.argv)
         rewriting = [arg for arg in args or () if arg in _BY_COMMAND[called].rewrites]
         if rewriting:

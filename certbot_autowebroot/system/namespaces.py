@@ -27,7 +27,7 @@ _TIMEOUT = 1.0
 #: the connection for the end of the request, and answers. On the port of https, the beginning of a ClientHello (RFC
 #: 8446 section 5.1): Apache httpd closes a connection with anything else at once.
 PARTIAL_REQUEST = b"G"
-_PARTIAL_CLIENT_HELLO = b"\x16\x03\x01\x02"
+PARTIAL_CLIENT_HELLO = b"\x16\x03\x01\x02"
 
 
 class Connection(NamedTuple):
@@ -58,7 +58,7 @@ class Namespace(NamedTuple):
 
     def connections(self, state: int = _LISTEN) -> List[Connection]:
         """Its TCP sockets in one state. IPv6 sockets count as dual-stack: these files do not show ``IPV6_V6ONLY``."""
-        return [c for family in ("tcp", "tcp6") for c in _connections(self.pid, family) if c.state == state]
+        return [c for family in ("tcp", "tcp6") for c in _connections(self.pid, family, state)]
 
 
 def others() -> Dict[int, Namespace]:
@@ -86,6 +86,9 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
     It connects, sends a little data (some servers accept only then), and searches the established connections of every
     namespace for the client's port.
 
+    slirp4netns accepts a connection here, and its guest accepts one from the same port: then this is the socket here,
+    and the program that holds it is followed next.
+
     :returns: None if no socket accepts, or it is not visible.
     """
     here = Namespace(0, os.getpid())
@@ -96,13 +99,15 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
     with contextlib.closing(connection):
         client_port = connection.getsockname()[1]
         with contextlib.suppress(OSError):
-            connection.sendall(_PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
+            connection.sendall(PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
-            for namespace in [here, *elsewhere.values()]:
-                for accepted in namespace.connections(ESTABLISHED):
-                    if accepted.peer_port == client_port and accepted.inode:
-                        return Acceptor(accepted.address, accepted.port, namespace.number)
+            # A program passes a connection on after it has accepted it: so certbot's own namespace is searched last.
+            acceptors = [Acceptor(accepted.address, accepted.port, namespace.number)
+                         for namespace in [*elsewhere.values(), here] for accepted in namespace.connections(ESTABLISHED)
+                         if accepted.peer_port == client_port and accepted.inode]
+            if acceptors:
+                return min(acceptors, key=lambda each: each.namespace)
             time.sleep(0.01)
     return None
 
@@ -123,9 +128,9 @@ def _lines(pid: int, name: str) -> Iterator[List[str]]:
         return
 
 
-def _connections(pid: int, name: str) -> Iterator[Connection]:
+def _connections(pid: int, name: str, state: int) -> Iterator[Connection]:
     for fields in _lines(pid, name):
-        if len(fields) < 10 or ":" not in fields[1]:
+        if len(fields) < 10 or fields[3] != f"{state:02X}":
             continue
         yield Connection(*_address(fields[1]), *_address(fields[2]), int(fields[3], 16), int(fields[9]))
 

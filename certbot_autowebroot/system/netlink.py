@@ -24,7 +24,11 @@ _IFA_LOCAL = 2
 _IFA_F_DADFAILED_OR_TENTATIVE = 0x08 | 0x40
 _SOCK_DIAG_BY_FAMILY = 20
 _TCP_LISTEN = 10
+_TCP_ESTABLISHED = 1
+_INET_DIAG_INFO = 2
 _INET_DIAG_SKV6ONLY = 11
+#: Offset of tcpi_bytes_acked in struct tcp_info, include/uapi/linux/tcp.h (Linux 4.1).
+_BYTES_ACKED = 120
 _UDIAG_SHOW_VFS = 2
 _UNIX_DIAG_VFS = 1
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
@@ -51,6 +55,24 @@ def listening_sockets() -> List[Socket]:
             # struct inet_diag_req_v2 with an empty inet_diag_sockid
             for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY,
                                  struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 1 << _TCP_LISTEN) + bytes(48))]
+
+
+def bytes_sent(peer_port: int) -> Dict[int, int]:
+    """The bytes that this network namespace's connections to a port have sent and the peer has acknowledged, by inode.
+
+    :raises OSError: no netlink.
+    """
+    sent = {}
+    for family in (socket.AF_INET, socket.AF_INET6):
+        # struct inet_diag_req_v2 with the peer's port in its inet_diag_sockid
+        request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0,
+                              1 << _TCP_ESTABLISHED) + struct.pack("!HH", 0, peer_port) + bytes(44)
+        for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, request):
+            information = _attributes(message[72:]).get(_INET_DIAG_INFO, b"")
+            if len(information) >= _BYTES_ACKED + 8:
+                acknowledged, = struct.unpack_from("=Q", information, _BYTES_ACKED)
+                sent[struct.unpack_from("=I", message, 68)[0]] = acknowledged - 1  # the SYN counts as one
+    return sent
 
 
 def unix_files() -> Dict[int, Tuple[int, int]]:

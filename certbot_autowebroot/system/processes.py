@@ -77,22 +77,25 @@ class Process:
         return {name: value for name, _, value in decoded}
 
 
-def has_our_files(process: Process) -> bool:
+def has_our_files(process: Process, *paths: str) -> bool:
     """Whether a process has the host's files, so that a configuration that it names is the host's file.
 
-    A systemd unit with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and the host's ``/`` and
-    ``/etc``. A container may have the host's ``/etc`` as a volume, but another ``/``.
+    :param paths: files that matter besides.
     """
     try:
-        if os.stat(f"/proc/{process.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+        if shares_namespace(process, "mnt"):
             return True
-        return all(_is_same(process.view.stat(path), os.stat(path)) for path in ("/", "/etc"))
+        return not process.view.is_contained and all(map(process.view.has_host_file, paths))
     except OSError:  # it has ended, or is not visible to this user
         return False
 
 
-def _is_same(one: Optional[os.stat_result], other: os.stat_result) -> bool:
-    return one is not None and os.path.samestat(one, other)
+def shares_namespace(process: Process, kind: str) -> bool:
+    """Whether a process is in certbot's own namespace of a kind, namespaces(7).
+
+    :raises OSError: it has ended, or is not visible to this user.
+    """
+    return os.stat(f"/proc/{process.pid}/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino
 
 
 class OpenedProgram(NamedTuple):
@@ -180,6 +183,12 @@ def parent_of(pid: int) -> int:
     """The pid of a process's parent; 0 if there is no such process."""
     stat = _stat_fields(pid)
     return int(stat[1]) if stat else 0
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs, or waits for a CPU or a disk, proc(5)."""
+    stat = _stat_fields(pid)
+    return stat is not None and stat[0] in ("R", "D")
 
 
 def children_of(pid: int) -> List[int]:

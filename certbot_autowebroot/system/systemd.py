@@ -37,13 +37,18 @@ def unit_in(cgroup: str) -> str:
     return ""
 
 
-def owner_of(process: Process) -> str:
-    """The unit whose main process this is; empty if there is none, or without systemd."""
+def unit_of(process: Process) -> str:
+    """The service that a process runs in; empty for none."""
     try:
         with open(f"/proc/{process.pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            unit = unit_in(file.read())
+            return unit_in(file.read())
     except OSError:  # it has ended
         return ""
+
+
+def owner_of(process: Process) -> str:
+    """The unit whose main process this is; empty if there is none, or without systemd."""
+    unit = unit_of(process)
     if not unit:
         return ""
     try:

@@ -51,7 +51,6 @@ class View:
     :ivar root_fd: an open descriptor of the root directory.
     :ivar uid: the responsible user of the process, by the host's uids; 0 for the host's own view.
     :ivar gids: the groups of that process, the primary one first; empty for a process of root.
-    :ivar is_contained: the process has another root directory or other mounts than certbot.
     """
 
     def __init__(self, root_fd: int, confined: bool, uid_map: UidMap = _HOST_USERS, uid: int = 0,
@@ -59,7 +58,6 @@ class View:
         self.root_fd = root_fd
         self.uid = uid
         self.gids = gids
-        self.is_contained = confined
         self._confined = confined
         self._uid_map = uid_map
         self._bytes_left = MAX_READ
@@ -96,6 +94,25 @@ class View:
         view = View(root_fd, False, self._uid_map, self.uid, self.gids)
         view.is_contained = self.is_contained
         return view
+
+    @functools.cached_property
+    def is_contained(self) -> bool:
+        """Whether the view is a container's.
+
+        A systemd unit with ``PrivateTmp=`` (Debian's Apache and Caddy) has mounts of its own, and the host's ``/`` and
+        ``/etc``. A container may have the host's ``/etc`` as a volume, but another ``/``.
+        """
+        return not all(map(self.has_host_file, ("/", "/etc")))
+
+    def has_host_file(self, path: str) -> bool:
+        """Whether a path leads to the same file in this view and on the host, or to nothing in both."""
+        if self.is_host:
+            return True
+        file = self.stat(path)
+        try:
+            return file is not None and os.path.samestat(file, os.stat(path))
+        except OSError:
+            return file is None
 
     @property
     def is_host(self) -> bool:

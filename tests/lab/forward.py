@@ -1,8 +1,9 @@
 """A program without a record, which passes connections on as rinetd, stunnel, sshd and pasta do.
 
-``python forward.py PORT HOST:PORT [fork] [workers] [tls CRT KEY] [in PID] [keep HOST:PORT]``: a process for each
-connection; four of them that share the port, below one that does not; ends TLS; connects from within the network of
-another process; keeps a connection of its own for each, and answers 404.
+``python forward.py PORT HOST:PORT [fork] [workers] [leaves] [tls CRT KEY] [in PID] [keep HOST:PORT]``: a process for
+each connection; four of them that share the port, below one that does not; leaves a connection open when the other one
+ends; ends TLS; connects from within the network of another process; keeps a connection of its own for each, and answers
+404.
 """
 import ctypes
 import os
@@ -25,6 +26,8 @@ def pump(one: socket.socket, other: socket.socket) -> None:
     try:
         while data := one.recv(65536):
             other.sendall(data)
+        if "leaves" in sys.argv:
+            return
         other.shutdown(socket.SHUT_WR)
     except OSError:
         pass

@@ -145,6 +145,7 @@ def tree(top: str) -> Dict[str, Tuple[object, ...]]:
 def view(uid: int, confined: bool = False, gids: Sequence[int] = ()) -> Iterator[View]:
     """The host's view, as a process of this user has it; or a container's with the same files."""
     view = View(os.open("/", os.O_RDONLY | os.O_DIRECTORY), confined, uid=uid, gids=gids or [uid])
+    view.is_contained = confined  # a container has another / than the host
     yield view
     view.close()
 

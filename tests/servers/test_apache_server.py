@@ -1,4 +1,5 @@
 """The configuration of a running httpd: dumped by its binary where that is safe, else read from the files."""
+import contextlib
 import os
 import pathlib
 import re
@@ -6,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from random import Random
+from typing import Iterator
 from typing import List
 from typing import Optional
 
@@ -274,20 +276,50 @@ def test_httpd_of_another_user_is_not_run(roots: pathlib.Path) -> None:
     assert str(answer[0]) == f"{roots}/b/{FILES[0]}"
 
 
-@pytest.mark.lab
-def test_httpd_of_a_container_is_not_run(roots: pathlib.Path) -> None:
-    """In another mount namespace the binary is the container's."""
-    server = Apache(roots, CONFIGURATION)
-    with subprocess.Popen(["unshare", "-m", *server.argv], stderr=subprocess.DEVNULL) as process:
+@contextlib.contextmanager
+def with_own_mounts(server: Apache, mounts: str) -> Iterator[Process]:
+    """An httpd that starts in a mount namespace of its own, after these commands."""
+    command = ["unshare", "-m", "sh", "-c", f'{mounts}; exec "$@"', "sh", *server.argv]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             while "resuming normal operations" not in server.log:
                 assert process.poll() is None, server.log
-            with pytest.raises(ConfigurationError, match="container"):
-                dump(process_with(process.pid))
-            (destination,) = ask(server, "b.test", process.pid)
+            yield process_with(process.pid)
         finally:
             process.terminate()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("file", [PROGRAM, "{roots}/apache2.conf"], ids=["binary", "configuration"])
+def test_httpd_of_a_container_is_not_run(roots: pathlib.Path, file: str) -> None:
+    """A file that matters is another one than the host's of that name."""
+    server = Apache(roots, CONFIGURATION)
+    file = file.format(roots=roots)
+    shutil.copy(file, roots / "copy")
+    with with_own_mounts(server, f"mount --bind {roots}/copy {file}") as process:
+        with pytest.raises(ConfigurationError, match="container"):
+            dump(process)
+        (destination,) = ask(server, "b.test", process.pid)
     assert str(destination) == f"{roots}/b/{FILES[0]}"
+
+
+@pytest.mark.lab
+def test_private_tmp_is_no_container(roots: pathlib.Path) -> None:
+    """Debian's unit has PrivateTmp=true. The dump reads that /tmp, for the host's /tmp is open to every user."""
+    private = roots / "tmp"
+    private.mkdir()
+    (private / "extra.conf").write_text("LoadModule of_another_user /tmp/x.so\n")
+    server = Apache(roots, CONFIGURATION + f"Include {private}/extra.conf\n")
+    mounts = f"mount -t tmpfs none {private} && echo Define PRIVATE > {private}/extra.conf"
+    with with_own_mounts(server, mounts) as process:
+        tree = dump(process)
+        (destination,) = ask(server, "b.test", process.pid)
+        assert process.view.has_host_file(f"{roots}/b")
+        assert not process.view.has_host_file(str(private))
+    assert tree.modules
+    assert tree.problems == ()
+    assert str(destination) == f"{roots}/b/{FILES[0]}"
+    assert "not certain" not in trail_of(destination)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("apache2", True), ("httpd", True), ("busybox", False),

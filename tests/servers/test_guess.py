@@ -7,6 +7,7 @@ import pytest
 from zope.interface.verify import verifyClass
 
 from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
@@ -53,6 +54,38 @@ def test_served_directory(tmp_path, directory, arguments, cwd):
         destinations = guess.AnyProgram().ask(server.process, REQUEST)
         assert served in map(str, destinations)
         assert all(d.guessed and d.name == REQUEST.path[1:] for d in destinations)
+
+
+#: It greets each client, as sshd does.
+GREETING = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", 80))
+while True:
+    client = server.accept()[0]
+    client.sendall(b"SSH-2.0-OpenSSH_9.2p1\\x1b Debian\\r\\n")
+    client.recv(1000)
+    client.close()
+"""
+
+
+@pytest.mark.lab
+def test_program_without_http(tmp_path):
+    """The reason quotes its answer, without control characters, and its command line."""
+    (tmp_path / "public").mkdir()
+    with Program([sys.executable, "-c", GREETING, "--secure"], tmp_path) as server:
+        [destination] = guess.AnyProgram().ask(server.process, REQUEST)
+    assert isinstance(destination, DeadEnd)
+    assert " does not speak HTTP: it answered SSH-2.0-OpenSSH_9.2p1\\x1b Debian; " in destination.reason
+    assert f"; its command line is {sys.executable} -c " in destination.reason
+
+
+@pytest.mark.lab
+def test_silent_program_is_guessed(tmp_path):
+    """A server that closes the connection may speak HTTP to others."""
+    silent = GREETING.replace("client.sendall", "len")
+    (tmp_path / "public").mkdir()
+    with Program([sys.executable, "-c", silent], tmp_path) as server:
+        assert all(destination.guessed for destination in guess.AnyProgram().ask(server.process, REQUEST))
 
 
 @pytest.mark.parametrize("path, system", [

@@ -137,7 +137,7 @@ def test_deleted_binary(tmp_path: Path) -> None:
 
 @pytest.mark.lab
 def test_own_mounts(tmp_path: Path) -> None:
-    """An nginx with other mounts, as in a container, has another /etc/nginx; its binary is never run."""
+    """An nginx with other mounts, as in a container, has another /etc/nginx."""
     nginx = Nginx(tmp_path / "inside", "server { listen 80; root /srv/$host; }")
     command = f"mount --make-rprivate / && mount --bind {nginx.directory} /etc/nginx && exec nginx"
     nginx.start(["unshare", "-m", "sh", "-c", command])

@@ -47,15 +47,28 @@ def forwarder(place: Path, *arguments: object, port: int = 80) -> Program:
     return Program([sys.executable, forward.__file__, str(port), *map(str, arguments)], place / "nothing", port=port)
 
 
-@pytest.mark.parametrize("how", [[], ["fork"], ["workers"]], ids=["threads", "processes", "workers"])
+@pytest.mark.parametrize("how", [[], ["fork"], ["workers"], ["leaves"]],
+                         ids=["threads", "processes", "workers", "left open"])
 def test_a_forwarder_is_followed(place: Path, how: "list[str]") -> None:
-    """As rinetd and ssh -L do it, as sshd and inetd, and as hitch, whose workers share the port."""
+    """As rinetd and ssh -L do it, as sshd and inetd, as hitch, whose workers share the port, and as a short script."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080", *how), solved(place) as solver:
         assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
         assert ask() == CONTENT
         assert set(programs_of(solver)) == {PYTHON, "nginx"}
+
+
+def test_script_with_the_name_of_a_server(place: Path) -> None:
+    """The npm package serve has files; a script serve.js may forward."""
+    make(place, "root", "script")
+    script = place / "script" / "serve.js"
+    script.write_text("const net = require('net');\nnet.createServer(client => { const server = "
+                      "net.connect(8080, '127.0.0.1'); client.pipe(server); server.pipe(client); }).listen(80);\n")
+    with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
+            Program(["node", str(script)], place / "script"), solved(place) as solver:
+        assert solver.unanswered == [], messages.failure(solver.outcomes[NAME])
+        assert programs_of(solver) == ["node", "nginx"]
 
 
 def test_chain_of_forwarders(place: Path) -> None:

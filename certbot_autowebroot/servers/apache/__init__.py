@@ -8,11 +8,13 @@ from typing import Union
 
 from zope.interface import implementer
 
-from certbot_autowebroot.interfaces import IWebServer
+from certbot_autowebroot.interfaces import ILogsErrors
 from certbot_autowebroot.route import Destination
+from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.apache import includes
+from certbot_autowebroot.servers.apache import log
 from certbot_autowebroot.servers.apache import parser
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
@@ -30,7 +32,7 @@ from certbot_autowebroot.system.processes import process as look_at
 _cache: FileCache[Configuration] = FileCache()
 
 
-@implementer(IWebServer)
+@implementer(ILogsErrors)
 class ApacheServer:
     """Reads the configuration once per process and order, and answers from it."""
 
@@ -49,6 +51,11 @@ class ApacheServer:
         if isinstance(configuration, str):
             return [Unknown(configuration)]
         return evaluate(configuration, request, process.view, Htaccess(configuration, process.view))
+
+    def logged_errors(self, process: Process, request: Request) -> Sequence[str]:
+        """Its lines of a request, from its error logs."""
+        files = [str(end) for end in self.ask(process, request) if isinstance(end, Directory)]
+        return log.errors(master_of(process), request, files)
 
     def _configuration(self, process: Process) -> Union[Configuration, str]:
         key = (process.pid, process.start_time)

@@ -1,7 +1,8 @@
 """The configuration as the binary of a running httpd dumps it: ``-t -D DUMP_CONFIG`` (mod_info).
 
 The binary resolves the hardest parts: IfDefine, Define, IfVersion, IfFile, Macro, Include. We run /proc/PID/exe, which
-works even after an upgrade has deleted the file, with the arguments, environment and directory of the running process.
+works even after an upgrade has deleted the file, with the arguments, environment and directory of the running process,
+and with its mounts: Debian's unit has ``PrivateTmp=true``, and in the host's /tmp anybody may write.
 ``-t`` neither binds nor writes. ``rows.py`` parses the output.
 """
 import collections
@@ -14,7 +15,9 @@ from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Optional
+from typing import Tuple
 
+from certbot_autowebroot.servers.apache import invocation
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.rows import TreeBuilder
@@ -40,7 +43,8 @@ def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Conf
     :param meanwhile: work to do while httpd reads the configuration.
     :raises ConfigurationError: we may not run it, the configuration on disk is broken, or mod_info is missing.
     """
-    if not process.view.is_host:
+    root, file = invocation.main_file(process)
+    if not processes.has_our_files(process, process.exe, root, os.path.join(root, file)):
         raise ConfigurationError("the binary belongs to a container and is not run from here")
     if process.uid != os.geteuid():
         # Another user's arguments and environment (-f, LD_PRELOAD) would run that user's code as ours.
@@ -80,10 +84,13 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
     """
     environment = process.environment or None
     try:
-        with processes.opened_program(process) as (fd, directory, rights):
+        with _mounts_of(process) as mounts, processes.opened_program(process) as (fd, directory, rights):
             if rights.uid != os.geteuid():
                 raise PermissionError(f"process {process.pid} has become another user's")
-            child = subprocess.Popen(arguments, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,),
+            command, program = arguments, f"/proc/self/fd/{fd}"
+            if mounts:
+                command = ["nsenter", f"--mount=/proc/self/fd/{mounts[0]}", "--wd=.", "--", program, *arguments[1:]]
+            child = subprocess.Popen(command, executable=None if mounts else program, pass_fds=(fd, *mounts),
                                      cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
@@ -104,6 +111,19 @@ def _run(arguments: List[str], process: Process, meanwhile: Callable[[], None]) 
     if parse_error is not None:
         raise parse_error
     return tree
+
+
+@contextlib.contextmanager
+def _mounts_of(process: Process) -> Iterator[Tuple[int, ...]]:
+    """A descriptor of the process's mount namespace; none where it is certbot's own."""
+    if processes.shares_namespace(process, "mnt"):
+        yield ()
+        return
+    fd = os.open(f"/proc/{process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield (fd,)
+    finally:
+        os.close(fd)
 
 
 def _rows(chunks: Iterable[bytes]) -> Iterator[str]:

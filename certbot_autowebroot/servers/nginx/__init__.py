@@ -16,6 +16,7 @@ from typing import Tuple
 
 from zope.interface import implementer
 
+from certbot_autowebroot.interfaces import ILogsErrors
 from certbot_autowebroot.interfaces import ILogsMisses
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
@@ -52,7 +53,7 @@ class CompiledPaths(NamedTuple):
 _cache: FileCache[Evaluator] = FileCache()
 
 
-@implementer(ILogsMisses)
+@implementer(ILogsMisses, ILogsErrors)
 class NginxServer:
     """Answers from the configuration files of a running nginx, read once per process and order."""
 
@@ -71,7 +72,7 @@ class NginxServer:
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
-                hostname = os.uname().nodename if master.view.is_host else ""
+                hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
                 self._evaluators[key] = _cache.get((*key, hostname), master.view,
                                                   functools.partial(_read, master, hostname))
                 self._evaluators[key].start_over()
@@ -82,6 +83,10 @@ class NginxServer:
     def missed(self, process: Process, request: Request) -> Sequence[Directory]:
         """The directories in which it looked for the file, from its error log."""
         return log.missed(_master(process), request)
+
+    def logged_errors(self, process: Process, request: Request) -> Sequence[str]:
+        """Its lines of a request, from its error log."""
+        return log.errors(_master(process), request)
 
 
 def _master(process: Process) -> Process:
@@ -128,7 +133,7 @@ def _compiled_paths(master: Process, view: View, given: Dict[str, str]) -> Compi
     if os.path.isabs(given.get("c", "")) and given.get("p"):
         return CompiledPaths(given["c"], given["p"])
     # Root must not run the program of a container or of another user.
-    if view.is_host and master.uid in (0, os.geteuid()):
+    if processes.has_our_files(master, master.exe) and master.uid in (0, os.geteuid()):
         try:
             arguments = dict(argument.partition("=")[::2] for argument in _configure_arguments(master))
             prefix = arguments.get("--prefix", "/usr/local/nginx")
