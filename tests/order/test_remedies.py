@@ -1,5 +1,6 @@
 """The remedies for a name without a directory: by the trail of a hop, and by where its server runs."""
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -282,3 +283,18 @@ def test_lines_name_the_shared_directory() -> None:
     """Renewals try it without an option."""
     found = lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and any(settings.SHARED_DIRECTORY in line for line in found.lines)
+
+
+@pytest.mark.lab
+def test_token_is_printed_as_a_word(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """In the steps, reasons and answers of every output; the random name of the test file helps no reader."""
+    config = f"server {{ listen 80; server_name {NAME}; root /nowhere; " \
+             "if (!-f $request_filename) { return 302 /gone$uri; } location /gone { deny all; } }"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        outcome = solver.outcomes[NAME]
+        said = messages.failure(outcome)
+        assert outcome.candidates.token not in said and "TOKEN" in said
+        for options in ([], ["--json"]):
+            cli.main(["check", *options, "--work-dir", str(place / "work"), NAME])
+            text = capsys.readouterr().out
+            assert "TOKEN" in text and not re.search(r"acme-challenge/(?!TOKEN)[\w-]{30}", text), text
