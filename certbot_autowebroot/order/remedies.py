@@ -5,6 +5,7 @@ The routes decide. The machine is asked which program a process runs, and whethe
 import logging
 from dataclasses import dataclass
 from typing import Callable
+from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Optional
@@ -14,12 +15,15 @@ from typing import Union
 from certbot_autowebroot import settings
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order import trial
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.trial import Effect
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
@@ -111,11 +115,24 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         if snippet is None:
             return None
         lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
-        return lines and AddLines(snippet.server, hop.program, lines._replace(lines=tuple(lines.lines)))
+        chosen = _best([lines] if isinstance(lines, SiteLines) else lines or (), process, hop.request)
+        return chosen and AddLines(snippet.server, hop.program, chosen._replace(lines=tuple(chosen.lines)))
     except Exception as error:  # of another package; the other remedies are worth something without it
         logger.warning("The lines for %s could not be made: %r", hop.program, error)
         logger.debug("Traceback:", exc_info=True)
         return None
+
+
+def _best(several: Iterable[SiteLines], process: Process, request: Request) -> Optional[SiteLines]:
+    """The first lines that help; else the first of which that is not known; None where all are in vain."""
+    unknown: Optional[SiteLines] = None
+    for lines in several:
+        effect = trial.effect(process, request, lines.edits)
+        if effect is Effect.HELPS:
+            return lines
+        if effect is Effect.UNKNOWN and unknown is None:
+            unknown = lines
+    return unknown
 
 
 def _is_contained(program: Program) -> bool:

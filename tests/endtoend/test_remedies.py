@@ -15,6 +15,7 @@ import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.route import CHALLENGE_PATH
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.ca import CA
@@ -60,7 +61,7 @@ class Advised(NamedTuple):
 
 def advised(said: str) -> Advised:
     """Read the advice as a person would, and make the directory that it names."""
-    text = said[said.index("for good, put these lines"):]
+    text = said[re.search("for good, put th(ese lines|is line) ", said).start():]  # type: ignore[union-attr]
     first, _, rest = text.partition("\n")
     found = re.search(r" (/\S+?)(?::(\d+))?[,:]", first)
     assert found, first
@@ -89,6 +90,12 @@ def apply(said: str, where: str) -> None:
 
 def nginx(place: Path, site: str) -> Nginx:
     return Nginx(place / "nginx", f"server {{\nlisten 80;\nserver_name {NAME};\n{site}\n}}", user="www-data")
+
+
+def nginx_with_lua(place: Path, site: str) -> Nginx:
+    modules = "".join(f"load_module modules/{name}.so;\n" for name in ("ndk_http_module", "ngx_http_lua_module"))
+    return Nginx(place / "nginx", f"server {{\nlisten 80;\nserver_name {NAME};\n{site}\n}}", user="www-data",
+                 main=modules.replace("modules/", "/usr/lib/nginx/modules/"))
 
 
 def apache(place: Path, site: str) -> Apache:
@@ -132,6 +139,15 @@ OTHERS = {
         nginx, f"location /.well-known/acme-challenge/ {{ proxy_pass http://{APPLICATION}; }}", "after"),
     "nginx passes it on to another machine": (nginx, "location / { proxy_pass http://192.0.2.9; }", "after"),
     "nginx has a directory that is gone": (nginx, "root /nowhere;", "after"),
+    "nginx refuses before its location for it": (
+        nginx, f"return 403;\nlocation ^~ {CHALLENGE_PATH} {{ root /var/www; }}", "after"),
+    "nginx refuses before a location for it that passes it on": (
+        nginx, f"return 403;\nlocation {CHALLENGE_PATH} {{ proxy_pass http://{APPLICATION}; }}", "after"),
+    "nginx refuses in Lua": (
+        nginx_with_lua, "rewrite_by_lua_block { ngx.exit(403) }\naccess_by_lua_block { ngx.exit(403) }", "after"),
+    "nginx redirects to a port without certificate": (
+        nginx, "return 301 https://$host$request_uri;\n}\nserver {\nlisten 443 ssl default_server;\n"
+        "ssl_reject_handshake on;", "after"),
     "apache refuses": (apache, host("<Location />\nRequire all denied\n</Location>"), "after"),
     "apache refuses as 2.2 did": (
         apache, host('<DirectoryMatch "">\nRequire all granted\n</DirectoryMatch>\nDocumentRoot /usr\n'
