@@ -65,7 +65,8 @@ def _judged(destination: Destination, process: Process) -> Effect:
     if isinstance(destination, Unknown):
         return Effect.UNKNOWN
     if isinstance(destination, Directory):
-        if destination.root != settings.SHARED_DIRECTORY and not process.view.is_dir(destination.root):
+        shared = str(destination).startswith(settings.SHARED_DIRECTORY + "/")
+        if not shared and not process.view.is_dir(destination.root):
             return Effect.IN_VAIN
         return Effect.UNKNOWN if destination.depends_on_client else Effect.HELPS
     is_ours = isinstance(destination, Upstream) and set(map(str, destination.members)) == {LISTENER}

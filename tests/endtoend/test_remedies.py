@@ -68,6 +68,7 @@ def advised(said: str) -> Advised:
     below, _, then = rest.partition("then: ")
     for command in re.findall(r"install -d [^,]+", then.partition("\n")[0]):
         subprocess.run(command.split(), check=True)
+    below = re.sub(r"(?m)^ *and put .*\n", "", below)
     lines, _, at_the_end = below.partition("and these, once, at the end of the file:\n")
     instead = re.search(r"in place of its location at \S+:(\d+)", first)
     return Advised(Path(found[1]), int(found[2] or 0), textwrap.dedent(lines.rstrip(" ")).splitlines(),
@@ -83,8 +84,10 @@ def apply(said: str, where: str) -> None:
     text = advice.file.read_text().splitlines()
     if advice.instead_of:
         text[advice.instead_of - 1] = ""
-    at = {"after": advice.line, "before": advice.line - 1, "at the end": len(text)}[where]
-    text[at:at] = advice.lines
+    for line, section in re.findall(r'\(\S+:(\d+)\), which is taken first, into a section (<If ".*">) ... </If>', said):
+        text[int(line) - 1] = f"{section}\n{text[int(line) - 1]}\n</If>"
+    at = {"after": advice.line, "before": advice.line - 1, "at the end": len(text), "in place": advice.line - 1}[where]
+    text[at:at + (where == "in place")] = advice.lines
     advice.file.write_text("\n".join([*text, *advice.at_the_end, ""]))
 
 
@@ -155,6 +158,14 @@ OTHERS = {
     "apache rewrites": (
         apache, host(f"RewriteEngine On\nRewriteRule ^/(.*) http://{APPLICATION}/$1 [P]"), "after"),
     "apache redirects away": (apache, host("Redirect permanent / https://other.example/"), "after"),
+    "apache redirects in a location": (
+        apache, host("<Location />\nRedirect permanent https://other.example/\n</Location>"), "after"),
+    "apache redirects in an else": (
+        apache, host('<If "%{HTTP_HOST} == \'x\'">\nRequire all granted\n</If>\n<Else>\n'
+                     "Redirect 301 https://other.example/\n</Else>"), "after"),
+    "apache redirects in a location before a directory": (
+        apache, host("DocumentRoot /var/www\n<Directory /var/www>\nRequire all granted\n</Directory>\n"
+                     "<Location />\nRedirect permanent https://other.example/\n</Location>"), "in place"),
     "apache without virtual hosts": (apache, f"ProxyPass / http://{APPLICATION}/", "before"),
     "lighttpd redirects away": (lighttpd, 'url.redirect = ( "" => "https://other.example/" )', "at the end"),
     "lighttpd rewrites": (lighttpd, 'url.rewrite-once = ( "" => "/index.php" )', "at the end"),
