@@ -17,6 +17,9 @@ from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import remedies
+from certbot_autowebroot.order.advice import what_to_do
+from certbot_autowebroot.order.inquiry import Candidates
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -43,6 +46,7 @@ from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
+from tests.lab.table import front
 from tests.lab.table import process_of
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
@@ -298,3 +302,38 @@ def test_token_is_printed_as_a_word(place: Path, capsys: "pytest.CaptureFixture[
             cli.main(["check", *options, "--work-dir", str(place / "work"), NAME])
             text = capsys.readouterr().out
             assert "TOKEN" in text and not re.search(r"acme-challenge/(?!TOKEN)[\w-]{30}", text), text
+
+
+@pytest.mark.parametrize(("target", "resolves", "advice"), [
+    ("https://cloud.example.com.well-known/acme-challenge/token", False,
+     "put a slash behind cloud.example.com in the redirect (Redirect / https://cloud.example.com (/etc/conf:3)): "
+     "without it, the path becomes a part of the host name."),
+    ("https://gone.example/", False,
+     "correct the redirect (Redirect / https://cloud.example.com (/etc/conf:3)): gone.example does not resolve."),
+    ("https://other.example/", True, "run Certbot on other.example."),
+])
+def test_advice_for_a_redirect_away(target: str, resolves: bool, advice: str) -> None:
+    """Certbot cannot run on a host that does not exist."""
+    trail = (Step("Redirect / https://cloud.example.com", Source(CONF, 3)),)
+    route = Route((hop("apache2"),), Elsewhere(target, trail, resolves))
+    outcome = Outcome(Candidates("www.sample.com", front(ENDPOINT), "token", {ENDPOINT: [route]}))
+    said = what_to_do(outcome, [ENDPOINT], set())
+    assert any(advice in line for line in said), said
+
+
+@pytest.mark.lab
+def test_hardened_server_names_read_write_paths(place: Path) -> None:
+    """ProtectSystem gives a server read-only mounts, and it runs in no container."""
+    root = place / "root"
+    root.mkdir()
+    nginx = Nginx(place / "conf", f"server {{ listen 80; server_name {NAME}; root {root}; }}")
+    mounts = f"mount --bind {root} {root} && mount -o remount,ro,bind {root} && exec \"$@\""
+    nginx.start(["unshare", "-m", "sh", "-c", mounts, "sh", "nginx", "-p", str(nginx.directory), "-c", str(nginx.conf),
+                 "-e", str(nginx.error_log)])
+    try:
+        with solved(place) as solver:
+            said = messages.failure(solver.outcomes[NAME])
+    finally:
+        nginx.stop()
+    assert f"the systemd unit of the server makes it so (ProtectSystem), add to it: ReadWritePaths={root}." in said
+    assert "container" not in said
