@@ -35,6 +35,7 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.haproxy import snippet as haproxy_snippet
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
@@ -322,18 +323,29 @@ def test_advice_for_a_redirect_away(target: str, resolves: bool, advice: str) ->
 
 
 @pytest.mark.lab
-def test_hardened_server_names_read_write_paths(place: Path) -> None:
-    """ProtectSystem gives a server read-only mounts, and it runs in no container."""
+def test_read_only_mount_names_read_write_paths(place: Path) -> None:
+    """ProtectSystem makes the mounts of Certbot's unit read-only, and no server runs in a container."""
     root = place / "root"
     root.mkdir()
-    nginx = Nginx(place / "conf", f"server {{ listen 80; server_name {NAME}; root {root}; }}")
-    mounts = f"mount --bind {root} {root} && mount -o remount,ro,bind {root} && exec \"$@\""
-    nginx.start(["unshare", "-m", "sh", "-c", mounts, "sh", "nginx", "-p", str(nginx.directory), "-c", str(nginx.conf),
-                 "-e", str(nginx.error_log)])
+    subprocess.run(["mount", "--bind", root, root], check=True)
     try:
-        with solved(place) as solver:
+        subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True)
+        site = f"server {{ listen 80; server_name {NAME}; root {root}; }}"
+        with Nginx(place / "conf", site), solved(place) as solver:
             said = messages.failure(solver.outcomes[NAME])
     finally:
-        nginx.stop()
-    assert f"the systemd unit of the server makes it so (ProtectSystem), add to it: ReadWritePaths={root}." in said
+        subprocess.run(["umount", root], check=True)
+    assert f"Certbot's systemd unit makes it so (ProtectSystem), add to it: ReadWritePaths={root}." in said
     assert "container" not in said
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ("redirect scheme https", "redirect scheme https unless {0}"),
+    ("redirect scheme https if !{{ ssl_fc }}", "redirect scheme https if !{{ ssl_fc }} !{0}"),
+    ("redirect scheme https if a b or c", "redirect scheme https if a b !{0} or c !{0}"),
+    ("redirect scheme https unless a", "redirect scheme https unless a or {0}"),
+])
+def test_haproxy_rule_leaves_the_path_out(line: str, expected: str) -> None:
+    """A second ``unless`` behind an ``if`` would be an error."""
+    condition = f"{{ path_beg {CHALLENGE_PATH} }}"
+    assert haproxy_snippet.excepted(line.format()) == expected.format(condition)
