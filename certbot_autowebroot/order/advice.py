@@ -18,6 +18,7 @@ from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.order.proof import DOWN
 from certbot_autowebroot.order.proof import PATIENCE
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import End
@@ -56,6 +57,11 @@ def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], 
     """What to do about one endpoint: one thing, or a list."""
     several = [*_before(outcome, endpoint), *(_of(remedy, outcome.identifier, printed) for remedy in found)]
     end = _end(outcome, endpoint)
+    if isinstance(end, DeadEnd) and not any(isinstance(remedy, remedies.AddLines) for remedy in found):
+        front = remedies.line_in_front(outcome.routes[endpoint][0])
+        if front:
+            several.insert(0, [f"lines that serve {CHALLENGE_PATH} from a directory do not help while {front} counts "
+                               "before them: let it leave this path out, and run Certbot again."])
     if isinstance(end, Elsewhere):
         several.append([_elsewhere(end)])
     if not several:

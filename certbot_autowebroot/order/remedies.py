@@ -25,6 +25,7 @@ from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers import registry
@@ -114,8 +115,7 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         snippet = registry.part_of(process, registry.SNIPPET)
         if snippet is None:
             return None
-        lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
-        chosen = _best([lines] if isinstance(lines, SiteLines) else lines or (), process, hop.request)
+        chosen = _best(_of_snippet(snippet, hop, process), process, hop.request)
         return chosen and AddLines(snippet.server, hop.program, chosen._replace(lines=tuple(chosen.lines)))
     except Exception as error:  # of another package; the other remedies are worth something without it
         logger.warning("The lines for %s could not be made: %r", hop.program, error)
@@ -123,11 +123,32 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         return None
 
 
+def _of_snippet(snippet: registry.Part, hop: Hop, process: Process) -> Iterable[SiteLines]:
+    """The lines that may help at a hop, the smallest change first."""
+    lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
+    return [lines] if isinstance(lines, SiteLines) else lines or ()
+
+
+def line_in_front(route: Route) -> Optional[Step]:
+    """The line that would win against all lines at the last server on the route; None where it is not known."""
+    for hop in reversed(route.hops):
+        process = processes.process(hop.program.pid) if hop.program.pid else None
+        snippet = registry.part_of(process, registry.SNIPPET) if process else None
+        if process is None or snippet is None or not processes.has_our_files(process):
+            continue
+        trials = [trial.tried(process, hop.request, lines.edits) for lines in _of_snippet(snippet, hop, process)]
+        if trials and all(one.effect is Effect.IN_VAIN for one in trials) and trials[-1].deciding:
+            # The numbers of the lines have changed with those that were put in.
+            text = trials[-1].deciding.text
+            return next((step for step in hop.trail if step.text == text), Step(text))
+    return None
+
+
 def _best(several: Iterable[SiteLines], process: Process, request: Request) -> Optional[SiteLines]:
     """The first lines that help; else the first of which that is not known; None where all are in vain."""
     unknown: Optional[SiteLines] = None
     for lines in several:
-        effect = trial.effect(process, request, lines.edits)
+        effect = trial.tried(process, request, lines.edits).effect
         if effect is Effect.HELPS:
             return lines
         if effect is Effect.UNKNOWN and unknown is None:

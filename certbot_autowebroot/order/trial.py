@@ -2,6 +2,8 @@
 import enum
 import logging
 from dataclasses import replace
+from typing import NamedTuple
+from typing import Optional
 from typing import Sequence
 
 from certbot_autowebroot import settings
@@ -9,6 +11,7 @@ from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers import registry
@@ -17,6 +20,7 @@ from certbot_autowebroot.servers.common.edits import EditedView
 from certbot_autowebroot.servers.common.edits import NoPlaceError
 from certbot_autowebroot.servers.common.edits import edited
 from certbot_autowebroot.servers.common.snippet import LISTENER
+from certbot_autowebroot.servers.common.snippet import first_step
 from certbot_autowebroot.system import limits
 from certbot_autowebroot.system.processes import Process
 
@@ -35,16 +39,24 @@ class Effect(enum.Enum):
     IN_VAIN = 3
 
 
-def effect(process: Process, request: Request, edits: Sequence[Edit]) -> Effect:
+class Trial(NamedTuple):
+    """The effect of lines, and the step that decides where the request goes with them."""
+
+    effect: Effect
+    deciding: Optional[Step] = None
+
+
+def tried(process: Process, request: Request, edits: Sequence[Edit]) -> Trial:
     """What lines would do for a request, as it reaches the program of a process."""
     if not edits:
-        return Effect.UNKNOWN
+        return Trial(Effect.UNKNOWN)
     try:
         with limits.cpu_time(_MAX_CPU_TIME):
-            return _judged(destinations(process, request, edits)[0], process)
+            destination = destinations(process, request, edits)[0]
+        return Trial(_judged(destination, process), first_step(destination.trail[::-1], ""))
     except (limits.TimeLimitError, NoPlaceError, OSError) as error:
         logger.debug("The lines for %s could not be checked: %r", process.program, error)
-        return Effect.UNKNOWN
+        return Trial(Effect.UNKNOWN)
 
 
 def destinations(process: Process, request: Request, edits: Sequence[Edit]) -> Sequence[Destination]:

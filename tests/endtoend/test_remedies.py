@@ -252,3 +252,13 @@ def test_line_that_wins_over_the_remedy_is_named(make: Callable[[Path, str], Ser
     server.conf.write_text(server.conf.read_text().replace(line, changed.format(line=line)))
     with server:
         assert check() == 0, capsys.readouterr().out
+
+
+def test_line_that_no_lines_beat_is_named(ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """No frontend's rule is asked after a connection is rejected; the lines are not printed, nor printed again."""
+    with haproxy(place, "    tcp-request content reject if { src 0.0.0.0/0 }\n    tcp-request content reject\n"
+                 "    default_backend app"):
+        assert cli.main(["check", "--work-dir", str(place / "work"), NAME]) == 1
+    said = capsys.readouterr().out
+    assert "for good" not in said
+    assert re.search(r"do not help while tcp-request content reject.* \(\S+:\d+\) counts before them", said), said
