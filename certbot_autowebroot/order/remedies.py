@@ -19,6 +19,7 @@ from certbot_autowebroot.order import trial
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.trial import Effect
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
@@ -163,11 +164,19 @@ def _is_contained(program: Program) -> bool:
 
 def paths_to_give(routes: Sequence[Route], is_contained: Callable[[Program], bool]) -> Iterator[GivePath]:
     """The programs that may serve a directory which their configuration does not name."""
-    doubtful = [route for route in routes if isinstance(route.end, Unknown)
+    doubtful = [route for route in routes if isinstance(route.end, Unknown) or _is_service(route)
                 or (isinstance(route.end, Directory) and route.end.guessed)]
     programs = {route.program: None for route in doubtful
                 if route.program and not route.hops[-1].request.endpoint.namespace}
-    return (GivePath(program) for program in programs if _serves_files(program) and not is_contained(program))
+    services = {route.program for route in routes if _is_service(route)}
+    return (GivePath(program) for program in programs
+            if (program in services or _serves_files(program)) and not is_contained(program))
+
+
+def _is_service(route: Route) -> bool:
+    """Whether code within HAProxy answers: such services serve challenges from a directory, acme-http01-webroot.lua."""
+    return isinstance(route.end, DeadEnd) and any(
+        "use-service" in step.text and " lua." in step.text for step in route.end.trail)
 
 
 def _serves_files(program: Program) -> bool:

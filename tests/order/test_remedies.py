@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import Optional
@@ -42,6 +43,8 @@ from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.container_nginx import forwarded
 from tests.lab.container_nginx import wait_for_answer
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
@@ -139,6 +142,7 @@ GUESS = Directory(PathInView("/srv"), "x", guessed=True)
     ("nginx", Elsewhere("192.0.2.9:80"), False),
     ("haproxy", Unknown("a variable"), False),
     ("varnishd", Unknown("a variable"), False),
+    ("haproxy", DeadEnd("HAProxy answers itself", (Step("http-request use-service lua.acme_http01 if acme"),)), True),
 ])
 def test_where_a_path_is_asked_for(program: str, end: End, is_open: bool) -> None:
     """Not where the configuration names a dead end, and not for a server that serves no files."""
@@ -349,3 +353,25 @@ def test_haproxy_rule_leaves_the_path_out(line: str, expected: str) -> None:
     """A second ``unless`` behind an ``if`` would be an error."""
     condition = f"{{ path_beg {CHALLENGE_PATH} }}"
     assert haproxy_snippet.excepted(line.format()) == expected.format(condition)
+
+
+@pytest.mark.lab
+def test_missing_listen_for_ipv6(place: Path, names: Dict[str, List[str]]) -> None:
+    """The AAAA record leads to the default server: one line, which visitors need as well; it works literally."""
+    names[NAME] = [PUBLIC_V4, PUBLIC_V6]
+    (place / "root").mkdir()
+    config = f"""server {{ listen 80 default_server; listen [::]:80 default_server; return 404; }}
+                 server {{
+                     listen 80; server_name {NAME}; root {place}/root; }}"""
+    with Nginx(place / "conf", config) as nginx:
+        with solved(place) as solver:
+            said = messages.failure(solver.outcomes[NAME])
+        found = re.search(r"for good, put these lines into the server block at \S+:(\d+), as its first line, .*\n"
+                          r"\s+(listen \[::\]:80;)\n", said)
+        assert found, said
+        lines = nginx.conf.read_text().splitlines()
+        lines[int(found[1]):int(found[1])] = [found[2]]
+        nginx.conf.write_text("\n".join(lines))
+        nginx.reload()
+        with solved(place) as solver:
+            assert solver.outcomes[NAME].is_served

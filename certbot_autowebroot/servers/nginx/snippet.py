@@ -12,6 +12,7 @@ from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.servers import nginx
 from certbot_autowebroot.servers.common.snippet import commented
@@ -58,6 +59,7 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     if step is None or step.source is None:
         return
     then = f"{test_command(process)}, and reload {process.name}"
+    yield from _listen(process, request, step, then)
     where = f"into the server block at {step.source}, as its first lines"
     inside = r"\bserver\s*\{"
     block = _server_block(process, step.source)
@@ -74,6 +76,25 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     removed = (Edit(existing.file, existing.line, (), instead_of_block=r"\blocation\s"),) if existing else ()
     yield SiteLines(step.source, text, where, then,
                     edits=(*removed, Edit(step.source.file, step.source.line, text, inside)))
+
+
+def _listen(process: Process, request: Request, default: Step, then: str) -> Iterator[SiteLines]:
+    """The line by which the server of the name listens for IPv6 too, where another one answers as the default."""
+    if ":" not in request.endpoint.host or ", the default for" not in default.text:
+        return
+    try:
+        evaluator = nginx.evaluator_of(process)
+    except OSError:
+        return
+    port = request.endpoint.port
+    in_v4 = request._replace(endpoint=request.endpoint._replace(host="127.0.0.1"))
+    for destination in evaluator.destinations(in_v4)[:1]:
+        named = first_step(destination.trail, "server ")
+        if named and named.source and ", the default for" not in named.text:
+            line = (f"listen [::]:{port};",)
+            yield SiteLines(named.source, line, f"into the server block at {named.source}, as its first line, for the "
+                            f"name has an IPv6 address, where {default} answers in its place", then,
+                            edits=(Edit(*named.source, line, r"\bserver\s*\{"),))
 
 
 def _server_block(process: Process, source: Source) -> List[Directive]:
