@@ -13,6 +13,7 @@ from typing import Sequence
 from typing import Union
 
 from certbot_autowebroot import settings
+from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order import trial
@@ -26,10 +27,13 @@ from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers import registry
+from certbot_autowebroot.servers.common import generated
+from certbot_autowebroot.servers.common.configuration import readable
 from certbot_autowebroot.servers.common.snippet import LISTENER
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
@@ -117,6 +121,7 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         if snippet is None:
             return None
         chosen = _best(_of_snippet(snippet, hop, process), process, hop.request)
+        chosen = chosen and _outside_generated_file(chosen, process, hop.request)
         return chosen and AddLines(snippet.server, hop.program, chosen._replace(lines=tuple(chosen.lines)))
     except Exception as error:  # of another package; the other remedies are worth something without it
         logger.warning("The lines for %s could not be made: %r", hop.program, error)
@@ -128,6 +133,27 @@ def _of_snippet(snippet: registry.Part, hop: Hop, process: Process) -> Iterable[
     """The lines that may help at a hop, the smallest change first."""
     lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
     return [lines] if isinstance(lines, SiteLines) else lines or ()
+
+
+def _outside_generated_file(lines: SiteLines, process: Process, request: Request) -> SiteLines:
+    """The same lines for a file that the site includes, where a program writes the site's own file."""
+    file = lines.source.file
+    try:
+        text = readable(process, file).read(file).decode("utf-8", "replace")
+    except OSError:
+        return lines
+    notice = generated.notice(text)
+    if not notice:
+        return lines
+    include = generated.include_of_site(text, lines.source.line)
+    if include and len(lines.edits) == 1:
+        edits = (Edit(file, include.line, lines.edits[0].lines),)
+        if trial.tried(process, request, edits).effect is Effect.HELPS:
+            return lines._replace(
+                source=Source(file, include.line), edits=edits, where=f"into a new file that {file}:{include.line} "
+                f'includes ({include.pattern}), for the program that writes {file} ("{notice}") overwrites edits')
+    lost = f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
+    return lines._replace(besides="; ".join(filter(None, [lines.besides, lost])))
 
 
 def line_in_front(route: Route) -> Optional[Step]:

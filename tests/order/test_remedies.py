@@ -375,3 +375,31 @@ def test_missing_listen_for_ipv6(place: Path, names: Dict[str, List[str]]) -> No
         nginx.reload()
         with solved(place) as solver:
             assert solver.outcomes[NAME].is_served
+
+
+PANEL = """#=====================================================================#
+# Default Web Domain Template                                          #
+# DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS #
+#=====================================================================#
+server {{
+    listen 80;
+    server_name {name};
+    {first}
+    location / {{ return 404; }}
+    include {place}/nginx.conf_*;
+}}
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("first", "is_included"), [("", True), ("return 301 https://other.example/;", False)])
+def test_file_of_a_panel(place: Path, first: str, is_included: bool) -> None:
+    """It overwrites edits: the lines go into a file that it includes, where they help there."""
+    nginx = Nginx(place / "conf", "include {dir}/sites/*.conf;")
+    site = nginx.write("sites/a.conf", PANEL.format(name=NAME, place=place, first=first))
+    with nginx, solved(place) as solver:
+        said = messages.failure(solver.outcomes[NAME])
+    notice = "DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS"
+    assert (f"into a new file that {site}:10 includes ({place}/nginx.conf_*), for the program that writes {site} "
+            f'("{notice}") overwrites edits:' in said) is is_included, said
+    assert (f'but {site} says "{notice}": the program that writes it will' in said) is not is_included, said
