@@ -26,12 +26,13 @@ from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 from tests.lab.shared_directory import empty_www
+from tests.lab.varnish import Varnish
 
 pytestmark = pytest.mark.lab
 
 NAME = "www.sample.com"
 APPLICATION = "127.0.0.1:8001"
-Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]
+Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy, Varnish]
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +126,11 @@ def haproxy(place: Path, site: str) -> Haproxy:
     return Haproxy(place, f"frontend web\n    bind :80\n{site}\nbackend app\n    server app {APPLICATION}")
 
 
+def varnish(place: Path, site: str) -> Varnish:
+    host, port = APPLICATION.split(":")
+    return Varnish(place, f'backend app {{ .host = "{host}"; .port = "{port}"; }}\n{site}\n')
+
+
 PROXIED = {
     "nginx": (nginx, f"location / {{ proxy_pass http://{APPLICATION}; }}", "after"),
     "apache": (apache, host(f"ProxyPass / http://{APPLICATION}/"), "after"),
@@ -173,6 +179,8 @@ OTHERS = {
     "lighttpd refuses": (lighttpd, '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }', "at the end"),
     "caddy with https": (caddy, f"{NAME} {{\nreverse_proxy {APPLICATION}\n}}", "after"),
     "caddy for all hosts": (caddy, ":80 {\nrespond 404\n}", "after"),
+    "varnish passes all on": (varnish, "", "after"),
+    "varnish refuses": (varnish, 'sub vcl_recv {\nif (req.url ~ "/\\.") {\nreturn (synth(403));\n}\n}', "after"),
     "haproxy refuses": (haproxy, "    http-request deny if { path_sub /. }\n    default_backend app", "after"),
     "haproxy redirects": (haproxy, "    http-request redirect scheme https unless { ssl_fc }", "after"),
 }
