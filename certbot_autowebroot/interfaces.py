@@ -68,6 +68,24 @@ class ILogsErrors(IWebServer):
         """
 
 
+class Edit(NamedTuple):
+    """Lines for one place in a file of a configuration.
+
+    :ivar line: the number of the line before which they belong; 0 for the end of the file.
+    :ivar inside: a regular expression for the beginning of a section on that line: they are its first lines.
+    :ivar instead: they belong in place of that line.
+    :ivar instead_of_block: a regular expression for the beginning, on that line, of the block in braces in place of
+        which they belong.
+    """
+
+    file: str
+    line: int
+    lines: Tuple[str, ...]
+    inside: str = ""
+    instead: bool = False
+    instead_of_block: str = ""
+
+
 class SiteLines(NamedTuple):
     """Lines of configuration that make one site serve a directory for challenges.
 
@@ -77,6 +95,7 @@ class SiteLines(NamedTuple):
     :ivar then: what to do afterwards; follows "then:" and, where a line names the directory, the command that makes it.
     :ivar at_the_end: a section for the end of the file, which the lines name.
     :ivar besides: what to do besides, where a line of the site wins against these; follows the lines.
+    :ivar edits: the same for a program: so it can be checked whether they help. Without any, they are not checked.
     """
 
     source: Source
@@ -85,6 +104,7 @@ class SiteLines(NamedTuple):
     then: str
     at_the_end: Tuple[str, ...] = ()
     besides: str = ""
+    edits: Tuple[Edit, ...] = ()
 
 
 class IHasSnippet(Interface):
@@ -100,7 +120,8 @@ class IHasSnippet(Interface):
         :param certbot_autowebroot.route.Request request: as it reached the program.
         :param certbot_autowebroot.route.Trail trail: what :meth:`IWebServer.ask` returned with its answer.
         :param str directory: an absolute path that needs no quotes.
-        :returns: :class:`SiteLines`, or None where lines cannot help.
+        :returns: :class:`SiteLines`; or an iterable of several that may help, the one that changes least first; or None
+            where lines cannot help. Of several, the first is taken with which the request ends in a directory.
         """
 
     def for_every_site(directory):

@@ -5,6 +5,7 @@ All of it can be logged and printed as JSON. This module imports nothing else of
 import ipaddress
 import re
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -204,10 +205,14 @@ class Vacant:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The request leaves this machine."""
+    """The request leaves this machine.
+
+    :ivar resolves: false for a redirect to a host that has no address.
+    """
 
     target: str
     trail: Trail = ()
+    resolves: bool = field(default=True, compare=False)
 
 
 #: Where a web server sends one request. Several destinations are alternatives, the likeliest first.

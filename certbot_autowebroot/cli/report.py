@@ -104,8 +104,12 @@ def _outcome(name: NameForecast, proved: bool, printed: Optional[Printed]) -> It
 
 def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
     outcome = found.outcome
-    if outcome is None:
-        return
+    if outcome is not None:
+        for line in _routes_of(found, outcome, printed):
+            yield line._replace(text=outcome.without_token(line.text))
+
+
+def _routes_of(found: NameForecast, outcome: Outcome, printed: Optional[Printed]) -> Iterator[Line]:
     for endpoint in outcome.front.endpoints:
         seen: Tuple[object, ...] = ()
         for route in outcome.routes.get(endpoint, ()):
@@ -178,6 +182,7 @@ def _name(found: NameForecast) -> Dict[str, Any]:
                      endpoints=[_front_endpoint(outcome, endpoint, found.outlook)
                                 for endpoint in outcome.front.endpoints],
                      nodes=[_node(outcome, node) for node in outcome.front.of_kind(Kind.NODE)])
+        plain = json.loads(outcome.without_token(json.dumps(plain)))
     return plain
 
 
@@ -196,9 +201,9 @@ def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> D
         "routes": [_route(route) for route in outcome.routes.get(endpoint, ())],
         "proven": [_place(place) for place in outcome.proof.served.get(endpoint, ())],
         "answer": None if answer is None else {
-            "url": answer.request.url.replace(outcome.candidates.token, "TOKEN"), **_endpoint(answer.request.endpoint),
+            "url": answer.request.url, **_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
-            "redirects": [url.replace(outcome.candidates.token, "TOKEN") for url in answer.redirects]},
+            "redirects": list(answer.redirects)},
         "remedies": [_remedy(remedy) for remedy in remedies.remedies_for(outcome, endpoint)] if failing else [],
     }
 
@@ -215,7 +220,7 @@ def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
 
 def _route(route: Route) -> Dict[str, Any]:
     hops = [{"program": hop.program.name, "pid": hop.program.pid or None, **_endpoint(hop.request.endpoint),
-             "url": hop.request.url.replace(hop.request.token, "TOKEN"), "steps": _steps(hop.trail)}
+             "url": hop.request.url, "steps": _steps(hop.trail)}
             for hop in route.hops]
     return {"branch": list(route.branch), "hops": hops, "end": _end(route)}
 

@@ -21,8 +21,8 @@ def add_to(commands: "Commands") -> None:
                     f"{settings.SHARED_DIRECTORY}: nothing more is to be set.")
     snippet.add_argument("server", choices=registry.names_with(registry.SNIPPET), help="the web server")
     snippet.add_argument("--directory", type=_directory, metavar="DIR",
-                         help=f"the directory (default: {settings.SHARED_DIRECTORY}); not for HAProxy, which serves "
-                              "no files")
+                         help=f"the directory (default: {settings.SHARED_DIRECTORY}); not for HAProxy and "
+                              "Varnish, which serve no files")
     snippet.set_defaults(run=run, command=snippet)
 
 

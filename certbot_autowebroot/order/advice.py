@@ -1,4 +1,5 @@
 """What to do about a name that fails, in sentences: the remedies for it, the most lasting first."""
+import errno
 import os
 from typing import Dict
 from typing import List
@@ -12,10 +13,12 @@ from certbot_autowebroot import settings
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.order.proof import DOWN
 from certbot_autowebroot.order.proof import PATIENCE
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import End
@@ -54,14 +57,37 @@ def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], 
     """What to do about one endpoint: one thing, or a list."""
     several = [*_before(outcome, endpoint), *(_of(remedy, outcome.identifier, printed) for remedy in found)]
     end = _end(outcome, endpoint)
+    if isinstance(end, DeadEnd) and not any(isinstance(remedy, remedies.AddLines) for remedy in found):
+        front = remedies.line_in_front(outcome.routes[endpoint][0])
+        if front:
+            several.insert(0, [f"lines that serve {CHALLENGE_PATH} from a directory do not help while {front} counts "
+                               "before them: let it leave this path out, and run Certbot again."])
     if isinstance(end, Elsewhere):
-        several.append([f"run Certbot on {urlsplit(end.target).hostname or end.target}."])
+        several.append([_elsewhere(end)])
     if not several:
         several.append([_otherwise(outcome, endpoint)])
     if len(several) == 1:
         return several[0]
     return ["one of these.", *(f"{'  ' if number else '- '}{line}" for advice in several
                                for number, line in enumerate(advice))]
+
+
+def _elsewhere(end: Elsewhere) -> str:
+    host = urlsplit(end.target).hostname or end.target
+    line = f" ({end.trail[-1]})" if end.trail else ""
+    name, well_known, _ = host.partition(".well-known")
+    if well_known:
+        return f"put a slash behind {name} in the redirect{line}: without it, the path becomes a part of the host name."
+    return f"run Certbot on {host}." if end.resolves else f"correct the redirect{line}: {host} does not resolve."
+
+
+def _repair(place: Place, error: str) -> str:
+    """What to do about a place that takes no file; the error names the path, and mostly the command."""
+    if not isinstance(place.end, Directory) or not error.endswith(f"{os.strerror(errno.ENOENT)}."):
+        return "repair what was refused."
+    root = place.end.root
+    line = f", or correct {place.end.trail[-1]}" if place.end.trail and root != settings.SHARED_DIRECTORY else ""
+    return f"repair what was refused: {mkdir_command(root)}{line}"
 
 
 def _end(outcome: Outcome, endpoint: Endpoint) -> Optional[End]:
@@ -75,9 +101,8 @@ def _before(outcome: Outcome, endpoint: Endpoint) -> List[Advice]:
         return [[f"let every server that answers there in turn serve {CHALLENGE_PATH} of this name from a directory; "
                  "if it is one server alone, it has changed meanwhile: run Certbot again."]]
     refused = [place for place in outcome.places if place.key in outcome.proof.publish_errors]
-    repair: List[Advice] = [["repair what was refused."]] if refused else []
-    if any(isinstance(place.end, Directory) and place.end.root == settings.SHARED_DIRECTORY for place in refused):
-        repair = [[f"repair what was refused: {mkdir_command(settings.SHARED_DIRECTORY)}"]]
+    repair: List[Advice] = [[text] for text in dict.fromkeys(
+        _repair(place, outcome.proof.publish_errors[place.key]) for place in refused)]
     place = place_of(end, None, outcome.candidates.token)
     if place and isinstance(end, Directory) and not end.guessed and str(place.end) not in {
             str(place.end) for place in refused}:

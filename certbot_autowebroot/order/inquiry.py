@@ -167,6 +167,10 @@ class Outcome(NamedTuple):
         """The endpoints at which the CA may arrive."""
         return self.candidates.front
 
+    def without_token(self, text: str) -> str:
+        """A text for a person: the test file's random name means nothing to a reader."""
+        return text.replace(self.candidates.token, "TOKEN")
+
     @property
     def routes(self) -> Mapping[Endpoint, Sequence[Route]]:
         """Where the requests may end, by front endpoint."""

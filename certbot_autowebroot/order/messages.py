@@ -61,7 +61,7 @@ def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     lines += [f"  {printable(text)}" for text in what_to_do]
     if _is_refused(outcome):
         lines.append("  The CA may be answered all the same: --autowebroot-unproven try asks it, with a warning.")
-    return "\n".join(lines)
+    return outcome.without_token("\n".join(lines))
 
 
 def _is_refused(outcome: Outcome) -> bool:
@@ -74,7 +74,7 @@ def question(offers: Mapping[str, Sequence[Outcome]]) -> str:
 
     :param offers: by authenticator, the identifiers that it may answer for.
     """
-    routes = {outcome.identifier: f"{outcome.identifier}: {_route(at_endpoint[0], endpoint)}"
+    routes = {outcome.identifier: outcome.without_token(f"{outcome.identifier}: {_route(at_endpoint[0], endpoint)}")
               for outcomes in offers.values() for outcome in outcomes
               for endpoint, at_endpoint in outcome.routes.items() if at_endpoint}
     shown = list(routes.values())[:_NAMED]
@@ -97,8 +97,8 @@ def unproven(outcome: Outcome) -> str:
     """Why the CA is asked although nothing is proved."""
     places = ", ".join(str_of(place) for place in outcome.places_to_answer())
     answers = "; ".join([*map(str_of_answer, outcome.proof.answers.values()), *outcome.notes])
-    return (f"{outcome.identifier}: it could not be proved from here that the CA will be answered ({answers}); going "
-            f"on with the likeliest place, {places}.")
+    return outcome.without_token(f"{outcome.identifier}: it could not be proved from here that the CA will be answered "
+                                 f"({answers}); going on with the likeliest place, {places}.")
 
 
 def answered(outcome: Outcome) -> str:

@@ -5,6 +5,7 @@ The routes decide. The machine is asked which program a process runs, and whethe
 import logging
 from dataclasses import dataclass
 from typing import Callable
+from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import Optional
@@ -12,18 +13,27 @@ from typing import Sequence
 from typing import Union
 
 from certbot_autowebroot import settings
+from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order import trial
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.trial import Effect
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
+from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers import registry
+from certbot_autowebroot.servers.common import generated
+from certbot_autowebroot.servers.common.configuration import readable
 from certbot_autowebroot.servers.common.snippet import LISTENER
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
@@ -110,12 +120,67 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         snippet = registry.part_of(process, registry.SNIPPET)
         if snippet is None:
             return None
-        lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
-        return lines and AddLines(snippet.server, hop.program, lines._replace(lines=tuple(lines.lines)))
+        chosen = _best(_of_snippet(snippet, hop, process), process, hop.request)
+        chosen = chosen and _outside_generated_file(chosen, process, hop.request)
+        return chosen and AddLines(snippet.server, hop.program, chosen._replace(lines=tuple(chosen.lines)))
     except Exception as error:  # of another package; the other remedies are worth something without it
         logger.warning("The lines for %s could not be made: %r", hop.program, error)
         logger.debug("Traceback:", exc_info=True)
         return None
+
+
+def _of_snippet(snippet: registry.Part, hop: Hop, process: Process) -> Iterable[SiteLines]:
+    """The lines that may help at a hop, the smallest change first."""
+    lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
+    return [lines] if isinstance(lines, SiteLines) else lines or ()
+
+
+def _outside_generated_file(lines: SiteLines, process: Process, request: Request) -> SiteLines:
+    """The same lines for a file that the site includes, where a program writes the site's own file."""
+    file = lines.source.file
+    try:
+        text = readable(process, file).read(file).decode("utf-8", "replace")
+    except OSError:
+        return lines
+    notice = generated.notice(text)
+    if not notice:
+        return lines
+    include = generated.include_of_site(text, lines.source.line)
+    if include and len(lines.edits) == 1:
+        edits = (Edit(file, include.line, lines.edits[0].lines),)
+        if trial.tried(process, request, edits).effect is Effect.HELPS:
+            return lines._replace(
+                source=Source(file, include.line), edits=edits, where=f"into a new file that {file}:{include.line} "
+                f'includes ({include.pattern}), for the program that writes {file} ("{notice}") overwrites edits')
+    lost = f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
+    return lines._replace(besides="; ".join(filter(None, [lines.besides, lost])))
+
+
+def line_in_front(route: Route) -> Optional[Step]:
+    """The line that would win against all lines at the last server on the route; None where it is not known."""
+    for hop in reversed(route.hops):
+        process = processes.process(hop.program.pid) if hop.program.pid else None
+        snippet = registry.part_of(process, registry.SNIPPET) if process else None
+        if process is None or snippet is None or not processes.has_our_files(process):
+            continue
+        trials = [trial.tried(process, hop.request, lines.edits) for lines in _of_snippet(snippet, hop, process)]
+        if trials and all(one.effect is Effect.IN_VAIN for one in trials) and trials[-1].deciding:
+            # The numbers of the lines have changed with those that were put in.
+            text = trials[-1].deciding.text
+            return next((step for step in hop.trail if step.text == text), Step(text))
+    return None
+
+
+def _best(several: Iterable[SiteLines], process: Process, request: Request) -> Optional[SiteLines]:
+    """The first lines that help; else the first of which that is not known; None where all are in vain."""
+    unknown: Optional[SiteLines] = None
+    for lines in several:
+        effect = trial.tried(process, request, lines.edits).effect
+        if effect is Effect.HELPS:
+            return lines
+        if effect is Effect.UNKNOWN and unknown is None:
+            unknown = lines
+    return unknown
 
 
 def _is_contained(program: Program) -> bool:
@@ -125,11 +190,19 @@ def _is_contained(program: Program) -> bool:
 
 def paths_to_give(routes: Sequence[Route], is_contained: Callable[[Program], bool]) -> Iterator[GivePath]:
     """The programs that may serve a directory which their configuration does not name."""
-    doubtful = [route for route in routes if isinstance(route.end, Unknown)
+    doubtful = [route for route in routes if isinstance(route.end, Unknown) or _is_service(route)
                 or (isinstance(route.end, Directory) and route.end.guessed)]
     programs = {route.program: None for route in doubtful
                 if route.program and not route.hops[-1].request.endpoint.namespace}
-    return (GivePath(program) for program in programs if _serves_files(program) and not is_contained(program))
+    services = {route.program for route in routes if _is_service(route)}
+    return (GivePath(program) for program in programs
+            if (program in services or _serves_files(program)) and not is_contained(program))
+
+
+def _is_service(route: Route) -> bool:
+    """Whether code within HAProxy answers: such services serve challenges from a directory, acme-http01-webroot.lua."""
+    return isinstance(route.end, DeadEnd) and any(
+        "use-service" in step.text and " lua." in step.text for step in route.end.trail)
 
 
 def _serves_files(program: Program) -> bool:

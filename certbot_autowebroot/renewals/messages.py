@@ -189,7 +189,7 @@ def stop(hop: Hop, is_first: bool) -> str:
 def end(route: Route, outcome: Outcome, endpoint: Endpoint) -> str:
     """The end of a route, and what became of the test file there."""
     if isinstance(route.end, DeadEnd):
-        return f"dead end: {route.end.reason}".replace(outcome.candidates.token, "TOKEN")
+        return f"dead end: {route.end.reason}"
     if isinstance(route.end, Unknown):
         return f"cannot be known: {route.end.reason}"
     if isinstance(route.end, Elsewhere):
@@ -238,7 +238,7 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
                   if str(place.end) not in anywhere and not outcome.was_served(place)]
         answer = outcome.proof.mismatches.get(endpoint, outcome.proof.answers[endpoint])
         if messages.says_more(answer, routes):
-            lines.append(f"came back: {messages.str_of_answer(answer)}".replace(outcome.candidates.token, "TOKEN"))
+            lines.append(f"came back: {messages.str_of_answer(answer)}")
     failing = [other for other in outcome.front.endpoints if outcome.verdict_at(other) is not Verdict.PROVEN]
     if found.outlook is Outlook.FAILS and endpoint == failing[-1] and printed is not None:
         lines += advice.what_to_do(outcome, failing, printed, "what to do")

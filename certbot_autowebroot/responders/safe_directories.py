@@ -181,7 +181,7 @@ class Walk:
             return end
         if status.st_uid != self._view.root_uid:
             raise UnsafePathError(f"{link}, a directory of {user(owner)}. It is not followed: only a link of root's, "
-                                  "or of the directory's own owner, is.")
+                                  f"or of the directory's own owner, is (chown -h {user(owner)} {path}).")
         # Without fs.protected_hardlinks, any user can make a hard link of root's link anywhere.
         if status.st_nlink > 1 and here.uid != status.st_uid:
             raise UnsafePathError(f"{link}, and a hard link in a directory of {user(here.uid)}. It is not followed.")

@@ -170,11 +170,18 @@ class WebrootResponder:
     def _advice(self, error: Exception) -> str:
         code = getattr(error, "errno", None)
         reason = getattr(error, "strerror", None) or str(error)
-        if code == errno.EROFS and not self._view.is_host:
-            return f"{reason} (for the server that runs in a container)."
+        if code == errno.EROFS:
+            return self._read_only(reason)
         if code in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
             return f"{reason}. You are {user(os.geteuid())}; root could."
         return f"{reason}."
+
+    def _read_only(self, reason: str) -> str:
+        """Mounts of its own and the host's root directory are a systemd unit's, ProtectSystem= of systemd.exec(5)."""
+        if not os.path.samestat(os.fstat(self._view.root_fd), os.stat("/")):
+            return f"{reason} (for the server that runs in a container)."
+        unit = "Certbot's systemd unit" if self._view.is_host else "the systemd unit of the server"
+        return f"{reason}. Where {unit} makes it so (ProtectSystem), add to it: ReadWritePaths={self._place.root}"
 
 
 def _enter_made(walk: Walk, chain: Chain, name: str) -> OpenDirectory:

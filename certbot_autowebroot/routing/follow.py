@@ -128,7 +128,8 @@ def _follow_redirect(redirect: Redirect, ca_request: Request, machine: Machine, 
         yield Route(hops, DeadEnd(str(error), redirect.trail), branch)
         return
     if not targets:
-        yield Route(hops, Elsewhere(redirect.url, redirect.trail), branch)
+        host = target_of(redirect.url, redirect.status, ca_request).host
+        yield Route(hops, Elsewhere(redirect.url, redirect.trail, bool(machine.addresses(host))), branch)
     for number, target in enumerate(targets):
         sub_branch = (*branch, number) if len(targets) > 1 else branch
         yield from _follow(target, machine, hops, sub_branch, target)

@@ -67,7 +67,7 @@ BUILT_IN = (
     Server("lighttpd", "lighttpd:LighttpdServer", ("lighttpd", "lighttpd-angel"), (SNIPPET, CONTROL)),
     Server("caddy", "caddy:CaddyServer", ("caddy", "frankenphp"), (SNIPPET, CONTROL)),
     Server("haproxy", "haproxy:HaproxyServer", ("haproxy",), (SNIPPET, CONTROL), serves_files=False),
-    Server("varnish", "varnish:VarnishServer", ("varnishd",), serves_files=False),
+    Server("varnish", "varnish:VarnishServer", ("varnishd",), (SNIPPET,), serves_files=False),
     Server("forwarder", "forwarder:Forwarder", ("docker-proxy", "socat", "socat1"), serves_files=False),
     Server("static", "static:StaticServer"),
     Server("guess", "guess:AnyProgram"),

@@ -85,7 +85,8 @@ def test_removed_root_of_server_without_reload(place: Path, config: Path, capsys
     said = capsys.readouterr().out
     assert f"looks in the directory {place}/moved/.well-known/acme-challenge; the test file did not come back" in said
     assert f"tried {place}/root/.well-known/acme-challenge of nginx (pid {pid}); refused: The document root" in said
-    assert "- repair what was refused." in said and "runs with the configuration that is on disk (reload it)" in said
+    assert "- repair what was refused: install -d -m 755 " in said, said
+    assert "runs with the configuration that is on disk (reload it)" in said
 
 
 def test_redirect_is_reported_once(place: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.route import CHALLENGE_PATH
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.ca import CA
@@ -25,12 +26,13 @@ from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 from tests.lab.shared_directory import empty_www
+from tests.lab.varnish import Varnish
 
 pytestmark = pytest.mark.lab
 
 NAME = "www.sample.com"
 APPLICATION = "127.0.0.1:8001"
-Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy]
+Server = Union[Nginx, Apache, Lighttpd, Caddy, Haproxy, Varnish]
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +62,14 @@ class Advised(NamedTuple):
 
 def advised(said: str) -> Advised:
     """Read the advice as a person would, and make the directory that it names."""
-    text = said[said.index("for good, put these lines"):]
+    text = said[re.search("for good, put th(ese lines|is line) ", said).start():]  # type: ignore[union-attr]
     first, _, rest = text.partition("\n")
     found = re.search(r" (/\S+?)(?::(\d+))?[,:]", first)
     assert found, first
     below, _, then = rest.partition("then: ")
     for command in re.findall(r"install -d [^,]+", then.partition("\n")[0]):
         subprocess.run(command.split(), check=True)
+    below = re.sub(r"(?m)^ *and put .*\n", "", below)
     lines, _, at_the_end = below.partition("and these, once, at the end of the file:\n")
     instead = re.search(r"in place of its location at \S+:(\d+)", first)
     return Advised(Path(found[1]), int(found[2] or 0), textwrap.dedent(lines.rstrip(" ")).splitlines(),
@@ -82,13 +85,21 @@ def apply(said: str, where: str) -> None:
     text = advice.file.read_text().splitlines()
     if advice.instead_of:
         text[advice.instead_of - 1] = ""
-    at = {"after": advice.line, "before": advice.line - 1, "at the end": len(text)}[where]
-    text[at:at] = advice.lines
+    for line, section in re.findall(r'\(\S+:(\d+)\), which is taken first, into a section (<If ".*">) ... </If>', said):
+        text[int(line) - 1] = f"{section}\n{text[int(line) - 1]}\n</If>"
+    at = {"after": advice.line, "before": advice.line - 1, "at the end": len(text), "in place": advice.line - 1}[where]
+    text[at:at + (where == "in place")] = advice.lines
     advice.file.write_text("\n".join([*text, *advice.at_the_end, ""]))
 
 
 def nginx(place: Path, site: str) -> Nginx:
     return Nginx(place / "nginx", f"server {{\nlisten 80;\nserver_name {NAME};\n{site}\n}}", user="www-data")
+
+
+def nginx_with_lua(place: Path, site: str) -> Nginx:
+    modules = "".join(f"load_module modules/{name}.so;\n" for name in ("ndk_http_module", "ngx_http_lua_module"))
+    return Nginx(place / "nginx", f"server {{\nlisten 80;\nserver_name {NAME};\n{site}\n}}", user="www-data",
+                 main=modules.replace("modules/", "/usr/lib/nginx/modules/"))
 
 
 def apache(place: Path, site: str) -> Apache:
@@ -115,6 +126,11 @@ def haproxy(place: Path, site: str) -> Haproxy:
     return Haproxy(place, f"frontend web\n    bind :80\n{site}\nbackend app\n    server app {APPLICATION}")
 
 
+def varnish(place: Path, site: str) -> Varnish:
+    host, port = APPLICATION.split(":")
+    return Varnish(place, f'backend app {{ .host = "{host}"; .port = "{port}"; }}\n{site}\n')
+
+
 PROXIED = {
     "nginx": (nginx, f"location / {{ proxy_pass http://{APPLICATION}; }}", "after"),
     "apache": (apache, host(f"ProxyPass / http://{APPLICATION}/"), "after"),
@@ -132,6 +148,15 @@ OTHERS = {
         nginx, f"location /.well-known/acme-challenge/ {{ proxy_pass http://{APPLICATION}; }}", "after"),
     "nginx passes it on to another machine": (nginx, "location / { proxy_pass http://192.0.2.9; }", "after"),
     "nginx has a directory that is gone": (nginx, "root /nowhere;", "after"),
+    "nginx refuses before its location for it": (
+        nginx, f"return 403;\nlocation ^~ {CHALLENGE_PATH} {{ root /var/www; }}", "after"),
+    "nginx refuses before a location for it that passes it on": (
+        nginx, f"return 403;\nlocation {CHALLENGE_PATH} {{ proxy_pass http://{APPLICATION}; }}", "after"),
+    "nginx refuses in Lua": (
+        nginx_with_lua, "rewrite_by_lua_block { ngx.exit(403) }\naccess_by_lua_block { ngx.exit(403) }", "after"),
+    "nginx redirects to a port without certificate": (
+        nginx, "return 301 https://$host$request_uri;\n}\nserver {\nlisten 443 ssl default_server;\n"
+        "ssl_reject_handshake on;", "after"),
     "apache refuses": (apache, host("<Location />\nRequire all denied\n</Location>"), "after"),
     "apache refuses as 2.2 did": (
         apache, host('<DirectoryMatch "">\nRequire all granted\n</DirectoryMatch>\nDocumentRoot /usr\n'
@@ -139,6 +164,14 @@ OTHERS = {
     "apache rewrites": (
         apache, host(f"RewriteEngine On\nRewriteRule ^/(.*) http://{APPLICATION}/$1 [P]"), "after"),
     "apache redirects away": (apache, host("Redirect permanent / https://other.example/"), "after"),
+    "apache redirects in a location": (
+        apache, host("<Location />\nRedirect permanent https://other.example/\n</Location>"), "after"),
+    "apache redirects in an else": (
+        apache, host('<If "%{HTTP_HOST} == \'x\'">\nRequire all granted\n</If>\n<Else>\n'
+                     "Redirect 301 https://other.example/\n</Else>"), "after"),
+    "apache redirects in a location before a directory": (
+        apache, host("DocumentRoot /var/www\n<Directory /var/www>\nRequire all granted\n</Directory>\n"
+                     "<Location />\nRedirect permanent https://other.example/\n</Location>"), "in place"),
     "apache without virtual hosts": (apache, f"ProxyPass / http://{APPLICATION}/", "before"),
     "lighttpd redirects away": (lighttpd, 'url.redirect = ( "" => "https://other.example/" )', "at the end"),
     "lighttpd rewrites": (lighttpd, 'url.rewrite-once = ( "" => "/index.php" )', "at the end"),
@@ -146,6 +179,8 @@ OTHERS = {
     "lighttpd refuses": (lighttpd, '$HTTP["url"] =~ "/\\." { url.access-deny = ( "" ) }', "at the end"),
     "caddy with https": (caddy, f"{NAME} {{\nreverse_proxy {APPLICATION}\n}}", "after"),
     "caddy for all hosts": (caddy, ":80 {\nrespond 404\n}", "after"),
+    "varnish passes all on": (varnish, "", "after"),
+    "varnish refuses": (varnish, 'sub vcl_recv {\nif (req.url ~ "/\\.") {\nreturn (synth(403));\n}\n}', "after"),
     "haproxy refuses": (haproxy, "    http-request deny if { path_sub /. }\n    default_backend app", "after"),
     "haproxy redirects": (haproxy, "    http-request redirect scheme https unless { ssl_fc }", "after"),
 }
@@ -225,3 +260,13 @@ def test_line_that_wins_over_the_remedy_is_named(make: Callable[[Path, str], Ser
     server.conf.write_text(server.conf.read_text().replace(line, changed.format(line=line)))
     with server:
         assert check() == 0, capsys.readouterr().out
+
+
+def test_line_that_no_lines_beat_is_named(ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """No frontend's rule is asked after a connection is rejected; the lines are not printed, nor printed again."""
+    with haproxy(place, "    tcp-request content reject if { src 0.0.0.0/0 }\n    tcp-request content reject\n"
+                 "    default_backend app"):
+        assert cli.main(["check", "--work-dir", str(place / "work"), NAME]) == 1
+    said = capsys.readouterr().out
+    assert "for good" not in said
+    assert re.search(r"do not help while tcp-request content reject.* \(\S+:\d+\) counts before them", said), said

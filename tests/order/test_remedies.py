@@ -1,9 +1,11 @@
 """The remedies for a name without a directory: by the trail of a hop, and by where its server runs."""
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import Optional
@@ -16,6 +18,9 @@ from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import remedies
+from certbot_autowebroot.order.advice import what_to_do
+from certbot_autowebroot.order.inquiry import Candidates
+from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -31,17 +36,21 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.haproxy import snippet as haproxy_snippet
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.container_nginx import forwarded
 from tests.lab.container_nginx import wait_for_answer
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import solved
+from tests.lab.table import front
 from tests.lab.table import process_of
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
@@ -133,6 +142,7 @@ GUESS = Directory(PathInView("/srv"), "x", guessed=True)
     ("nginx", Elsewhere("192.0.2.9:80"), False),
     ("haproxy", Unknown("a variable"), False),
     ("varnishd", Unknown("a variable"), False),
+    ("haproxy", DeadEnd("HAProxy answers itself", (Step("http-request use-service lua.acme_http01 if acme"),)), True),
 ])
 def test_where_a_path_is_asked_for(program: str, end: End, is_open: bool) -> None:
     """Not where the configuration names a dead end, and not for a server that serves no files."""
@@ -282,3 +292,114 @@ def test_lines_name_the_shared_directory() -> None:
     """Renewals try it without an option."""
     found = lines_at(hop("nginx", "server www.sample.com"))
     assert found is not None and any(settings.SHARED_DIRECTORY in line for line in found.lines)
+
+
+@pytest.mark.lab
+def test_token_is_printed_as_a_word(place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """In the steps, reasons and answers of every output; the random name of the test file helps no reader."""
+    config = f"server {{ listen 80; server_name {NAME}; root /nowhere; " \
+             "if (!-f $request_filename) { return 302 /gone$uri; } location /gone { deny all; } }"
+    with Nginx(place / "nginx", config), solved(place) as solver:
+        outcome = solver.outcomes[NAME]
+        said = messages.failure(outcome)
+        assert outcome.candidates.token not in said and "TOKEN" in said
+        for options in ([], ["--json"]):
+            cli.main(["check", *options, "--work-dir", str(place / "work"), NAME])
+            text = capsys.readouterr().out
+            assert "TOKEN" in text and not re.search(r"acme-challenge/(?!TOKEN)[\w-]{30}", text), text
+
+
+@pytest.mark.parametrize(("target", "resolves", "advice"), [
+    ("https://cloud.example.com.well-known/acme-challenge/token", False,
+     "put a slash behind cloud.example.com in the redirect (Redirect / https://cloud.example.com (/etc/conf:3)): "
+     "without it, the path becomes a part of the host name."),
+    ("https://gone.example/", False,
+     "correct the redirect (Redirect / https://cloud.example.com (/etc/conf:3)): gone.example does not resolve."),
+    ("https://other.example/", True, "run Certbot on other.example."),
+])
+def test_advice_for_a_redirect_away(target: str, resolves: bool, advice: str) -> None:
+    """Certbot cannot run on a host that does not exist."""
+    trail = (Step("Redirect / https://cloud.example.com", Source(CONF, 3)),)
+    route = Route((hop("apache2"),), Elsewhere(target, trail, resolves))
+    outcome = Outcome(Candidates("www.sample.com", front(ENDPOINT), "token", {ENDPOINT: [route]}))
+    said = what_to_do(outcome, [ENDPOINT], set())
+    assert any(advice in line for line in said), said
+
+
+@pytest.mark.lab
+def test_read_only_mount_names_read_write_paths(place: Path) -> None:
+    """ProtectSystem makes the mounts of Certbot's unit read-only, and no server runs in a container."""
+    root = place / "root"
+    root.mkdir()
+    subprocess.run(["mount", "--bind", root, root], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True)
+        site = f"server {{ listen 80; server_name {NAME}; root {root}; }}"
+        with Nginx(place / "conf", site), solved(place) as solver:
+            said = messages.failure(solver.outcomes[NAME])
+    finally:
+        subprocess.run(["umount", root], check=True)
+    assert f"Certbot's systemd unit makes it so (ProtectSystem), add to it: ReadWritePaths={root}." in said
+    assert "container" not in said
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ("redirect scheme https", "redirect scheme https unless {0}"),
+    ("redirect scheme https if !{{ ssl_fc }}", "redirect scheme https if !{{ ssl_fc }} !{0}"),
+    ("redirect scheme https if a b or c", "redirect scheme https if a b !{0} or c !{0}"),
+    ("redirect scheme https unless a", "redirect scheme https unless a or {0}"),
+])
+def test_haproxy_rule_leaves_the_path_out(line: str, expected: str) -> None:
+    """A second ``unless`` behind an ``if`` would be an error."""
+    condition = f"{{ path_beg {CHALLENGE_PATH} }}"
+    assert haproxy_snippet.excepted(line.format()) == expected.format(condition)
+
+
+@pytest.mark.lab
+def test_missing_listen_for_ipv6(place: Path, names: Dict[str, List[str]]) -> None:
+    """The AAAA record leads to the default server: one line, which visitors need as well; it works literally."""
+    names[NAME] = [PUBLIC_V4, PUBLIC_V6]
+    (place / "root").mkdir()
+    config = f"""server {{ listen 80 default_server; listen [::]:80 default_server; return 404; }}
+                 server {{
+                     listen 80; server_name {NAME}; root {place}/root; }}"""
+    with Nginx(place / "conf", config) as nginx:
+        with solved(place) as solver:
+            said = messages.failure(solver.outcomes[NAME])
+        found = re.search(r"for good, put these lines into the server block at \S+:(\d+), as its first line, .*\n"
+                          r"\s+(listen \[::\]:80;)\n", said)
+        assert found, said
+        lines = nginx.conf.read_text().splitlines()
+        lines[int(found[1]):int(found[1])] = [found[2]]
+        nginx.conf.write_text("\n".join(lines))
+        nginx.reload()
+        with solved(place) as solver:
+            assert solver.outcomes[NAME].is_served
+
+
+PANEL = """#=====================================================================#
+# Default Web Domain Template                                          #
+# DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS #
+#=====================================================================#
+server {{
+    listen 80;
+    server_name {name};
+    {first}
+    location / {{ return 404; }}
+    include {place}/nginx.conf_*;
+}}
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("first", "is_included"), [("", True), ("return 301 https://other.example/;", False)])
+def test_file_of_a_panel(place: Path, first: str, is_included: bool) -> None:
+    """It overwrites edits: the lines go into a file that it includes, where they help there."""
+    nginx = Nginx(place / "conf", "include {dir}/sites/*.conf;")
+    site = nginx.write("sites/a.conf", PANEL.format(name=NAME, place=place, first=first))
+    with nginx, solved(place) as solver:
+        said = messages.failure(solver.outcomes[NAME])
+    notice = "DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS"
+    assert (f"into a new file that {site}:10 includes ({place}/nginx.conf_*), for the program that writes {site} "
+            f'("{notice}") overwrites edits:' in said) is is_included, said
+    assert (f'but {site} says "{notice}": the program that writes it will' in said) is not is_included, said

@@ -61,7 +61,9 @@ def test_following(server: registry.Server, executable: str) -> None:
 def test_advice(server: registry.Server, executable: str, tmp_path: Path) -> None:
     """The server's lines; and a path is asked for only where it serves files."""
     (tmp_path / "Caddyfile").write_text("http://www.sample.com {\n}\n")
-    process = process_of(executable, *(("run", "--config", f"{tmp_path}/Caddyfile") if server.name == "caddy" else ()))
+    (tmp_path / "default.vcl").write_text("vcl 4.1;\n")
+    arguments = {"caddy": ("run", "--config", f"{tmp_path}/Caddyfile"), "varnish": ("-f", f"{tmp_path}/default.vcl")}
+    process = process_of(executable, *arguments.get(server.name, ()))
     found = remedies.lines_at(hop(process, SECTION.get(server.name, "")), process)
     assert (found.server if found else None) == (server.name if registry.SNIPPET in server.parts else None)
     unknown = Route((hop(process, ""),), Unknown("a variable"))

@@ -22,6 +22,7 @@ from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.directives import ConfigurationTree
 from certbot_autowebroot.servers.apache.rows import TreeBuilder
 from certbot_autowebroot.servers.apache.rows import source_of
+from certbot_autowebroot.servers.common.edits import EditedView
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
@@ -43,6 +44,8 @@ def dump(process: Process, meanwhile: Callable[[], None] = lambda: None) -> Conf
     :param meanwhile: work to do while httpd reads the configuration.
     :raises ConfigurationError: we may not run it, the configuration on disk is broken, or mod_info is missing.
     """
+    if isinstance(process.view, EditedView):
+        raise ConfigurationError("edited")  # only our own parser reads what is not on disk
     root, file = invocation.main_file(process)
     if not processes.has_our_files(process, process.exe, root, os.path.join(root, file)):
         raise ConfigurationError("the binary belongs to a container and is not run from here")

@@ -1,13 +1,17 @@
 """Lines with which Apache httpd serves one directory for challenges. *Pure*."""
+import os
+from typing import Iterator
 from typing import List
-from typing import Optional
+from typing import Tuple
 
 from zope.interface import moduleProvides
 
+from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.servers.common.snippet import commented
 from certbot_autowebroot.servers.common.snippet import first_step
@@ -16,8 +20,13 @@ from certbot_autowebroot.system.processes import Process
 
 moduleProvides(IHasSnippet)
 
+#: A regular expression for the beginning of the CA's path.
+_PATTERN = r"/\.well-known/acme-challenge/"
+_EXCEPT = f'<If "%{{REQUEST_URI}} !~ m#^{_PATTERN}#">'
+_THEN = "a2enmod rewrite (or whatever loads mod_rewrite there), and reload Apache"
 
-def lines(directory: str, with_order: bool = False) -> List[str]:
+
+def lines(directory: str, with_order: bool = False, with_servlets: bool = False) -> List[str]:
     """For the beginning of a ``<VirtualHost>``.
 
     mod_rewrite comes before ``Redirect``, ``ProxyPass`` and ``Alias`` in any order, and after its flag ``END`` no
@@ -26,28 +35,62 @@ def lines(directory: str, with_order: bool = False) -> List[str]:
 
     :param with_order: the host refuses by ``Order`` and ``Deny`` of Apache 2.2 (mod_access_compat), which count besides
         ``Require`` but for ``Satisfy Any``.
+    :param with_servlets: mod_jk passes every path on, unless the variable ``no-jk`` is set.
     """
     satisfied = ["    <IfModule mod_access_compat.c>", "        Satisfy Any", "    </IfModule>"] if with_order else []
-    return ["RewriteEngine On",
-            rf'RewriteRule "^/\.well-known/acme-challenge/([\w-]+)$" "{directory}{CHALLENGE_PATH}$1" [END]',
-            r'<If "%{REQUEST_URI} =~ m#^/\.well-known/acme-challenge/#">',
+    return [*([rf'SetEnvIf Request_URI "^{_PATTERN}" no-jk'] if with_servlets else []),
+            "RewriteEngine On",
+            rf'RewriteRule "^{_PATTERN}([\w-]+)$" "{directory}{CHALLENGE_PATH}$1" [END]',
+            rf'<If "%{{REQUEST_URI}} =~ m#^{_PATTERN}#">',
             "    Require all granted",
             "    SetHandler None",
             *satisfied,
             "</If>"]
 
 
-def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Optional[SiteLines]:
-    """The lines for a virtual host; else for the main server, before its last line that counts for the request."""
+def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Iterator[SiteLines]:
+    """The lines for a virtual host; else for the main server, before its last line that counts for the request.
+
+    What the owner of a site can write into ``.htaccess`` comes first where that file decides. No line undoes a
+    ``Redirect`` in a ``<Location>`` or an ``<If>``: that line has to get a condition of its own.
+    """
+    deciding = first_step(trail[::-1], "")
+    if deciding is not None and deciding.source is not None and os.path.basename(deciding.source.file) == ".htaccess":
+        yield from _in_htaccess(deciding.source.file)
     host = first_step(trail, "<VirtualHost")
-    step = host or first_step(trail[::-1], "")
-    if step is None or step.source is None:
-        return None
+    step = host or deciding
+    if step is None or step.source is None or deciding is None or deciding.source is None:
+        return
     refuses = any(step.text.lower().startswith(("order ", "deny ", "allow ")) for step in trail)
+    servlets = any(step.text.lower().startswith("jkmount ") for step in trail)
     where = f"into the <VirtualHost> at {step.source}, as its first lines" if host else \
         f"before {step.source}, outside of any section"
-    return SiteLines(step.source, tuple(lines(directory, with_order=refuses)), where,
-                     "a2enmod rewrite (or whatever loads mod_rewrite there), and reload Apache")
+    text = tuple(lines(directory, refuses, servlets))
+    edit = Edit(step.source.file, step.source.line, text, r"(?im)^\s*<VirtualHost[^\n]*>[^>\n]*$" if host else "")
+    site = SiteLines(step.source, text, where, _THEN, edits=(edit,))
+    yield site
+    if deciding.text.lower().startswith("redirect"):
+        edits = (Edit(deciding.source.file, deciding.source.line, _excepted(deciding.text), instead=True),)
+        yield SiteLines(deciding.source, _excepted(deciding.text), f"in place of {deciding.source}",
+                        "test the configuration (apache2ctl -t, or httpd -t), and reload Apache", edits=edits)
+        yield site._replace(
+            besides=f'and put "{deciding.text}" ({deciding.source}), which is taken first, into a section '
+                    f"{_EXCEPT} ... </If>", edits=(*edits, edit))
+
+
+def _excepted(line: str) -> Tuple[str, ...]:
+    return (_EXCEPT, f"    {line}", "</If>")
+
+
+def _in_htaccess(file: str) -> Iterator[SiteLines]:
+    """Lines for the beginning of the file: against its rewrites, and against those and its access rules."""
+    rewrites = ("RewriteEngine On",
+                f"RewriteCond %{{REQUEST_URI}} ^{_PATTERN}",
+                "RewriteRule ^ - [END]")
+    access = (rf'<If "%{{REQUEST_URI}} =~ m#^{_PATTERN}#">', "    Require all granted", "</If>")
+    for text in (rewrites, access, (*rewrites, *access)):
+        yield SiteLines(Source(file, 1), text, f"into {file}, as its first lines", "run Certbot again",
+                        edits=(Edit(file, 1, text),))
 
 
 def for_every_site(directory: str) -> str:

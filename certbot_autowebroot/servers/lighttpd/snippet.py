@@ -1,14 +1,17 @@
 """Lines with which lighttpd serves one directory for challenges. *Pure*."""
+import shlex
+from typing import Iterator
 from typing import List
-from typing import Optional
 
 from zope.interface import moduleProvides
 
+from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Trail
+from certbot_autowebroot.servers import lighttpd
 from certbot_autowebroot.servers.common.snippet import commented
 from certbot_autowebroot.servers.common.snippet import first_step
 from certbot_autowebroot.servers.common.snippet import mkdir_command
@@ -38,14 +41,18 @@ def lines(directory: str) -> List[str]:
             "}"]
 
 
-def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Optional[SiteLines]:
-    """The lines for the end of the file that has the last line of the trail."""
+def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Iterator[SiteLines]:
+    """The lines for the end of the file that has the last line of the trail; else, of the main file."""
     last = first_step(trail[::-1], "")
     if last is None or last.source is None:
-        return None
-    return SiteLines(
-        last.source, tuple(lines(directory)), f"at the end of {last.source.file}",
-        "lighttpd -tt -f with its configuration (what it warns of may be left out), and restart lighttpd")
+        return
+    main = lighttpd.config_path(process.argv)
+    text = tuple(lines(directory))
+    test = shlex.join([process.name, "-tt", "-f", main]) if main else "lighttpd -tt -f with its configuration"
+    for file in dict.fromkeys([last.source.file, *([main] if main and main.startswith("/") else [])]):
+        yield SiteLines(
+            last.source._replace(file=file), text, f"at the end of {file}",
+            f"{test} (what it warns of may be left out), and restart lighttpd", edits=(Edit(file, 0, text),))
 
 
 def for_every_site(directory: str) -> str:

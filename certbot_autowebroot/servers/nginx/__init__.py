@@ -68,13 +68,11 @@ class NginxServer:
 
     def ask(self, process: Process, request: Request) -> Sequence[Destination]:
         """The destinations of the request in the configuration on disk."""
-        master = _master(process)
+        master = master_of(process)
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
-                hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
-                self._evaluators[key] = _cache.get((*key, hostname), master.view,
-                                                  functools.partial(_read, master, hostname))
+                self._evaluators[key] = evaluator_of(master)
                 self._evaluators[key].start_over()
         except OSError as error:
             return [Unknown(f"the files of nginx (pid {master.pid}) are not visible to us: {error}")]
@@ -82,14 +80,14 @@ class NginxServer:
 
     def missed(self, process: Process, request: Request) -> Sequence[Directory]:
         """The directories in which it looked for the file, from its error log."""
-        return log.missed(_master(process), request)
+        return log.missed(master_of(process), request)
 
     def logged_errors(self, process: Process, request: Request) -> Sequence[str]:
         """Its lines of a request, from its error log."""
-        return log.errors(_master(process), request)
+        return log.errors(master_of(process), request)
 
 
-def _master(process: Process) -> Process:
+def master_of(process: Process) -> Process:
     """The master of a worker, whose title does not have the command line."""
     while not _TITLE.match(process.argv[0]):
         parent = processes.process(process.parent)
@@ -118,6 +116,17 @@ def options(argv: Sequence[str]) -> Dict[str, str]:
         elif option:
             values[option] = f"{values[option]} {word}" if values[option] else word
     return values
+
+
+def evaluator_of(process: Process) -> Evaluator:
+    """The evaluator of a running nginx, by the files on disk.
+
+    :raises OSError: the process has ended, or its files are not visible to us.
+    """
+    master = master_of(process)
+    hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
+    key = (master.pid, master.start_time, hostname)
+    return _cache.get(key, master.view, functools.partial(_read, master, hostname))
 
 
 def _read(master: Process, hostname: str, view: View) -> Evaluator:

@@ -31,10 +31,13 @@ MAX_WALKS = 64
 class Evaluator:
     """The destinations of requests in one configuration.
 
+    :ivar configuration: the parsed one.
+
     :param configuration: from :func:`~certbot_autowebroot.servers.nginx.parser.parse`.
     """
 
     def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
         self._problems = [Step(problem.text, problem.source) for problem in configuration.problems]
         self._index = Index(configuration)
         self._stream = Index(configuration, "stream")

@@ -56,7 +56,8 @@ class File:
 class Directive:
     """One directive.
 
-    :ivar args: the parameters, quotes and escapes removed; of a Lua block, only those before the brace.
+    :ivar args: the parameters, quotes and escapes removed; of a Lua block, only those before the brace, and "off" of
+        one without code: it replaces an inherited one and runs nothing.
     """
 
     __slots__ = ("_block", "_file", "_offset", "args", "name")
@@ -79,6 +80,11 @@ class Directive:
         block = self._block
         directives = block.selecting if isinstance(block, _LazyServerBlock) and name in _SELECTING else self.block
         return [directive for directive in directives or () if directive.name == name]
+
+    @property
+    def file(self) -> str:
+        """The path of its file."""
+        return self._file.name
 
     @property
     def source(self) -> Source:
@@ -232,7 +238,9 @@ class _Parser:
                 elif not skipped_depth or (name in _SELECTING and len(blocks) == skipped_depth):
                     blocks[-1].append(Directive(name, args, inside, file, start))
                 if name.endswith("_by_lua_block"):
-                    position = end_of_lua(text, position, start)
+                    code, position = position, end_of_lua(text, position, start)
+                    if not args and not text[code:position - 1].strip():
+                        blocks[-1][-1:] = [Directive(name, ("off",), inside, file, start)]
                     continue
                 if len(blocks) > MAX_BLOCK_DEPTH:
                     raise TokenError(f"blocks are nested more than {MAX_BLOCK_DEPTH} deep", start)

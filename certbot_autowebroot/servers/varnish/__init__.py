@@ -2,6 +2,7 @@
 
 A VCL from ``varnishadm vcl.load`` is ignored: Debian's reload loads the same file again.
 """
+import posixpath
 from typing import Dict
 from typing import List
 from typing import Sequence
@@ -55,13 +56,24 @@ def _read(process: Process) -> Union[Vcl, str]:
     files = [name for name in _values(process.argv, "-f") if name]
     if not files:
         return "varnishd was started without -f and -b"
-    paths = [value.partition("=")[2] for value in _values(process.argv, "-p") if value.startswith("vcl_path=")]
     try:
-        return parse(files[0], process.view.read, "".join(paths[-1:] or [_SEARCH_PATH]).split(":"))
+        return parse(files[0], process.view.read, _search_path(process))
     except OSError as error:
         return f"Varnish's {error.filename or files[0]} cannot be read: {error.strerror or error}"
     except VclError as error:
         return f"Varnish's VCL is not understood: {error}"
+
+
+def main_file(process: Process) -> str:
+    """The path of the VCL that a running Varnish was started with; empty where it has none, or it is not found."""
+    name = next(filter(None, _values(process.argv, "-f")), "")
+    paths = [posixpath.join(directory, name) for directory in _search_path(process)] if name else []
+    return next((path for path in paths if process.view.is_file(path)), "")
+
+
+def _search_path(process: Process) -> List[str]:
+    paths = [value.partition("=")[2] for value in _values(process.argv, "-p") if value.startswith("vcl_path=")]
+    return "".join(paths[-1:] or [_SEARCH_PATH]).split(":")
 
 
 def _of_backend(text: str) -> Vcl:
