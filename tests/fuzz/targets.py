@@ -43,6 +43,7 @@ from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import routes
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.common import error_log
 from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.servers.guess import AnyProgram
@@ -153,8 +154,9 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Each input is read, and from no real directory."""
-    with mock.patch.object(file_cache.FileCache, "get", lambda cache, key, view, make: make(view)):
+    """Each input is read, and from no real directory; no process of this machine is looked at."""
+    with mock.patch.object(file_cache.FileCache, "get", lambda cache, key, view, make: make(view)), \
+            mock.patch.object(processes, "shares_namespace", return_value=False):
         yield
 
 
@@ -197,15 +199,17 @@ def _arguments(data: bytes) -> None:
                  HaproxyServer, VarnishServer):
         server: Any = make()
         if server.recognises(process):
-            with nothing_kept(), mock.patch("certbot_autowebroot.servers.guess.forward_target", return_value=None):
+            with nothing_kept(), mock.patch("certbot_autowebroot.servers.forwarder.forward_target", return_value=None):
                 check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
 
 
 def _nginx_log(data: bytes) -> None:
     """nginx's error log, whose text every client may choose."""
     request = files.request_for("www.sample.com")
-    with mock.patch.object(log, "_ends_of_logs", return_value=[data]):
-        places = log.missed(files.process("nginx", ("nginx",), {}), request)
+    with mock.patch.object(error_log, "ends_of_logs", return_value=[data]):
+        nginx = files.process("nginx", ("nginx",), {})
+        places = log.missed(nginx, request)
+        assert all(request.token in text or " client: " not in text for text in log.errors(nginx, request))
     if places:
         check(places, request)
 
@@ -274,7 +278,7 @@ def _kernel(data: bytes) -> None:
         assert fields is not None and fields[1] == "42"
     with _reads(namespaces, b"  sl  local_address rem_address   st\n   0: 0100007F:0050 00000000:0000 0A "
                 + b"0 " * 5 + b"77\n"):
-        assert [c.port for c in namespaces._connections(7, "tcp")] == [80]
+        assert [c.port for c in namespaces._connections(7, "tcp", 10)] == [80]
 
 
 def _dns(data: bytes) -> None:
