@@ -34,6 +34,7 @@ class FakeView:
     """The part of a :class:`~certbot_autowebroot.system.views.View` that the parsers use; with the same refusals."""
 
     is_host = False
+    is_contained = True
 
     def __init__(self, files: Dict[str, bytes], directories: Sequence[str] = _DIRECTORIES) -> None:
         self._files = files

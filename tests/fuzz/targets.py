@@ -34,8 +34,10 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import follow
+from certbot_autowebroot.servers import forwarder
 from certbot_autowebroot.servers.apache import ApacheServer
 from certbot_autowebroot.servers.apache import evaluate
+from certbot_autowebroot.servers.apache import log as apache_log
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.dump import parse as parse_dump
@@ -43,6 +45,7 @@ from certbot_autowebroot.servers.apache.htaccess import Htaccess
 from certbot_autowebroot.servers.caddy import CaddyServer
 from certbot_autowebroot.servers.caddy import routes
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.common import error_log
 from certbot_autowebroot.servers.common import file_cache
 from certbot_autowebroot.servers.forwarder import Forwarder
 from certbot_autowebroot.servers.guess import AnyProgram
@@ -53,6 +56,7 @@ from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.static import StaticServer
 from certbot_autowebroot.servers.varnish import VarnishServer
 from certbot_autowebroot.system import dns_messages
+from certbot_autowebroot.system import greeting
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
@@ -197,15 +201,19 @@ def _arguments(data: bytes) -> None:
                  HaproxyServer, VarnishServer):
         server: Any = make()
         if server.recognises(process):
-            with nothing_kept(), mock.patch("certbot_autowebroot.servers.guess.forward_target", return_value=None):
+            with nothing_kept(), mock.patch.object(forwarder, "forward_target", return_value=None), \
+                    mock.patch.object(greeting, "without_http", return_value=""):
                 check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
 
 
 def _nginx_log(data: bytes) -> None:
-    """nginx's error log, whose text every client may choose."""
+    """An error log, whose text every client may choose."""
     request = files.request_for("www.sample.com")
-    with mock.patch.object(log, "_ends_of_logs", return_value=[data]):
-        places = log.missed(files.process("nginx", ("nginx",), {}), request)
+    process = files.process("nginx", ("nginx",), {})
+    with mock.patch.object(error_log, "ends_of_logs", return_value=[data]):
+        places = log.missed(process, request)
+        log.errors(process, request)
+        apache_log.errors(process, request, ["/srv/a"])
     if places:
         check(places, request)
 
@@ -274,7 +282,7 @@ def _kernel(data: bytes) -> None:
         assert fields is not None and fields[1] == "42"
     with _reads(namespaces, b"  sl  local_address rem_address   st\n   0: 0100007F:0050 00000000:0000 0A "
                 + b"0 " * 5 + b"77\n"):
-        assert [c.port for c in namespaces._connections(7, "tcp")] == [80]
+        assert [c.port for c in namespaces._connections(7, "tcp", 0x0A)] == [80]
 
 
 def _dns(data: bytes) -> None:

@@ -72,7 +72,7 @@ class NginxServer:
         key = (master.pid, master.start_time)
         try:
             if key not in self._evaluators:
-                hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
+                hostname = "" if master.view.is_contained else os.uname().nodename
                 self._evaluators[key] = _cache.get((*key, hostname), master.view,
                                                   functools.partial(_read, master, hostname))
                 self._evaluators[key].start_over()
