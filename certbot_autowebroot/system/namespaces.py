@@ -130,7 +130,7 @@ def _lines(pid: int, name: str) -> Iterator[List[str]]:
 
 def _connections(pid: int, name: str, state: int) -> Iterator[Connection]:
     for fields in _lines(pid, name):
-        if len(fields) < 10 or fields[3] != f"{state:02X}":
+        if len(fields) < 10 or ":" not in fields[1] or fields[3] != f"{state:02X}":
             continue
         yield Connection(*_address(fields[1]), *_address(fields[2]), int(fields[3], 16), int(fields[9]))
 

@@ -34,8 +34,10 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing import probe
 from certbot_autowebroot.routing.follow import follow
+from certbot_autowebroot.servers import forwarder
 from certbot_autowebroot.servers.apache import ApacheServer
 from certbot_autowebroot.servers.apache import evaluate
+from certbot_autowebroot.servers.apache import log as apache_log
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from certbot_autowebroot.servers.apache.directives import ConfigurationError
 from certbot_autowebroot.servers.apache.dump import parse as parse_dump
@@ -54,6 +56,7 @@ from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.servers.static import StaticServer
 from certbot_autowebroot.servers.varnish import VarnishServer
 from certbot_autowebroot.system import dns_messages
+from certbot_autowebroot.system import greeting
 from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
@@ -154,9 +157,8 @@ def _web_server(make: Callable[[], Any], name: str, argv: Sequence[str]) -> Call
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Each input is read, and from no real directory; no process of this machine is looked at."""
-    with mock.patch.object(file_cache.FileCache, "get", lambda cache, key, view, make: make(view)), \
-            mock.patch.object(processes, "shares_namespace", return_value=False):
+    """Each input is read, and from no real directory."""
+    with mock.patch.object(file_cache.FileCache, "get", lambda cache, key, view, make: make(view)):
         yield
 
 
@@ -199,17 +201,19 @@ def _arguments(data: bytes) -> None:
                  HaproxyServer, VarnishServer):
         server: Any = make()
         if server.recognises(process):
-            with nothing_kept(), mock.patch("certbot_autowebroot.servers.forwarder.forward_target", return_value=None):
+            with nothing_kept(), mock.patch.object(forwarder, "forward_target", return_value=None), \
+                    mock.patch.object(greeting, "without_http", return_value=""):
                 check(server.ask(process, files.request_for("www.sample.com")), files.request_for("www.sample.com"))
 
 
 def _nginx_log(data: bytes) -> None:
-    """nginx's error log, whose text every client may choose."""
+    """An error log, whose text every client may choose."""
     request = files.request_for("www.sample.com")
+    process = files.process("nginx", ("nginx",), {})
     with mock.patch.object(error_log, "ends_of_logs", return_value=[data]):
-        nginx = files.process("nginx", ("nginx",), {})
-        places = log.missed(nginx, request)
-        assert all(request.token in text or " client: " not in text for text in log.errors(nginx, request))
+        places = log.missed(process, request)
+        log.errors(process, request)
+        apache_log.errors(process, request, ["/srv/a"])
     if places:
         check(places, request)
 
@@ -278,7 +282,7 @@ def _kernel(data: bytes) -> None:
         assert fields is not None and fields[1] == "42"
     with _reads(namespaces, b"  sl  local_address rem_address   st\n   0: 0100007F:0050 00000000:0000 0A "
                 + b"0 " * 5 + b"77\n"):
-        assert [c.port for c in namespaces._connections(7, "tcp", 10)] == [80]
+        assert [c.port for c in namespaces._connections(7, "tcp", 0x0A)] == [80]
 
 
 def _dns(data: bytes) -> None:

@@ -22,8 +22,8 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.ca_verdict import Verdict
+from certbot_autowebroot.servers.common import error_log
 from certbot_autowebroot.servers.common.file_cache import RecordingView
-from certbot_autowebroot.servers.nginx import log
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import NotRegularFileError
 from certbot_autowebroot.system.views import View
@@ -201,7 +201,7 @@ def test_open_log_is_read_as_its_user(site: Site, monkeypatch: pytest.MonkeyPatc
         snapshot = processes.process(process.pid)
         assert snapshot is not None and snapshot.view
         monkeypatch.setattr(os, "open", noted)
-        assert list(log._ends_of_logs(snapshot)) == [b"content"]
+        assert list(error_log.ends_of_logs(snapshot)) == [b"content"]
         process.kill()
     assert paths[0] in opened
     assert not {*paths[1:]} & {*opened}

@@ -124,7 +124,7 @@ def evaluator_of(process: Process) -> Evaluator:
     :raises OSError: the process has ended, or its files are not visible to us.
     """
     master = master_of(process)
-    hostname = os.uname().nodename if processes.shares_namespace(master, "uts") else ""
+    hostname = "" if master.view.is_contained else os.uname().nodename
     key = (master.pid, master.start_time, hostname)
     return _cache.get(key, master.view, functools.partial(_read, master, hostname))
 
