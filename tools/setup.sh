@@ -36,7 +36,8 @@ installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx
 system=${SYSTEM_ROOT:-}
 started() {
     find "$system"/etc/systemd/system/multi-user.target.wants "$system"/etc/systemd/system/timers.target.wants \
-        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d ! -type d 2>/dev/null | sort
+        "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d \
+        ! -type d ! -name '*.target' 2>/dev/null | sort
 }
 
 # Have what came with packages not start: $1 has what started before; the rest are the packages.
