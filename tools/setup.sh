@@ -100,8 +100,10 @@ if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$ng
     echo "setup: unpacking nginx's modules$(printf ' %s' $modules) into .venv/nginx-modules"
     rm -rf .venv/nginx-modules
     mkdir .venv/nginx-modules
-    libraries=$(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p')
-    for library in $libraries; do
+    # Of two LuaJITs, the first that the package prefers.
+    for library in luajit pcre; do
+        library=$(apt-cache depends libnginx-mod-http-lua | sed -n "s/^[ |]*Depends: \(lib$library.*\)/\1/p" | head -n 1)
+        [ -n "$library" ] || continue
         installed "$library" || apt-get -qq install --no-install-recommends -y "$library" > /dev/null
     done
     # shellcheck disable=SC2086
