@@ -37,7 +37,8 @@ system=${SYSTEM_ROOT:-}
 started() {
     find "$system"/etc/systemd/system/multi-user.target.wants "$system"/etc/systemd/system/timers.target.wants \
         "$system"/etc/systemd/system/sockets.target.wants "$system"/etc/cron.d \
-        "$system"/etc/apache2/mods-enabled/security2.* "$system"/etc/apache2/mods-enabled/unique_id.load ! -type d 2>/dev/null | sort
+        "$system"/etc/apache2/mods-enabled/security2.* "$system"/etc/apache2/mods-enabled/unique_id.load \
+        ! -type d ! -name '*.target' 2>/dev/null | sort
 }
 
 # Have what came with packages not start: $1 has what started before; the rest are the packages.
@@ -100,8 +101,10 @@ if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$ng
     echo "setup: unpacking nginx's modules$(printf ' %s' $modules) into .venv/nginx-modules"
     rm -rf .venv/nginx-modules
     mkdir .venv/nginx-modules
-    libraries=$(apt-cache depends libnginx-mod-http-lua | sed -n 's/^[ |]*Depends: \(lib\(luajit2\|pcre\).*\)/\1/p')
-    for library in $libraries; do
+    # Of two LuaJITs, the first that the package prefers.
+    for library in luajit pcre; do
+        library=$(apt-cache depends libnginx-mod-http-lua | sed -n "s/^[ |]*Depends: \(lib$library.*\)/\1/p" | head -n 1)
+        [ -n "$library" ] || continue
         installed "$library" || apt-get -qq install --no-install-recommends -y "$library" > /dev/null
     done
     # shellcheck disable=SC2086
