@@ -124,6 +124,13 @@ def test_apache_with_order_needs_satisfy() -> None:
         assert found is not None and ("        Satisfy Any" in found.lines) is expected
 
 
+def test_apache_with_jk_needs_its_variable() -> None:
+    """mod_jk passes on what mod_rewrite has mapped to a file, unless ``no-jk`` is set."""
+    for step, expected in (("JkMount /* tomcat", True), ("ProxyPass / http://127.0.0.1/", False)):
+        found = lines_at(hop("httpd", "<VirtualHost *:80> www.sample.com", step))
+        assert found is not None and found.lines[0].endswith(" no-jk") is expected
+
+
 def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
     """The frontend's lines name it; other servers need none."""
     found = lines_at(hop("haproxy", "frontend web", "backend app"))
