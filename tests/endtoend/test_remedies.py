@@ -270,3 +270,29 @@ def test_line_that_no_lines_beat_is_named(ca: CA, place: Path, capsys: "pytest.C
     said = capsys.readouterr().out
     assert "for good" not in said
     assert re.search(r"do not help while tcp-request content reject.* \(\S+:\d+\) counts before them", said), said
+
+
+HTACCESS = {
+    "rewrites": "RewriteEngine On\nRewriteRule ^ index.php [L]\n",
+    "refuses": '<FilesMatch ".">\nRequire all denied\n</FilesMatch>\n',
+    "does both": 'Require all denied\nRewriteEngine On\nRewriteRule (^|/)\\. - [F]\n',
+}
+
+
+@pytest.mark.parametrize("text", HTACCESS.values(), ids=HTACCESS)
+def test_remedy_for_htaccess(text: str, ca: CA, place: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The owner of a site has no access to the virtual host: the lines are for that very file, and work literally."""
+    def check() -> int:
+        return cli.main(["check", "--work-dir", str(place / "work"), NAME])
+    root = place / "root"
+    root.mkdir()
+    (root / "index.php").write_text("all")
+    (root / ".htaccess").write_text(text)
+    granted = f"<Directory {root}>\nRequire all granted\nAllowOverride All\n</Directory>"
+    with apache(place, host(f"DocumentRoot {root}\n{granted}")):
+        assert check() == 1
+        said = capsys.readouterr().out
+        found = re.search(r"for good, put these lines into (\S+), as its first lines:\n((?: {8,}.*\n)+?) +then: ", said)
+        assert found and found[1] == str(root / ".htaccess"), said
+        (root / ".htaccess").write_text(textwrap.dedent(found[2]) + text)
+        assert check() == 0, capsys.readouterr().out

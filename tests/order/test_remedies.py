@@ -18,9 +18,11 @@ from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order import remedies
+from certbot_autowebroot.order import trial
 from certbot_autowebroot.order.advice import what_to_do
 from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.trial import Effect
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -36,6 +38,7 @@ from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.caddy import snippet as caddy_snippet
 from certbot_autowebroot.servers.haproxy import snippet as haproxy_snippet
 from certbot_autowebroot.system import processes
 from tests.lab.caddy import Caddy
@@ -119,6 +122,13 @@ def test_apache_with_order_needs_satisfy() -> None:
     for refusal, expected in (("Deny from all", True), ("Require all denied", False)):
         found = lines_at(hop("httpd", "<VirtualHost *:80> www.sample.com", refusal))
         assert found is not None and ("        Satisfy Any" in found.lines) is expected
+
+
+def test_apache_with_jk_needs_its_variable() -> None:
+    """mod_jk passes on what mod_rewrite has mapped to a file, unless ``no-jk`` is set."""
+    for step, expected in (("JkMount /* tomcat", True), ("ProxyPass / http://127.0.0.1/", False)):
+        found = lines_at(hop("httpd", "<VirtualHost *:80> www.sample.com", step))
+        assert found is not None and found.lines[0].endswith(" no-jk") is expected
 
 
 def test_haproxy_needs_a_backend_at_the_end_of_the_file() -> None:
@@ -403,3 +413,16 @@ def test_file_of_a_panel(place: Path, first: str, is_included: bool) -> None:
     assert (f"into a new file that {site}:10 includes ({place}/nginx.conf_*), for the program that writes {site} "
             f'("{notice}") overwrites edits:' in said) is is_included, said
     assert (f'but {site} says "{notice}": the program that writes it will' in said) is not is_included, said
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("first", "expected"), [("respond 404", Effect.HELPS),
+                                                 ("redir https://other.example{uri}", Effect.IN_VAIN)])
+def test_trial_of_caddys_lines(place: Path, first: str, expected: Effect) -> None:
+    """The Caddyfile is adapted from memory: the running configuration has no lines, and stays as it is."""
+    with Caddy(place, f"http://{NAME} {{\n{first}\n}}\n") as caddy:
+        found = processes.process(caddy.pid)
+        assert found is not None
+        request = Request(NAME, CHALLENGE_PATH + "token", "token", Endpoint(PUBLIC_V4, 80))
+        *_, lines = caddy_snippet.for_site(found, request, (), settings.SHARED_DIRECTORY)
+        assert trial.tried(found, request, lines.edits).effect is expected

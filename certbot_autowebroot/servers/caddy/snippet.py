@@ -1,9 +1,10 @@
 """Lines with which Caddy serves one directory for challenges."""
+from typing import Iterator
 from typing import List
-from typing import Optional
 
 from zope.interface import moduleProvides
 
+from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -28,20 +29,24 @@ def lines(directory: str) -> List[str]:
             "}"]
 
 
-def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Optional[SiteLines]:
+def for_site(process: Process, request: Request, trail: Trail, directory: str) -> Iterator[SiteLines]:
     """The lines for the block of the site in the Caddyfile; none for a Caddy that runs without a Caddyfile.
 
     The trail is the running configuration's, which does not name the Caddyfile's lines.
     """
     site = sites.site(process, request.host)
     if site is None or site.source is None:
-        return None
+        return
     before = next((step for step in trail if step.text.startswith(_BEFORE_HANDLE)), None)
-    return SiteLines(
-        site.source, tuple(lines(directory)), f"into the block of {site.text} at {site.source}",
-        f"{process.name} reload",
-        besides=f'and put what says "{before}" into a "handle {{ }}" of its own, for it is taken first'
-        if before else "")
+    text = tuple(lines(directory))
+    alone = SiteLines(
+        site.source, text, f"into the block of {site.text} at {site.source}", f"{process.name} reload",
+        edits=(Edit(site.source.file, site.source.line, text, r"\A[^\n]*\n?"),) if site.source.line else ())
+    if before is not None:  # no model of it: offered unless the lines alone help
+        yield alone._replace(
+            edits=(), besides=f'and put what says "{before}" into a "handle {{ }}" of its own, for it is taken first')
+    if before is None or alone.edits:
+        yield alone
 
 
 def for_every_site(directory: str) -> str:

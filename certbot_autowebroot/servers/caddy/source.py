@@ -9,9 +9,11 @@ from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Sequence
+from typing import Tuple
 
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.servers.caddy import admin
+from certbot_autowebroot.servers.common.edits import EditedView
 from certbot_autowebroot.system import output
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
@@ -35,6 +37,8 @@ def configuration(process: Process, request: Request) -> Any:
     """
     if process.argv[1:2] in (("file-server",), ("reverse-proxy",)):
         return _of_command(process.argv)
+    if isinstance(process.view, EditedView):
+        return _edited(process, process.view)
     reasons: List[str] = []
     sources: Sequence[Callable[[Process, Request], Any]] = (_from_admin_api, _from_autosave, _from_file)
     for source in sources:
@@ -98,13 +102,31 @@ def caddyfile(process: Process) -> str:
     return "" if other or path.endswith(".json") or process.argv[1:2] != ("run",) else path
 
 
-def _adapted(process: Process, path: str, adapter: str) -> bytes:
+def _edited(process: Process, view: EditedView) -> Any:
+    """The Caddyfile as it would be with lines put in, adapted from memory."""
+    path = caddyfile(process)
+    if view.edited != {path} or not processes.has_our_files(process) or not hasattr(os, "memfd_create"):
+        raise NoConfigurationError("edited")  # only the Caddyfile itself can be adapted from memory
+    # Caddy looks for an imported file beside the file that imports it; the name of a snippet has no such characters.
+    directory = os.fsencode(posixpath.dirname(path))
+    text = re.sub(rb"(?m)^(\s*import\s+)(?!/)(?=\S*[/.*])", lambda match: match[1] + directory + b"/", view.read(path))
+    fd = os.memfd_create("Caddyfile")
+    try:
+        os.write(fd, text)
+        return json.loads(_adapted(process, f"/proc/self/fd/{fd}", "caddyfile", (fd,)))
+    except (OSError, ValueError) as error:
+        raise NoConfigurationError(str(error)) from error
+    finally:
+        os.close(fd)
+
+
+def _adapted(process: Process, path: str, adapter: str, pass_fds: Tuple[int, ...] = ()) -> bytes:
     """``caddy adapt`` with the binary, the environment and the rights of the running process."""
     environment = process.environment
     with processes.opened_program(process) as (fd, directory, rights):
         adapt = subprocess.Popen(
             ["caddy", "adapt", "--config", path, "--adapter", adapter], executable=f"/proc/self/fd/{fd}",
-            pass_fds=(fd,), cwd=directory, env=environment, user=rights.uid, group=rights.gid,
+            pass_fds=(fd, *pass_fds), cwd=directory, env=environment, user=rights.uid, group=rights.gid,
             extra_groups=rights.groups, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
     try:

@@ -26,11 +26,14 @@ class NoPlaceError(Exception):
 class EditedView(View):
     """A view in which some files have another text.
 
+    :ivar edited: their paths.
+
     :param texts: by path.
     """
 
     def __init__(self, view: View, texts: Mapping[str, str]) -> None:
         super().__init__(-1, confined=not view.is_host, uid=view.uid, gids=view.gids)
+        self.edited = frozenset(texts)
         self._view = view
         self._texts = texts
 
