@@ -29,6 +29,7 @@ from typing import NamedTuple
 from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.order import arrival
 from certbot_autowebroot.order import proof
 from certbot_autowebroot.order.candidates import CandidateFinder
 from certbot_autowebroot.order.candidates import OrderOptions
@@ -153,10 +154,10 @@ class Solver:
                                             if outcome.verdict_at(endpoint) is Verdict.PROVEN
                                             for place in outcome.proof.served[endpoint]])
 
-    def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
-        """Of these, those that the front endpoints do not serve now, whether we or another authenticator answers."""
-        return [challenge for challenge, missing in zip(challenges, threads.each(self._mismatches, challenges))
-                if missing]
+    def unserved(self, challenges: Sequence[Challenge]) -> Dict[Challenge, str]:
+        """Of these, those that the CA would not get now, whether we or another authenticator answers; and why."""
+        reasons = zip(challenges, threads.each(self._why_unserved, challenges))
+        return {challenge: reason for challenge, reason in reasons if reason}
 
     def note_other_authenticators(self, identifier: str, answered_by: str, rejected: Sequence[str]) -> None:
         """Add what other authenticators did for an identifier to its outcome."""
@@ -252,6 +253,16 @@ class Solver:
         self.outcomes[challenge.identifier] = outcome._replace(
             proof=outcome.proof._replace(mismatches={**outcome.proof.mismatches, **missing}))
         return not missing
+
+    def _why_unserved(self, challenge: Challenge) -> str:
+        mismatches = self._mismatches(challenge)
+        outcome = self.outcomes[challenge.identifier]
+        if mismatches or outcome.verdict is not Verdict.DEAD_END:
+            return "; ".join(map(str, mismatches.values()))
+        # Only now: a CDN may remember what it gets for the token before it is served.
+        silent = {endpoint: self._silent[endpoint] for endpoint in outcome.front.remote if endpoint in self._silent}
+        remote = self._not_served(challenge, [endpoint for endpoint in outcome.front.remote if endpoint not in silent])
+        return arrival.obstacle(outcome, {**silent, **remote}, challenge.token, self._options.refuse_unproven)
 
     def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
         """What the front endpoints serve instead of the key authorization; of another authenticator's too."""
