@@ -73,6 +73,9 @@ def add_to(commands: "Commands") -> None:
                        help="publish no test files: follow the configurations, and prove nothing")
     check.add_argument("--resolver", type=_address, metavar="ADDRESS",
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
+    check.add_argument("--fallback", default="", metavar="NAME[,NAME...]",
+                       help="as Certbot's --autowebroot-fallback (default: the lineage's). wire is tried, with a "
+                            "random token; other authenticators would edit the server's configuration, and are only named")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
@@ -109,7 +112,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         with _journal_with_clean_up(options) as journal:
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
-                                  options.resolver or ""), journal, progress.show)
+                                  options.resolver or "", options.fallback), journal, progress.show)
             if options.names:
                 names = check.names(options.names)
             else:

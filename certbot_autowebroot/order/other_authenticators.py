@@ -113,6 +113,11 @@ def would_be_asked(option: str, outcome: Outcome) -> List[str]:
             if (wire_obstacles.is_possible_here() if name == WIRE else name in known)]
 
 
+def is_wire_first(option: str, outcome: Outcome) -> bool:
+    """Whether an order would try the wire before all others for a name."""
+    return WIRE in order(option, [WIRE]) and candidates(option, outcome, installed())[0][:1] == [WIRE]
+
+
 def next_of(waiting: Iterable[Sequence[str]]) -> str:
     """The next authenticator to ask, of those that come first for some name.
 

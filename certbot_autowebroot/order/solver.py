@@ -44,6 +44,7 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.ca_verdict import Judgement
 from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.routing.probe import Answer
@@ -159,6 +160,18 @@ class Solver:
         reasons = zip(challenges, threads.each(self._why_unserved, challenges))
         return {challenge: reason for challenge, reason in reasons if reason}
 
+    def judge_arrival(self, challenge: Challenge) -> Judgement:
+        """What the CA would get now for a token that another authenticator has published."""
+        outcome = self.outcomes[challenge.identifier]
+        mismatches = self._mismatches(challenge)
+        if mismatches:
+            return Judgement(Verdict.DEAD_END, tuple(map(str, mismatches.values())))
+        # Only now: a CDN may remember what it gets for the token before it is served.
+        before = {endpoint: outcome.proof.answers.get(endpoint) for endpoint in outcome.front.remote}
+        silent = {endpoint: answer for endpoint, answer in before.items() if answer and not answer.connected}
+        asked = self._not_served(challenge, [endpoint for endpoint in before if endpoint not in silent])
+        return arrival.judge(outcome, {**silent, **asked}, challenge.token)
+
     def note_other_authenticators(self, identifier: str, answered_by: str, rejected: Sequence[str]) -> None:
         """Add what other authenticators did for an identifier to its outcome."""
         self.outcomes[identifier] = self.outcomes[identifier]._replace(answered_by=answered_by,
@@ -255,14 +268,11 @@ class Solver:
         return not missing
 
     def _why_unserved(self, challenge: Challenge) -> str:
-        mismatches = self._mismatches(challenge)
-        outcome = self.outcomes[challenge.identifier]
-        if mismatches or outcome.verdict is not Verdict.DEAD_END:
-            return "; ".join(map(str, mismatches.values()))
-        # Only now: a CDN may remember what it gets for the token before it is served.
-        silent = {endpoint: self._silent[endpoint] for endpoint in outcome.front.remote if endpoint in self._silent}
-        remote = self._not_served(challenge, [endpoint for endpoint in outcome.front.remote if endpoint not in silent])
-        return arrival.obstacle(outcome, {**silent, **remote}, challenge.token, self._options.refuse_unproven)
+        if self.outcomes[challenge.identifier].verdict is not Verdict.DEAD_END:
+            return "; ".join(map(str, self._mismatches(challenge).values()))
+        verdict, sentences = self.judge_arrival(challenge)
+        is_refused = verdict is Verdict.UNPROVEN and self._options.refuse_unproven
+        return "; ".join(sentences) if is_refused or verdict is Verdict.DEAD_END else ""
 
     def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
         """What the front endpoints serve instead of the key authorization; of another authenticator's too."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import datetime
 from datetime import timezone
+from typing import TYPE_CHECKING
 from typing import Dict
 from typing import FrozenSet
 from typing import Iterator
@@ -51,6 +52,9 @@ from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 
+if TYPE_CHECKING:
+    from certbot_autowebroot.renewals.wire_trial import Trial
+
 #: The directories that get a test file, by name.
 Hints = Mapping[str, Sequence[Hint]]
 Outcomes = Mapping[str, Outcome]
@@ -69,6 +73,7 @@ class Options:
     :ivar path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :ivar write: publish test files; else the configurations alone are followed.
     :ivar resolver: the only name server to ask; empty for the host's own.
+    :ivar fallback: as ``--autowebroot-fallback``; empty for the lineage's.
     """
 
     port: Optional[int] = None
@@ -76,6 +81,7 @@ class Options:
     path: str = ""
     write: bool = True
     resolver: str = ""
+    fallback: str = ""
 
 
 class Check:
@@ -95,10 +101,11 @@ class Check:
                 proper[name] = identifier(name)
             except ValueError as error:
                 wrong[name] = str(error)
-        outcomes = self._find_out(self._options.port or CA_PORTS["http"], self._options.address or "",
-                                   {name: self._given() for name in proper.values()})
-        return _as_this_user([NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
-                           else self._by_autowebroot(proper[name], outcomes) for name in dict.fromkeys(names)])
+        port, address = self._options.port or CA_PORTS["http"], self._options.address or ""
+        outcomes = self._find_out(port, address, {name: self._given() for name in proper.values()})
+        forecasts = [NameForecast(name, Outlook.FAILS, reason=wrong[name]) if name in wrong
+                     else self._by_autowebroot(proper[name], outcomes) for name in dict.fromkeys(names)]
+        return _as_this_user(self._by_fallback(port, address, forecasts, self._options.fallback))
 
     def lineages(self, lineages: Sequence[Lineage], hooks: Sequence[str] = ()) -> List[Forecast]:
         """What would happen to each of these lineages with its own authenticator.
@@ -192,11 +199,37 @@ class Check:
             outcomes = self._find_out(port, address, hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
-                fallback = lineage.options.get("fallback", "")
+                fallback = self._options.fallback or lineage.options.get("fallback", "")
                 confirmed = confirmed_addresses(lineage.options.get("addresses", ""))
-                names = [_by_fallback(self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())), fallback)
-                         for name in _names(lineage)]
+                names = self._by_fallback(port, address, [
+                    self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())) for name in _names(lineage)],
+                    fallback)
                 yield Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
+
+    def _by_fallback(self, port: int, address: str, names: Sequence[NameForecast], fallback: str) \
+            -> List[NameForecast]:
+        """The forecasts, where a renewal would ask other authenticators. The wire is tried, for it edits nothing."""
+        failing = {name.name: name.outcome for name in names if name.outlook is Outlook.FAILS and name.outcome}
+        on_the_wire = [name for name, outcome in failing.items() if self._options.write
+                       and other_authenticators.is_wire_first(fallback, outcome)]
+        trials: Mapping[str, Trial] = {}
+        if on_the_wire and os.geteuid() == 0:
+            from certbot_autowebroot.renewals.wire_trial import try_wire  # only who has chosen it has to pay for it
+            solver = self._solver(port, address, {})
+            solver.outcomes.update({outcome.identifier: outcome for outcome in failing.values()})
+            trials = try_wire(solver, on_the_wire, self._journal)
+        forecasts = []
+        for name in names:
+            asked = other_authenticators.would_be_asked(fallback, failing[name.name]) if name.name in failing else []
+            if name.name in trials:
+                name = _by_wire(name, trials[name.name])
+                asked = [other for other in asked if other != other_authenticators.WIRE]
+            elif name.name in on_the_wire:
+                name = replace(name, outlook=Outlook.UNKNOWN)  # an ordinary user may not try it
+            if name.outlook is Outlook.FAILS and asked:
+                name = replace(name, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked))
+            forecasts.append(name)
+        return forecasts
 
     def _with_remedy(self, lineage: Lineage, names: List[NameForecast], plain: Outcomes) -> Forecast:
         found = Forecast(lineage, forecast.worst([name.outlook for name in names]), names)
@@ -291,12 +324,13 @@ def _names(lineage: Lineage) -> Tuple[str, ...]:
     return lineage.certificate.names if lineage.certificate else ()
 
 
-def _by_fallback(found: NameForecast, fallback: str) -> NameForecast:
-    """The forecast, where a renewal would ask another authenticator: that edits a configuration, so a check cannot."""
-    if found.outlook is not Outlook.FAILS or found.outcome is None:
-        return found
-    asked = other_authenticators.would_be_asked(fallback, found.outcome)
-    return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
+def _by_wire(found: NameForecast, trial: "Trial") -> NameForecast:
+    """The forecast for a name that was tried on the wire."""
+    outlook = forecast.BY_VERDICT[trial.verdict]
+    if outlook is not Outlook.FAILS:
+        return replace(found, outlook=outlook, reason=messages.on_the_wire(trial.seconds, trial.segments, trial.reason))
+    reason = f"the authenticator {other_authenticators.WIRE}: {trial.reason}"
+    return replace(found, reason=reason, outcome=found.outcome and found.outcome._replace(rejected=(reason,)))
 
 
 def _as_this_user(names: List[NameForecast]) -> List[NameForecast]:

@@ -473,16 +473,18 @@ def test_failing_clean_up_is_reported(certbot: Certbot, place: Path, nginx: Ngin
 
 
 def test_check_names_the_fallback(certbot: Certbot, nginx: Nginx) -> None:
-    """It does not try it: that would edit nginx's configuration."""
+    """It does not try it: that would edit nginx's configuration. The wire edits nothing, and is tried."""
     assert certbot.run(*order(APP), *options(nginx)).returncode == 0
     conf = certbot.renewal_conf(APP)
     written = conf.read_text()
     worker = nginx.workers
-    for said, asked in (("nginx", "nginx"), ("auto", "wire or nginx"), ("wire", "wire"), ("apache", ""), ("nginy", ""),
-                        ("none", "")):
+    for said, asked in (("nginx", "nginx"), ("nginx,wire", "nginx or wire"), ("auto", ""), ("wire", ""), ("apache", ""),
+                        ("nginy", ""), ("none", "")):
         conf.write_text(written.replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
         found, = certbot.check()["lineages"]
-        assert (said, found["outlook"]) == (said, "unproven" if asked else "fails")
+        by_wire = said in ("auto", "wire")
+        assert (said, found["outlook"]) == (said, "good" if by_wire else "unproven" if asked else "fails")
+        assert found["names"][0]["reason"].startswith("answered on the wire") is by_wire
         expected = f"a renewal would ask the authenticator {asked} (autowebroot_fallback)"
         assert found["names"][0]["reason"].startswith(expected) is bool(asked)
     assert nginx.workers == worker

@@ -13,6 +13,7 @@ from certbot_autowebroot.responders.wire import responder
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.front_endpoints import CAEndpoint
 from certbot_autowebroot.routing.front_endpoints import FrontEndpoints
 from certbot_autowebroot.routing.front_endpoints import Kind
@@ -74,19 +75,20 @@ def test_wire_needs_a_listener() -> None:
     assert wire_obstacles.obstacle(outcome(inside=OURS)._replace(proof=ProofResult())) == ""
 
 
-@pytest.mark.parametrize(("after", "refuse", "reason"), [
-    (None, True, ""),
-    (SILENT, True, ""),
-    (answer(REMOTE, scheme="https", server="cloudflare", redirects=(TLS_URL,)), False, "redirects it to TLS"),
-    (answer(REMOTE, server="nginx"), False, "answers as before"),
-    (answer(REMOTE, 521, server="cloudflare"), False, "a CDN that cannot use this machine"),
-    (answer(REMOTE, 200, server="router"), False, ""),
-    (answer(REMOTE, 200, server="router"), True, "where another server answers"),
-    (answer(REMOTE, 403, server="edge"), False, ""),
+@pytest.mark.parametrize(("after", "verdict", "sentence"), [
+    (None, Verdict.PROVEN, ""),
+    (SILENT, Verdict.FROM_INSIDE, "does not answer from here"),
+    (answer(REMOTE, scheme="https", server="cloudflare", redirects=(TLS_URL,)), Verdict.DEAD_END,
+     "redirects it to TLS"),
+    (answer(REMOTE, server="nginx"), Verdict.DEAD_END, "answers as before"),
+    (answer(REMOTE, 521, server="cloudflare"), Verdict.DEAD_END, "a CDN that cannot use this machine"),
+    (answer(REMOTE, 200, server="router"), Verdict.UNPROVEN, "where another server answers"),
+    (answer(REMOTE, 403, server="edge"), Verdict.UNPROVEN, "may refuse this machine alone"),
 ], ids=["served", "no hairpin", "edge redirects to TLS", "TLS to another port", "CDN", "a router's own page",
-        "the same, refused", "refuses us alone"])
-def test_arrival_where_the_ca_comes_in(after: Answer, refuse: bool, reason: str) -> None:
+        "refuses us alone"])
+def test_arrival_where_the_ca_comes_in(after: Answer, verdict: Verdict, sentence: str) -> None:
     """The host serves the token; what its public address answers decides."""
     before = outcome(inside=OURS, remote=answer(REMOTE, server="nginx"))
-    found = arrival.obstacle(before, {REMOTE: after} if after else {}, "token", refuse)
-    assert reason in found and bool(found) is bool(reason)
+    judgement = arrival.judge(before, {REMOTE: after} if after else {}, "token")
+    assert judgement.verdict is verdict
+    assert sentence in "".join(judgement.sentences) and bool(sentence) is bool(judgement.sentences)
