@@ -75,7 +75,7 @@ def add_to(commands: "Commands") -> None:
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
     check.add_argument("--fallback", default="", metavar="NAME[,NAME...]",
                        help="as Certbot's --autowebroot-fallback (default: the lineage's). wire is tried, with a "
-                            "random token; other authenticators would edit the server's configuration, and are only named")
+                            "random token; others would edit the server's configuration, and are only named")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
