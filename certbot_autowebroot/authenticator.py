@@ -205,11 +205,20 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
         if self.config.noninteractive_mode or not has_terminal:
             return ""
+
+        def agrees(question: str) -> bool:
+            return bool(display.yesno(question, default=False, cli_flag="--autowebroot-fallback"))
+        agreed: List[str] = []
+        wire = other_authenticators.offers_of_wire(failing)
+        if wire and agrees(messages.wire_question(wire)):
+            agreed.append(other_authenticators.WIRE)
+            failing = [outcome for outcome in failing if outcome not in wire]
         offers = other_authenticators.offers(failing)
-        if not offers:
+        if offers and agrees(messages.question(offers)):
+            agreed += offers
+        if not wire and not offers:
             return ""
-        agreed = display.yesno(messages.question(offers), default=False, cli_flag="--autowebroot-fallback")
-        option = ",".join(offers) if agreed else other_authenticators.NONE
+        option = ",".join(agreed) or other_authenticators.NONE
         setattr(self.config, self.dest("fallback"), option)
         return option
 
@@ -224,9 +233,10 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         left = {achall: solver.outcomes[challenge.identifier] for achall, challenge in self._challenges.items()
                 if challenge in unanswered}
 
-        def unserved(achalls: List[Any]) -> List[Any]:
+        def unserved(achalls: List[Any]) -> Dict[Any, str]:
             missing = solver.unserved([self._challenges[achall] for achall in achalls])
-            return [achall for achall in achalls if self._challenges[achall] in missing]
+            return {achall: missing[self._challenges[achall]] for achall in achalls
+                    if self._challenges[achall] in missing}
         solver.publish_where_proven(unanswered)
         answers = self._fallbacks.answer(left, unserved)
         responses.update(answers.responses)

@@ -92,6 +92,9 @@ def add_to(commands: "Commands") -> None:
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
     check.add_argument("--nodes", type=arguments.addresses, metavar="ADDRESS[,ADDRESS...]", default=(),
                        help="machines that must each return the test file (default: the lineage's)")
+    check.add_argument("--fallback", default="", metavar="NAME[,NAME...]",
+                       help="as Certbot's --autowebroot-fallback (default: the lineage's). wire is tried, with a "
+                            "random token; others would edit the server's configuration, and are only named")
     check.add_argument("--strict", action="store_true",
                        help="exit with 1 for names that are not proven at the CA's own address")
     check.add_argument("--quiet", action="store_true", help="print only what is wrong or not proven")
@@ -131,7 +134,7 @@ def _check(options: argparse.Namespace) -> int:
         with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _LIMITS) as progress:
             progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
-                                  options.resolver or "", options.nodes), journal, progress.show)
+                                  options.resolver or "", options.nodes, options.fallback), journal, progress.show)
             if options.names:
                 names = check.names(options.names)
             else:

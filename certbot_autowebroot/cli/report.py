@@ -213,6 +213,8 @@ def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
         site = remedy.lines
         return {"kind": "lines", "server": remedy.server, "file": site.source.file, "line": site.source.line or None,
                 "lines": list(site.lines), "at_the_end": list(site.at_the_end)}
+    if isinstance(remedy, remedies.AnswerOnTheWire):
+        return {"kind": "wire"}
     if isinstance(remedy, remedies.UseAuthenticator):
         return {"kind": "authenticator", "authenticator": remedy.authenticator, "option": remedy.server_root or None}
     return {"kind": "path"}

@@ -123,6 +123,10 @@ def _before(outcome: Outcome, endpoint: Endpoint) -> List[Advice]:
 
 
 def _of(remedy: remedies.Remedy, name: str, printed: Set[Tuple[str, ...]]) -> Advice:
+    if isinstance(remedy, remedies.AnswerOnTheWire):
+        return ["give Certbot the option --autowebroot-fallback wire: for the seconds of a validation nftables catches "
+                "the CA's requests before they reach the server, and Certbot answers them, now and at every renewal. "
+                "No configuration is edited, and nothing is reloaded."]
     if isinstance(remedy, remedies.UseAuthenticator):
         options = " ".join(filter(None, [remedy.authenticator, remedy.server_root and f"{remedy.server_root} DIR"]))
         return [f"give Certbot the option --autowebroot-fallback {options}: the authenticator {remedy.authenticator} "

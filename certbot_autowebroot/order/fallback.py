@@ -22,6 +22,7 @@ from acme import challenges
 from certbot import errors
 
 from certbot_autowebroot.order import other_authenticators
+from certbot_autowebroot.order import wire_obstacles
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.other_authenticators import WIRE
 from certbot_autowebroot.responders.journal import Journal
@@ -33,12 +34,14 @@ logger = logging.getLogger(__name__)
 #: Seconds for what an authenticator has published to come back: after a graceful reload, workers with the old
 #: configuration go on for a moment, and reading 10,000 sites takes nginx some seconds.
 PATIENCE = 10.0
+#: The same for the wire: a table is complete when it has been made.
+WIRE_PATIENCE = 1.0
 _PAUSE = 0.2
 #: Checks whether a reload has lost our own tokens: a worker with the old configuration may answer as before.
 _CHECKS = 5
 
-#: Of the challenges, those that a front endpoint does not serve yet.
-Unserved = Callable[[List[Any]], List[Any]]
+#: Of the challenges, those that the CA would not get yet, and why; phrases.
+Unserved = Callable[[List[Any]], Mapping[Any, str]]
 
 
 class Answers(NamedTuple):
@@ -111,9 +114,11 @@ class Fallbacks:
                 if name not in self._entry_points and name != WIRE]
 
     def installed(self) -> List[str]:
-        """The authenticators that are installed beside ourselves, and ``wire``."""
-        authenticators = [WIRE]
+        """The authenticators that are installed beside ourselves, and ``wire`` where this machine can do it."""
+        authenticators = [WIRE] if wire_obstacles.is_possible_here() else []
         for name, entry_point in self._entry_points.items():
+            if name == WIRE:  # ours is asked in its place
+                continue
             try:
                 plugin_class = entry_point.load()
             except Exception:
@@ -121,7 +126,7 @@ class Fallbacks:
                 continue
             if _is_authenticator(plugin_class) and not issubclass(plugin_class, self._own):
                 authenticators.append(name)
-        return sorted(set(authenticators))
+        return sorted(authenticators)
 
     def answer(self, outcomes: Mapping[Any, Outcome], unserved: Unserved) -> "Answers":
         """Have other authenticators publish challenges that we cannot, each proven before the CA asks.
@@ -143,14 +148,14 @@ class Fallbacks:
             batch = [achall for achall, left in waiting.items() if left[:1] == [name]]
             # Certbot's two refuse all challenges of a call that has one for an IP address.
             batch = [achall for achall in batch if _is_address(outcomes[achall]) == _is_address(outcomes[batch[0]])]
-            responses, reason = self._perform(name, batch, unserved)
+            responses, reasons = self._perform(name, batch, unserved)
             for achall in batch:
                 waiting[achall] = [] if achall in responses else waiting[achall][1:]
                 if achall in responses:
                     answers.responses[achall], answers.answered_by[achall] = responses[achall], name
                 else:
                     answers.rejected[achall].append(
-                        f"the authenticator {name}: {reason}{self._looked_elsewhere(name, outcomes[achall])}")
+                        f"the authenticator {name}: {reasons[achall]}{self._looked_elsewhere(name, outcomes[achall])}")
         for achall in self._perform_again(list(answers.responses), unserved):
             del answers.responses[achall]
             answers.rejected[achall].append(f"the authenticator {answers.answered_by.pop(achall)}: another that was "
@@ -162,12 +167,12 @@ class Fallbacks:
 
         The server may read another directory now: its configuration had been edited and not reloaded.
         """
-        lost = unserved(achalls)
+        lost = list(unserved(achalls))
         for _ in range(_CHECKS if self._made.keys() - {WIRE} else 0):
             if lost or not achalls:
                 break
             time.sleep(_PAUSE)
-            lost = unserved(achalls)
+            lost = list(unserved(achalls))
         return lost
 
     def cleanup(self, achalls: Iterable[Any]) -> None:
@@ -205,6 +210,9 @@ class Fallbacks:
 
     def _new_wire(self) -> Any:
         from certbot_autowebroot.order.wire_fallback import WireFallback  # only who has chosen it has to pay for it
+        if WIRE in self._entry_points:
+            logger.warning("--autowebroot-fallback wire is the answer on the wire of autowebroot itself; the plugin "
+                           "wire of another package is not asked.")
         return WireFallback(self._journal, self._endpoints)
 
     def _load(self, name: str) -> Any:
@@ -220,13 +228,13 @@ class Fallbacks:
             raise errors.PluginError("a fallback cannot be autowebroot itself")
         return plugin_class
 
-    def _perform(self, name: str, batch: List[Any], unserved: Unserved) -> Tuple[Dict[Any, Any], str]:
-        """The responses of one authenticator for the challenges that are served, and why the others have none.
+    def _perform(self, name: str, batch: List[Any], unserved: Unserved) -> Tuple[Dict[Any, Any], Dict[Any, str]]:
+        """The responses of one authenticator for the challenges that are served, and why each other has none.
 
         What is not served is cleaned up.
         """
         if name in self._unusable:
-            return {}, self._unusable[name]
+            return {}, dict.fromkeys(batch, self._unusable[name])
         logger.info("Asking the authenticator %s to answer where autowebroot cannot.", name)
         self._performed[name] = [*self._performed.get(name, ()), *batch]  # first: whatever comes, it is cleaned up
         try:
@@ -234,15 +242,16 @@ class Fallbacks:
                          if response}
         except Exception as error:
             self._clean(name, batch)
-            return {}, _said_by(error)
-        deadline = time.monotonic() + PATIENCE
+            return {}, dict.fromkeys(batch, _said_by(error))
+        deadline = time.monotonic() + (WIRE_PATIENCE if name == WIRE else PATIENCE)
         missing = unserved(list(responses))
         while missing and time.monotonic() < deadline:
             time.sleep(_PAUSE)
-            missing = unserved(missing)
+            missing = unserved(list(missing))
         answered = {achall: response for achall, response in responses.items() if achall not in missing}
         self._clean(name, [achall for achall in batch if achall not in answered])
-        return answered, "what it has published did not come back"
+        return answered, {achall: "what it has published did not come back"
+                          + (f": {missing[achall]}" if achall in missing else "") for achall in batch}
 
     def _perform_again(self, answered: List[Any], unserved: Unserved) -> List[Any]:
         """Where one authenticator has undone what another had done, have all that answered perform once more.
@@ -255,7 +264,7 @@ class Fallbacks:
         self.cleanup(answered)
         for name, batch in performed.items():
             self._perform(name, batch, unserved)
-        lost = unserved(answered)
+        lost = list(unserved(answered))
         self.cleanup(lost)
         return lost
 

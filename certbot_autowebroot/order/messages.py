@@ -74,17 +74,33 @@ def question(offers: Mapping[str, Sequence[Outcome]]) -> str:
 
     :param offers: by authenticator, the identifiers that it may answer for.
     """
+    what = [f"The authenticator {name} can answer for {_identifiers(outcomes)}: it edits the configuration of the web "
+            "server and reloads it, and after the validation edits it back and reloads it again."
+            for name, outcomes in offers.items()]
+    return _question([outcome for outcomes in offers.values() for outcome in outcomes], what)
+
+
+def wire_question(outcomes: Sequence[Outcome]) -> str:
+    """Whether these identifiers may be answered on the wire; asked once."""
+    return _question(outcomes, [
+        f"autowebroot can answer for {_identifiers(outcomes)} on the wire: for the seconds of the validation, nftables "
+        "catches the CA's requests before they reach the server. No configuration is edited, nothing is reloaded, and "
+        "no other connection is touched."])
+
+
+def _question(outcomes: Sequence[Outcome], what: Sequence[str]) -> str:
     routes = {outcome.identifier: outcome.without_token(f"{outcome.identifier}: {_route(at_endpoint[0], endpoint)}")
-              for outcomes in offers.values() for outcome in outcomes
+              for outcome in outcomes
               for endpoint, at_endpoint in outcome.routes.items() if at_endpoint}
     shown = list(routes.values())[:_NAMED]
     if len(routes) > len(shown):
         shown.append(f"and {len(routes) - len(shown)} more names.")
-    names = {name: named([outcome.identifier for outcome in outcomes], " and ") for name, outcomes in offers.items()}
-    what = [f"The authenticator {name} can answer for {those}: it edits the configuration of the web server and "
-            "reloads it, and after the validation edits it back and reloads it again." for name, those in names.items()]
     return "\n\n".join(["No directory was found for:", *shown, *what,
                         "May it do so, now and at every renewal?"])
+
+
+def _identifiers(outcomes: Sequence[Outcome]) -> str:
+    return named([outcome.identifier for outcome in outcomes], " and ")
 
 
 def named(names: Sequence[str], between: str = ", ") -> str:

@@ -7,6 +7,7 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.order import wire_obstacles
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.routing.ca_verdict import Verdict
@@ -55,12 +56,18 @@ def fitting(outcome: Outcome) -> List[str]:
 
 
 def offers(outcomes: Sequence[Outcome]) -> Dict[str, List[Outcome]]:
-    """By fitting authenticator, the names that it may answer for."""
+    """By fitting plugin, the names that it may answer for."""
     by_authenticator: Dict[str, List[Outcome]] = {}
     for outcome in outcomes:
         for name in fitting(outcome):
             by_authenticator.setdefault(name, []).append(outcome)
     return by_authenticator
+
+
+def offers_of_wire(outcomes: Sequence[Outcome]) -> List[Outcome]:
+    """The names that can be answered on the wire, as a dry run shows."""
+    return [outcome for outcome in outcomes if outcome.failing
+            and all(wire_obstacles.can_answer(outcome, endpoint) for endpoint in outcome.failing)]
 
 
 def order(option: str, fits: Sequence[str]) -> List[str]:
@@ -83,6 +90,10 @@ def candidates(option: str, outcome: Outcome, known: Container[str]) -> Tuple[Li
     fits = [name for name in belonging if name in known]
     chosen = order(option, [WIRE, *fits])
     useless = []
+    obstacle = wire_obstacles.obstacle(outcome) if WIRE in chosen else ""
+    if obstacle:
+        chosen.remove(WIRE)
+        useless.append(f"the authenticator {WIRE}: {obstacle}")
     if AUTO in names(option) and not order(option, fits):
         useless.append(f"{AUTO}: no authenticator is installed that belongs to the program on the port")
     if all(holder.pid for holder in _holders(outcome)):  # else one of them may be the right one
@@ -99,7 +110,12 @@ def would_be_asked(option: str, outcome: Outcome) -> List[str]:
         return []
     known = installed()
     return [name for name in candidates(option, outcome, known)[0]
-            if (_is_wire_possible() if name == WIRE else name in known)]
+            if (wire_obstacles.is_possible_here() if name == WIRE else name in known)]
+
+
+def is_wire_first(option: str, outcome: Outcome) -> bool:
+    """Whether an order would try the wire before all others for a name."""
+    return WIRE in order(option, [WIRE]) and candidates(option, outcome, installed())[0][:1] == [WIRE]
 
 
 def next_of(waiting: Iterable[Sequence[str]]) -> str:
@@ -112,11 +128,6 @@ def next_of(waiting: Iterable[Sequence[str]]) -> str:
     lists = [names for names in waiting if names]
     firsts = [names[0] for names in lists]
     return next((name for name in firsts if not any(name in names[1:] for names in lists)), firsts[0])
-
-
-def _is_wire_possible() -> bool:
-    from certbot_autowebroot.responders.wire.responder import why_not  # only who has chosen it has to pay for it
-    return not why_not()
 
 
 def _holders(outcome: Outcome) -> List[Program]:

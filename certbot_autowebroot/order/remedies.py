@@ -17,6 +17,7 @@ from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order import trial
+from certbot_autowebroot.order import wire_obstacles
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.trial import Effect
 from certbot_autowebroot.route import CHALLENGE_PATH
@@ -54,6 +55,11 @@ class AddLines:
 
 
 @dataclass(frozen=True)
+class AnswerOnTheWire:
+    """Give ``--autowebroot-fallback wire``: a dry run has shown that this machine can do it."""
+
+
+@dataclass(frozen=True)
 class UseAuthenticator:
     """Give ``--autowebroot-fallback``, with an installed authenticator that belongs to the program on the port.
 
@@ -71,7 +77,7 @@ class GivePath:
     program: Program
 
 
-Remedy = Union[AddLines, UseAuthenticator, GivePath]
+Remedy = Union[AddLines, AnswerOnTheWire, UseAuthenticator, GivePath]
 
 
 def remedies_for(outcome: Outcome, endpoint: Endpoint) -> List[Remedy]:
@@ -81,7 +87,9 @@ def remedies_for(outcome: Outcome, endpoint: Endpoint) -> List[Remedy]:
     tried = {reason.partition(":")[0] for reason in outcome.rejected}
     authenticators = [UseAuthenticator(name, server_root(name, routes))
                       for name in other_authenticators.fitting(outcome) if f"the authenticator {name}" not in tried]
-    return [*([lines] if lines else []), *authenticators, *paths_to_give(routes, _is_contained)]
+    is_new = f"the authenticator {other_authenticators.WIRE}" not in tried
+    wire = [AnswerOnTheWire()] if is_new and wire_obstacles.can_answer(outcome, endpoint) else []
+    return [*([lines] if lines else []), *wire, *authenticators, *paths_to_give(routes, _is_contained)]
 
 
 def _has_lines(route: Route) -> bool:

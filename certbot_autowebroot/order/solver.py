@@ -29,6 +29,7 @@ from typing import NamedTuple
 from typing import Sequence
 from typing import Tuple
 
+from certbot_autowebroot.order import arrival
 from certbot_autowebroot.order import proof
 from certbot_autowebroot.order.candidates import CandidateFinder
 from certbot_autowebroot.order.candidates import OrderOptions
@@ -43,6 +44,7 @@ from certbot_autowebroot.responders.factory import Responders
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.routing.ca_verdict import Judgement
 from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.host import Host
 from certbot_autowebroot.routing.probe import Answer
@@ -153,10 +155,22 @@ class Solver:
                                             if outcome.verdict_at(endpoint) is Verdict.PROVEN
                                             for place in outcome.proof.served[endpoint]])
 
-    def unserved(self, challenges: Sequence[Challenge]) -> List[Challenge]:
-        """Of these, those that the front endpoints do not serve now, whether we or another authenticator answers."""
-        return [challenge for challenge, missing in zip(challenges, threads.each(self._mismatches, challenges))
-                if missing]
+    def unserved(self, challenges: Sequence[Challenge]) -> Dict[Challenge, str]:
+        """Of these, those that the CA would not get now, whether we or another authenticator answers; and why."""
+        reasons = zip(challenges, threads.each(self._why_unserved, challenges))
+        return {challenge: reason for challenge, reason in reasons if reason}
+
+    def judge_arrival(self, challenge: Challenge) -> Judgement:
+        """What the CA would get now for a token that another authenticator has published."""
+        outcome = self.outcomes[challenge.identifier]
+        mismatches = self._mismatches(challenge)
+        if mismatches:
+            return Judgement(Verdict.DEAD_END, tuple(map(str, mismatches.values())))
+        # Only now: a CDN may remember what it gets for the token before it is served.
+        before = {endpoint: outcome.proof.answers.get(endpoint) for endpoint in outcome.front.remote}
+        silent = {endpoint: answer for endpoint, answer in before.items() if answer and not answer.connected}
+        asked = self._not_served(challenge, [endpoint for endpoint in before if endpoint not in silent])
+        return arrival.judge(outcome, {**silent, **asked}, challenge.token)
 
     def note_other_authenticators(self, identifier: str, answered_by: str, rejected: Sequence[str]) -> None:
         """Add what other authenticators did for an identifier to its outcome."""
@@ -253,6 +267,13 @@ class Solver:
         self.outcomes[challenge.identifier] = outcome._replace(
             proof=outcome.proof._replace(mismatches={**outcome.proof.mismatches, **missing}))
         return not missing
+
+    def _why_unserved(self, challenge: Challenge) -> str:
+        if self.outcomes[challenge.identifier].verdict is not Verdict.DEAD_END:
+            return "; ".join(map(str, self._mismatches(challenge).values()))
+        verdict, sentences = self.judge_arrival(challenge)
+        is_refused = verdict is Verdict.UNPROVEN and self._options.refuse_unproven
+        return "; ".join(sentences) if is_refused or verdict is Verdict.DEAD_END else ""
 
     def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
         """What the front endpoints serve instead of the key authorization; of another authenticator's too."""

@@ -44,6 +44,7 @@ class Options:
     :ivar write: publish test files; else the configurations alone are followed.
     :ivar resolver: the only name server to ask; empty for the host's own.
     :ivar nodes: the machines that must each return the test file; empty for the lineage's.
+    :ivar fallback: as ``--autowebroot-fallback``; empty for the lineage's.
     """
 
     port: Optional[int] = None
@@ -52,6 +53,7 @@ class Options:
     write: bool = True
     resolver: str = ""
     nodes: Sequence[str] = ()
+    fallback: str = ""
 
 
 class Check:
@@ -128,7 +130,8 @@ class Check:
         return OrderOptions(lineage.port, lineage.address, resolver=resolver, nodes=tuple(nodes))
 
     def _judge(self, arrival: OrderOptions) -> Judge:
-        return Judge(arrival, self._options.path, self._options.write, self._journal, self._progress)
+        options = self._options
+        return Judge(arrival, options.path, options.write, options.fallback, self._journal, self._progress)
 
 
 def identifier(name: str) -> str:

@@ -155,8 +155,9 @@ def without_root(found: NameForecast) -> NameForecast:
 Answers = Callable[[Endpoint, Place], bool]
 
 
-_BY_VERDICT = {Verdict.PROVEN: Outlook.GOOD, Verdict.FROM_INSIDE: Outlook.FROM_INSIDE,
-               Verdict.UNPROVEN: Outlook.UNPROVEN, Verdict.DEAD_END: Outlook.FAILS}
+#: By what is known of a name.
+BY_VERDICT = {Verdict.PROVEN: Outlook.GOOD, Verdict.FROM_INSIDE: Outlook.FROM_INSIDE,
+              Verdict.UNPROVEN: Outlook.UNPROVEN, Verdict.DEAD_END: Outlook.FAILS}
 
 
 def doubts(outcome: Outcome, outlook: Outlook) -> str:
@@ -172,7 +173,7 @@ def by_autowebroot(outcome: Outcome, proved: bool, refuse_unproven: bool = False
     :param confirmed: the addresses of the name when the CA last validated it.
     """
     if proved:
-        outlook = _BY_VERDICT[outcome.verdict]
+        outlook = BY_VERDICT[outcome.verdict]
         if outlook is Outlook.FROM_INSIDE and confirmed and set(confirmed) == set(outcome.front.addresses):
             outlook = Outlook.GOOD
     else:
@@ -201,7 +202,7 @@ def by_places(outcome: Outcome, answers: Answers, proved: bool) -> Outlook:
     outlooks = [_best([at_endpoint(endpoint) for endpoint in group]) for group in outcome.front.groups]
     outlook = worst(outlooks) if outlooks else Outlook.FAILS
     if proved and outlook is Outlook.GOOD:  # the addresses that this machine does not have
-        outlook = _BY_VERDICT[outcome.verdict]
+        outlook = BY_VERDICT[outcome.verdict]
     return _if_it_resolves(outcome, outlook)
 
 

@@ -5,7 +5,6 @@ The solver finds out about names, as in an order. Here are the questions that on
 import ipaddress
 import os
 import socket
-from dataclasses import replace
 from typing import Dict
 from typing import FrozenSet
 from typing import Iterator
@@ -17,7 +16,6 @@ from typing import Tuple
 from certbot import util
 
 from certbot_autowebroot import settings
-from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.hints import confirmed_addresses
@@ -27,6 +25,7 @@ from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.order.solver import Solver
+from certbot_autowebroot.renewals import fallbacks
 from certbot_autowebroot.renewals import forecast
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals.forecast import Answers
@@ -56,19 +55,22 @@ class Judge:
     :param arrival: the port, the address and the name server that count; its hints are ignored.
     :param path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :param write: publish test files; else the configurations alone are followed.
+    :param fallback: as ``--autowebroot-fallback``; empty for the lineage's.
     """
 
-    def __init__(self, arrival: OrderOptions, path: str, write: bool, journal: Journal, progress: Progress) -> None:
+    def __init__(self, arrival: OrderOptions, path: str, write: bool, fallback: str, journal: Journal,
+                 progress: Progress) -> None:
         self._arrival = arrival
         self._path = path
         self._write = write
+        self._fallback = fallback
         self._journal = journal
         self._progress = progress
 
     def names(self, names: Sequence[str]) -> List[NameForecast]:
         """What would happen to each of these names with our own authenticator."""
         outcomes = self._without_options(names)
-        return [self._by_autowebroot(name, outcomes) for name in names]
+        return self._by_fallback([self._by_autowebroot(name, outcomes) for name in names], self._fallback)
 
     def lineages(self, lineages: Sequence[Lineage]) -> Iterator[Forecast]:
         """What would happen to each of these lineages with its own authenticator: one of :data:`JUDGED`."""
@@ -113,11 +115,14 @@ class Judge:
             outcomes = self._find_out(hints, from_memory=True)
             for lineage in group:
                 refuse = lineage.options.get("unproven") == "refuse"
-                fallback = lineage.options.get("fallback", "")
+                fallback = self._fallback or lineage.options.get("fallback", "")
                 confirmed = confirmed_addresses(lineage.options.get("addresses", ""))
-                yield _forecast(lineage, [
-                    _by_fallback(self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())), fallback)
-                    for name in _names(lineage)])
+                yield _forecast(lineage, self._by_fallback([
+                    self._by_autowebroot(name, outcomes, refuse, confirmed.get(name, ())) for name in _names(lineage)],
+                    fallback))
+
+    def _by_fallback(self, names: Sequence[NameForecast], fallback: str) -> List[NameForecast]:
+        return fallbacks.by_fallback(names, fallback, self._solver({}) if self._write else None, self._journal)
 
     def _by_autowebroot(self, name: str, outcomes: Outcomes, refuse: bool = False,
                         confirmed: Sequence[str] = ()) -> NameForecast:
@@ -207,14 +212,6 @@ def _forecast(lineage: Lineage, names: List[NameForecast]) -> Forecast:
 
 def _names(lineage: Lineage) -> Tuple[str, ...]:
     return lineage.certificate.names if lineage.certificate else ()
-
-
-def _by_fallback(found: NameForecast, fallback: str) -> NameForecast:
-    """The forecast, where a renewal would ask another authenticator: that edits a configuration, so a check cannot."""
-    if found.outlook is not Outlook.FAILS or found.outcome is None:
-        return found
-    asked = other_authenticators.would_be_asked(fallback, found.outcome)
-    return replace(found, outlook=Outlook.UNPROVEN, reason=messages.asked_instead(asked)) if asked else found
 
 
 def _wildcard(name: str) -> NameForecast:

@@ -168,6 +168,16 @@ def asked_instead(authenticators: Sequence[str]) -> str:
             "check cannot try")
 
 
+def on_the_wire(seconds: float, segments: int, doubts: str) -> str:
+    """How a name was answered on the wire.
+
+    :param doubts: why that is not simply good; a clause, or empty.
+    """
+    doubt = f"; {doubts}" if doubts else ""
+    return (f"answered on the wire (autowebroot_fallback), whose table was there for {seconds:.1f} seconds and caught "
+            f"{segments} segments{doubt}")
+
+
 def outlook(found: NameForecast, proved: bool) -> str:
     """What would happen to one name."""
     if found.outcome is None:

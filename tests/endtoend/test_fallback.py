@@ -302,25 +302,29 @@ def test_no_fallback_for_names_with_a_place(certbot: Certbot, nginx: Nginx) -> N
     assert "--autowebroot-fallback nginy: no plugin has this name" in done.stdout
 
 
-def converse(certbot: Certbot, prompt: bytes, answer: str, *arguments: str) -> "Tuple[int, str]":
-    """Run Certbot at a terminal, answer a prompt or kill Certbot there; returns its exit status and its output."""
+def converse(certbot: Certbot, prompt: bytes, answers: str, *arguments: str) -> "Tuple[int, str]":
+    """Run Certbot at a terminal; returns its exit status and its output.
+
+    :param answers: one letter for each prompt; Certbot is killed at the prompt where there is none.
+    """
     command = [word for word in certbot.command(*arguments) if word != "--non-interactive"]
     terminal, end = pty.openpty()
     shown = b""
     with subprocess.Popen(command, env=certbot.environment(), stdin=end, stdout=end, stderr=end) as process:
         os.close(end)
-        watchdog = threading.Timer(120, process.kill)
+        watchdog = threading.Timer(60, process.kill)
         watchdog.start()
-        answered = False
+        left = list(answers)
+        prompts = 0
         with contextlib.suppress(OSError):  # EIO: nobody holds the other end any more
             while True:
                 shown += os.read(terminal, 4096)
-                if prompt in shown and not answered:
-                    answered = True
-                    os.write(terminal, f"{answer}\n".encode()) if answer else process.kill()
+                if shown.count(prompt) > prompts:
+                    prompts += 1
+                    os.write(terminal, f"{left.pop(0)}\n".encode()) if left else process.kill()
         watchdog.cancel()
     os.close(terminal)
-    assert answered, shown
+    assert prompts, shown
     return process.returncode, shown.decode()
 
 
@@ -335,14 +339,26 @@ def test_next_run_restores_nginx_after_a_kill(certbot: Certbot, place: Path, ngi
     assert nothing_is_left(place, application)
 
 
-def test_terminal_question_is_asked_once(certbot: Certbot, nginx: Nginx) -> None:
-    """With the name, the route to the application, and the action; renewals know the answer."""
-    status, shown = converse(certbot, b"(N)o:", "y", *order(fallback=""), *options(nginx))
+def test_terminal_question_offers_wire_first(certbot: Certbot, nginx: Nginx) -> None:
+    """With the name, the route and the action; nginx's authenticator is not needed then. Renewals know the answer."""
+    status, shown = converse(certbot, b"(N)o:", "y", *order(fallback=""))
+    assert status == 0, shown
+    words = " ".join(shown.split())
+    for said in (APP, "127.0.0.1:3000", "nftables catches the CA's requests", "No configuration is edited"):
+        assert said in words
+    assert shown.count("(N)o:") == 1
+    assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "wire"
+    assert renew(certbot) == {APP: "wire"}
+
+
+def test_terminal_question_is_asked_once_each(certbot: Certbot, nginx: Nginx) -> None:
+    """The second with the name, the route to the application, and the action; renewals know the answer."""
+    status, shown = converse(certbot, b"(N)o:", "ny", *order(fallback=""), *options(nginx))
     assert status == 0, shown
     words = " ".join(shown.split())
     for said in (APP, "127.0.0.1:3000", "nginx (pid", "edits it back", "reloads it"):
         assert said in words
-    assert shown.count("(N)o:") == 1
+    assert shown.count("(N)o:") == 2
     assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "nginx"
     assert renew(certbot) == {APP: "nginx"}
 
@@ -350,7 +366,7 @@ def test_terminal_question_is_asked_once(certbot: Certbot, nginx: Nginx) -> None
 def test_answer_no(certbot: Certbot, nginx: Nginx) -> None:
     """The error is the one without a terminal, and nginx is not touched."""
     worker = nginx.workers
-    status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), *options(nginx))
+    status, shown = converse(certbot, b"(N)o:", "nn", *order(fallback=""), *options(nginx))
     assert status == 1
     assert "no server was touched" in " ".join(shown.split())
     assert nginx.workers == worker
@@ -358,7 +374,7 @@ def test_answer_no(certbot: Certbot, nginx: Nginx) -> None:
 
 def test_answer_no_is_remembered(certbot: Certbot, nginx: Nginx) -> None:
     """With --allow-subset-of-names there is a certificate for the others."""
-    status, shown = converse(certbot, b"(N)o:", "n", *order(fallback=""), "--allow-subset-of-names", *options(nginx))
+    status, shown = converse(certbot, b"(N)o:", "nn", *order(fallback=""), "--allow-subset-of-names", *options(nginx))
     assert status == 0, shown
     assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "none"
 
@@ -457,16 +473,18 @@ def test_failing_clean_up_is_reported(certbot: Certbot, place: Path, nginx: Ngin
 
 
 def test_check_names_the_fallback(certbot: Certbot, nginx: Nginx) -> None:
-    """It does not try it: that would edit nginx's configuration."""
+    """It does not try it: that would edit nginx's configuration. The wire edits nothing, and is tried."""
     assert certbot.run(*order(APP), *options(nginx)).returncode == 0
     conf = certbot.renewal_conf(APP)
     written = conf.read_text()
     worker = nginx.workers
-    for said, asked in (("nginx", "nginx"), ("auto", "wire or nginx"), ("wire", "wire"), ("apache", ""), ("nginy", ""),
-                        ("none", "")):
+    for said, asked in (("nginx", "nginx"), ("nginx,wire", "nginx or wire"), ("auto", ""), ("wire", ""), ("apache", ""),
+                        ("nginy", ""), ("none", "")):
         conf.write_text(written.replace("autowebroot_fallback = nginx", f"autowebroot_fallback = {said}"))
         found, = certbot.check()["lineages"]
-        assert (said, found["outlook"]) == (said, "unproven" if asked else "fails")
+        by_wire = said in ("auto", "wire")
+        assert (said, found["outlook"]) == (said, "good" if by_wire else "unproven" if asked else "fails")
+        assert found["names"][0]["reason"].startswith("answered on the wire") is by_wire
         expected = f"a renewal would ask the authenticator {asked} (autowebroot_fallback)"
         assert found["names"][0]["reason"].startswith(expected) is bool(asked)
     assert nginx.workers == worker

@@ -1,5 +1,7 @@
 """Names that have no directory, answered on the wire: a real Certbot, a real CA, and a server that is not touched."""
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Dict
@@ -16,6 +18,7 @@ from tests.lab.nginx import Nginx
 from tests.lab.programs import Program
 from tests.lab.wire import NO_WIRE
 from tests.lab.wire import tables
+from tests.lab.wire import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -37,6 +40,7 @@ server {{{{ listen {PUBLIC_V4}:80; server_name tls.sample.com; return 301 https:
 server {{{{ listen {PUBLIC_V4}:80; server_name dots.sample.com; root {{place}}/dots;
            location ~ /\\. {{{{ deny all; }}}} }}}}
 """
+CHECK = [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--fallback", "wire"]
 LINEAGE, APP, DOTS, TLS, FREE = (f"{word}.sample.com" for word in ("root", "app", "dots", "tls", "free"))
 
 
@@ -66,8 +70,8 @@ def untouched(nginx: Nginx) -> List[object]:
 
 
 def assert_nothing_is_left(place: Path) -> None:
-    """Neither a table nor a file."""
-    assert tables() == []
+    """Neither a table nor a file; clients are acknowledged for another second."""
+    wait_until(lambda: not tables())
     assert os.listdir(place / "root") == os.listdir(place / "dots") == []
 
 
@@ -134,4 +138,29 @@ def test_wire_is_never_taken_unasked(certbot: Certbot, place: Path, nginx: Nginx
     done = certbot.run(*order(APP, fallback)[:-2], *(["--autowebroot-fallback", fallback] if fallback else []))
     assert done.returncode == 1
     assert "Answering on the wire" not in certbot.log
+    assert_nothing_is_left(place)
+
+
+def test_check_tries_the_wire(certbot: Certbot, place: Path, nginx: Nginx) -> None:
+    """By option, and where the lineage says so; it reports what the table did, and leaves nothing."""
+    before = untouched(nginx)
+    done = subprocess.run([*CHECK, APP, LINEAGE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = re.search(r"answered on the wire \(autowebroot_fallback\), whose table was there for (\S+) seconds and "
+                     r"caught (\d+) segments", done.stdout)
+    assert said and 0 < float(said[1]) < 10 and int(said[2]) > 0
+    assert done.stdout.count("on the wire") == 1
+    assert certbot.run(*order(APP, "wire")).returncode == 0
+    found, = certbot.check()["lineages"]
+    assert (found["outlook"], found["names"][0]["reason"][:20]) == ("good", "answered on the wire")
+    assert untouched(nginx) == before
+    assert_nothing_is_left(place)
+
+
+def test_check_has_the_reason_without_rights(place: Path, nginx: Nginx) -> None:
+    """And does not propose it."""
+    done = subprocess.run([*NO_WIRE, *CHECK, APP], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "would fail: the authenticator wire: " in done.stdout and "it needs root, or in a container" in done.stdout
+    assert "--autowebroot-fallback wire" not in done.stdout
     assert_nothing_is_left(place)

@@ -134,7 +134,7 @@ def test_rejected_authenticator_is_one_sentence(packages: Path, monkeypatch: pyt
     """Certbot itself ends at a plugin that does not load."""
     monkeypatch.setattr(other_authenticators, "_is_on_the_host", lambda program: True)
     found = outcome(holder)
-    answers = others(said).answer({"challenge": found}, lambda challenges: challenges)
+    answers = others(said).answer({"challenge": found}, lambda challenges: dict.fromkeys(challenges, "404"))
     (reason,), = answers.rejected.values()
     assert answers.responses == {} and reason.startswith(sentence)
     assert not (packages / "told").exists()
@@ -143,7 +143,7 @@ def test_rejected_authenticator_is_one_sentence(packages: Path, monkeypatch: pyt
 def test_auto_tries_nginx_for_an_unidentified_listener(packages: Path) -> None:
     """The listener may be nginx."""
     found = outcome(Program("a program that is not visible to us"))
-    others("nginx").answer({"challenge": found}, lambda challenges: challenges)
+    others("nginx").answer({"challenge": found}, lambda challenges: dict.fromkeys(challenges, "404"))
     assert (packages / "told").read_text().startswith("nginx prepare")
 
 
@@ -165,7 +165,7 @@ def test_server_root_of_another_configuration_is_advised(
     found = outcome(Program("a program that is not visible to us"), trail=(Step("server x", Source(file, 3)),))
     monkeypatch.setattr(fallback, "PATIENCE", 0)
     chosen = others("nginx", nginx_server_root=root, nginx_directory=str(packages))
-    answers = chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: challenges)
+    answers = chosen.answer({Challenge("www.sample.com"): found}, lambda challenges: dict.fromkeys(challenges, "404"))
     (reason,), = answers.rejected.values()
     assert ("--nginx-server-root DIR" in reason) is expected
 
@@ -209,7 +209,7 @@ def test_clean_up_once_for_performed_challenges(packages: Path, caplog: pytest.L
     """Certbot calls cleanup with all challenges of the order, and may call it again."""
     chosen = others("reluctant", reluctant_directory=str(packages))
     mine, another = Challenge("www.sample.com"), Challenge("other.sample.com")
-    answers = chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
+    answers = chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: {})
     assert answers.responses == {mine: "response for www.sample.com"}
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
@@ -228,7 +228,7 @@ def test_interrupted_authenticator_is_cleaned_up(packages: Path) -> None:
     chosen = others("interrupted", interrupted_directory=str(packages))
     mine = Challenge("www.sample.com")
     with pytest.raises(KeyboardInterrupt):
-        chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
+        chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: {})
     assert (packages / "token-www.sample.com").exists()
     chosen.cleanup([mine])
     assert not (packages / "token-www.sample.com").exists()
@@ -238,7 +238,7 @@ def test_hint_of_the_authenticator_that_answered(packages: Path) -> None:
     """Under its name, and no other authenticator's."""
     chosen = others("refusing,files", files_directory=str(packages), refusing_directory=str(packages))
     mine = Challenge("www.sample.com")
-    chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: [])
+    chosen.answer({mine: outcome(Program("python3", 7))}, lambda challenges: {})
     assert chosen.hints([mine, Challenge("other.sample.com")]) == [f"files: Look at {packages}."]
     assert chosen.hints([Challenge("other.sample.com")]) == []
 
@@ -246,7 +246,7 @@ def test_hint_of_the_authenticator_that_answered(packages: Path) -> None:
 def test_ip_address_is_performed_alone(packages: Path) -> None:
     """Certbot's nginx and Apache plugins refuse all challenges that come together with one."""
     names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
-    others("silent").answer({Challenge(name): outcome(Program("python3", 7), name) for name in names}, lambda left: [])
+    others("silent").answer({Challenge(name): outcome(Program("python3", 7), name) for name in names}, lambda left: {})
     assert [line for line in told(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
 
@@ -313,8 +313,21 @@ def test_wire_is_known_and_has_no_options(packages: Path) -> None:
     """It is no plugin, and yet no unknown name; its neighbours in the list keep their options."""
     chosen = others("wire,nginy,files", files_directory="/a", files_number=1)
     assert chosen.unknown() == ["nginy"]
-    assert "wire" in chosen.installed()
     assert json.loads(chosen.restore_options("")) == {"files_directory": "/a"}
+
+
+def test_another_packages_wire_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                            caplog: pytest.LogCaptureFixture) -> None:
+    """Ours is, with a warning; it is listed where the dry run succeeds, and nothing else is under its name."""
+    monkeypatch.syspath_prepend(str(plugins.install(tmp_path, wire="otherplugins:Files")))
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    for reason in ("", "only Linux has nftables"):
+        monkeypatch.setattr(responder, "why_not", lambda reason=reason: reason)
+        assert ("wire" in others("").installed()) is (not reason)
+    monkeypatch.setattr(wire_fallback, "why_not", lambda: "only Linux has nftables")
+    others("wire").answer({Challenge("www.sample.com"): outcome(Program("python3", 7))}, lambda challenges: {})
+    assert not (tmp_path / "told").exists()
+    assert "the plugin wire of another package is not asked" in caplog.text
 
 
 def test_impossible_wire_leaves_it_to_the_next(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +335,7 @@ def test_impossible_wire_leaves_it_to_the_next(packages: Path, monkeypatch: pyte
     monkeypatch.setattr(wire_fallback, "why_not", lambda: "only Linux has nftables")
     mine = Challenge("www.sample.com")
     answers = others("wire,files", files_directory=str(packages)).answer(
-        {mine: outcome(Program("python3", 7))}, lambda challenges: [])
+        {mine: outcome(Program("python3", 7))}, lambda challenges: {})
     assert answers.answered_by == {mine: "files"}
     assert answers.rejected == {mine: ["the authenticator wire: only Linux has nftables"]}
 

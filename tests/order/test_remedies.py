@@ -17,12 +17,14 @@ from certbot_autowebroot import settings
 from certbot_autowebroot.cli import __main__ as cli
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import messages
+from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order import trial
 from certbot_autowebroot.order.advice import what_to_do
 from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.trial import Effect
+from certbot_autowebroot.responders.wire import responder
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
@@ -239,9 +241,10 @@ def test_json_has_the_remedies(place: Path, capsys: "pytest.CaptureFixture[str]"
         line = 1 + next(number for number, text in enumerate(nginx.conf.read_text().splitlines()) if NAME in text)
         cli.main(["check", "--json", "--work-dir", str(place / "work"), NAME, "good.sample.com"])
     bad, good = json.loads(capsys.readouterr().out)["names"]
-    lines, fallback = bad["endpoints"][0]["remedies"]
+    lines, wire, fallback = bad["endpoints"][0]["remedies"]
     assert (lines["kind"], lines["server"], lines["file"], lines["line"]) == ("lines", "nginx", str(nginx.conf), line)
     assert any(settings.SHARED_DIRECTORY in text for text in lines["lines"])
+    assert wire == {"kind": "wire"}
     assert fallback == {"kind": "authenticator", "authenticator": "nginx", "option": "--nginx-server-root"}
     assert good["endpoints"][0]["remedies"] == []
 
@@ -260,7 +263,7 @@ def test_a_server_of_this_machine(place: Path, private: Sequence[str], name: str
     nginx.start([*private, str(program), "-p", str(nginx.directory), "-c", str(nginx.conf), "-e",
                  str(nginx.error_log)])
     try:
-        assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
+        assert remedies_for(place) == ["AddLines", "AnswerOnTheWire", "UseAuthenticator"]
     finally:
         nginx.stop()
 
@@ -272,7 +275,7 @@ def test_caddy_without_caddyfile_has_no_lines(place: Path) -> None:
     (place / "caddy.json").write_text(json.dumps({"apps": {"http": {"servers": {"s": {
         "listen": [":80"], "routes": routes, "automatic_https": {"disable": True}}}}}}))
     with Caddy(place, None, argv=("caddy", "run", "--config", "caddy.json")):
-        assert remedies_for(place) == []
+        assert remedies_for(place) == ["AnswerOnTheWire"]
 
 
 INSIDE = f"""daemon off; user root; pid /run/nginx.pid; error_log /var/log/error.log; events {{ }}
@@ -281,11 +284,22 @@ uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; {SITE} }}"""
 
 
 @pytest.mark.lab
-def test_a_server_in_a_container_has_no_remedy(place: Path, forwarded: None) -> None:
+def test_server_in_a_container_is_answered_on_the_wire(place: Path, forwarded: None) -> None:
     """Its files are in an image, and the machine's nginx plugin would edit another nginx."""
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
         wait_for_answer()
-        assert remedies_for(place) == []
+        assert remedies_for(place) == ["AnswerOnTheWire"]
+
+
+@pytest.mark.lab
+def test_impossible_wire_is_not_proposed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as a remedy nor at a terminal."""
+    monkeypatch.setattr(responder, "why_not", lambda network: "the program nft is not installed (package nftables)")
+    with Nginx(place / "nginx", SITE), solved(place) as solver:
+        outcome = solver.outcomes[NAME]
+        found = remedies.remedies_for(outcome, outcome.failing[0])
+        assert remedies.AnswerOnTheWire() not in found and found
+        assert other_authenticators.offers_of_wire([outcome]) == []
 
 
 @pytest.mark.lab
@@ -295,7 +309,7 @@ def test_a_proxy_before_a_container_has_a_remedy(place: Path) -> None:
     with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": INSIDE}):
         wait_for_answer()
         with Nginx(place / "nginx", site):
-            assert remedies_for(place) == ["AddLines", "UseAuthenticator"]
+            assert remedies_for(place) == ["AddLines", "AnswerOnTheWire", "UseAuthenticator"]
 
 
 def test_lines_name_the_shared_directory() -> None:

@@ -79,18 +79,24 @@ class WireProcess:
             raise WireProcessError(answer["error"])
         return answer
 
-    def stop(self) -> Dict[str, int]:
-        """Have it end, which takes it another second for its clients; returns its counts. Never raises."""
+    def stop(self, wait: bool = False) -> Dict[str, int]:
+        """Have it end, which takes it another second for its clients; returns its counts. Never raises.
+
+        :param wait: until it has ended.
+        """
         try:
             return self.ask({"end": True})
         except WireProcessError:
             return {}
         finally:
-            self._let_go()
+            self._let_go(wait)
 
-    def _let_go(self) -> None:
+    def _let_go(self, wait: bool) -> None:
         self._input.close()
         self._output.close()
+        if wait:
+            self._process.wait()
+            return
         threading.Thread(target=self._process.wait, daemon=True, name="autowebroot wire").start()
 
     def _line(self) -> str:

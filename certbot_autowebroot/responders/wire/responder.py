@@ -89,7 +89,7 @@ def why_not(network: Namespace = OWN_NETWORK) -> str:
     except WireProcessError as error:
         return str(error)
     finally:
-        process.stop()
+        process.stop(wait=True)
 
 
 class Wires:

@@ -1,0 +1,169 @@
+"""One order with every kind of name without a directory, on the wire, while others use the servers; and kill -9."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Iterator
+from typing import List
+from typing import Optional
+from typing import Type
+
+import pytest
+
+from tests.endtoend.test_wire import APPLICATION
+from tests.endtoend.test_wire import answered_by
+from tests.endtoend.test_wire import order
+from tests.endtoend.test_wire import untouched
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
+from tests.lab.container import ADDRESS
+from tests.lab.container import Container
+from tests.lab.container_nginx import CONFIG
+from tests.lab.container_nginx import wait_for_answer
+from tests.lab.net import OTHER_V4
+from tests.lab.net import PUBLIC_V4
+from tests.lab.net import PUBLIC_V6
+from tests.lab.nginx import Nginx
+from tests.lab.programs import Program
+from tests.lab.wire import processes_of
+from tests.lab.wire import rules
+from tests.lab.wire import tables
+from tests.lab.wire import wait_until
+
+pytestmark = pytest.mark.lab
+
+ROOT, APP, DOTS, SIX, BOX = (f"{word}.sample.com" for word in ("root", "app", "dots", "six", "box"))
+SITES = f"""
+server {{{{ listen {PUBLIC_V4}:80; listen [{PUBLIC_V6}]:80; server_name {ROOT}; root {{place}}/root;
+           keepalive_timeout 60; }}}}
+server {{{{ listen {PUBLIC_V4}:80; listen [{PUBLIC_V6}]:80; server_name {APP} {SIX};
+           location / {{{{ proxy_pass http://127.0.0.1:3000; }}}} }}}}
+server {{{{ listen {PUBLIC_V4}:80; server_name {DOTS}; root {{place}}/dots; location ~ /\\. {{{{ deny all; }}}} }}}}
+"""
+#: A port forward into the container, as an engine makes it for the machine itself.
+FORWARD = f"""table ip lab {{ chain output {{ type nat hook output priority -100
+ip daddr {OTHER_V4} tcp dport 80 dnat to {ADDRESS}:80
+}}
+}}"""
+
+
+@pytest.fixture
+def nginx(place: Path) -> Iterator[Nginx]:
+    for name in ("root", "dots", "empty"):
+        (place / name).mkdir()
+    (place / "root/index.html").write_text("the site")
+    with Program([sys.executable, "-c", APPLICATION], place / "empty", port=3000), \
+            Nginx(place / "nginx", SITES.format(place=place), user="www-data") as running:
+        yield running
+
+
+@pytest.fixture
+def container(place: Path) -> Iterator[None]:
+    """Its nginx answers 404 to everything."""
+    inside = CONFIG.format(root="/srv").replace("www.sample.com; root /srv;", f"{BOX}; return 404;")
+    with Container(place / "box", "nginx -c /etc/inside.conf", {"/etc/inside.conf": inside}):
+        wait_for_answer()
+        with rules(FORWARD):
+            yield
+
+
+def get(stream: socket.socket, name: str) -> bytes:
+    """One request on an open connection, and the first segment of its answer."""
+    stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+    return stream.recv(4096)
+
+
+class Others:
+    """Other clients of the same server, all the time: new connections, and one that stays open.
+
+    :ivar served: the number of answers.
+    :ivar lost: what went wrong with the others.
+    """
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.lost: List[str] = []
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._come, args=(address,))
+                         for address in (PUBLIC_V4, PUBLIC_V4, PUBLIC_V6)]
+        self._open = socket.create_connection((PUBLIC_V4, 80), timeout=10)
+
+    def __enter__(self) -> "Others":
+        assert b"the site" in get(self._open, ROOT)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        with self._open:
+            if kind is None:
+                assert b"the site" in get(self._open, ROOT)  # a reload would have closed it
+
+    def _come(self, address: str) -> None:
+        while not self._ended.wait(0.002):  # leave CPU time for the others
+            try:
+                with socket.create_connection((address, 80), timeout=10) as stream:
+                    answer = get(stream, ROOT)
+                if b"the site" not in answer:
+                    raise ConnectionError(f"another answer: {answer!r}")
+                self.served += 1
+            except OSError as error:
+                self.lost.append(repr(error))
+
+
+def test_renewal_disturbs_no_other_request(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
+                                           container: None) -> None:
+    """An application, a container, denied dot files, IPv6 alone, and a directory; nginx is what it was."""
+    ca.resolve(SIX, [], [PUBLIC_V6])
+    ca.resolve(BOX, [OTHER_V4])
+    assert certbot.run(*order(f"{ROOT},{APP},{DOTS},{SIX},{BOX}", "wire")).returncode == 0
+    assert answered_by(certbot) == dict.fromkeys((APP, DOTS, SIX, BOX), "wire")
+    before = untouched(nginx)
+    validations = ca.validations()
+    with Others() as others:
+        for _ in range(3):  # the CA may use an authorization again
+            done = certbot.run("renew", "--force-renewal")
+            assert done.returncode == 0, done.stdout
+            assert set(answered_by(certbot).values()) <= {"wire"}
+    assert others.lost == []
+    assert others.served > 100
+    assert ca.validations() > validations
+    assert untouched(nginx) == before
+    wait_until(lambda: not tables())
+    assert os.listdir(place / "root") == ["index.html"]
+    assert os.listdir(place / "dots") == []
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["killed", "killed, and its child hangs"])
+def test_next_run_finds_nothing_of_a_killed_one(certbot: Certbot, place: Path, nginx: Nginx, hangs: bool) -> None:
+    """The table goes with its process, and that with Certbot; one that hangs is ended by the next run."""
+    usual, certbot.preload = certbot.preload, ""  # the validation must not be over before the signal
+    with subprocess.Popen(certbot.command(*order(APP, "wire")), env=certbot.environment(), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        wait_until(tables, 30)
+        if hangs:
+            for pid in processes_of(killed.pid):
+                os.kill(pid, signal.SIGSTOP)
+        killed.kill()
+    certbot.preload = usual
+    try:
+        if not hangs:
+            wait_until(lambda: not tables() and not processes_of(killed.pid))
+        done = certbot.run(*order(APP, "wire"))
+        assert done.returncode == 0, done.stdout
+        assert processes_of(killed.pid) == []
+        wait_until(lambda: not tables())
+        assert os.listdir(certbot.directory / "work/autowebroot") == []
+    finally:
+        for pid in processes_of(killed.pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
