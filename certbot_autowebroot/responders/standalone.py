@@ -219,8 +219,8 @@ def _has_listener(port: int) -> bool:
 
 def _sentence(endpoint: Endpoint, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE and not _has_listener(endpoint.port):
-        return (f"autowebroot cannot listen on {endpoint}: no program listens there, and a connection of another "
-                f"program comes from that port or has in the last minute. To keep the port free: "
+        return (f"autowebroot cannot listen on {endpoint}: no program listens there, and another program uses that "
+                f"port, mostly for a connection, now or in the last minute. To keep the port free: "
                 f"sysctl -w net.ipv4.ip_local_reserved_ports={endpoint.port}")
     if error.errno == errno.EADDRINUSE:
         return f"{endpoint} was free a moment ago, and another program listens there now"

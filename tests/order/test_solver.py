@@ -145,7 +145,7 @@ def test_no_wait_where_listening_is_refused(place: Path) -> None:
         held.bind(("127.0.0.1", 8403))  # and does not listen
         started = time.monotonic()
         with solved(place) as solver:
-            assert "another program listens there now" in messages.failure(solver.outcomes[NAME])
+            assert "another program uses that port" in messages.failure(solver.outcomes[NAME])
     assert time.monotonic() - started < proof.PATIENCE / 2
 
 
