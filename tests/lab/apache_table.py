@@ -575,6 +575,9 @@ ROWS = [
         "</Directory>", "ht-rewrite/W/T"),
     Row("htaccess-redirects", "DocumentRoot {dir}/ht-redirect\n<Directory {dir}/ht-redirect>\nAllowOverride All\n"
         "</Directory>", "301 https://other.test{W}/{T}"),
+    # Without the file index.php answers; with the file the last line refuses it, and that is the reason.
+    Row("htaccess-refuses-the-existing-file", "DocumentRoot {dir}/ht-front\n<Directory {dir}/ht-front>\n"
+        "AllowOverride All\n</Directory>", "none", ".htaccess:7"),
     # The reader of the files evaluates Define and the like.
     Row("ifdefine-on", "<IfDefine ACME>\nDocumentRoot {dir}/a\n</IfDefine>", "a/W/T"),
     Row("ifdefine-off", "<IfDefine !ACME>\nDocumentRoot {dir}/a\n</IfDefine>\n<IfDefine OTHER>\nDocumentRoot {dir}/b\n"
@@ -597,12 +600,15 @@ ROWS = [
 ]
 
 _ROOTS = ("www", "a", "b", "first", "ungranted", "ht-deny", "ht-rewrite", "ht-redirect",
-          "ht-limit", "ht-open", "ht-files", "ht-if")
+          "ht-limit", "ht-open", "ht-files", "ht-if", "ht-front")
 _HTACCESS = {"ht-deny": "Require all denied\n",
              "ht-open": "<IfModule mod_rewrite.c> # not closed\nRewriteEngine On\nRewriteRule ^ - [F]\n",
              "ht-files": "<Files t0ken*>\nRequire all denied\n</Files>\n",
              "ht-if": "<If \"%{HTTP_HOST} == 'htaccess-if.test'\">\nRedirect 301 / https://other.test/\n</If>\n"
                       "<Else>\nRequire all denied\n</Else>\n",
+             "ht-front": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteCond %{REQUEST_FILENAME} !-d\n"
+                         "RewriteRule ^(.*)$ index.php?q=$1 [L,QSA]\nRewriteCond %{SCRIPT_FILENAME} -d [OR]\n"
+                         "RewriteCond %{SCRIPT_FILENAME} -f\nRewriteRule \"(^|/)\\.\" - [F]\n",
              "ht-limit": "<Limit POST>\nRequire all denied\n</Limit>\n",
              "ht-rewrite": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n",
              "ht-redirect": "<IfModule mod_alias.c>\nRedirect 301 / https://other.test/\n</IfModule>\n"}

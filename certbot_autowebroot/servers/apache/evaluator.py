@@ -55,6 +55,7 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
     useful: List[Tuple[State, Destination]] = []
     others: List[Destination] = []
     contradictions: List[Destination] = []
+    with_file: List[Destination] = []
     pending: List[Answers] = [{}]
     runs: List[Tuple[State, Destination]] = []
     while pending and len(runs) < MAX_ALTERNATIVES:
@@ -67,11 +68,16 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
         runs.append((run, end))
         if not is_consistent:
             contradictions.append(end)
+            if isinstance(destination, DeadEnd) and run.has_one_file:
+                with_file.append(destination)
         elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
             useful.append((run, destination))
         else:
             others.append(destination)
-    # A front controller answers only where there is no file; the challenge file will exist.
+    # A front controller answers only where there is no file; the challenge file will exist. So the line that refuses
+    # the existing file is the reason, not the front controller.
+    if with_file and all(isinstance(end, DeadEnd) for end in others):
+        others = with_file[:1] + others
     return _distinct([_with_client_mark(one, runs) for one in useful] or others or contradictions[:1])
 
 

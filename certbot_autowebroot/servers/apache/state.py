@@ -112,6 +112,11 @@ class State:
             self.answers[path] == (served.startswith(path) and path != root and path.startswith(root))
             for path in self.assumed_directories)
 
+    @property
+    def has_one_file(self) -> bool:
+        """Whether the run assumes that the challenge file exists: at one path, for there is one file."""
+        return sum(self.answers[path] for path in self.assumed_files) == 1
+
     def is_directory(self, path: str) -> bool:
         """Whether a path is a directory; we may make a missing one together with the challenge file."""
         if self.files.is_dir(path):
