@@ -624,7 +624,7 @@ def test_varnish_lines_of_the_catalogue(place: Path) -> None:
     make(place, "varnish")
     backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
     with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
-        assert "pass it on to the free port 127.0.0.1:488" in messages.failure(solver.outcomes[NAME])
+        assert '.port = "488"' in messages.failure(solver.outcomes[NAME])
     ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
     with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
         assert ask() == CONTENT
