@@ -1,7 +1,10 @@
 """nginx's evaluator without a server: the text of a trail, and unknown values."""
+import os
+import pathlib
 import re
 from random import Random
 from typing import List
+from typing import Optional
 
 import pytest
 
@@ -279,6 +282,24 @@ def test_condition_on_client(condition: str, depends: bool) -> None:
     (end,) = ask(f"geo $allowed {{ default no; }} server {{ root /x; {condition} }}")
     assert isinstance(end, Directory)
     assert end.depends_on_client == depends
+
+
+@pytest.mark.parametrize(("condition", "kind"), [
+    ("-f $document_root/here", "DeadEnd"), ("!-f $document_root/here", "Directory"), ("-d /x/here", "Directory"),
+    ("-e /x/here", "DeadEnd"), ("-f /x/absent", "Directory"), ("!-e /x/absent", "DeadEnd")])
+def test_file_condition_is_looked_up(condition: str, kind: str, tmp_path: pathlib.Path) -> None:
+    """The file of a maintenance page is there or not; the line that it decides is named."""
+    (tmp_path / "here").touch()
+
+    def status(path: str) -> Optional[os.stat_result]:
+        real = tmp_path / path[len("/x/"):]
+        return real.stat() if real.exists() else None
+    text = f"http {{\nserver {{ root /x;\nif ({condition}) {{ return 503; }} }}\n}}"
+    configuration = parse("/etc/nginx.conf", lambda path: text.encode(), lambda pattern: [])
+    request = Request("a.test", CHALLENGE_PATH + TOKEN, TOKEN, Endpoint("192.0.2.1", 80))
+    (end,) = Evaluator(configuration).destinations(request, status)
+    assert type(end).__name__ == kind
+    assert not isinstance(end, DeadEnd) or "/etc/nginx.conf:3" in str(end.trail[-1])
 
 
 def test_client_certificate() -> None:

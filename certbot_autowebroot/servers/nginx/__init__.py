@@ -76,7 +76,8 @@ class NginxServer:
                 self._evaluators[key].start_over()
         except OSError as error:
             return [Unknown(f"the files of nginx (pid {master.pid}) are not visible to us: {error}")]
-        return self._evaluators[key].destinations(request)
+        # To an ordinary user a path that may not be read looks like a missing one.
+        return self._evaluators[key].destinations(request, None if os.geteuid() else master.view.stat)
 
     def missed(self, process: Process, request: Request) -> Sequence[Directory]:
         """The directories in which it looked for the file, from its error log."""

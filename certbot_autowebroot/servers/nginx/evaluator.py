@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Dict
 from typing import FrozenSet
 from typing import List
+from typing import Optional
 from typing import Sequence
 from typing import Set
 from typing import Tuple
@@ -21,6 +22,7 @@ from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.nginx.index import Index
 from certbot_autowebroot.servers.nginx.parser import Configuration
 from certbot_autowebroot.servers.nginx.state import Guesses
+from certbot_autowebroot.servers.nginx.state import Stat
 from certbot_autowebroot.servers.nginx.stream import StreamWalk
 from certbot_autowebroot.servers.nginx.walk import Walk
 
@@ -46,8 +48,11 @@ class Evaluator:
         """Reset the time limit of the regular expressions, for another order."""
         self._index.regex_seconds = self._stream.regex_seconds = 0.0
 
-    def destinations(self, request: Request) -> Sequence[Destination]:
-        """The destinations of the request, the likeliest alternative first, never empty."""
+    def destinations(self, request: Request, stat: Optional[Stat] = None) -> Sequence[Destination]:
+        """The destinations of the request, the likeliest alternative first, never empty.
+
+        :param stat: answers ``if (-f PATH)``; without it both answers are alternatives.
+        """
         ranks: Dict[Destination, Tuple[int, Destination]] = {}
         by_client: Set[FrozenSet[Destination]] = set()
         pending: List[Tuple[bool, ...]] = [()]
@@ -56,7 +61,7 @@ class Evaluator:
             given = pending.pop(0)
             walked += 1
             guesses = Guesses(given)
-            walk = self._walk(request, guesses)
+            walk = self._walk(request, guesses, stat)
             for destination in walk:
                 ranks.setdefault(replace(destination, trail=()), (_rank(destination, guesses), destination))
             if guesses.about_client:
@@ -75,11 +80,11 @@ class Evaluator:
                             for destination in destinations]
         return list(map(self._with_problems, destinations)) or [Unknown("every alternative contradicts itself")]
 
-    def _walk(self, request: Request, guesses: Guesses) -> Sequence[Destination]:
+    def _walk(self, request: Request, guesses: Guesses, stat: Optional[Stat]) -> Sequence[Destination]:
         group = self._stream.listeners.at(request.endpoint)
         if group is not None:
             return StreamWalk(self._stream, request, guesses).destinations(group)
-        return Walk(self._index, request, guesses).destinations()
+        return Walk(self._index, request, guesses, stat).destinations()
 
     def _with_problems(self, destination: Destination) -> Destination:
         """A destination with the unusable parts of the configuration, one of which may decide."""

@@ -2,6 +2,9 @@
 
 Sources: ngx_http_rewrite_module; src/http/ngx_http_script.c for the captures that a rewrite leaves.
 """
+import stat
+from typing import Callable
+from typing import Dict
 from typing import List
 from typing import Tuple
 from typing import Union
@@ -20,6 +23,9 @@ from certbot_autowebroot.servers.nginx.state import StatusError
 
 #: The codes of a redirect.
 REDIRECTS = (301, 302, 303, 307, 308)
+#: What ``if`` asks of a path, by operator and mode (ngx_http_script_file_code).
+_HAS_TYPE: Dict[str, Callable[[int], bool]] = {
+    "-f": stat.S_ISREG, "-d": stat.S_ISDIR, "-e": lambda mode: True, "-x": lambda mode: bool(mode & stat.S_IXUSR)}
 _ABSOLUTE = ("http://", "https://", "$scheme")
 
 
@@ -160,6 +166,13 @@ def _exists(state: State, directive: Directive, operator: str, text: str) -> boo
     except UnknowableError as unknown:
         return state.guess(f"{question}, with {unknown}", directive.source, likely=False, about_client=True)
     if path.endswith("/") and operator in ("-f", "-x"):
+        return False
+    status = state.stat(path) if state.stat and path.startswith("/") and state.request.token not in path else None
+    if status is not None:
+        answer = _HAS_TYPE[operator](status.st_mode)
+        state.trail.append(Step(f"if ({operator} {path}): {'true' if answer else 'false'}", directive.source))
+        return answer
+    if state.stat and path.startswith("/") and "/.well-known" not in path:  # there it may be missing until we make it
         return False
     if state.request.token not in path:
         return state.guess(f"{operator} {path}", directive.source, likely=operator == "-d")

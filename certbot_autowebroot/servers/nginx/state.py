@@ -1,4 +1,5 @@
 """The state of one request in nginx's phases, and the values of its variables."""
+import os
 import re
 import time
 from typing import Callable
@@ -50,6 +51,10 @@ MAX_REGEX_SECONDS = 10.0
 MAX_TEXT = 64 * 1024
 #: Variables that one walk looks up. Forty maps, each of two other ``volatile`` ones, need 2^40 of them.
 MAX_LOOKUPS = 100_000
+
+
+#: The status of a path in the server's view; None if there is nothing.
+Stat = Callable[[str], Optional[os.stat_result]]
 
 
 class EndOfRequest(Exception):
@@ -109,6 +114,7 @@ class State:
 
     :ivar host: the Host header that selects the server: lower case, without a trailing dot.
     :ivar context: the context of the current settings.
+    :ivar stat: None where the server's file system is not visible to us.
     :ivar uri: the current path, decoded; rewrites change it.
     :ivar original: whether the path is still that of the request line.
     :ivar matches_location: false after ``rewrite … break``: the path no longer begins with the location's prefix.
@@ -121,7 +127,8 @@ class State:
     server: Server
     context: Context
 
-    def __init__(self, index: Index, request: Request, guesses: Guesses) -> None:
+    def __init__(self, index: Index, request: Request, guesses: Guesses, stat: Optional[Stat] = None) -> None:
+        self.stat = stat
         self.index = index
         self.request = request
         self.guesses = guesses
