@@ -1,4 +1,5 @@
 """The sentences of an order: why identifiers fail, how they were answered, what to check when the CA refuses."""
+import re
 from typing import Container
 from typing import Iterable
 from typing import List
@@ -169,17 +170,25 @@ def test_file(place: Place) -> str:
 
 
 def _at_endpoint(outcome: Outcome, endpoint: Endpoint) -> str:
-    routes = outcome.routes.get(endpoint, [])
+    answer = outcome.proof.mismatches.get(endpoint) or outcome.proof.answers.get(endpoint)
+    routes = _fitting_first(outcome.routes.get(endpoint, []), answer)
     lines = [_route(routes[0], endpoint) if routes else f"{endpoint} was asked"]
     lines += _what_was_tried(outcome, routes)
     # The first route is told above. What could not be read may be the reason why another one is the true one.
     unknown = dict.fromkeys(route.end.reason for route in routes[1:]
                             if isinstance(route.end, Unknown) and route.end != routes[0].end)
     lines += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_NAMED]]
-    answer = outcome.proof.mismatches.get(endpoint) or outcome.proof.answers.get(endpoint)
     if answer and says_more(answer, routes):
         lines.append(f"  Came back: {str_of_answer(answer)}.")
     return "\n".join(lines)
+
+
+def _fitting_first(routes: Sequence[Route], answer: Optional[Answer]) -> List[Route]:
+    """The routes, a dead end with the status that came back before other dead ends: it is the reason."""
+    if not answer or not answer.status or not all(isinstance(route.end, DeadEnd) for route in routes):
+        return list(routes)
+    return sorted(routes, key=lambda route: str(answer.status) not in re.findall(r"\b[1-5]\d\d\b", str(
+        getattr(route.end, "reason", ""))))
 
 
 def _indented(text: str) -> str:

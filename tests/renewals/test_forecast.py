@@ -4,6 +4,7 @@ from typing import Sequence
 
 import pytest
 
+from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.inquiry import Candidates
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
@@ -15,7 +16,9 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import PathInView
+from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
@@ -44,6 +47,15 @@ def outcome(ends: "Sequence[object]", won: Sequence[Endpoint] = (), kind: Kind =
     found = found.with_places(filter(None, map(found.place_of, routes)))
     answers = {endpoint: Answer(found.request(endpoint), 200 if endpoint in won else 403) for endpoint in endpoints}
     return Outcome(found, ProofResult(answers=answers, served=dict.fromkeys(won, found.places[:1])))
+
+
+def test_status_chooses_among_dead_ends() -> None:
+    """Two lines refuse, each with its own status: the one that came back is the reason."""
+    one = outcome([DeadEnd("return 444: status 444"), DeadEnd("return 403: status 403")])
+    hop = Hop(Program("nginx", 7), one.candidates.request(V4), ())
+    routes = {key: [route._replace(hops=(hop,)) for route in those] for key, those in one.routes.items()}
+    one = one._replace(candidates=one.candidates._replace(routes=routes))
+    assert "; return 403: status 403." in messages.failure(one).splitlines()[0]
 
 
 @pytest.mark.parametrize(("root", "name", "expected"), [

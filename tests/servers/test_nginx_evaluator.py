@@ -302,6 +302,16 @@ def test_file_condition_is_looked_up(condition: str, kind: str, tmp_path: pathli
     assert not isinstance(end, DeadEnd) or "/etc/nginx.conf:3" in str(end.trail[-1])
 
 
+def test_condition_on_our_file_is_not_looked_up() -> None:
+    """It is missing only until we make it, in whatever directory."""
+    condition = "if (!-f $request_filename) { return 404; }"
+    text = f"http {{ server {{ location /.well-known/acme-challenge/ {{ alias /x/; {condition} }} }} }}"
+    configuration = parse("/etc/nginx.conf", lambda path: text.encode(), lambda pattern: [])
+    request = Request("a.test", CHALLENGE_PATH + TOKEN, TOKEN, Endpoint("192.0.2.1", 80))
+    (end,) = Evaluator(configuration).destinations(request, lambda path: None)
+    assert str(end) == f"/x/{TOKEN}"
+
+
 def test_client_certificate() -> None:
     """A content delivery network has one; a direct CA has none, as our probe."""
     (end,) = ask("ssl_verify_client on; server { listen 443 ssl; root /x; }", endpoint=Endpoint("192.0.2.1", 443),

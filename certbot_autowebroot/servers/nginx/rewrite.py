@@ -167,14 +167,14 @@ def _exists(state: State, directive: Directive, operator: str, text: str) -> boo
         return state.guess(f"{question}, with {unknown}", directive.source, likely=False, about_client=True)
     if path.endswith("/") and operator in ("-f", "-x"):
         return False
-    status = state.stat(path) if state.stat and path.startswith("/") and state.request.token not in path else None
-    if status is not None:
-        answer = _HAS_TYPE[operator](status.st_mode)
-        state.trail.append(Step(f"if ({operator} {path}): {'true' if answer else 'false'}", directive.source))
-        return answer
-    if state.stat and path.startswith("/") and "/.well-known" not in path:  # there it may be missing until we make it
-        return False
     if state.request.token not in path:
+        status = state.stat(path) if state.stat and path.startswith("/") else None
+        if status is not None:
+            answer = _HAS_TYPE[operator](status.st_mode)
+            state.trail.append(Step(f"if ({operator} {path}): {'true' if answer else 'false'}", directive.source))
+            return answer
+        if state.stat and path.startswith("/") and "/.well-known" not in path:  # that is missing until we make it
+            return False
         return state.guess(f"{operator} {path}", directive.source, likely=operator == "-d")
     if operator in ("-x", "-d") or state.request.token in path.rpartition("/")[0]:
         return False
