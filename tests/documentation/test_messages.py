@@ -38,7 +38,7 @@ _NO_MESSAGES = {
     "Apache httpd", "busybox httpd", "python -m http.server", "python -m SimpleHTTPServer", "ruby -run -e httpd",
 }
 #: These modules print lines of configuration, which are tested with the servers.
-_CONFIGURATIONS = re.compile(r"certbot_autowebroot/(servers/\w+/snippet|responders/wire/rules)\.py:")
+_CONFIGURATIONS = re.compile(r"certbot_autowebroot/(servers/\w+/(snippet|forwarding)|responders/wire/rules)\.py:")
 
 
 @functools.cache
