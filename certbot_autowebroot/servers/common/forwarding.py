@@ -28,7 +28,8 @@ def checked_host(text: str) -> str:
     """
     host = text.lower().rstrip(".")
     try:
-        return str(ipaddress.ip_address(host.strip("[]")))
+        # Of an IPv6 address with a scope, the module ipaddress takes any text after the %.
+        return str(ipaddress.ip_address(host.strip("[]").replace("%", "/")))
     except ValueError:
         if not _NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
             raise ValueError(f"{text!r} is neither a name nor an address") from None
