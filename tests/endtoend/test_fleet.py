@@ -11,6 +11,7 @@ from certbot_autowebroot.cli import __main__ as cli
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.caddy import Caddy
+from tests.lab.certbot import Certbot
 from tests.lab.fleet import ADDRESSES
 from tests.lab.fleet import CHALLENGES
 from tests.lab.fleet import NAME
@@ -184,3 +185,12 @@ def test_peers_ask_once(machines: Fleet, printed: Callable[..., str]) -> None:
         running.append(machines.run(number, lambda place, lines=lines: nginx(place, lines)))
     assert machines.get(0, "missing")[0] == 404
     assert [server.access_log.read_text().count("missing") for server in running] == [2, 1]
+
+
+def test_certificate_behind_haproxy(certbot: Certbot, tmp_path: Path, printed: Callable[..., str]) -> None:
+    """The plugin listens where its own HAProxy asks it among the peers, and the CA gets the file."""
+    place = tmp_path / "haproxy"
+    place.mkdir()
+    with haproxy(place, printed("haproxy", "--peers", "127.0.0.1,127.0.0.9")):
+        done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
+    assert done.returncode == 0, done.stdout
