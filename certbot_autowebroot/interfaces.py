@@ -132,6 +132,43 @@ class IHasSnippet(Interface):
         """
 
 
+class ForwardingError(Exception):
+    """A server cannot forward challenges in this form; the text is a sentence."""
+
+
+class IForwardsChallenges(Interface):
+    """Knows the lines with which a web server sends challenges to other machines: ``snippet --to`` and ``--peers``.
+
+    Optional. A class in the entry point group implements it beside :class:`IWebServer`. Each method returns lines for
+    all sites, and comments that say where they go. A host is a name or an address, IPv6 without brackets.
+    """
+
+    def redirect(host):
+        """Lines that redirect the CA to a host with a public name.
+
+        :rtype: str
+        """
+
+    def proxy(host):
+        """Lines that pass each challenge on to a host, with the Host header of the request.
+
+        :rtype: str
+        """
+
+    def ask_peers(peers, directory):
+        """Lines that serve a file of the directory, and ask one peer after another for a file that is not there.
+
+        A request to a peer has the header ``X-Autowebroot-Peer``, and a request with it goes to no peer. A peer that
+        is down is passed over.
+
+        :param peers: hosts; the machine itself may be among them.
+        :type peers: sequence of str
+        :param str directory: an absolute path that needs no quotes.
+        :rtype: str
+        :raises ForwardingError: the server cannot.
+        """
+
+
 class ReloadError(Exception):
     """A server cannot be tested or reloaded from here; the text is a phrase that says why, and what to do."""
 

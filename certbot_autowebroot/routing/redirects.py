@@ -91,7 +91,7 @@ def _check_host(host: str, location: str, request: Request) -> None:
         raise ValueError(f"the CA does not follow a redirect to {location}: that is the CA's own machine")
     if not is_public(host):
         raise ValueError(f"the CA does not follow a redirect to {location}: that is a private address")
-    if is_address(host) or _PUBLIC_NAME.fullmatch(host):
+    if is_address(host) or has_public_suffix(host):
         return
     # Redirect permanent / https://NAME: httpd appends the rest of the path, .well-known/...
     start = host[:-len(_WELL_KNOWN)] if host.endswith(_WELL_KNOWN) else request.host if \
@@ -100,6 +100,11 @@ def _check_host(host: str, location: str, request: Request) -> None:
         raise ValueError(f"the CA does not follow a redirect to {location}: a slash is missing after {start} in the "
                          "target of the redirect")
     raise ValueError(f"the CA does not follow a redirect to {location}: {host} is no public name")
+
+
+def has_public_suffix(host: str) -> bool:
+    """Whether a host is a name with the shape of a public suffix."""
+    return bool(_PUBLIC_NAME.fullmatch(host))
 
 
 def is_address(host: str) -> bool:

@@ -21,9 +21,11 @@ logger = logging.getLogger(__name__)
 
 #: The entry point group of other packages' web servers.
 GROUP = "certbot_autowebroot.web_servers"
-#: The optional parts of a server: modules of its package. ``snippet`` provides IHasSnippet, ``control`` IReloads.
+#: The optional parts of a server: modules of its package. ``snippet`` provides IHasSnippet, ``control`` IReloads,
+#: ``forwarding`` IForwardsChallenges.
 SNIPPET = "snippet"
 CONTROL = "control"
+FORWARDING = "forwarding"
 
 
 class Server(NamedTuple):
@@ -59,15 +61,15 @@ class Server(NamedTuple):
 
 #: Those without executable names come last, in the order in which they are asked.
 BUILT_IN = (
-    Server("nginx", "nginx:NginxServer", ("nginx", "nginx-debug", "openresty", "angie", "tengine"), (SNIPPET, CONTROL),
-           "nginx", "/etc/nginx/"),
+    Server("nginx", "nginx:NginxServer", ("nginx", "nginx-debug", "openresty", "angie", "tengine"),
+           (SNIPPET, CONTROL, FORWARDING), "nginx", "/etc/nginx/"),
     # BusyBox's httpd is a link to busybox, and so has another name. Certbot's looks in /etc/apache2 or /etc/httpd.
     Server("apache", "apache:ApacheServer", ("apache2", "httpd", "httpd2", "httpd.worker", "httpd.event",
-                                             "httpd-prefork"), (SNIPPET, CONTROL), "apache", "/etc/"),
-    Server("lighttpd", "lighttpd:LighttpdServer", ("lighttpd", "lighttpd-angel"), (SNIPPET, CONTROL)),
-    Server("caddy", "caddy:CaddyServer", ("caddy", "frankenphp"), (SNIPPET, CONTROL)),
-    Server("haproxy", "haproxy:HaproxyServer", ("haproxy",), (SNIPPET, CONTROL), serves_files=False),
-    Server("varnish", "varnish:VarnishServer", ("varnishd",), (SNIPPET,), serves_files=False),
+                                             "httpd-prefork"), (SNIPPET, CONTROL, FORWARDING), "apache", "/etc/"),
+    Server("lighttpd", "lighttpd:LighttpdServer", ("lighttpd", "lighttpd-angel"), (SNIPPET, CONTROL, FORWARDING)),
+    Server("caddy", "caddy:CaddyServer", ("caddy", "frankenphp"), (SNIPPET, CONTROL, FORWARDING)),
+    Server("haproxy", "haproxy:HaproxyServer", ("haproxy",), (SNIPPET, CONTROL, FORWARDING), serves_files=False),
+    Server("varnish", "varnish:VarnishServer", ("varnishd",), (SNIPPET, FORWARDING), serves_files=False),
     Server("forwarder", "forwarder:Forwarder", ("docker-proxy", "socat", "socat1"), serves_files=False),
     Server("static", "static:StaticServer"),
     Server("guess", "guess:AnyProgram"),
@@ -132,7 +134,8 @@ def names_with(part: str) -> Tuple[str, ...]:
 
 def _interface(part: str) -> Any:
     from certbot_autowebroot import interfaces
-    return {SNIPPET: interfaces.IHasSnippet, CONTROL: interfaces.IReloads}[part]
+    return {SNIPPET: interfaces.IHasSnippet, CONTROL: interfaces.IReloads,
+            FORWARDING: interfaces.IForwardsChallenges}[part]
 
 
 class WebServers:

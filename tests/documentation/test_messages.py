@@ -38,7 +38,8 @@ _NO_MESSAGES = {
     "Apache httpd", "busybox httpd", "python -m http.server", "python -m SimpleHTTPServer", "ruby -run -e httpd",
 }
 #: These modules print lines of configuration, which are tested with the servers, and the help of metrics.
-_CONFIGURATIONS = re.compile(r"certbot_autowebroot/(servers/\w+/snippet|responders/wire/rules|cli/prometheus)\.py:")
+_CONFIGURATIONS = re.compile(
+    r"certbot_autowebroot/(servers/\w+/(snippet|forwarding)|responders/wire/rules|cli/prometheus)\.py:")
 
 
 @functools.cache

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 from typing import Dict
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 import pytest
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 import certbot_autowebroot
 from certbot_autowebroot.cli import __main__ as cli
+from certbot_autowebroot.interfaces import ForwardingError
+from certbot_autowebroot.interfaces import IForwardsChallenges
 from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import other_authenticators
@@ -162,6 +166,36 @@ def test_parts_of_another_package(monkeypatch: pytest.MonkeyPatch, capsys: "pyte
     assert cli.main(["snippet", "beeweb", "--directory", "/srv/acme"]) == 0
     assert "serve /srv/acme" in capsys.readouterr().out
     assert registry.part_of(process_of("nginx"), registry.SNIPPET) is not None
+
+
+@implementer(IForwardsChallenges)
+class BeeWebWithForwarding(BeeWeb):
+    """One that sends challenges to other machines."""
+
+    def redirect(self, host: str) -> str:
+        return f"redirect {host}"
+
+    def proxy(self, host: str) -> str:
+        return f"proxy {host}"
+
+    def ask_peers(self, peers: Sequence[str], directory: str) -> str:
+        raise ForwardingError("beeweb has no peers.")
+
+
+def test_forwarding_of_another_package(monkeypatch: pytest.MonkeyPatch, capsys: "pytest.CaptureFixture[str]") -> None:
+    """It is used like ours."""
+    register(monkeypatch, BeeWebWithForwarding)
+    for host, lines in ("web1", "proxy web1"), ("www.sample.com", "redirect www.sample.com"):
+        assert cli.main(["snippet", "beeweb", "--to", host]) == 0
+        assert capsys.readouterr().out == lines
+    assert cli.main(["snippet", "beeweb", "--peers", "web1"]) == 2
+    assert capsys.readouterr().err == "beeweb has no peers.\n"
+
+
+@pytest.mark.parametrize("server", [server for server in registry.BUILT_IN if registry.FORWARDING in server.parts])
+def test_forwarding(server: registry.Server) -> None:
+    """Each server's module has the functions of the interface."""
+    assert verifyObject(IForwardsChallenges, server.part(registry.FORWARDING))
 
 
 def test_another_package_without_lines(monkeypatch: pytest.MonkeyPatch, capsys: "pytest.CaptureFixture[str]") -> None:
