@@ -4,9 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
 from typing import Iterator
-from typing import List
 
 import pytest
 
@@ -19,19 +17,13 @@ from tests.lab.programs import Program
 from tests.lab.wire import NO_WIRE
 from tests.lab.wire import tables
 from tests.lab.wire import wait_until
+from tests.lab.wire_orders import APPLICATION
+from tests.lab.wire_orders import answered_by
+from tests.lab.wire_orders import order
+from tests.lab.wire_orders import untouched
 
 pytestmark = pytest.mark.lab
 
-#: An application that fails on every request.
-APPLICATION = """
-import http.server
-class Application(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_error(500)
-    def log_message(self, *args):
-        pass
-http.server.HTTPServer(("127.0.0.1", 3000), Application).serve_forever()
-"""
 SITES = f"""
 server {{{{ listen {PUBLIC_V4}:80; server_name root.sample.com; root {{place}}/root; }}}}
 server {{{{ listen {PUBLIC_V4}:80; server_name app.sample.com;
@@ -51,22 +43,6 @@ def nginx(place: Path) -> Iterator[Nginx]:
     with Program([sys.executable, "-c", APPLICATION], place / "empty", port=3000), \
             Nginx(place / "nginx", SITES.format(place=place), user="www-data") as running:
         yield running
-
-
-def order(names: str, fallback: str) -> List[str]:
-    """A new certificate."""
-    return ["certonly", "-a", "autowebroot", "-d", names, "--autowebroot-fallback", fallback]
-
-
-def answered_by(certbot: Certbot) -> Dict[str, str]:
-    """By name, the authenticator that answered, from Certbot's log."""
-    words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
-    return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
-
-
-def untouched(nginx: Nginx) -> List[object]:
-    """What a reload, a restart or an edit would change."""
-    return [nginx.pid, list(nginx.workers), nginx.conf.read_bytes()]
 
 
 def assert_nothing_is_left(place: Path) -> None:

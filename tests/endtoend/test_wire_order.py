@@ -15,10 +15,6 @@ from typing import Type
 
 import pytest
 
-from tests.endtoend.test_wire import APPLICATION
-from tests.endtoend.test_wire import answered_by
-from tests.endtoend.test_wire import order
-from tests.endtoend.test_wire import untouched
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.container import ADDRESS
@@ -34,6 +30,10 @@ from tests.lab.wire import processes_of
 from tests.lab.wire import rules
 from tests.lab.wire import tables
 from tests.lab.wire import wait_until
+from tests.lab.wire_orders import APPLICATION
+from tests.lab.wire_orders import answered_by
+from tests.lab.wire_orders import order
+from tests.lab.wire_orders import untouched
 
 pytestmark = pytest.mark.lab
 

@@ -6,6 +6,7 @@ import pytest
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
+from certbot_autowebroot.interfaces import IForwardsChallenges
 from certbot_autowebroot.interfaces import IHasSnippet
 from certbot_autowebroot.interfaces import IReloads
 from certbot_autowebroot.interfaces import IResponder
@@ -40,7 +41,8 @@ def test_every_built_in_server_implements_its_interfaces(server: registry.Server
     assert verifyObject(IWebServer, server.make_evaluator())
     for name in server.parts:
         part = server.part(name)
-        assert verifyObject({registry.SNIPPET: IHasSnippet, registry.CONTROL: IReloads}[name], part)
+        assert verifyObject({registry.SNIPPET: IHasSnippet, registry.CONTROL: IReloads,
+                             registry.FORWARDING: IForwardsChallenges}[name], part)
         assert not IRestarts.providedBy(part) or verifyObject(IRestarts, part)
 
 

@@ -17,7 +17,7 @@ from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
-from certbot_autowebroot.servers.nginx import state
+from certbot_autowebroot.servers.nginx import values
 from certbot_autowebroot.servers.nginx.evaluator import Evaluator
 from certbot_autowebroot.servers.nginx.parser import parse
 from certbot_autowebroot.servers.nginx.regexes import Regex
@@ -246,7 +246,7 @@ def test_slow_regex(text: str) -> None:
                                   "server { LOCATIONS }"])
 def test_many_slow_regexes(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each may be within its own limit; all of them together have another."""
-    monkeypatch.setattr(state, "MAX_REGEX_SECONDS", 0.5)
+    monkeypatch.setattr(values, "MAX_REGEX_SECONDS", 0.5)
     slow = [f"~(a+)+{number}$" for number in range(5000)]
     text = text.replace("LINES", " ".join(f"{regex} b;" for regex in slow)).replace("NAMES", " ".join(slow))
     text = text.replace("LOCATIONS", " ".join(f"location ~ ({number}|(\\w+)+)!$ {{ }}" for number in range(5000)))

@@ -19,11 +19,11 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
+from certbot_autowebroot.servers.nginx.guesses import Guesses
 from certbot_autowebroot.servers.nginx.index import Index
 from certbot_autowebroot.servers.nginx.parser import Configuration
-from certbot_autowebroot.servers.nginx.state import Guesses
-from certbot_autowebroot.servers.nginx.state import Stat
 from certbot_autowebroot.servers.nginx.stream import StreamWalk
+from certbot_autowebroot.servers.nginx.values import Stat
 from certbot_autowebroot.servers.nginx.walk import Walk
 
 #: Alternatives that the evaluator follows. Lists of bad robots ask for dozens of User-Agents.

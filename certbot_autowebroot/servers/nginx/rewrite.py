@@ -13,13 +13,13 @@ from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.servers.common.numbers import number
 from certbot_autowebroot.servers.nginx.contexts import Context
+from certbot_autowebroot.servers.nginx.guesses import EndOfRequest
+from certbot_autowebroot.servers.nginx.guesses import StatusError
 from certbot_autowebroot.servers.nginx.names import Server
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import Regex
 from certbot_autowebroot.servers.nginx.regexes import UnknowableError
-from certbot_autowebroot.servers.nginx.state import EndOfRequest
 from certbot_autowebroot.servers.nginx.state import State
-from certbot_autowebroot.servers.nginx.state import StatusError
 
 #: The codes of a redirect.
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -21,12 +21,12 @@ from certbot_autowebroot.servers.nginx import upstreams
 from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.contexts import Location
 from certbot_autowebroot.servers.nginx.contexts import find_location
+from certbot_autowebroot.servers.nginx.guesses import ContradictionError
+from certbot_autowebroot.servers.nginx.guesses import EndOfRequest
+from certbot_autowebroot.servers.nginx.guesses import StatusError
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import UnknowableError
-from certbot_autowebroot.servers.nginx.state import ContradictionError
-from certbot_autowebroot.servers.nginx.state import EndOfRequest
 from certbot_autowebroot.servers.nginx.state import State
-from certbot_autowebroot.servers.nginx.state import StatusError
 from certbot_autowebroot.servers.nginx.variables import parts
 
 #: NGX_HTTP_MAX_URI_CHANGES.
