@@ -2,15 +2,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.routing.ca_verdict import Verdict
-from tests.lab import forward
-from tests.lab import ports
+from tests.lab import forwarders
 from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.container_nginx import CONFIG
@@ -81,22 +79,9 @@ def test_dockers_userland_proxy(place: Path) -> None:
     """A program of that name holds the port; its arguments name the target."""
     with Container(place / "box", NGINX, files()):
         wait_for_answer()
-        # What names the program is its executable: a copy of Python under that name.
-        copy = place / "bin" / "docker-proxy"
-        copy.parent.mkdir()
-        copy.write_bytes(Path(os.path.realpath(sys.executable)).read_bytes())
-        copy.chmod(0o755)
-        home = str(Path(os.path.realpath(sys.executable)).parent.parent)
-        with subprocess.Popen([copy, forward.__file__, "80", f"{ADDRESS}:80", "-container-ip", ADDRESS,
-                               "-container-port", "80"],
-                              stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONHOME": home}) as running:
-            try:
-                ports.wait_for_port(PUBLIC_V4, 80, running)
-                with solved(place) as solver:
-                    assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
-                    assert programs_of(solver) == ["docker-proxy", "nginx"]
-            finally:
-                running.kill()
+        with forwarders.docker_proxy(place / "bin", ADDRESS), solved(place) as solver:
+            assert solver.outcomes[NAME].verdict is Verdict.PROVEN, messages.failure(solver.outcomes[NAME])
+            assert programs_of(solver) == ["docker-proxy", "nginx"]
 
 
 def test_proxy_on_the_host_in_front_of_a_container(place: Path) -> None:

@@ -1,19 +1,20 @@
 """On an unchanged machine every check gives the same answer: containers and forwarders, asked twenty times."""
 import contextlib
-import sys
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 from certbot_autowebroot.order import messages
-from tests.lab import forward
 from tests.lab import slirp
+from tests.lab.container import ADDRESS
 from tests.lab.container import Container
 from tests.lab.container_nginx import NGINX
 from tests.lab.container_nginx import files
 from tests.lab.container_nginx import forwarded
 from tests.lab.container_nginx import wait_for_answer
+from tests.lab.forwarders import docker_proxy
+from tests.lab.forwarders import forwarder
 from tests.lab.nginx import Nginx
 from tests.lab.orders import NAME
 from tests.lab.orders import make
@@ -21,7 +22,6 @@ from tests.lab.orders import names
 from tests.lab.orders import place
 from tests.lab.orders import programs_of
 from tests.lab.orders import solved
-from tests.lab.programs import Program
 
 __all__ = ["forwarded", "names", "place"]  # fixtures
 
@@ -38,12 +38,6 @@ def box(place: Path) -> Iterator[Container]:
         yield container
 
 
-def forwarder(place: Path, target: str, *how: object) -> Program:
-    """A program that forwards port 80."""
-    (place / "nothing").mkdir()
-    return Program([sys.executable, forward.__file__, "80", target, *map(str, how)], place / "nothing")
-
-
 def answers(place: Path) -> "set[tuple[object, ...]]":
     """The different answers of many attempts: whether it is served, the last program of the route, and the reason."""
     results = set()
@@ -55,9 +49,10 @@ def answers(place: Path) -> "set[tuple[object, ...]]":
     return results
 
 
-@pytest.mark.parametrize("how", [[], ["leaves"]], ids=["closed", "left open"])
+@pytest.mark.parametrize("how", [[], ["leaves"], ["fork"], ["workers"]],
+                         ids=["closed", "left open", "a process for each connection", "four workers"])
 def test_forwarder_to_a_server(place: Path, how: "list[str]") -> None:
-    """Whether or not it closes its connection after the client's."""
+    """Whether or not it closes its connection after the client's, and whichever of its processes accepts."""
     make(place, "root")
     with Nginx(place / "nginx", f"server {{ listen 127.0.0.1:8080; root {place}/root; }}"), \
             forwarder(place, "127.0.0.1:8080", *how):
@@ -67,6 +62,12 @@ def test_forwarder_to_a_server(place: Path, how: "list[str]") -> None:
 def test_forwarder_into_a_container(place: Path) -> None:
     """As pasta and rootlessport."""
     with box(place) as container, forwarder(place, "127.0.0.1:80", "in", container.pid):
+        assert answers(place) == {("proven", "nginx", "")}
+
+
+def test_dockers_userland_proxy(place: Path) -> None:
+    """Its arguments name the target."""
+    with box(place), docker_proxy(place / "bin", ADDRESS):
         assert answers(place) == {("proven", "nginx", "")}
 
 
