@@ -2,16 +2,10 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Iterator
-from typing import List
-from typing import Optional
-from typing import Type
 
 import pytest
 
@@ -31,6 +25,7 @@ from tests.lab.wire import rules
 from tests.lab.wire import tables
 from tests.lab.wire import wait_until
 from tests.lab.wire_orders import APPLICATION
+from tests.lab.wire_orders import Others
 from tests.lab.wire_orders import answered_by
 from tests.lab.wire_orders import order
 from tests.lab.wire_orders import untouched
@@ -72,54 +67,6 @@ def container(place: Path) -> Iterator[None]:
             yield
 
 
-def get(stream: socket.socket, name: str) -> bytes:
-    """One request on an open connection, and the first segment of its answer."""
-    stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-    return stream.recv(4096)
-
-
-class Others:
-    """Other clients of the same server, all the time: new connections, and one that stays open.
-
-    :ivar served: the number of answers.
-    :ivar lost: what went wrong with the others.
-    """
-
-    def __init__(self) -> None:
-        self.served = 0
-        self.lost: List[str] = []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._come, args=(address,))
-                         for address in (PUBLIC_V4, PUBLIC_V4, PUBLIC_V6)]
-        self._open = socket.create_connection((PUBLIC_V4, 80), timeout=10)
-
-    def __enter__(self) -> "Others":
-        assert b"the site" in get(self._open, ROOT)
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-        with self._open:
-            if kind is None:
-                assert b"the site" in get(self._open, ROOT)  # a reload would have closed it
-
-    def _come(self, address: str) -> None:
-        while not self._ended.wait(0.002):  # leave CPU time for the others
-            try:
-                with socket.create_connection((address, 80), timeout=10) as stream:
-                    answer = get(stream, ROOT)
-                if b"the site" not in answer:
-                    raise ConnectionError(f"another answer: {answer!r}")
-                self.served += 1
-            except OSError as error:
-                self.lost.append(repr(error))
-
-
 def test_renewal_disturbs_no_other_request(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
                                            container: None) -> None:
     """An application, a container, denied dot files, IPv6 alone, and a directory; nginx is what it was."""
@@ -129,8 +76,8 @@ def test_renewal_disturbs_no_other_request(certbot: Certbot, ca: CA, place: Path
     assert answered_by(certbot) == dict.fromkeys((APP, DOTS, SIX, BOX), "wire")
     before = untouched(nginx)
     validations = ca.validations()
-    with Others() as others:
-        for _ in range(3):  # the CA may use an authorization again
+    with Others((PUBLIC_V4, PUBLIC_V4, PUBLIC_V6), ROOT) as others:
+        for _ in range(2):  # the CA may use an authorization again
             done = certbot.run("renew", "--force-renewal")
             assert done.returncode == 0, done.stdout
             assert set(answered_by(certbot).values()) <= {"wire"}

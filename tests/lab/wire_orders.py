@@ -1,6 +1,12 @@
 """Orders that are answered on the wire, and the application whose names need it."""
+import socket
+import threading
+from types import TracebackType
 from typing import Dict
 from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Type
 
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
@@ -31,3 +37,54 @@ def answered_by(certbot: Certbot) -> Dict[str, str]:
 def untouched(nginx: Nginx) -> List[object]:
     """What a reload, a restart or an edit would change."""
     return [nginx.pid, list(nginx.workers), nginx.conf.read_bytes()]
+
+
+def get(stream: socket.socket, name: str) -> bytes:
+    """One request on an open connection, and the first segment of its answer."""
+    stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+    return stream.recv(4096)
+
+
+class Others:
+    """Other clients of the same server, all the time: new connections, and one that stays open.
+
+    :param addresses: one client for each.
+    :param name: a site whose pages are "the site".
+    :ivar served: the number of answers.
+    :ivar lost: what went wrong with the others.
+    """
+
+    def __init__(self, addresses: Sequence[str], name: str) -> None:
+        self.served = 0
+        self.lost: List[str] = []
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._come, args=(address,))
+                         for address in addresses]
+        self._name = name
+        self._open = socket.create_connection((addresses[0], 80), timeout=10)
+
+    def __enter__(self) -> "Others":
+        assert b"the site" in get(self._open, self._name)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        with self._open:
+            if kind is None:
+                assert b"the site" in get(self._open, self._name)  # a reload would have closed it
+
+    def _come(self, address: str) -> None:
+        while not self._ended.wait(0.002):  # leave CPU time for the others
+            try:
+                with socket.create_connection((address, 80), timeout=10) as stream:
+                    answer = get(stream, self._name)
+                if b"the site" not in answer:
+                    raise ConnectionError(f"another answer: {answer!r}")
+                self.served += 1
+            except OSError as error:
+                self.lost.append(repr(error))
