@@ -1,6 +1,7 @@
 """What to do about a name that fails, in sentences: the remedies for it, the most lasting first."""
 import errno
 import os
+import shlex
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -23,10 +24,12 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import End
 from certbot_autowebroot.route import Endpoint
+from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers.common.snippet import LISTENER
 from certbot_autowebroot.servers.common.snippet import mkdir_command
+from certbot_autowebroot.system import access
 
 #: One piece of advice: a sentence, perhaps with lines of configuration below it.
 Advice = List[str]
@@ -106,9 +109,10 @@ def _before(outcome: Outcome, endpoint: Endpoint) -> List[Advice]:
     place = place_of(end, None, outcome.candidates.token)
     if place and isinstance(end, Directory) and not end.guessed and str(place.end) not in {
             str(place.end) for place in refused}:
-        return [*repair, [f"see whether {outcome.routes[endpoint][0].program} runs with the configuration that is on "
-                          "disk (reload it), and whether something in it (a rewrite, an access rule, a .htaccess file) "
-                          f"refuses {CHALLENGE_PATH}."]]
+        program = outcome.routes[endpoint][0].program
+        return [*repair, [_closed(program, end) or (
+            f"see whether {program} runs with the configuration that is on disk (reload it), and whether something in "
+            f"it (a rewrite, an access rule, a .htaccess file) refuses {CHALLENGE_PATH}.")]]
     if refused:
         return repair
     answer = outcome.proof.answers.get(endpoint)
@@ -120,6 +124,16 @@ def _before(outcome: Outcome, endpoint: Endpoint) -> List[Advice]:
         return [["see which program answers there instead: a port forward (nft, iptables) takes connections before any "
                  "listener does."]]
     return [["run Certbot as root, which sees more."]] if isinstance(end, Unknown) and os.geteuid() != 0 else []
+
+
+def _closed(program: Optional[Program], end: Directory) -> str:
+    """What to do where the server's user may not enter a directory above the file; empty where it may."""
+    closed = access.closed_directory(program.pid, str(end)) if program and program.pid else None
+    if closed is None:
+        return ""
+    path = shlex.quote(closed.path)
+    return (f"let the user {closed.user}, as whom {program} serves files, enter {closed.path} (its mode is "
+            f"{closed.mode:04o}): setfacl -m u:{closed.user}:x {path}, or chmod o+x {path}.")
 
 
 def _of(remedy: remedies.Remedy, name: str, printed: Set[Tuple[str, ...]]) -> Advice:
