@@ -187,13 +187,14 @@ OTHERS = {
 
 
 GIVEN = "give Certbot the option --autowebroot-path DIR, where node"
+WIRE = "give Certbot the option --autowebroot-fallback wire: for"
 #: By server, the beginnings of its remedies, in order.
 REMEDIES: Dict[str, List[str]] = {
-    "nginx": ["for good, put these lines", "give Certbot the option --autowebroot-fallback nginx", GIVEN],
-    "apache": ["for good, put these lines", "give Certbot the option --autowebroot-fallback apache", GIVEN],
-    "lighttpd": ["for good, put these lines", GIVEN],
-    "caddy": ["for good, put these lines", GIVEN],
-    "haproxy": ["for good, put these lines", GIVEN],
+    "nginx": ["for good, put these lines", WIRE, "give Certbot the option --autowebroot-fallback nginx", GIVEN],
+    "apache": ["for good, put these lines", WIRE, "give Certbot the option --autowebroot-fallback apache", GIVEN],
+    "lighttpd": ["for good, put these lines", WIRE, GIVEN],
+    "caddy": ["for good, put these lines", WIRE, GIVEN],
+    "haproxy": ["for good, put these lines", WIRE, GIVEN],
 }
 
 

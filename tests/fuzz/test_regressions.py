@@ -51,7 +51,7 @@ _BACKEND = 'backend a { .host = "127.0.0.1"; }\n'
     ("nginx", "http { server { " + "rewrite ^(.*)$ $1$1;" * 60 + " root /x; } }"),
     ("nginx", "http { map $host $a0 { default x; } " + "".join(
         f"map $a{n}$a{n} $a{n + 1} {{ volatile; default $a{n}$a{n}; }}" for n in range(40)) + "server {root $a40;} }"),
-    ("nginx", "http { " + "server { listen 1-30000; } " * 100 + "}"),
+    ("nginx", "http { " + "server { listen 1-30000; } " * 50 + "}"),
     ("nginx", "http { upstream u { " + "server 127.0.0.1:80; " * 60 + "} server { location / { proxy_pass "
               "http://u/x$uri; } } }"),
     ("haproxy", "frontend f\n" + " bind :80\n" * 5000 + " default_backend b\nbackend b\n server a 127.0.0.1:80\n"),

@@ -1,6 +1,5 @@
 """The solver against real web servers, without a CA: where it publishes, what it proves, what it reports."""
 import contextlib
-import re
 import shutil
 import socket
 import subprocess
@@ -55,7 +54,6 @@ pytestmark = pytest.mark.lab
 
 __all__ = ["names", "place"]  # fixtures
 
-MESSAGES = Path(__file__).parents[2] / "docs/messages.rst"
 
 
 def test_token_reuses_directories_of_test_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -617,17 +615,6 @@ def test_token_is_never_requested_before_it_exists(place: Path) -> None:
             # A token of its own for each order; this one was asked for, and is remembered.
             subprocess.run(["varnishadm", "-n", place / "varnish/work", "ban", "req.url", "~", "."], check=True,
                            capture_output=True)
-
-
-def test_varnish_lines_of_the_catalogue(place: Path) -> None:
-    """The advice names a port, and the lines in the catalogue of messages pass challenges on to it."""
-    make(place, "varnish")
-    backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
-    with Varnish(place / "varnish", backend + "sub vcl_recv { return (synth(404)); }"), solved(place) as solver:
-        assert '.port = "488"' in messages.failure(solver.outcomes[NAME])
-    ours, rule = re.findall(r"``((?:backend autowebroot|if \(req\.url).*?)``", MESSAGES.read_text())
-    with Varnish(place / "varnish", f"{backend}{ours}\nsub vcl_recv {{ {rule} return (synth(404)); }}"), solved(place):
-        assert ask() == CONTENT
 
 
 @pytest.mark.parametrize("edited", ["root {place}/new;", "return 403;", "root {place}/new; } garbage {"])
