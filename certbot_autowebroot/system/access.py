@@ -3,6 +3,7 @@ import os
 import pwd
 import stat
 import struct
+import sys
 from typing import Iterator
 from typing import NamedTuple
 from typing import Optional
@@ -86,9 +87,11 @@ def _may_enter(directory: str, rights: Rights) -> bool:
 
 def _entries(directory: str) -> Tuple[Tuple[int, int, int], ...]:
     """Tag, permissions and number of each entry of an access control list; none where there is no list."""
+    if sys.platform != "linux":
+        return ()
     try:
         return tuple(_ENTRY.iter_unpack(os.getxattr(directory, _ACL)[4:]))
-    except (OSError, AttributeError):  # no list, a file system without them, a system without getxattr
+    except OSError:  # there is no list, or the file system has none
         return ()
 
 
