@@ -174,7 +174,7 @@ def on_the_wire(seconds: float, segments: int, doubts: str) -> str:
     :param doubts: why that is not simply good; a clause, or empty.
     """
     doubt = f"; {doubts}" if doubts else ""
-    return (f"answered on the wire (autowebroot_fallback), whose table was there for {seconds:.1f} seconds and caught "
+    return (f"answered on the wire (autowebroot_fallback), whose table was there for {seconds:.2f} seconds and caught "
             f"{segments} segments{doubt}")
 
 
