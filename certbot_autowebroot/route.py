@@ -74,7 +74,7 @@ class Endpoint(NamedTuple):
     def __str__(self) -> str:
         if self.is_unix:
             return self.host
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{in_url(self.host)}:{self.port}"
 
     @property
     def is_unix(self) -> bool:
@@ -111,13 +111,18 @@ class Request(NamedTuple):
 
     @property
     def host_header(self) -> str:
-        """The Host header: an IPv6 address stands in brackets there (RFC 3986 section 3.2.2)."""
-        return f"[{self.host}]" if ":" in self.host else self.host
+        """The Host header."""
+        return in_url(self.host)
 
     @property
     def url(self) -> str:
         """The URL as the CA requests it: without a port, since our port stands for the CA's."""
         return f"{self.scheme}://{self.host_header}{self.path}" + (f"?{self.query}" if self.query else "")
+
+
+def in_url(host: str) -> str:
+    """A host as in a URL: an IPv6 address stands in brackets there (RFC 3986 section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def host_of(header: str) -> str:

@@ -187,9 +187,9 @@ def _name(found: NameForecast) -> Dict[str, Any]:
 
 
 def _node(outcome: Outcome, endpoint: Endpoint) -> Dict[str, Any]:
-    answer = outcome.proof.mismatches.get(endpoint) or outcome.proof.answers.get(endpoint)
-    return {**_endpoint(endpoint), "proven": bool(outcome.proof.served.get(endpoint)) and
-            endpoint not in outcome.proof.mismatches, "status": answer.status or None if answer else None,
+    answer = outcome.answer_at(endpoint)
+    return {**_endpoint(endpoint), "proven": outcome.verdict_at(endpoint) is Verdict.PROVEN,
+            "status": answer.status or None if answer else None,
             "error": answer.error if answer else ""}
 
 

@@ -231,8 +231,12 @@ class Outcome(NamedTuple):
         """Remarks on the identifier's addresses; sentences without a full stop."""
         return self.judge().sentences if self.proof.answers else self.front.notes
 
+    def answer_at(self, endpoint: Endpoint) -> Optional[Answer]:
+        """What came back from a front endpoint: rather an answer that is none of our files, for it is the reason."""
+        return self.proof.mismatches.get(endpoint) or self.proof.answers.get(endpoint)
+
     def _reply(self, endpoint: Endpoint) -> Reply:
-        answer = self.proof.mismatches.get(endpoint) or self.proof.answers.get(endpoint)
+        answer = self.answer_at(endpoint)
         if answer is None:
             return Reply(connected=False, error="it was not asked")
         is_served, is_mixed = bool(self.proof.served.get(endpoint)), endpoint in self.proof.mismatches

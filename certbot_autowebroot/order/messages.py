@@ -170,7 +170,7 @@ def test_file(place: Place) -> str:
 
 
 def _at_endpoint(outcome: Outcome, endpoint: Endpoint) -> str:
-    answer = outcome.proof.mismatches.get(endpoint) or outcome.proof.answers.get(endpoint)
+    answer = outcome.answer_at(endpoint)
     routes = _fitting_first(outcome.routes.get(endpoint, []), answer)
     lines = [_route(routes[0], endpoint) if routes else f"{endpoint} was asked"]
     lines += _what_was_tried(outcome, routes)

@@ -241,12 +241,12 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
              if str(place.end) not in here]
     if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or outcome.verdict_at(endpoint) is Verdict.PROVEN:
         return lines
-    if endpoint in outcome.proof.answers:
+    answer = outcome.answer_at(endpoint)
+    if answer is not None:
         lines += [f"tried {messages.str_of(place)}{_refused(outcome.proof.publish_errors[place.key])}"
                   if place.key in outcome.proof.publish_errors else
                   f"{messages.test_file(place)} did not come back" for place in outcome.places
                   if str(place.end) not in anywhere and not outcome.was_served(place)]
-        answer = outcome.proof.mismatches.get(endpoint, outcome.proof.answers[endpoint])
         if messages.says_more(answer, routes):
             lines.append(f"came back: {messages.str_of_answer(answer)}")
     failing = [other for other in outcome.front.endpoints if outcome.verdict_at(other) is not Verdict.PROVEN]
@@ -263,7 +263,7 @@ def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
 def nodes(outcome: Outcome) -> List[str]:
     """What became of the test file at each node; what a note says is not repeated."""
     return [f"the node {node.host}: the test file came back" for node in outcome.front.of_kind(Kind.NODE)
-            if outcome.proof.served.get(node) and node not in outcome.proof.mismatches]
+            if outcome.verdict_at(node) is Verdict.PROVEN]
 
 
 def note(found: NameForecast) -> str:

@@ -156,18 +156,15 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
     proven |= {_version(endpoint.host) for endpoint in front.of_kind(Kind.REMOTE) if replies[endpoint].is_ours}
     inside = _inside(front, shown)
     states = list(local.values())
-    for endpoint in front.of_kind(Kind.REMOTE):
-        behind = _behind(endpoint, inside, bool(local))
-        found = meaning(front.name, endpoint.host, replies[endpoint], behind, proven)
-        states.append(found.verdict)
-        sentences += [found.sentence] if found.sentence else []
+    remote = [meaning(front.name, endpoint.host, replies[endpoint], _behind(endpoint, inside, bool(local)), proven)
+              for endpoint in front.of_kind(Kind.REMOTE)]
+    states += [found.verdict for found in remote]
     if not states:
         # The name does not resolve here: the CA may come by every IP version, and it is not known by which it does.
         states = [Verdict.FROM_INSIDE if one.verdict is Verdict.PROVEN else one.verdict for one in inside.values()]
-    for endpoint in front.of_kind(Kind.NODE):
-        found = meaning_of_node(front.name, endpoint.host, replies[endpoint])
-        states.append(found.verdict)
-        sentences += [found.sentence] if found.sentence else []
+    nodes = [meaning_of_node(front.name, endpoint.host, replies[endpoint]) for endpoint in front.of_kind(Kind.NODE)]
+    states += [found.verdict for found in nodes]
+    sentences += [found.sentence for found in (*remote, *nodes) if found.sentence]
     return Judgement(worst(states), tuple(sentences))
 
 

@@ -16,6 +16,7 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
+from certbot_autowebroot.route import in_url
 from certbot_autowebroot.servers.apache import expressions
 from certbot_autowebroot.servers.apache import inheritance
 from certbot_autowebroot.servers.apache import mapping
@@ -267,7 +268,7 @@ class State:
     def own_url(self) -> str:
         """Scheme, host and port of a self-referential URL."""
         scheme = self.site.server.scheme or self.request.scheme
-        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        host = in_url(self.server_name)
         port = "" if self.server_port == PORTS.get(scheme) else f":{self.server_port}"
         return f"{scheme}://{host}{port}"
 

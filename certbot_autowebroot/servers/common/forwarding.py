@@ -39,8 +39,3 @@ def checked_host(text: str) -> str:
 def has_private_suffix(name: str) -> bool:
     """Whether a name is only known in a private network."""
     return name.endswith(_PRIVATE_SUFFIXES)
-
-
-def in_url(host: str) -> str:
-    """A host as in a URL: IPv6 in brackets (RFC 3986 section 3.2.2)."""
-    return f"[{host}]" if ":" in host else host

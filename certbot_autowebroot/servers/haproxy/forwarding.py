@@ -6,10 +6,10 @@ from zope.interface import moduleProvides
 
 from certbot_autowebroot.interfaces import IForwardsChallenges
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import in_url
 from certbot_autowebroot.servers.common.forwarding import CONNECT_SECONDS
 from certbot_autowebroot.servers.common.forwarding import ON_THE_OTHERS
 from certbot_autowebroot.servers.common.forwarding import PEER_HEADER
-from certbot_autowebroot.servers.common.forwarding import in_url
 from certbot_autowebroot.servers.common.snippet import LISTENER
 from certbot_autowebroot.servers.common.snippet import commented
 

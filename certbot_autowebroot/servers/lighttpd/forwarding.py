@@ -5,8 +5,8 @@ from zope.interface import moduleProvides
 
 from certbot_autowebroot.interfaces import ForwardingError
 from certbot_autowebroot.interfaces import IForwardsChallenges
+from certbot_autowebroot.route import in_url
 from certbot_autowebroot.servers.common.forwarding import ON_THE_OTHERS
-from certbot_autowebroot.servers.common.forwarding import in_url
 from certbot_autowebroot.servers.common.snippet import commented
 
 moduleProvides(IForwardsChallenges)

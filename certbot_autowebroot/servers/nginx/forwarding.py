@@ -6,19 +6,17 @@ from zope.interface import moduleProvides
 
 from certbot_autowebroot.interfaces import IForwardsChallenges
 from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import in_url
 from certbot_autowebroot.servers.common.forwarding import CONNECT_SECONDS
 from certbot_autowebroot.servers.common.forwarding import ON_THE_OTHERS
 from certbot_autowebroot.servers.common.forwarding import PEER_HEADER
-from certbot_autowebroot.servers.common.forwarding import in_url
 from certbot_autowebroot.servers.common.snippet import commented
 from certbot_autowebroot.servers.common.snippet import mkdir_command
+from certbot_autowebroot.servers.nginx.snippet import FOR_ALL
+from certbot_autowebroot.servers.nginx.snippet import NO_REWRITES
 
 moduleProvides(IForwardsChallenges)
 
-#: Ends what ngx_http_rewrite_module does at the level of the server: no ``return`` or ``if`` after it is run.
-_FIRST = r"rewrite ^/\.well-known/acme-challenge/ $uri break;"
-#: Access rules of a server are not inherited where a location has its own.
-_OPEN = ("    allow all;", "    auth_basic off;", "    auth_request off;")
 _PROXY = ("    proxy_set_header Host $host;", f"    proxy_connect_timeout {CONNECT_SECONDS}s;")
 
 _WHERE = f"""
@@ -39,14 +37,14 @@ def redirect(host: str) -> str:
 
 def proxy(host: str) -> str:
     """A file that each server block includes. nginx resolves a name when it starts."""
-    return _to(host, [f"    proxy_pass http://{in_url(host)};", *_PROXY, *_OPEN])
+    return _to(host, [f"    proxy_pass http://{in_url(host)};", *_PROXY, *FOR_ALL])
 
 
 def _to(host: str, content: List[str]) -> str:
     return commented(f"""{_WHERE}{ON_THE_OTHERS.format(host=host)}
         Then run:
             {_RUN}
-        """, [_FIRST, f"location ^~ {CHALLENGE_PATH} {{", *content, "}"])
+        """, [NO_REWRITES, f"location ^~ {CHALLENGE_PATH} {{", *content, "}"])
 
 
 def ask_peers(peers: Sequence[str], directory: str) -> str:
@@ -65,15 +63,15 @@ def ask_peers(peers: Sequence[str], directory: str) -> str:
         Then run:
             {mkdir_command(directory)}
             {_RUN}
-        """, [_FIRST,
+        """, [NO_REWRITES,
               f"location ^~ {CHALLENGE_PATH} {{",
               f"    root {directory};",
-              *_OPEN,
+              *FOR_ALL,
               "    try_files $uri @autowebroot_peers;",
               "}",
               "location @autowebroot_peers {",
               f"    if ($http_{PEER_HEADER.lower().replace('-', '_')}) {{ return 404; }}",
-              *_OPEN,
+              *FOR_ALL,
               "    proxy_pass http://autowebroot_peers;",
               *_PROXY,
               f"    proxy_set_header {PEER_HEADER} 1;",

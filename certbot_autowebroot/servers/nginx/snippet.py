@@ -24,7 +24,9 @@ from certbot_autowebroot.system.processes import Process
 moduleProvides(IHasSnippet)
 
 #: Ends what ngx_http_rewrite_module does in a server: no ``return``, ``rewrite`` or ``if`` after it is run.
-_NO_REWRITES = r"rewrite ^/\.well-known/acme-challenge/ $uri break;"
+NO_REWRITES = r"rewrite ^/\.well-known/acme-challenge/ $uri break;"
+#: Access rules of a server are not inherited where a location has its own.
+FOR_ALL = ("    allow all;", "    auth_basic off;", "    auth_request off;")
 #: A location inherits them, unless it has its own; an empty one runs nothing (ngx_http_lua_module 0.10.23).
 _LUA = ("rewrite_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "access_by_lua", "access_by_lua_block",
         "access_by_lua_file")
@@ -35,17 +37,15 @@ def lines(directory: str, inherited: Sequence[str] = ()) -> List[str]:
     """For the beginning of a ``server`` block.
 
     ``^~`` keeps locations by regular expression out, such as those that deny dot files (ngx_http_core_module,
-    "location"). Access rules of a server are not inherited where a location has its own.
+    "location").
 
     :param inherited: the names of directives that the location would inherit.
     """
     phases = dict.fromkeys(name.partition("_")[0] for name in inherited if name in _LUA)
-    return [_NO_REWRITES,
+    return [NO_REWRITES,
             f"location ^~ {CHALLENGE_PATH} {{",
             f"    root {directory};",
-            "    allow all;",
-            "    auth_basic off;",
-            "    auth_request off;",
+            *FOR_ALL,
             *(f"    {phase}_by_lua_block {{ }}" for phase in phases),
             "}"]
 
@@ -67,7 +67,7 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     existing = taken.source if taken else next((location.source for location in block if location.name == "location"
                                                 and location.args in _LOCATIONS), None)
     if existing and not taken:
-        only = (_NO_REWRITES,)
+        only = (NO_REWRITES,)
         yield SiteLines(step.source, only, where.replace("lines", "line"), then,
                         edits=(Edit(step.source.file, step.source.line, only, inside),))
     if existing:

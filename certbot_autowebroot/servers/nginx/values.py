@@ -73,8 +73,8 @@ class Values(abc.ABC):
         self.index = index
         self.request = request
         self.guesses = guesses
-        self.header = f"[{request.host}]" if ":" in request.host else request.host
-        self.host = self.header.lower()[:-1] if self.header.endswith(".") else self.header.lower()
+        header = request.host_header.lower()
+        self.host = header[:-1] if header.endswith(".") else header
         self.uri = request.path
         self.args = request.query
         self.original = True
@@ -238,7 +238,7 @@ class Values(abc.ABC):
         if name == "host":
             return self.host or self.server.first_name
         if name == "http_host":
-            return self.header
+            return request.host_header
         if name in ("uri", "document_uri"):
             return self.uri
         if name == "request_uri":
