@@ -17,7 +17,7 @@ from tests.lab.https import Site
 from tests.lab.https import both
 from tests.lab.https import nginx
 from tests.lab.net import PUBLIC_V4
-from tests.lab.visitors import Visitors
+from tests.lab.visitors import TlsVisitors
 from tests.lab.visitors import shown
 
 pytestmark = pytest.mark.lab
@@ -56,7 +56,7 @@ def test_visitors_see_the_new_certificate(certbot: Certbot, site: Site, start: C
     try:
         pid, before = server.pid, shown(PUBLIC_V4, NAME)
         assert before == current(site)
-        with Visitors(PUBLIC_V4, NAME) as visitors:
+        with TlsVisitors(PUBLIC_V4, NAME) as visitors:
             said = renew(certbot)
             assert current(site) != before
             assert {shown(PUBLIC_V4, NAME) for _ in range(10)} == {current(site)}, said

@@ -1,6 +1,5 @@
 """Orders that are answered on the wire, and the application whose names need it."""
 import socket
-import threading
 from types import TracebackType
 from typing import Dict
 from typing import List
@@ -10,6 +9,7 @@ from typing import Type
 
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
+from tests.lab.visitors import Visitors
 
 #: An application that fails on every request.
 APPLICATION = """
@@ -45,46 +45,32 @@ def get(stream: socket.socket, name: str) -> bytes:
     return stream.recv(4096)
 
 
-class Others:
-    """Other clients of the same server, all the time: new connections, and one that stays open.
+class Others(Visitors):
+    """Other clients of the same server: new connections, and one that stays open.
 
-    :param addresses: one client for each.
     :param name: a site whose pages are "the site".
-    :ivar served: the number of answers.
-    :ivar lost: what went wrong with the others.
     """
 
     def __init__(self, addresses: Sequence[str], name: str) -> None:
-        self.served = 0
-        self.lost: List[str] = []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._come, args=(address,))
-                         for address in addresses]
+        super().__init__(addresses, 0.002)
         self._name = name
         self._open = socket.create_connection((addresses[0], 80), timeout=10)
 
     def __enter__(self) -> "Others":
         assert b"the site" in get(self._open, self._name)
-        for thread in self._threads:
-            thread.start()
+        super().__enter__()
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__(kind, error, traceback)
         with self._open:
             if kind is None:
                 assert b"the site" in get(self._open, self._name)  # a reload would have closed it
 
-    def _come(self, address: str) -> None:
-        while not self._ended.wait(0.002):  # leave CPU time for the others
-            try:
-                with socket.create_connection((address, 80), timeout=10) as stream:
-                    answer = get(stream, self._name)
-                if b"the site" not in answer:
-                    raise ConnectionError(f"another answer: {answer!r}")
-                self.served += 1
-            except OSError as error:
-                self.lost.append(repr(error))
+    def visit(self, address: str) -> None:
+        """A request: the answer is the site."""
+        with socket.create_connection((address, 80), timeout=10) as stream:
+            answer = get(stream, self._name)
+        if b"the site" not in answer:
+            raise ConnectionError(f"another answer: {answer!r}")
