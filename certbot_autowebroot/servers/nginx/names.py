@@ -24,9 +24,6 @@ from certbot_autowebroot.servers.nginx.regexes import Regex
 
 Value = TypeVar("Value")
 
-#: ``listen 1-65535`` is one short line.
-MAX_ADDRESSES = 100_000
-
 
 class NameTable(Generic[Value]):
     """Exact names, then leading, then trailing wildcard names, the longest of each; for server names and maps."""
@@ -144,11 +141,19 @@ class Group:
 
 
 class _Address(NamedTuple):
-    """An address of a ``listen``; ``host`` is empty for all addresses of a family."""
+    """The address of a ``listen``; ``host`` is empty for all addresses of a family, and for a name."""
 
     family: str
     host: str
-    port: int
+
+
+class _Listen(NamedTuple):
+    """A ``listen`` of a server, with its first and last port: ``listen 1-65535`` is one short line."""
+
+    first: int
+    last: int
+    server: Server
+    options: List[str]
 
 
 class Listeners:
@@ -158,18 +163,13 @@ class Listeners:
     """
 
     def __init__(self, servers: Iterable[Server], default: Optional[str]) -> None:
-        self._groups: Dict[_Address, Group] = {}
-        added = 0
+        self._listens: Dict[_Address, List[_Listen]] = {}
+        self._groups: Dict[Tuple[_Address, int], Optional[Group]] = {}
         for server in servers:
             listens = [listen.args for listen in server.directive.inside("listen") if listen.args]
             for text, *options in listens or ([(default,)] if default else []):
-                for address in _addresses(text):
-                    added += 1
-                    if len(self._groups) >= MAX_ADDRESSES or added > 2 * MAX_ADDRESSES:
-                        return
-                    if address not in self._groups:
-                        self._groups[address] = Group(server)
-                    self._groups[address].add(server, options)
+                address, first, last = _range(text)
+                self._listens.setdefault(address, []).append(_Listen(first, last, server, options))
 
     def at(self, endpoint: Endpoint) -> Optional[Group]:
         """The servers of a connection to this local address and port; None without any.
@@ -177,46 +177,44 @@ class Listeners:
         An exact address hides the wildcard. ``[::]`` accepts IPv4 only with ``ipv6only=off``.
         """
         if endpoint.is_unix:
-            return self._groups.get(_Address("unix", endpoint.host, 0))
+            return self._group("unix", endpoint.host, 0)
         address = ipaddress.ip_address(endpoint.host.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
+        family, port = str(address.version), endpoint.port
+        group = self._group(family, str(address), port) or self._group(family, "", port)
+        if not group and family == "4":
+            both = self._group("6", "", port)
+            group = (self._group("6", str(ipaddress.IPv6Address(f"::ffff:{address}")), port)
+                     or (both if both and both.dual_stack else None))
+        return group or self._group("name", "", port)
 
-        def group(family: str, host: str) -> Optional[Group]:
-            return self._groups.get(_Address(family, host, endpoint.port))
-
-        family = str(address.version)
-        groups = [group(family, str(address)), group(family, "")]
-        if family == "4":
-            both = group("6", "")
-            groups += [group("6", str(ipaddress.IPv6Address(f"::ffff:{address}"))),
-                       both if both and both.dual_stack else None]
-        return next(filter(None, groups), group("name", ""))
-
-
-def _addresses(text: str) -> List[_Address]:
-    """The addresses of a ``listen`` parameter."""
-    family, host, first, last = _range(text)
-    return [_Address(family, host, port) for port in range(first, last + 1)]
+    def _group(self, family: str, host: str, port: int) -> Optional[Group]:
+        key = _Address(family, host), port
+        if key not in self._groups:
+            group = None
+            for listen in self._listens.get(key[0], ()):
+                if listen.first <= port <= listen.last:
+                    group = group or Group(listen.server)
+                    group.add(listen.server, listen.options)
+            self._groups[key] = group
+        return self._groups[key]
 
 
 @functools.lru_cache(maxsize=64)  # ten thousand servers have the same few
-def _range(text: str) -> Tuple[str, str, int, int]:
-    """Family, host, first and last port. A host name counts as any address: only the running server resolved it."""
+def _range(text: str) -> Tuple[_Address, int, int]:
+    """Address, first and last port. A host name counts as any address: only the running server resolved it."""
     if text.startswith("unix:"):
-        return "unix", text, 0, 0
+        return _Address("unix", text), 0, 0
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*?):)?(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)
     if match is None:
         host, first, last = text, 80, 80
     else:
         host, first, last = match["host"] or "*", int(match["first"]), int(match["last"] or match["first"])
-    if last - first > 65535:
-        return "", "", 0, -1
     if host == "*":
-        return "4", "", first, last
+        return _Address("4", ""), first, last
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        family, host = ("4", "127.0.0.1") if host == "localhost" else ("name", "")
-        return family, host, first, last
-    return str(address.version), "" if address.is_unspecified else str(address), first, last
+        return _Address("4", "127.0.0.1") if host == "localhost" else _Address("name", ""), first, last
+    return _Address(str(address.version), "" if address.is_unspecified else str(address)), first, last
