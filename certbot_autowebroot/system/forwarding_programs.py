@@ -124,13 +124,16 @@ def _wait(condition: Callable[[], bool], pid: int, timeout: float = _FORWARD_TIM
     """Whether a condition becomes true in time. On a busy machine a program that has work to do gets more time."""
     started = time.monotonic()
     interval = _POLL_INTERVAL
-    while not condition():
+    while True:
         elapsed = time.monotonic() - started
-        if elapsed > _RUNNING_TIMEOUT or (elapsed > timeout and not any(map(processes.is_running, _family(pid)))):
+        # Before the condition: on a busy machine this process may be stopped between them, while the program goes on.
+        is_last = elapsed > _RUNNING_TIMEOUT or (elapsed > timeout and not any(map(processes.is_running, _family(pid))))
+        if condition():
+            return True
+        if is_last:
             return False
         time.sleep(interval)
         interval *= _POLL_FACTOR
-    return True
 
 
 def _connections(inodes: Set[int], listening_port: int, client_port: int,

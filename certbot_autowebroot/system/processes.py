@@ -186,9 +186,9 @@ def parent_of(pid: int) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs, or waits for a CPU or a disk, proc(5)."""
-    stat = _stat_fields(pid)
-    return stat is not None and stat[0] in ("R", "D")
+    """Whether a thread of a process runs, or waits for a CPU or a disk, proc(5)."""
+    threads = [_stat_fields(int(path.rpartition("/")[2])) for path in glob.glob(f"/proc/{pid}/task/*")]
+    return any(stat[0] in ("R", "D") for stat in threads if stat)
 
 
 def children_of(pid: int) -> List[int]:
