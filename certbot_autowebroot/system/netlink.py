@@ -31,8 +31,9 @@ _INET_DIAG_SKV6ONLY = 11
 _BYTES_ACKED = 120
 _UDIAG_SHOW_VFS = 2
 _UNIX_DIAG_VFS = 1
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+_TYPE_MASK = 0x3FFF
 
 
 class Socket(NamedTuple):
@@ -68,7 +69,7 @@ def bytes_sent(peer_port: int) -> Dict[int, int]:
         request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0,
                               1 << _TCP_ESTABLISHED) + struct.pack("!HH", 0, peer_port) + bytes(44)
         for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, request):
-            information = _attributes(message[72:]).get(_INET_DIAG_INFO, b"")
+            information = attributes(message[72:]).get(_INET_DIAG_INFO, b"")
             if len(information) >= _BYTES_ACKED + 8:
                 acknowledged, = struct.unpack_from("=Q", information, _BYTES_ACKED)
                 sent[struct.unpack_from("=I", message, 68)[0]] = acknowledged - 1  # the SYN counts as one
@@ -85,7 +86,7 @@ def unix_files() -> Dict[int, Tuple[int, int]]:
     for message in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY,
                          struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 1 << _TCP_LISTEN, 0, _UDIAG_SHOW_VFS)):
         inode, = struct.unpack_from("=I", message, 4)  # struct unix_diag_msg
-        file = _attributes(message[16:]).get(_UNIX_DIAG_VFS)
+        file = attributes(message[16:]).get(_UNIX_DIAG_VFS)
         if file:
             file_inode, device = struct.unpack("=II", file)
             files[inode] = os.makedev(device >> 20, device & 0xFFFFF), file_inode  # include/linux/kdev_t.h
@@ -100,9 +101,9 @@ def local_addresses() -> List[str]:
     addresses = []
     for message in _dump(_NETLINK_ROUTE, _RTM_GETADDR, bytes(8)):
         flags = message[2]
-        attributes = _attributes(message[8:])
+        values = attributes(message[8:])
         # On a point-to-point link IFA_ADDRESS is the other end, rtnetlink(7).
-        packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+        packed = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
         if packed and not flags & _IFA_F_DADFAILED_OR_TENTATIVE:
             addresses.append(str(ipaddress.ip_address(packed)))
     return addresses
@@ -113,7 +114,7 @@ def _socket(family: int, message: bytes) -> Socket:
     port, = struct.unpack_from("!H", message, 4)
     size = 4 if family == socket.AF_INET else 16
     uid, inode = struct.unpack_from("=II", message, 64)
-    v6only = _attributes(message[72:]).get(_INET_DIAG_SKV6ONLY, b"\0")[0] != 0
+    v6only = attributes(message[72:]).get(_INET_DIAG_SKV6ONLY, b"\0")[0] != 0
     return Socket(str(ipaddress.ip_address(message[8:8 + size])), port, v6only, inode, uid)
 
 
@@ -121,13 +122,13 @@ def _dump(protocol: int, kind: int, payload: bytes) -> Iterator[bytes]:
     """Request a dump and yield the payload of each message of the answer."""
     with socket.socket(getattr(socket, "AF_NETLINK", -1), socket.SOCK_RAW, protocol) as connection:
         connection.settimeout(5)
-        connection.send(_HEADER.pack(_HEADER.size + len(payload), kind, _NLM_F_REQUEST_DUMP, 1, 0) + payload)
+        connection.send(HEADER.pack(HEADER.size + len(payload), kind, _NLM_F_REQUEST_DUMP, 1, 0) + payload)
         while True:
             data = connection.recv(1 << 18)
             offset = 0
             while offset < len(data):
-                length, kind_of_answer, _, _, _ = _HEADER.unpack_from(data, offset)
-                body = data[offset + _HEADER.size:offset + length]
+                length, kind_of_answer, _, _, _ = HEADER.unpack_from(data, offset)
+                body = data[offset + HEADER.size:offset + length]
                 if kind_of_answer == _NLMSG_DONE:
                     return
                 if kind_of_answer == _NLMSG_ERROR:
@@ -137,13 +138,14 @@ def _dump(protocol: int, kind: int, payload: bytes) -> Iterator[bytes]:
                 offset += (length + 3) & ~3
 
 
-def _attributes(data: bytes) -> Dict[int, bytes]:
-    attributes = {}
+def attributes(data: bytes) -> Dict[int, bytes]:
+    """The attributes (struct nlattr) of a message, by type without its flags: netlink(7)."""
+    values = {}
     offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
+    while offset + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        if length < ATTRIBUTE.size:
             break
-        attributes[kind] = data[offset + _ATTRIBUTE.size:offset + length]
+        values[kind & _TYPE_MASK] = data[offset + ATTRIBUTE.size:offset + length]
         offset += (length + 3) & ~3
-    return attributes
+    return values

@@ -8,9 +8,12 @@ import os
 import random
 import socket
 import struct
-from typing import Dict
 from typing import Iterator
 from typing import NamedTuple
+
+from certbot_autowebroot.system.netlink import ATTRIBUTE
+from certbot_autowebroot.system.netlink import HEADER
+from certbot_autowebroot.system.netlink import attributes
 
 _NETLINK_NETFILTER = 12
 _SUBSYSTEM = 4 << 8
@@ -25,10 +28,7 @@ _BIND = 1
 _COPY_PACKET = 2
 #: Attributes of a packet.
 _MARK, _PAYLOAD = 2, 9
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _FAMILY = struct.Struct(">BBH")  # struct nfgenmsg: its third field is the group
-_ATTRIBUTE = struct.Struct("=HH")  # struct nfattr
-_TYPE = 0x3FFF
 _BUFFER = 1 << 22
 
 
@@ -69,14 +69,14 @@ class Nflog:
     def packets(self) -> Iterator[Packet]:
         """The packets that have come; waits for one where there is none."""
         data = self._socket.recv(1 << 18)
-        while len(data) >= _HEADER.size:
-            length, kind, _, _, _ = _HEADER.unpack_from(data)
-            if length < _HEADER.size:
+        while len(data) >= HEADER.size:
+            length, kind, _, _, _ = HEADER.unpack_from(data)
+            if length < HEADER.size:
                 return
             if kind == _PACKET:
-                attributes = _attributes(data[_HEADER.size + _FAMILY.size:length])
-                if _PAYLOAD in attributes:
-                    yield Packet(attributes[_PAYLOAD], int.from_bytes(attributes.get(_MARK, b""), "big"))
+                values = attributes(data[HEADER.size + _FAMILY.size:length])
+                if _PAYLOAD in values:
+                    yield Packet(values[_PAYLOAD], int.from_bytes(values.get(_MARK, b""), "big"))
             data = data[(length + 3) & ~3:]
 
     def close(self) -> None:
@@ -93,25 +93,13 @@ class Nflog:
                 if error.errno != errno.EBUSY:  # another program has it
                     raise
 
-    def _configure(self, attributes: bytes) -> None:
-        body = _FAMILY.pack(socket.AF_UNSPEC, 0, self.group) + attributes
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), _CONFIG, _REQUEST_ACK, 1, 0) + body)
-        code = -struct.unpack_from("=i", self._socket.recv(1 << 16), _HEADER.size)[0]  # struct nlmsgerr
+    def _configure(self, settings: bytes) -> None:
+        body = _FAMILY.pack(socket.AF_UNSPEC, 0, self.group) + settings
+        self._socket.send(HEADER.pack(HEADER.size + len(body), _CONFIG, _REQUEST_ACK, 1, 0) + body)
+        code = -struct.unpack_from("=i", self._socket.recv(1 << 16), HEADER.size)[0]  # struct nlmsgerr
         if code:
             raise OSError(code, os.strerror(code))
 
 
 def _attribute(kind: int, data: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(data), kind) + data + bytes(-len(data) % 4)
-
-
-def _attributes(data: bytes) -> Dict[int, bytes]:
-    attributes = {}
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            break
-        attributes[kind & _TYPE] = data[offset + _ATTRIBUTE.size:offset + length]
-        offset += (length + 3) & ~3
-    return attributes
+    return ATTRIBUTE.pack(ATTRIBUTE.size + len(data), kind) + data + bytes(-len(data) % 4)
