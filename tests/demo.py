@@ -68,8 +68,8 @@ class Demo:
             return
         # What the plugin says of itself in Certbot's log.
         lines = self._certbot.log.splitlines()
-        told = [line.partition(":INFO:certbot_autowebroot.authenticator:")[2] for line in lines]
-        print("  " + ("renewed" if arguments[0] == "renew" else "issued"), *filter(None, told), sep="\n    ")
+        answers = [line.partition(":INFO:certbot_autowebroot.authenticator:")[2] for line in lines]
+        print("  " + ("renewed" if arguments[0] == "renew" else "issued"), *filter(None, answers), sep="\n    ")
 
     def _release(self, number: int) -> None:
         (self._site / "releases" / str(number) / "public").mkdir(parents=True)

@@ -174,7 +174,7 @@ def _at_endpoint(outcome: Outcome, endpoint: Endpoint) -> str:
     routes = _fitting_first(outcome.routes.get(endpoint, []), answer)
     lines = [_route(routes[0], endpoint) if routes else f"{endpoint} was asked"]
     lines += _what_was_tried(outcome, routes)
-    # The first route is told above. What could not be read may be the reason why another one is the true one.
+    # The first route stands above. What could not be read may be the reason why another one is the true one.
     unknown = dict.fromkeys(route.end.reason for route in routes[1:]
                             if isinstance(route.end, Unknown) and route.end != routes[0].end)
     lines += [f"  Not known: {printable(reason.rstrip('.'))}." for reason in list(unknown)[:_NAMED]]

@@ -1,4 +1,4 @@
-"""What is told of long work while it goes on, and how Certbot shows it."""
+"""Progress of long work, and how Certbot shows it."""
 import time
 from typing import Callable
 

@@ -101,18 +101,18 @@ def nginx(place: Path, application: Path) -> Iterator[Nginx]:
 
 
 @pytest.fixture
-def told(certbot: Certbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def calls(certbot: Certbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Another package's plugins are installed; each call of them is a line in this file."""
     usual = certbot.environment
     packages = plugins.install(tmp_path / "packages")
 
     def environment() -> Dict[str, str]:
-        environment = {**usual(), "TOLD": str(tmp_path / "told")}
+        environment = {**usual(), "CALLS": str(tmp_path / "calls")}
         prepend_path(environment, packages)
         return environment
     monkeypatch.setattr(certbot, "environment", environment)
-    (tmp_path / "told").touch()
-    return tmp_path / "told"
+    (tmp_path / "calls").touch()
+    return tmp_path / "calls"
 
 
 def configuration(directory: Path) -> Dict[str, bytes]:
@@ -379,7 +379,7 @@ def test_answer_no_is_remembered(certbot: Certbot, nginx: Nginx) -> None:
     assert certbot.renewal_setting(LINEAGE, "autowebroot_fallback") == "none"
 
 
-def test_options_of_another_plugin_are_remembered(certbot: Certbot, nginx: Nginx, told: Path,
+def test_options_of_another_plugin_are_remembered(certbot: Certbot, nginx: Nginx, calls: Path,
                                                   application: Path) -> None:
     """With their types, over two renewals; an option of a renewal wins and is remembered."""
     done = certbot.run(*order(fallback="files"), "--files-directory", str(application), "--files-number", "7")
@@ -389,7 +389,7 @@ def test_options_of_another_plugin_are_remembered(certbot: Certbot, nginx: Nginx
         assert renew(certbot, *(["--files-number", "8"] if number == "8" else [])) == {APP: "files"}
         kept = certbot.renewal_setting(LINEAGE, "autowebroot_fallback_options") or ""
         assert json.loads(kept.strip("'")) == {"files_directory": str(application), "files_number": int(number)}
-    assert told.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
+    assert calls.read_text().splitlines()[:3] == ["files prepare", f"files perform {APP}", f"files cleanup {APP}"]
 
 
 def test_manual_hooks(certbot: Certbot, nginx: Nginx, application: Path) -> None:
@@ -418,13 +418,13 @@ def test_fallback_added_to_a_lineage(certbot: Certbot, place: Path, nginx: Nginx
         assert renew(certbot) == {LINEAGE: fallback}
 
 
-def test_first_proven_authenticator_wins(certbot: Certbot, nginx: Nginx, told: Path, application: Path) -> None:
+def test_first_proven_authenticator_wins(certbot: Certbot, nginx: Nginx, calls: Path, application: Path) -> None:
     """Those before it are cleaned up, those after it are not asked."""
     done = certbot.run(*order(fallback="refusing,silent,files,faulty"), "--files-directory", str(application),
                        "--refusing-directory", str(application))
     assert done.returncode == 0, done.stdout
     assert by_whom(certbot) == {APP: "files"}
-    assert told.read_text().splitlines() == [
+    assert calls.read_text().splitlines() == [
         f"{name} {what}" for name in ("refusing", "silent", "files")
         for what in ("prepare", f"perform {APP}", f"cleanup {APP}")]
 
@@ -446,7 +446,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("said", "sentence"), BAD.values(), ids=BAD.keys())
-def test_unusable_authenticator(certbot: Certbot, place: Path, nginx: Nginx, told: Path, application: Path, said: str,
+def test_unusable_authenticator(certbot: Certbot, place: Path, nginx: Nginx, calls: Path, application: Path, said: str,
                                 sentence: str) -> None:
     """One error, which lists the installed ones; the other names are cleaned up, and it too if it has begun."""
     done = certbot.run(*order(fallback=said), f"--{said.rpartition(' ')[2]}-directory={application}"
@@ -459,11 +459,11 @@ def test_unusable_authenticator(certbot: Certbot, place: Path, nginx: Nginx, tol
     assert not {"autowebroot", "null"} & set(installed)
     assert "Traceback" not in done.stdout
     assert nothing_is_left(place, application)
-    asked = told.read_text()
+    asked = calls.read_text()
     assert asked.count("perform") == asked.count("cleanup")
 
 
-def test_failing_clean_up_is_reported(certbot: Certbot, place: Path, nginx: Nginx, told: Path,
+def test_failing_clean_up_is_reported(certbot: Certbot, place: Path, nginx: Nginx, calls: Path,
                                       application: Path) -> None:
     """Under its name; the order goes on."""
     done = certbot.run(*order(fallback="reluctant"), "--reluctant-directory", str(application))

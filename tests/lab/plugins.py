@@ -1,7 +1,7 @@
 """Certbot plugins of another package, as pip would install them, with the faults that such a package may have."""
 from pathlib import Path
 
-#: Each authenticator writes its calls into the file that TOLD names.
+#: Each authenticator writes its calls into the file that CALLS names.
 _MODULE = '''
 import os
 from acme import challenges
@@ -23,16 +23,16 @@ class Files(common.Plugin, interfaces.Authenticator):
         add("number", default=1, type=int, help="a number")
         add("server-root", default="/etc/nginx", help="as Certbot's nginx plugin has it")
 
-    def tell(self, what, achalls=()):
+    def log(self, what, achalls=()):
         names = " ".join(achall.response_and_validation()[1] and _name(achall) for achall in achalls)
-        with open(os.environ["TOLD"], "a") as file:
+        with open(os.environ["CALLS"], "a") as file:
             file.write(f"{self.name} {what} {names}".strip() + "\\n")
 
     def file(self, achall):
         return os.path.join(self.conf("directory"), achall.chall.encode("token"))
 
     def prepare(self):
-        self.tell("prepare")
+        self.log("prepare")
 
     def more_info(self):
         return ""
@@ -41,14 +41,14 @@ class Files(common.Plugin, interfaces.Authenticator):
         return [challenges.HTTP01]
 
     def perform(self, achalls):
-        self.tell("perform", achalls)
+        self.log("perform", achalls)
         for achall in achalls:
             with open(self.file(achall), "w") as file:
                 file.write(achall.response_and_validation()[1])
         return [achall.response(achall.account_key) for achall in achalls]
 
     def cleanup(self, achalls):
-        self.tell("cleanup", achalls)
+        self.log("cleanup", achalls)
         for achall in achalls:
             if os.path.exists(self.file(achall)):
                 os.unlink(self.file(achall))
@@ -56,7 +56,7 @@ class Files(common.Plugin, interfaces.Authenticator):
 
 class Silent(Files):
     def perform(self, achalls):
-        self.tell("perform", achalls)
+        self.log("perform", achalls)
         return [achall.response(achall.account_key) for achall in achalls]
 
 

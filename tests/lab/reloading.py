@@ -93,7 +93,7 @@ def unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
     mounted = []
 
     def make(pid: int, name: str, *, main: int, reload: str = "exit 9", command: str = "", user: str = "") -> Path:
-        told = place / "told"
+        calls = place / "calls"
         cgroup = place / f"cgroup{pid}"
         cgroup.write_text(f"0::/system.slice/{name}\n")
         subprocess.run(["mount", "--bind", cgroup, f"/proc/{pid}/cgroup"], check=True)
@@ -101,7 +101,7 @@ def unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
         script = place / "bin" / "systemctl"
         script.parent.mkdir(exist_ok=True)
         script.write_text(f"""#!/bin/sh
-echo "$@" >> {told}
+echo "$@" >> {calls}
 case $1 in
 show) echo "MainPID={main}"; echo "User={user}"; echo "ExecStart={{ path=x ; argv[]={command} ; ignore_errors=no }}" ;;
 *) {reload} ;;
@@ -109,7 +109,7 @@ esac
 """)
         script.chmod(0o755)
         monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
-        return told
+        return calls
     yield make
     for pid in mounted:
         subprocess.run(["umount", f"/proc/{pid}/cgroup"], check=False, capture_output=True)

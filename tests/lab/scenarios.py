@@ -272,7 +272,7 @@ SCENARIOS: Dict[str, Scenario] = {
     "16 an error page": Scenario(
         [nginx(site("root PLACE/a; error_page 404 = @app; location @app { return 200; }"))], "good", ["PLACE/a/"]),
     "17 an answer for everything": Scenario([nginx(site("return 200 hello;"))], "fails", ["return 200"]),
-    "17 a closed door": Scenario([nginx(site("return 444;"))], "fails", ["return 444"]),
+    "17 a closed connection": Scenario([nginx(site("return 444;"))], "fails", ["return 444"]),
     "18 edited and not reloaded": Scenario([edited], "good", ["PLACE/a/"]),
     "18 broken on disk": Scenario([broken], "good", ["PLACE/a/"]),
     "19 a binary that is gone": Scenario([upgraded], "good", ["PLACE/nginx/html/"]),

@@ -103,7 +103,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Another package is installed: one plugin's module is missing, one plugin is no class."""
     path = plugins.install(tmp_path, broken="no_such_module:Plugin", nothing="os:path", nginx="otherplugins:Files")
     monkeypatch.syspath_prepend(str(path))
-    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     return path
 
 
@@ -137,14 +137,14 @@ def test_rejected_authenticator_is_one_sentence(packages: Path, monkeypatch: pyt
     answers = others(said).answer({"challenge": found}, lambda challenges: dict.fromkeys(challenges, "404"))
     (reason,), = answers.rejected.values()
     assert answers.responses == {} and reason.startswith(sentence)
-    assert not (packages / "told").exists()
+    assert not (packages / "calls").exists()
 
 
 def test_auto_tries_nginx_for_an_unidentified_listener(packages: Path) -> None:
     """The listener may be nginx."""
     found = outcome(Program("a program that is not visible to us"))
     others("nginx").answer({"challenge": found}, lambda challenges: dict.fromkeys(challenges, "404"))
-    assert (packages / "told").read_text().startswith("nginx prepare")
+    assert (packages / "calls").read_text().startswith("nginx prepare")
 
 
 def test_installed_authenticators_load(packages: Path) -> None:
@@ -182,8 +182,8 @@ def test_server_root_of_another_configuration_is_advised(
 def test_options(packages: Path, kept: str, config: Dict[str, Any], expected: Dict[str, Any]) -> None:
     """Remembered options fill the gaps of the configuration; options other than the default are remembered."""
     namespace = argparse.Namespace(**config)
-    told = fallback.Fallbacks(namespace, "files,broken", Authenticator, Journal("/nonexistent")).restore_options(kept)
-    assert json.loads(told or "{}") == expected
+    saved = fallback.Fallbacks(namespace, "files,broken", Authenticator, Journal("/nonexistent")).restore_options(kept)
+    assert json.loads(saved or "{}") == expected
     assert vars(namespace) == {**config, **{option: expected[option] for option in config if option in expected}}
 
 
@@ -197,12 +197,12 @@ def test_invalid_options(packages: Path, kept: str) -> None:
 def test_percent_signs_are_escaped(packages: Path, tmp_path: Path) -> None:
     """Certbot reads %(word)s in a renewal configuration as that setting, and skips a lineage without it."""
     odd = "date +%(x)s; 100%"
-    told = others("files", files_directory=odd).restore_options("")
+    saved = others("files", files_directory=odd).restore_options("")
     conf = tmp_path / "renewal.conf"
     written = configobj.ConfigObj(str(conf))
-    written["told"] = told
+    written["saved"] = saved
     written.write()
-    assert json.loads(configobj.ConfigObj(str(conf))["told"]) == {"files_directory": odd}
+    assert json.loads(configobj.ConfigObj(str(conf))["saved"]) == {"files_directory": odd}
 
 
 def test_clean_up_once_for_performed_challenges(packages: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,13 +214,13 @@ def test_clean_up_once_for_performed_challenges(packages: Path, caplog: pytest.L
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
             chosen.cleanup([mine, another])
-    assert told(packages) == ["prepare", "perform www.sample.com", "cleanup www.sample.com"]
+    assert calls(packages) == ["prepare", "perform www.sample.com", "cleanup www.sample.com"]
     assert len([record for record in caplog.records if "could not clean up" in record.message]) == 1
 
 
-def told(packages: Path) -> List[str]:
+def calls(packages: Path) -> List[str]:
     """The calls of the plugins, without their names."""
-    return [line.partition(" ")[2] for line in (packages / "told").read_text().splitlines()]
+    return [line.partition(" ")[2] for line in (packages / "calls").read_text().splitlines()]
 
 
 def test_interrupted_authenticator_is_cleaned_up(packages: Path) -> None:
@@ -247,7 +247,7 @@ def test_ip_address_is_performed_alone(packages: Path) -> None:
     """Certbot's nginx and Apache plugins refuse all challenges that come together with one."""
     names = ["a.sample.com", "192.0.2.1", "b.sample.com", "2001:db8::1"]
     others("silent").answer({Challenge(name): outcome(Program("python3", 7), name) for name in names}, lambda left: {})
-    assert [line for line in told(packages) if "perform" in line] == [
+    assert [line for line in calls(packages) if "perform" in line] == [
         "perform a.sample.com b.sample.com", "perform 192.0.2.1 2001:db8::1"]
 
 
@@ -320,13 +320,13 @@ def test_another_packages_wire_is_not_asked(tmp_path: Path, monkeypatch: pytest.
                                             caplog: pytest.LogCaptureFixture) -> None:
     """Ours is, with a warning; it is listed where the dry run succeeds, and nothing else is under its name."""
     monkeypatch.syspath_prepend(str(plugins.install(tmp_path, wire="otherplugins:Files")))
-    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     for reason in ("", "only Linux has nftables"):
         monkeypatch.setattr(responder, "why_not", lambda reason=reason: reason)
         assert ("wire" in others("").installed()) is (not reason)
     monkeypatch.setattr(wire_fallback, "why_not", lambda: "only Linux has nftables")
     others("wire").answer({Challenge("www.sample.com"): outcome(Program("python3", 7))}, lambda challenges: {})
-    assert not (tmp_path / "told").exists()
+    assert not (tmp_path / "calls").exists()
     assert "the plugin wire of another package is not asked" in caplog.text
 
 

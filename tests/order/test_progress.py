@@ -34,7 +34,7 @@ def test_few_notices_of_a_long_order(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.lab
 def test_progress_counts_names_and_endpoints(tmp_path: Path) -> None:
     """In the order in which the solver handles them."""
-    told: List[Tuple[str, int, int]] = []
-    solver = Solver(OrderOptions(80), Journal(str(tmp_path / "journal")), lambda *what: told.append(what))
+    events: List[Tuple[str, int, int]] = []
+    solver = Solver(OrderOptions(80), Journal(str(tmp_path / "journal")), lambda *what: events.append(what))
     solver.find_out([PUBLIC_V4, OTHER_V4])
-    assert told == [(stage, number, 2) for stage in (FOLLOWING, ASKING) for number in (0, 1)]
+    assert events == [(stage, number, 2) for stage in (FOLLOWING, ASKING) for number in (0, 1)]
