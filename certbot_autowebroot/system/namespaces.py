@@ -101,7 +101,9 @@ def acceptor(address: str, port: int, elsewhere: Dict[int, Namespace]) -> Option
         with contextlib.suppress(OSError):
             connection.sendall(PARTIAL_CLIENT_HELLO if port == CA_PORTS["https"] else PARTIAL_REQUEST)
         deadline = time.monotonic() + _TIMEOUT
-        while time.monotonic() < deadline:
+        is_last = False
+        while not is_last:
+            is_last = time.monotonic() > deadline  # before the search, which takes its time on a busy machine
             # A program passes a connection on after it has accepted it: so certbot's own namespace is searched last.
             acceptors = [Acceptor(accepted.address, accepted.port, namespace.number)
                          for namespace in [*elsewhere.values(), here] for accepted in namespace.connections(ESTABLISHED)
