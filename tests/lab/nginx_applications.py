@@ -104,17 +104,17 @@ SITES: List[Site] = [
         server {
             listen 80; server_name {name};
             location = /favicon.ico { access_log off; log_not_found off; }
-            location / { proxy_pass http://127.0.0.1:8000; {headers} }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} }
         }
     """),
     Site("uvicorn", """
         server {
             listen 80; server_name {name};
-            location / { proxy_pass http://127.0.0.1:8000; {headers} {upgrade} proxy_buffering off; }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} {upgrade} proxy_buffering off; }
         }
     """),
     Site("odoo", """
-        upstream odoo { server 127.0.0.1:8000; }
+        upstream odoo { server 127.0.0.1:3000; }
         upstream odoochat { server 127.0.0.1:3000; }
         server {
             listen 80; server_name {name};
@@ -128,14 +128,14 @@ SITES: List[Site] = [
     Site("jupyter", """
         server {
             listen 80; server_name {name};
-            location / { proxy_pass http://127.0.0.1:8000; {headers} {upgrade} proxy_set_header X-Scheme $scheme; }
-            location ~ /.* { proxy_pass http://127.0.0.1:8000; }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} {upgrade} proxy_set_header X-Scheme $scheme; }
+            location ~ /.* { proxy_pass http://127.0.0.1:3000; }
         }
     """),
     Site("synapse", """
         server {
             listen 80; server_name {name};
-            location ~ ^(/_matrix|/_synapse/client) { proxy_pass http://127.0.0.1:8000; client_max_body_size 50M; }
+            location ~ ^(/_matrix|/_synapse/client) { proxy_pass http://127.0.0.1:3000; client_max_body_size 50M; }
             location / { return 404; }
         }
     """),
@@ -256,7 +256,7 @@ SITES: List[Site] = [
     """),
     # -- Java, Go and others --
     Site("jenkins", """
-        upstream jenkins { keepalive 32; server 127.0.0.1:8080; }
+        upstream jenkins { keepalive 32; server 127.0.0.1:3000; }
         server {
             listen 80; server_name {name};
             root {dir}/jenkins;
@@ -274,7 +274,7 @@ SITES: List[Site] = [
     Site("tomcat", """
         server {
             listen 80; server_name {name};
-            location / { proxy_pass http://localhost:8080/app/; proxy_cookie_path /app /; }
+            location / { proxy_pass http://localhost:3000/app/; proxy_cookie_path /app /; }
         }
     """),
     Site("nexus", """
@@ -283,7 +283,7 @@ SITES: List[Site] = [
             allow all;
             proxy_send_timeout 120;
             proxy_request_buffering off;
-            location / { proxy_pass http://127.0.0.1:8080; {headers} }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} }
         }
     """),
     Site("keycloak", """
@@ -292,7 +292,7 @@ SITES: List[Site] = [
             proxy_buffer_size 128k;
             proxy_buffers 4 256k;
             proxy_busy_buffers_size 256k;
-            location / { proxy_pass http://127.0.0.1:8080; {headers} proxy_set_header X-Forwarded-Port 443; }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} proxy_set_header X-Forwarded-Port 443; }
         }
     """),
     Site("grafana", """
@@ -311,7 +311,7 @@ SITES: List[Site] = [
         }
     """),
     Site("vaultwarden", """
-        upstream vault { zone vault 64k; server 127.0.0.1:8000; keepalive 2; }
+        upstream vault { zone vault 64k; server 127.0.0.1:3000; keepalive 2; }
         server {
             listen 80; server_name {name};
             location / { {headers} {upgrade} proxy_pass http://vault; }
@@ -336,7 +336,7 @@ SITES: List[Site] = [
             listen 80; server_name {name};
             location /v2/ {
                 if ($http_user_agent ~ "^(docker/1\\.[3-5])") { return 404; }
-                proxy_pass http://127.0.0.1:8000;
+                proxy_pass http://127.0.0.1:3000;
             }
             location / { return 404; }
         }
@@ -344,8 +344,8 @@ SITES: List[Site] = [
     Site("rabbitmq", """
         server {
             listen 80; server_name {name};
-            location ~* /api/(.*)/(.*) { proxy_pass http://127.0.0.1:8080$uri; }
-            location / { proxy_pass http://127.0.0.1:8080; {headers} }
+            location ~* /api/(.*)/(.*) { proxy_pass http://127.0.0.1:3000$uri; }
+            location / { proxy_pass http://127.0.0.1:3000; {headers} }
         }
     """),
     Site("grpc", """
@@ -402,7 +402,7 @@ SITES: List[Site] = [
         server {
             listen 80; server_name {name};
             location / {
-                proxy_pass http://127.0.0.1:8080;
+                proxy_pass http://127.0.0.1:3000;
                 {headers} {upgrade}
                 client_body_buffer_size 512k;
                 proxy_read_timeout 86400s;
@@ -416,17 +416,17 @@ SITES: List[Site] = [
             listen 80; server_name {name};
             location ~ /\\.(?!well-known/|file) { deny all; return 404; }
             location / {
-                proxy_pass http://127.0.0.1:8080;
+                proxy_pass http://127.0.0.1:3000;
                 location ~* ^.+\\.(css|js|png)$ { try_files $uri @fallback; root {dir}/hestia; expires max; }
             }
-            location @fallback { proxy_pass http://127.0.0.1:8080; }
+            location @fallback { proxy_pass http://127.0.0.1:3000; }
         }
     """),
     Site("plesk", """
         server {
             listen 80; server_name {name};
             location / {
-                proxy_pass http://127.0.0.1:8080;
+                proxy_pass http://127.0.0.1:3000;
                 proxy_hide_header upgrade;
                 proxy_set_header X-Accel-Internal /internal-nginx-static-location;
                 access_log off;
@@ -445,12 +445,12 @@ SITES: List[Site] = [
             }
             location = /.well-known/acme-challenge/ { return 404; }
             set $server 127.0.0.1;
-            set $port 8080;
+            set $port 3000;
             location / { proxy_pass http://$server:$port; }
         }
     """, FILE),
     Site("docker-proxy", """
-        upstream docker.sample.com { server 127.0.0.1:8080; }
+        upstream docker.sample.com { server 127.0.0.1:3000; }
         server {
             listen 80; server_name {name};
             location / {
@@ -465,7 +465,7 @@ SITES: List[Site] = [
             listen 80; server_name {name};
             location / {
                 set $upstream_app 127.0.0.1;
-                set $upstream_port 8080;
+                set $upstream_port 3000;
                 proxy_pass http://$upstream_app:$upstream_port;
                 {headers} {upgrade}
             }
@@ -474,7 +474,7 @@ SITES: List[Site] = [
     Site("by-name", """
         server {
             listen 80; server_name {name};
-            location / { set $backend http://application.sample.com:8080; proxy_pass $backend; }
+            location / { set $backend http://application.sample.com:3000; proxy_pass $backend; }
         }
     """),
     Site("catch-all", """
@@ -492,7 +492,7 @@ SITES: List[Site] = [
     Site("forward-auth", """
         server {
             listen 80; server_name {name};
-            location = /verify { internal; proxy_pass http://127.0.0.1:8000; proxy_pass_request_body off; }
+            location = /verify { internal; proxy_pass http://127.0.0.1:3000; proxy_pass_request_body off; }
             auth_request /verify;
             error_page 401 =302 https://login.sample.com/?rd=$scheme://$http_host$request_uri;
             location / { proxy_pass http://127.0.0.1:3000; {headers} }
@@ -589,7 +589,7 @@ SITES: List[Site] = [
     Site("upstream-by-tls", """
         server {
             listen 80; server_name {name};
-            location / { proxy_pass https://127.0.0.1:8080; proxy_ssl_verify off; proxy_ssl_server_name on; }
+            location / { proxy_pass https://127.0.0.1:3000; proxy_ssl_verify off; proxy_ssl_server_name on; }
         }
     """),
     Site("backup-servers", """
