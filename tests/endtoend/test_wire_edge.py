@@ -26,7 +26,7 @@ def test_edge_that_comes_by_http_is_answered(orders: Orders) -> None:
     ("full", True, f"{EDGE_V4}:80, where the CA comes in, redirects it to TLS"),
     ("tls", False, AS_BEFORE),
     ("h2c", False, AS_BEFORE),
-])
+], ids=["by TLS after a redirect", "by TLS", "by HTTP/2"])
 def test_edge_that_never_comes_by_http_is_an_obstacle(orders: Orders, mode: str, redirects: bool,
                                                       sentence: str) -> None:
     """The error says so, and the CA is not asked."""
