@@ -1,7 +1,7 @@
 """An answer on the wire: what it takes to install and to remove, and what others notice: ``python -m benchmarks.wire``.
 
 Blocks of requests with the table and without it take turns, so that what the machine does otherwise falls on both
-alike; the ratio is that of the median requests.
+alike. So do orders for one name on the wire, and by Certbot's nginx plugin.
 """
 import argparse
 import contextlib
@@ -16,6 +16,7 @@ from typing import Dict
 from typing import Iterator
 from typing import List
 
+from benchmarks import measure
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.wire.child import OWN_NETWORK
 from certbot_autowebroot.responders.wire.responder import CatchPoint
@@ -23,11 +24,18 @@ from certbot_autowebroot.responders.wire.responder import WireResponder
 from certbot_autowebroot.responders.wire.responder import Wires
 from certbot_autowebroot.responders.wire.responder import why_not
 from tests.lab import net
+from tests.lab.ca import CA
+from tests.lab.certbot import Certbot
 from tests.lab.nginx import Nginx
+from tests.lab.wire import processes_of
 
-_CONFIG = "server { listen 80; keepalive_timeout 600; keepalive_requests 10000000; return 204; }"
-_REQUEST = b"GET / HTTP/1.1\r\nHost: www.sample.com\r\n\r\n"
-_LAST_REQUEST = b"GET / HTTP/1.1\r\nHost: www.sample.com\r\nConnection: close\r\n\r\n"
+_NAME = "app.sample.com"
+_CONFIG = f"""
+server {{ listen 80; server_name {_NAME}; location / {{ return 204; }}
+         keepalive_timeout 600; keepalive_requests 10000000; }}
+"""
+_REQUEST = f"GET / HTTP/1.1\r\nHost: {_NAME}\r\n\r\n".encode()
+_LAST_REQUEST = _REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 _IDLE = 50
 _TIMES = Dict[str, List[float]]
 
@@ -49,6 +57,8 @@ def answering(directory: Path, tokens: int, times: _TIMES) -> Iterator[None]:
     finally:
         started = time.perf_counter()
         wires.stop()
+        while processes_of(os.getpid()):
+            time.sleep(0.001)
         times["remove"].append((time.perf_counter() - started) * 1000)
 
 
@@ -80,28 +90,28 @@ def _seconds(act: Callable[[], None]) -> float:
 
 
 def compare(ask: Callable[[int], List[float]], tokens: int, options: argparse.Namespace, times: _TIMES) -> float:
-    """The median request with the table, as a ratio to that without it."""
-    without, meanwhile = [], []
+    """The median request with the table, as a ratio to that without it just before and after: the median of all."""
+    ratios = []
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(options.rounds):
-            without += ask(options.block)
+            before = ask(options.block // 2)
             with answering(Path(directory), tokens, times):
-                meanwhile += ask(options.block)
-    return statistics.median(meanwhile) / statistics.median(without)
+                meanwhile = ask(options.block)
+            without = before + ask(options.block // 2)
+            ratios.append(statistics.median(meanwhile) / statistics.median(without))
+    return statistics.median(ratios)
 
 
-def closed_by(act: Callable[[], object]) -> int:
-    """Of some idle connections, how many something closes."""
+@contextlib.contextmanager
+def idle_connections() -> Iterator[List[socket.socket]]:
+    """Connections that wait for their next request."""
     with contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(socket.create_connection((net.PUBLIC_V4, 80))) for _ in range(_IDLE)]
-        for connection in idle:
+        connections = [stack.enter_context(socket.create_connection((net.PUBLIC_V4, 80))) for _ in range(_IDLE)]
+        for connection in connections:
             connection.sendall(_REQUEST)
             connection.recv(65536)
-        act()
-        time.sleep(0.5)
-        for connection in idle:
             connection.setblocking(False)
-        return sum(_is_closed(connection) for connection in idle)
+        yield connections
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -111,9 +121,22 @@ def _is_closed(connection: socket.socket) -> bool:
         return False
 
 
-def _answer_once() -> None:
-    with tempfile.TemporaryDirectory() as directory, answering(Path(directory), 1, _no_times()):
-        pass
+def order(certbot: Certbot, nginx: Nginx, count: int) -> None:
+    """Order certificates on the wire and by Certbot's nginx plugin, by turns; prints what each takes and closes."""
+    ways = {"on the wire": ["-a", "autowebroot", "--autowebroot-fallback", "wire"],
+            "by Certbot's nginx plugin": ["-a", "nginx", "--nginx-server-root", str(nginx.directory)]}
+    runs: Dict[str, List[measure.Run]] = {way: [] for way in ways}
+    closed = dict.fromkeys(ways, 0)
+    for phase in range(count):
+        for way, options in ways.items():
+            arguments = ["certonly", *options, "-d", _NAME, "--force-renewal"]
+            with idle_connections() as connections:
+                runs[way].append(measure.run(certbot, *arguments, phase=phase))
+                closed[way] += sum(map(_is_closed, connections))
+    print(f"an order{'':32}{'seconds':>10}{'CPU':>8}   idle connections closed, of {_IDLE}")
+    for way in ways:
+        wall, cpu = (statistics.median(values) for values in zip(*((run.wall, run.cpu) for run in runs[way])))
+        print(f"  {way:38}{wall:10.2f}{cpu:8.2f}{closed[way] / count:8.0f}")
 
 
 def _no_times() -> _TIMES:
@@ -125,7 +148,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", nargs="+", type=int, default=[1, 100])
     parser.add_argument("--block", type=int, default=1000, metavar="N", help="so many requests in each block")
-    parser.add_argument("--rounds", type=int, default=12, metavar="N")
+    parser.add_argument("--rounds", type=int, default=24, metavar="N")
+    parser.add_argument("--orders", type=int, default=5, metavar="N", help="so many on the wire, and by the plugin")
     options = parser.parse_args()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     net.enter_private_namespace()
@@ -144,9 +168,8 @@ def main() -> None:
         print("requests of others, ratio with the table to without it")
         for (tokens, name), ratio in ratios.items():
             print(f"  {name.replace('_', ' ')}, {tokens} tokens".ljust(42) + f"{ratio:8.3f}")
-        print(f"of {_IDLE} idle connections, closed by")
-        print(f"  {'an answer on the wire':40}{closed_by(_answer_once):8}")
-        print(f"  {'a reload of nginx':40}{closed_by(nginx.reload):8}")
+        with CA(Path(directory) / "ca") as ca:
+            order(Certbot(Path(directory) / "certbot", ca), nginx, options.orders)
 
 
 if __name__ == "__main__":

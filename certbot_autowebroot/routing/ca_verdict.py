@@ -77,7 +77,7 @@ class Meaning(NamedTuple):
 
 
 #: A limit of requests, a password, an allow-list, a page that wants to see a browser; a gateway whose member is down.
-_MAY_REFUSE_US_ALONE = (0, 401, 403, 407, 429, 502, 503, 504)
+MAY_REFUSE_US_ALONE = (0, 401, 403, 407, 429, 502, 503, 504)
 #: Cloudflare's documentation, "Cloudflare 5xx errors".
 _UNUSABLE_ORIGIN = {521: "it refuses the connection", 522: "it does not answer", 523: "it cannot be reached",
                     524: "it answers too late", 525: "its TLS handshake fails", 526: "its certificate is not valid"}
@@ -109,7 +109,7 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
     is_dead_end = inside is not None and inside.verdict is Verdict.DEAD_END
     # Through a router that lets us come back in, it is our own server that answers.
     is_our_server = inside is not None and inside.reply == reply and bool(reply.status)
-    if reply.status in _MAY_REFUSE_US_ALONE and not (is_dead_end and is_our_server):
+    if reply.status in MAY_REFUSE_US_ALONE and not (is_dead_end and is_our_server):
         return Meaning(Verdict.UNPROVEN, f"{name} resolves to {address}, which may refuse this machine alone ({reply})")
     if proven:
         return Meaning(Verdict.DEAD_END, f"{name} also resolves to {address}, where another server answers ({reply}); "

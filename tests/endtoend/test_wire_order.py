@@ -25,8 +25,10 @@ from tests.lab.wire import rules
 from tests.lab.wire import tables
 from tests.lab.wire import wait_until
 from tests.lab.wire_orders import APPLICATION
+from tests.lab.wire_orders import VISITS
 from tests.lab.wire_orders import Others
 from tests.lab.wire_orders import answered_by
+from tests.lab.wire_orders import names_the_ca_asked_for
 from tests.lab.wire_orders import order
 from tests.lab.wire_orders import untouched
 
@@ -53,7 +55,7 @@ def nginx(place: Path) -> Iterator[Nginx]:
         (place / name).mkdir()
     (place / "root/index.html").write_text("the site")
     with Program([sys.executable, "-c", APPLICATION], place / "empty", port=3000), \
-            Nginx(place / "nginx", SITES.format(place=place), user="www-data") as running:
+            Nginx(place / "nginx", VISITS + SITES.format(place=place), user="www-data") as running:
         yield running
 
 
@@ -69,7 +71,10 @@ def container(place: Path) -> Iterator[None]:
 
 def test_renewal_disturbs_no_other_request(certbot: Certbot, ca: CA, place: Path, nginx: Nginx,
                                            container: None) -> None:
-    """An application, a container, denied dot files, IPv6 alone, and a directory; nginx is what it was."""
+    """An application, a container, denied dot files, IPv6 alone, and a directory; nginx is what it was.
+
+    Its access log has requests of the CA for the directory alone.
+    """
     ca.resolve(SIX, [], [PUBLIC_V6])
     ca.resolve(BOX, [OTHER_V4])
     assert certbot.run(*order(f"{ROOT},{APP},{DOTS},{SIX},{BOX}", "wire")).returncode == 0
@@ -85,6 +90,7 @@ def test_renewal_disturbs_no_other_request(certbot: Certbot, ca: CA, place: Path
     assert others.served > 100
     assert ca.validations() > validations
     assert untouched(nginx) == before
+    assert names_the_ca_asked_for(nginx) == {ROOT}
     wait_until(lambda: not tables())
     assert os.listdir(place / "root") == ["index.html"]
     assert os.listdir(place / "dots") == []

@@ -18,7 +18,7 @@ frontend edge
     use_backend secure if {{ ssl_fc }}
     default_backend plain
 backend plain
-    server origin {origin}:80
+    server origin {plain}
 backend secure
     server origin {secure}
 """
@@ -43,7 +43,8 @@ def edge(directory: Path, name: str, origin: str, mode: str = "flexible", *, htt
     """A CDN that ends TLS at its edge, and answers 521 for an origin that refuses.
 
     :param origin: the machine's address.
-    :param mode: for a request over TLS, ``flexible`` comes to the origin's port 80, ``full`` to 443.
+    :param mode: for a request over TLS, ``flexible`` comes to the origin's port 80, ``full`` to 443. For all requests,
+        ``tls`` comes to 443, and ``h2c`` to 80 by HTTP/2 without TLS.
     :param https_only: it answers plain requests with a redirect.
     :param challenge: the User-Agents that get a page with a puzzle, and 403.
     """
@@ -55,6 +56,9 @@ def edge(directory: Path, name: str, origin: str, mode: str = "flexible", *, htt
     if https_only:
         # pebble's Host header has a port, Let's Encrypt's has none.
         rules.append("http-request redirect code 301 location https://%[hdr(host),field(1,:)]%[path] if !{ ssl_fc }")
-    config = _EDGE.format(address=EDGE_V4, v6=EDGE_V6, certificate=both, rules="\n".join(rules), origin=origin,
-                          secure=f"{origin}:443 ssl verify none" if mode == "full" else f"{origin}:80")
+    by_tls = f"{origin}:443 ssl verify none"
+    by_http = f"{origin}:80" + (" proto h2" if mode == "h2c" else "")
+    config = _EDGE.format(address=EDGE_V4, v6=EDGE_V6, certificate=both, rules="\n".join(rules),
+                          plain=by_tls if mode == "tls" else by_http,
+                          secure=by_tls if mode in ("full", "tls") else by_http)
     return Haproxy(directory, config, address=EDGE_V4)

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,13 @@ SERVER = f'server {{ listen 80; listen [::]:80; keepalive_timeout 60; location /
 
 _HERE_V4, _THERE_V4 = "192.0.2.1", "192.0.2.2"
 _HERE_V6, _THERE_V6 = "2001:db8:1::1", "2001:db8:1::2"
+#: What ``ethtool -K`` does: SIOCETHTOOL with ETHTOOL_STSO, ETHTOOL_SGSO and ETHTOOL_SGRO of linux/ethtool.h.
+_SET_OFFLOADS = """
+import ctypes, fcntl, socket, struct, sys
+for command in (0x1F, 0x24, 0x2C):
+    value = ctypes.create_string_buffer(struct.pack("=II", command, int(sys.argv[2])))
+    fcntl.ioctl(socket.socket(), 0x8946, struct.pack("@16sP24x", sys.argv[1].encode(), ctypes.addressof(value)))
+"""
 
 
 class Answer(NamedTuple):
@@ -121,6 +129,11 @@ def answered(directory: Path, where: CatchPoint = FRONT, token: str = TOKEN, con
     finally:
         wires.stop()
     assert os.listdir(directory / "journal") == []
+
+
+def set_offloads(device: str, is_on: bool, *enter: str) -> None:
+    """Have the kernel cut and put together segments of a device (TSO, GSO and GRO), or not."""
+    subprocess.run([*enter, sys.executable, "-c", _SET_OFFLOADS, device, str(int(is_on))], check=True)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Set
 from typing import Type
 
 from tests.lab.certbot import Certbot
@@ -21,6 +22,8 @@ class Application(http.server.BaseHTTPRequestHandler):
         pass
 http.server.HTTPServer(("127.0.0.1", 3000), Application).serve_forever()
 """
+#: Lines of nginx's http{}, for :func:`names_the_ca_asked_for`.
+VISITS = "log_format visits '$host $http_user_agent'; access_log {dir}/visits.log visits;"
 
 
 def order(names: str, fallback: str) -> List[str]:
@@ -37,6 +40,12 @@ def answered_by(certbot: Certbot) -> Dict[str, str]:
 def untouched(nginx: Nginx) -> List[object]:
     """What a reload, a restart or an edit would change."""
     return [nginx.pid, list(nginx.workers), nginx.conf.read_bytes()]
+
+
+def names_the_ca_asked_for(nginx: Nginx) -> Set[str]:
+    """The names for which requests of pebble have reached nginx, by its access log; it needs :data:`VISITS`."""
+    visits = [line.split(" ", 1) for line in (nginx.directory / "visits.log").read_text().splitlines()]
+    return {name for name, user_agent in visits if "LetsEncrypt-Pebble-VA" in user_agent}
 
 
 def get(stream: socket.socket, name: str) -> bytes:

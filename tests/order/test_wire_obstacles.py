@@ -92,3 +92,18 @@ def test_arrival_where_the_ca_comes_in(after: Answer, verdict: Verdict, sentence
     judgement = arrival.judge(before, {REMOTE: after} if after else {}, "token")
     assert judgement.verdict is verdict
     assert sentence in "".join(judgement.sentences) and bool(sentence) is bool(judgement.sentences)
+
+
+@pytest.mark.parametrize(("host", "status", "verdict"), [
+    ("203.0.113.10", 404, Verdict.DEAD_END),
+    ("203.0.113.10", 403, Verdict.UNPROVEN),
+    ("10.0.0.2", 404, Verdict.UNPROVEN),
+    ("2001:db8::10", 404, Verdict.UNPROVEN),
+], ids=["CDN by TLS", "refuses us alone", "a router's own page", "a router, for IPv4"])
+def test_arrival_at_an_address_that_answers_as_before(host: str, status: int, verdict: Verdict) -> None:
+    """With another Server header than ours. Where this machine's address is public, no router is in front."""
+    inside, remote = Endpoint(host, 80), answer(REMOTE, status, server="cdn")
+    front = FrontEndpoints(NAME, (CAEndpoint(REMOTE, Kind.REMOTE), CAEndpoint(inside, Kind.GUESSED)))
+    answers = {inside: answer(inside, server="nginx"), REMOTE: remote}
+    before = Outcome(Candidates(NAME, front, "token"), ProofResult(answers=answers))
+    assert arrival.judge(before, {REMOTE: remote}, "token").verdict is verdict

@@ -38,6 +38,7 @@ from tests.lab.wire import Peer
 from tests.lab.wire import answered
 from tests.lab.wire import curl
 from tests.lab.wire import rules
+from tests.lab.wire import set_offloads
 from tests.lab.wire import sysctl
 from tests.lab.wire import tables
 from tests.lab.wire import wait_until
@@ -153,6 +154,27 @@ def test_requests_of_many_segments(nginx: Nginx, peer: Peer, tmp_path: Path) -> 
         peer.run("ip", "link", "set", "wire", "mtu", "576")
         assert curl(PUBLIC_V4, peer=peer) == OURS
         assert curl(PUBLIC_V4, PATH, *big, peer=peer) == OURS
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_offloads(nginx: Nginx, peer: Peer, tmp_path: Path, is_on: bool) -> None:
+    """The kernel gets 8 kB in segments of the network, or in one that a network card has put together."""
+    set_offloads("peer", is_on)
+    set_offloads("wire", is_on, *peer.enter)
+    with answered(tmp_path):
+        assert curl(PUBLIC_V4, PATH, "--header", f"X-Big: {'x' * 8000}", peer=peer) == OURS
+        assert curl(PUBLIC_V4, "/", peer=peer) == NOT_OURS
+
+
+def test_clients_at_once(nginx: Nginx, peer: Peer, tmp_path: Path) -> None:
+    """Two hundred, of whom the server sees none."""
+    urls = tmp_path / "urls"
+    urls.write_text(f'url = "http://{PUBLIC_V4}{PATH}"\noutput = /dev/null\n' * 200)
+    with answered(tmp_path):
+        printed = peer.run("curl", "--silent", "--noproxy", "*", "--parallel", "--parallel-immediate", "--parallel-max",
+                           "200", "--config", str(urls), "--write-out", "%{http_code} %{size_download}\n")
+    assert printed == f"200 {len(CONTENT)}\n" * 200
+    assert nginx.access_log.read_text() == ""
 
 
 def test_other_kernel_settings(peer: Peer, tmp_path: Path) -> None:
@@ -288,6 +310,7 @@ def test_an_order_of_many_names(nginx: Nginx, tmp_path: Path) -> None:
         assert visitors.stdout is not None
         assert visitors.stdout.read() == "404\n" * 2000
     assert bodies == tokens
+    assert "acme-challenge" not in nginx.access_log.read_text()
     for responder in responders:
         responder.withdraw()
         responder.withdraw()

@@ -16,6 +16,7 @@ from certbot_autowebroot.responders.wire.responder import catch_point
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.system.namespaces import others
 from tests.lab import forward
+from tests.lab import slirp
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.container import ADDRESS
@@ -131,6 +132,19 @@ def test_forwarding_program(container: Container, peer: Peer, tmp_path: Path, ex
                     assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
         finally:
             forwarder.kill()
+
+
+def test_rootless_container(container: Container, peer: Peer, tmp_path: Path) -> None:
+    """The connection ends at slirp4netns, in the machine's own network; its guest has one of its own."""
+    with slirp.forwarded(tmp_path, container) as forwarder:
+        wait_for_port(PUBLIC_V4, 80, forwarder)
+        wait_until(lambda: curl(PUBLIC_V4, "/") == NOT_OURS)
+        where = catch_point(FRONT_ENDPOINT)
+        assert where == FRONT
+        with answered(tmp_path, where):
+            for client in (peer, None):
+                assert curl(PUBLIC_V4, peer=client) == OURS
+                assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
 
 
 def test_macvlan(peer: Peer, tmp_path: Path) -> None:

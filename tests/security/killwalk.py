@@ -20,6 +20,8 @@ from typing import Tuple
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.standalone import Listeners
 from certbot_autowebroot.responders.standalone import StandaloneResponder
+from certbot_autowebroot.responders.wire.responder import WireResponder
+from certbot_autowebroot.responders.wire.responder import Wires
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing import probe
@@ -31,6 +33,9 @@ from tests.lab.hostile_site import OWNER
 from tests.lab.hostile_site import STRANGER
 from tests.lab.hostile_site import Site
 from tests.lab.hostile_site import new_site
+from tests.lab.wire import FRONT
+from tests.lab.wire import tables
+from tests.lab.wire import wait_until
 from tests.security import tracing
 
 TOKENS = ("one", "two")
@@ -59,6 +64,17 @@ def listen_and_stop(site: Site) -> None:
         raise AssertionError("the responder does not answer")
     responder.withdraw()
     listeners.stop()
+
+
+def answer_on_the_wire(site: Site) -> None:
+    """Two tokens of one table."""
+    wires = Wires(site.journal)
+    responders = [WireResponder(wires, FRONT, token) for token in TOKENS]
+    for responder in responders:
+        responder.publish(CONTENT)
+    for responder in responders:
+        responder.withdraw()
+    wires.stop()
 
 
 def prepare_empty(site: Site) -> None:
@@ -97,6 +113,8 @@ def sweep(site: Site) -> None:
 
 #: What a responder of our own does; its threads' calls are not walked, and how often a reader reads is chance.
 NETWORK = ("socket", "setsockopt", "bind", "listen", "getsockname", "connect", "sendto", "shutdown", "close")
+#: What asks the process that answers on the wire, and what the journal says of it.
+WIRE = ("write", "unlink")
 
 #: The state before; the function to kill; the calls at which it is killed, empty for the caller's choice.
 Scenario = Tuple[Callable[[Site], None], Callable[[Site], None], Tuple[str, ...]]
@@ -106,6 +124,7 @@ SCENARIOS: List[Scenario] = [
     (prepare_others, publish_and_withdraw, ()),
     (prepare_leftovers, sweep, ()),
     (prepare_empty, listen_and_stop, NETWORK),
+    (prepare_empty, answer_on_the_wire, WIRE),
 ]
 
 
@@ -127,8 +146,8 @@ def walk(names: Tuple[str, ...] = (), scenarios: Sequence[Scenario] = SCENARIOS)
     """Kill at each call by these names, or at each call."""
     walked = Walked()
     with new_site() as site:
-        publish_and_withdraw(site)  # look-ups that a process caches must not be counted
-        listen_and_stop(site)
+        for act in dict.fromkeys((publish_and_withdraw, listen_and_stop, *(act for _, act, _ in scenarios))):
+            act(site)  # look-ups that a process caches must not be counted
     for prepare, act, own_names in scenarios:
         with new_site() as site:
             prepare(site)
@@ -160,8 +179,10 @@ def _kill_at(call: tracing.Call, prepare: Callable[[Site], None], act: Callable[
         sentences = site.journal.sweep()
         if site.tree() != expected:
             return left, f"left behind: {sorted(site.tree().keys() - expected.keys())}; the sweep reported {sentences}"
-        publish_and_withdraw(site)
-        listen_and_stop(site)
+        if act is answer_on_the_wire:
+            wait_until(lambda: not tables())
+        for again in dict.fromkeys((publish_and_withdraw, listen_and_stop, act)):
+            again(site)
         if site.tree() != expected:
             return left, f"left behind by the next run: {sorted(site.tree().keys() ^ expected.keys())}"
         if site.journals():
