@@ -12,6 +12,7 @@ from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import __version__
+from certbot_autowebroot.order import other_machines
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
@@ -128,6 +129,9 @@ def _routes_of(found: NameForecast, outcome: Outcome, printed: Optional[Printed]
         yield Line(text, 1)
     if messages.note(found):
         yield Line(messages.note(found), 1)
+    if found.outlook is Outlook.FAILS and printed is not None:
+        for text in other_machines.advice(outcome, printed, "what to do"):
+            yield Line(text, 1)
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
@@ -190,7 +194,7 @@ def _node(outcome: Outcome, endpoint: Endpoint) -> Dict[str, Any]:
     answer = outcome.answer_at(endpoint)
     return {**_endpoint(endpoint), "proven": outcome.verdict_at(endpoint) is Verdict.PROVEN,
             "status": answer.status or None if answer else None,
-            "error": answer.error if answer else ""}
+            "error": answer.error if answer else "", "lines": other_machines.command_for(outcome, endpoint)}
 
 
 def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> Dict[str, Any]:

@@ -59,7 +59,7 @@ def renewals(orders: Orders, form: str, front: str, count: int) -> Iterator[Row]
 
 def _without_lines(fleet: PublicFleet, number: int) -> None:
     fleet.stop(number)
-    fleet.start(number, has_lines=False)
+    fleet.start_without_lines(number)
 
 
 def _expected(orders: Orders, front: str, situation: str) -> Tuple[str, Callable[[], object]]:

@@ -87,11 +87,15 @@ class PublicFleet:
             self.stop(number)
         self._open.close()
 
-    def start(self, number: int, has_lines: bool = True) -> None:
-        """Start the web server of a machine."""
-        server = SERVERS[self.form][number]
-        place = self._place(number)
-        program = FORWARDING[server](place, self._lines(number)) if has_lines else _WITHOUT[server](place)
+    def start(self, number: int, lines: str = "") -> None:
+        """Start the web server of a machine, with these lines or else with those that the command prints."""
+        self._run(number, FORWARDING[SERVERS[self.form][number]](self._place(number), lines or self._lines(number)))
+
+    def start_without_lines(self, number: int) -> None:
+        """Start it, so that it answers 404."""
+        self._run(number, _WITHOUT[SERVERS[self.form][number]](self._place(number)))
+
+    def _run(self, number: int, program: Any) -> None:
         running = self._running[number] = contextlib.ExitStack()
         running.enter_context(self.orders.outside.running(program, self._networks[number]))
 
