@@ -24,6 +24,7 @@ from certbot.compat import misc
 
 from certbot_autowebroot import settings
 from certbot_autowebroot.cli import arguments
+from certbot_autowebroot.cli import certificates
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import prometheus
 from certbot_autowebroot.cli import reload
@@ -92,6 +93,9 @@ def add_to(commands: "Commands") -> None:
                        help="the only name server to ask for the names' addresses (default: this machine's own)")
     check.add_argument("--nodes", type=arguments.addresses, metavar="ADDRESS[,ADDRESS...]", default=(),
                        help="machines that must each return the test file (default: the lineage's)")
+    check.add_argument("--certificates-only", action="store_true",
+                       help="only report which certificate port 443 shows for each NAME, at this machine or at each "
+                            "address of --nodes. Needs neither Certbot's files nor root")
     check.add_argument("--fallback", default="", metavar="NAME[,NAME...]",
                        help="as Certbot's --autowebroot-fallback (default: the lineage's). wire is tried, with a "
                             "random token; others would edit the server's configuration, and are only named")
@@ -107,8 +111,10 @@ def add_to(commands: "Commands") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check and print; returns the exit status."""
+    if options.certificates_only and not options.names:
+        options.command.error("--certificates-only needs a NAME")
     try:
-        return _check(options)
+        return _check_certificates(options) if options.certificates_only else _check(options)
     except OSError as error:
         if error.filename == console.OUTPUT:
             raise
@@ -142,6 +148,25 @@ def _check(options: argparse.Namespace) -> int:
     except Interrupted as interrupted:
         return 128 + interrupted.number
     return _print(options, names, forecasts, proved)
+
+
+def _check_certificates(options: argparse.Namespace) -> int:
+    with console.Progress(sys.stderr, _LIMITS) as progress:
+        names = served_certificates.shown(options.names, options.nodes, progress.show)
+    now = datetime.now(timezone.utc)
+    status = certificates.exit_status(names, now)
+    if options.format == "json":
+        lines = [certificates.as_json(names, now)]
+    elif options.format == "prometheus":
+        lines = [prometheus.metrics_of_certificates(names, status, now)]
+    elif options.format == "nagios":
+        status, line = certificates.nagios(names, now)
+        lines = [console.printable(line)]
+    else:
+        lines = _text([certificates.tree(name, now) for name in names
+                       if not options.quiet or name.problems(now) or not name.answers])
+    console.say("".join(line + "\n" for line in lines), sys.stdout)
+    return status
 
 
 @contextlib.contextmanager
@@ -211,14 +236,18 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
                  if not options.quiet or name.outlook in _WRONG]
         trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)
                   for found in forecasts if not options.quiet or found.is_bad or found.outlook in _WRONG]
-        coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
-        lines = [_formatted(line, coloured) for tree in trees for line in tree]
+        lines = _text(trees)
         if not options.quiet and len(names) + len(forecasts) > 1:
             lines.append(messages.summary(names, forecasts))
         elif not options.quiet and not names and not forecasts:
             lines.append(messages.NO_LINEAGES.format(config_dir=options.config_dir))
     console.say("".join(line + "\n" for line in lines), sys.stdout)
     return status
+
+
+def _text(trees: Iterable[Iterator[report.Line]]) -> List[str]:
+    coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
+    return [_formatted(line, coloured) for tree in trees for line in tree]
 
 
 def _formatted(line: report.Line, coloured: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import __version__
+from certbot_autowebroot.order import other_machines
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
@@ -128,6 +129,9 @@ def _routes_of(found: NameForecast, outcome: Outcome, printed: Optional[Printed]
         yield Line(text, 1)
     if messages.note(found):
         yield Line(messages.note(found), 1)
+    if found.outlook is Outlook.FAILS and printed is not None:
+        for text in other_machines.advice(outcome, printed, "what to do"):
+            yield Line(text, 1)
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,
@@ -137,13 +141,18 @@ def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved
     :param status: the exit status of the command.
     :param now: when the check ended.
     """
-    report: Dict[str, Any] = {"schema": SCHEMA, "version": __version__, "exit_status": status, "proved": proved,
-                              "time": now.isoformat(timespec="seconds")}
+    report = head(status, proved, now)
     if names:
         report["names"] = [_name(name) for name in names]
     else:
         report["lineages"] = [_lineage(forecast, mendings.get(forecast.lineage.conf, "")) for forecast in forecasts]
     return json.dumps(report, indent=2)
+
+
+def head(status: int, proved: bool, now: datetime) -> Dict[str, Any]:
+    """The members of every report."""
+    return {"schema": SCHEMA, "version": __version__, "exit_status": status, "proved": proved,
+            "time": now.isoformat(timespec="seconds")}
 
 
 def nagios(names: Sequence[NameForecast], forecasts: Sequence[Forecast]) -> Tuple[int, str]:
@@ -188,20 +197,20 @@ def _name(found: NameForecast) -> Dict[str, Any]:
 
 def _node(outcome: Outcome, endpoint: Endpoint) -> Dict[str, Any]:
     answer = outcome.answer_at(endpoint)
-    return {**_endpoint(endpoint), "proven": outcome.verdict_at(endpoint) is Verdict.PROVEN,
+    return {**json_of_endpoint(endpoint), "proven": outcome.verdict_at(endpoint) is Verdict.PROVEN,
             "status": answer.status or None if answer else None,
-            "error": answer.error if answer else ""}
+            "error": answer.error if answer else "", "lines": other_machines.command_for(outcome, endpoint)}
 
 
 def _front_endpoint(outcome: Outcome, endpoint: Endpoint, outlook: Outlook) -> Dict[str, Any]:
     failing = outlook is Outlook.FAILS and outcome.verdict_at(endpoint) is not Verdict.PROVEN
     answer = outcome.proof.answers.get(endpoint)
     return {
-        **_endpoint(endpoint),
+        **json_of_endpoint(endpoint),
         "routes": [_route(route) for route in outcome.routes.get(endpoint, ())],
         "proven": [_place(place) for place in outcome.proof.served.get(endpoint, ())],
         "answer": None if answer is None else {
-            "url": answer.request.url, **_endpoint(answer.request.endpoint),
+            "url": answer.request.url, **json_of_endpoint(answer.request.endpoint),
             "status": answer.status or None, "error": answer.error,
             "redirects": list(answer.redirects)},
         "remedies": [_remedy(remedy) for remedy in remedies.remedies_for(outcome, endpoint)] if failing else [],
@@ -221,7 +230,7 @@ def _remedy(remedy: remedies.Remedy) -> Dict[str, Any]:
 
 
 def _route(route: Route) -> Dict[str, Any]:
-    hops = [{"program": hop.program.name, "pid": hop.program.pid or None, **_endpoint(hop.request.endpoint),
+    hops = [{"program": hop.program.name, "pid": hop.program.pid or None, **json_of_endpoint(hop.request.endpoint),
              "url": hop.request.url, "steps": _steps(hop.trail)}
             for hop in route.hops]
     return {"branch": list(route.branch), "hops": hops, "end": _end(route)}
@@ -241,7 +250,7 @@ def _end(route: Route) -> Dict[str, Any]:
 def _place(place: Place) -> Dict[str, Any]:
     if isinstance(place.end, Directory):
         return {"kind": "directory", "root": place.end.root, "directory": str(place.end).rpartition("/")[0] or "/"}
-    return {"kind": "listener", **_endpoint(place.end.endpoint)}
+    return {"kind": "listener", **json_of_endpoint(place.end.endpoint)}
 
 
 def _steps(trail: Trail) -> List[Dict[str, Any]]:
@@ -249,7 +258,8 @@ def _steps(trail: Trail) -> List[Dict[str, Any]]:
              "line": (step.source.line or None) if step.source else None} for step in trail]
 
 
-def _endpoint(endpoint: Endpoint) -> Dict[str, Any]:
+def json_of_endpoint(endpoint: Endpoint) -> Dict[str, Any]:
+    """An address and a port."""
     return {"address": endpoint.host, "port": endpoint.port or None}
 
 
@@ -260,18 +270,19 @@ def _lineage(found: Forecast, mending: str) -> Dict[str, Any]:
         "outlook": found.outlook.value, "problem": lineage.problem, "in_the_way": list(found.in_the_way),
         "pre_hooks": list(found.hooks), "names": [_name(name) for name in found.names],
         "certificate": None if lineage.certificate is None else {
-            **_certificate(lineage.certificate), "days_left": found.days_left},
+            **json_of_certificate(lineage.certificate), "days_left": found.days_left},
         "served": [_served(served) for served in found.served], "stale": found.is_stale, "mend": mending or None,
         "add_hook": found.add_hook or None, "reload": found.reload or None,
     }
 
 
 def _served(served: Served) -> Dict[str, Any]:
-    return {"name": served.name, **_endpoint(served.endpoint), "shown": served.shown.value, "error": served.error,
-            "other_lineage": served.other_lineage or None,
-            "certificate": None if served.certificate is None else _certificate(served.certificate)}
+    return {"name": served.name, **json_of_endpoint(served.endpoint),
+            "shown": served.shown.value, "error": served.error, "other_lineage": served.other_lineage or None,
+            "certificate": None if served.certificate is None else json_of_certificate(served.certificate)}
 
 
-def _certificate(certificate: Certificate) -> Dict[str, Any]:
+def json_of_certificate(certificate: Certificate) -> Dict[str, Any]:
+    """A certificate."""
     return {"names": list(certificate.names), "not_after": certificate.not_after.isoformat(),
-            "sha256": certificate.fingerprint}
+            "sha256": certificate.fingerprint, "issuer": certificate.issuer, "serial": certificate.serial}

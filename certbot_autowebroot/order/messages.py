@@ -58,7 +58,9 @@ def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     lines += [f"  Note: {note}." for note in outcome.notes]
     lines += [f"  Tried: {_indented(reason)}." for reason in outcome.rejected]
     from certbot_autowebroot.order import advice  # only a failure has to pay for it: 10 ms
-    what_to_do = advice.what_to_do(outcome, outcome.failing, set() if printed is None else printed)
+    from certbot_autowebroot.order import other_machines
+    printed = set() if printed is None else printed
+    what_to_do = advice.what_to_do(outcome, outcome.failing, printed) + other_machines.advice(outcome, printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
     if _is_refused(outcome):
         lines.append("  The CA may be answered all the same: --autowebroot-unproven try asks it, with a warning.")

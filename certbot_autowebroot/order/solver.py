@@ -271,9 +271,9 @@ class Solver:
     def _why_unserved(self, challenge: Challenge) -> str:
         if self.outcomes[challenge.identifier].verdict is not Verdict.DEAD_END:
             return "; ".join(map(str, self._mismatches(challenge).values()))
-        verdict, sentences = self.judge_arrival(challenge)
-        is_refused = verdict is Verdict.UNPROVEN and self._options.refuse_unproven
-        return "; ".join(sentences) if is_refused or verdict is Verdict.DEAD_END else ""
+        judged = self.judge_arrival(challenge)
+        is_refused = judged.verdict is Verdict.UNPROVEN and self._options.refuse_unproven
+        return "; ".join(judged.sentences) if is_refused or judged.verdict is Verdict.DEAD_END else ""
 
     def _mismatches(self, challenge: Challenge) -> Dict[Endpoint, Answer]:
         """What the front endpoints serve instead of the key authorization; of another authenticator's too."""

@@ -44,6 +44,8 @@ class Certificate:
     :ivar names: DNS names and IP addresses that it is for.
     :ivar fingerprint: SHA-256 of the whole of it, hexadecimal.
     :ivar key: the kind of its key: ``RSA``, ``ECDSA``, or empty for another.
+    :ivar issuer: the distinguished name of the issuer (RFC 4514).
+    :ivar serial: hexadecimal.
     """
 
     names: Tuple[str, ...]
@@ -51,6 +53,8 @@ class Certificate:
     not_after: datetime
     fingerprint: str
     key: str = ""
+    issuer: str = ""
+    serial: str = ""
 
     def days_left(self, now: datetime) -> int:
         """Whole days until it runs out; negative when it has."""
@@ -211,7 +215,8 @@ def _certificate(parsed: x509.Certificate) -> Certificate:
         pass  # made by hand with openssl: it has a common name
     common = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return Certificate(tuple(names or common), _when(parsed, "not_valid_before"),
-                       _when(parsed, "not_valid_after"), parsed.fingerprint(hashes.SHA256()).hex(), _kind(parsed))
+                       _when(parsed, "not_valid_after"), parsed.fingerprint(hashes.SHA256()).hex(), _kind(parsed),
+                       parsed.issuer.rfc4514_string(), f"{parsed.serial_number:x}")
 
 
 def _kind(certificate: x509.Certificate) -> str:

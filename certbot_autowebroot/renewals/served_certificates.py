@@ -1,4 +1,4 @@
-"""Which certificate the servers on port 443 show for the names of lineages.
+"""Which certificate the servers on port 443 show, for the names of lineages or for given ones.
 
 A certificate that was renewed, and a server that was not reloaded, are the second half of the same outage.
 """
@@ -19,6 +19,7 @@ from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.lineages import earlier_certificates
 from certbot_autowebroot.renewals.lineages import other_owner
 from certbot_autowebroot.renewals.lineages import parse_certificate
+from certbot_autowebroot.renewals.visitors import NameCertificates
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.front_endpoints import Kind
@@ -54,6 +55,15 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
     answers = _ask_all(list(every), progress)
     return {lineage.conf: [_compared(lineage, answers[question]) for question in asked[lineage.conf]]
             for lineage in having}
+
+
+def shown(names: Sequence[str], addresses: Sequence[str], progress: Progress) -> List[NameCertificates]:
+    """What is shown for each name: at each of these addresses, or else at each endpoint of this machine."""
+    asked = [(name, Endpoint(address, CA_PORTS["https"])) for name in dict.fromkeys(names) for address in addresses] \
+        or questions(names, Host())
+    answers = _ask_all(asked, progress)
+    return [NameCertificates(name, tuple(answers[question] for question in asked if question[0] == name))
+            for name in dict.fromkeys(names)]
 
 
 def questions(names: Sequence[str], host: Host) -> List[Question]:

@@ -70,10 +70,14 @@ class Shown(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """What a remote address means for a name; the sentence is empty where it is simply proven."""
+    """What a remote address means for a name; the sentence is empty where it is simply proven.
+
+    :ivar is_other_server: another machine of the name answers there, which does not send challenges here.
+    """
 
     verdict: Verdict
     sentence: str = ""
+    is_other_server: bool = False
 
 
 #: A limit of requests, a password, an allow-list, a page that wants to see a browser; a gateway whose member is down.
@@ -93,7 +97,7 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
         return Meaning(Verdict.PROVEN)
     if reply.is_mixed:
         return Meaning(Verdict.DEAD_END, f"{name} resolves to {address}, where several servers answer in turn, and one "
-                                         f"of them has no file of ours ({reply}): each has to send challenges here")
+                       f"of them has no file of ours ({reply}): each has to send challenges here", True)
     if not reply.connected and proven:
         # A CA that does not get a connection over IPv6 either turns to IPv4, but never to another address of a version.
         state = Verdict.UNPROVEN if _version(address) in proven else Verdict.FROM_INSIDE
@@ -113,7 +117,7 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
         return Meaning(Verdict.UNPROVEN, f"{name} resolves to {address}, which may refuse this machine alone ({reply})")
     if proven:
         return Meaning(Verdict.DEAD_END, f"{name} also resolves to {address}, where another server answers ({reply}); "
-                                       "other addresses of it lead here")
+                                       "other addresses of it lead here", True)
     state = Verdict.DEAD_END if is_dead_end else Verdict.UNPROVEN
     return Meaning(state, f"{name} resolves to {address}, where another server answers ({reply}): port 80 there must "
                           "lead here")
@@ -125,14 +129,18 @@ def meaning_of_node(name: str, address: str, reply: Reply) -> Meaning:
         return Meaning(Verdict.PROVEN)
     if not reply.connected:
         return Meaning(Verdict.UNPROVEN, f"the node {address} does not answer for {name} ({reply})")
-    return Meaning(Verdict.DEAD_END, f"the node {address} does not send the challenges of {name} here ({reply})")
+    return Meaning(Verdict.DEAD_END, f"the node {address} does not send the challenges of {name} here ({reply})", True)
 
 
 class Judgement(NamedTuple):
-    """What all endpoints of a name mean together, and what is to be said of its addresses."""
+    """What all endpoints of a name mean together, and what is to be said of its addresses.
+
+    :ivar other_servers: the remote endpoints where another machine of the name does not send challenges here.
+    """
 
     verdict: Verdict
     sentences: Tuple[str, ...] = ()
+    other_servers: Tuple[Endpoint, ...] = ()
 
 
 def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mapping[Endpoint, Reply]) -> Judgement:
@@ -156,16 +164,22 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
     proven |= {_version(endpoint.host) for endpoint in front.of_kind(Kind.REMOTE) if replies[endpoint].is_ours}
     inside = _inside(front, shown)
     states = list(local.values())
-    remote = [meaning(front.name, endpoint.host, replies[endpoint], _behind(endpoint, inside, bool(local)), proven)
-              for endpoint in front.of_kind(Kind.REMOTE)]
-    states += [found.verdict for found in remote]
+    remote = {endpoint: meaning(front.name, endpoint.host, replies[endpoint], _behind(endpoint, inside, bool(local)),
+                                proven) for endpoint in front.of_kind(Kind.REMOTE)}
+    states += [found.verdict for found in remote.values()]
     if not states:
         # The name does not resolve here: the CA may come by every IP version, and it is not known by which it does.
         states = [Verdict.FROM_INSIDE if one.verdict is Verdict.PROVEN else one.verdict for one in inside.values()]
-    nodes = [meaning_of_node(front.name, endpoint.host, replies[endpoint]) for endpoint in front.of_kind(Kind.NODE)]
-    states += [found.verdict for found in nodes]
-    sentences += [found.sentence for found in (*remote, *nodes) if found.sentence]
-    return Judgement(worst(states), tuple(sentences))
+    nodes = {endpoint: meaning_of_node(front.name, endpoint.host, replies[endpoint])
+             for endpoint in front.of_kind(Kind.NODE)}
+    states += [found.verdict for found in nodes.values()]
+    others = {**remote, **nodes}
+    sentences += [found.sentence for found in others.values() if found.sentence]
+    other_servers = [endpoint for endpoint, found in others.items() if found.is_other_server]
+    if any(endpoint in nodes for endpoint in other_servers):
+        # A balancer that leads to one of the nodes is none of them.
+        other_servers = [endpoint for endpoint in other_servers if endpoint in nodes or not replies[endpoint].is_mixed]
+    return Judgement(worst(states), tuple(sentences), tuple(other_servers))
 
 
 def _inside(front: FrontEndpoints, shown: Mapping[Endpoint, Shown]) -> Dict[int, Shown]:

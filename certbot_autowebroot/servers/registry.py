@@ -92,6 +92,12 @@ def by_executable(name: str) -> Optional[Server]:
     return _BY_EXECUTABLE.get(name)
 
 
+def by_header(header: str) -> Optional[Server]:
+    """The record of the server that sends this ``Server`` header (RFC 9110 section 10.2.4)."""
+    name = header.partition("/")[0].partition(" ")[0].lower()
+    return BY_NAME.get(name) or by_executable(name)
+
+
 def executables(name: str) -> Tuple[str, ...]:
     """The executable names of a server."""
     return BY_NAME[name].executables

@@ -40,7 +40,7 @@ class Addresses:
             except OSError as error:
                 logger.debug("the kernel does not list the local addresses: %s", error)
                 self._lists_addresses = False
-                self._local = [a for a in map(_source_address, ("192.0.2.1", "2001:db8::1")) if a]
+                self._local = [a for a in map(source_address, ("192.0.2.1", "2001:db8::1")) if a]
         return self._local
 
 
@@ -60,11 +60,14 @@ def resolve(host: str) -> List[str]:
 
 def has_route(address: str) -> bool:
     """Whether this host has a route to an address: without IPv6, it cannot go where the CA goes."""
-    return _source_address(address) is not None
+    return source_address(address) is not None
 
 
-def _source_address(target: str) -> Optional[str]:
-    """The local address of packets to ``target``. Nothing is sent: connect(2) on UDP only looks up the route."""
+def source_address(target: str) -> Optional[str]:
+    """The local address of packets to an address; None without a route.
+
+    Nothing is sent: connect(2) on UDP only looks up the route.
+    """
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

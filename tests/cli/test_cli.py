@@ -28,6 +28,9 @@ from certbot_autowebroot.cli import console
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.responders.journal import Journal
 from tests.lab import certificates
+from tests.lab.check_formats import SCHEMA
+from tests.lab.check_formats import conforms
+from tests.lab.check_formats import samples
 from tests.lab.lineages import certificate
 from tests.lab.lineages import make_lineage
 from tests.lab.net import PUBLIC_V4
@@ -38,7 +41,6 @@ from tests.lab.users import as_nobody
 
 __all__ = ["names", "place"]  # fixtures
 NAME = "www.sample.com"
-SCHEMA = json.loads((Path(cli.__file__).parent / "check.schema.json").read_text())
 
 
 @pytest.fixture
@@ -75,30 +77,6 @@ def tree(place: Path) -> List[str]:
 def command(place: Path, *arguments: str) -> List[str]:
     return [sys.executable, "-m", "certbot_autowebroot.cli", "check", "--config-dir", str(place / "config"),
             "--work-dir", str(place / "work"), *arguments]
-
-
-def conforms(value: Any, schema: Dict[str, Any]) -> None:
-    """The part of JSON Schema that check.schema.json uses; a member that it does not know is an error."""
-    if "$ref" in schema:
-        conforms(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
-        return
-    if "anyOf" in schema:
-        kinds = [one for one in schema["anyOf"] if (one.get("type") == "null") == (value is None)]
-        assert kinds, f"{value!r} is none of {schema['anyOf']}"
-        conforms(value, kinds[0])
-        return
-    types = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
-    allowed = schema.get("type", [])
-    allowed = [allowed] if isinstance(allowed, str) else allowed
-    assert not allowed or type(value) in [types[name] for name in allowed], f"{value!r} is no {allowed}"
-    assert "enum" not in schema or value in schema["enum"], f"{value!r} is none of {schema['enum']}"
-    if isinstance(value, dict):
-        assert set(value) <= set(schema["properties"]), set(value) - set(schema["properties"])
-        assert set(schema.get("required", [])) <= set(value), set(schema["required"]) - set(value)
-        for name, member in value.items():
-            conforms(member, schema["properties"][name])
-    for member in value if isinstance(value, list) else ():
-        conforms(member, schema["items"])
 
 
 @pytest.mark.lab
@@ -329,26 +307,6 @@ def test_json_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ended.value.code, json.loads(capsys.readouterr().out)) == (0, SCHEMA)
 
 
-#: A sample of the text format: a metric, labels, a number.
-SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+)')
-
-
-def samples(text: str) -> Dict[str, List[Sequence[str]]]:
-    """The labels and values of each metric; each metric has its HELP and TYPE first, once."""
-    found: Dict[str, List[Sequence[str]]] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        if line.startswith("# HELP "):
-            name = line.split()[2]
-            assert next(lines) == f"# TYPE {name} gauge" and name not in found
-            found[name] = []
-        else:
-            match = SAMPLE.fullmatch(line)
-            assert match and match[1] == list(found)[-1], line
-            found[match[1]].append((match[2] or "", match[3]))
-    return found
-
-
 @pytest.mark.lab
 def test_prometheus_has_outlooks(place: Path, config: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of lineages and of names; a quotation mark in a file name is escaped."""
@@ -367,7 +325,8 @@ def test_prometheus_has_outlooks(place: Path, config: Path, root: Path, capsys: 
     assert check(place, "--format", "prometheus", NAME, "*.sample.com") == 1
     of_names = samples(capsys.readouterr().out)
     page = (Path(__file__).parents[2] / "docs" / "check.rst").read_text(encoding="utf-8")
-    assert {*found, *of_names} == set(re.findall(r"^``(autowebroot_\w+)", page, re.MULTILINE))
+    listed = set(re.findall(r"^``(autowebroot_\w+)", page, re.MULTILINE))
+    assert {*found, *of_names} == {name for name in listed if "_served_" not in name}
     assert of_names["autowebroot_name_outlook"] == [
         (f'name="{NAME}",outlook="good"', "1"), ('name="*.sample.com",outlook="fails"', "1")]
 

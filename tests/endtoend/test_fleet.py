@@ -8,27 +8,20 @@ from typing import List
 import pytest
 
 from certbot_autowebroot.cli import __main__ as cli
-from tests.lab.apache import DEFAULT_MODULES
-from tests.lab.apache import Apache
-from tests.lab.caddy import Caddy
 from tests.lab.certbot import Certbot
 from tests.lab.fleet import ADDRESSES
 from tests.lab.fleet import CHALLENGES
+from tests.lab.fleet import FORWARDING
 from tests.lab.fleet import NAME
 from tests.lab.fleet import Fleet
 from tests.lab.fleet import fleet
-from tests.lab.haproxy import Haproxy
-from tests.lab.lighttpd import Lighttpd
 from tests.lab.nginx import Nginx
-from tests.lab.varnish import Varnish
 
 pytestmark = pytest.mark.lab
 
 PEERS = ",".join(ADDRESSES)
 DOWN_BETWEEN = ",".join((ADDRESSES[0], ADDRESSES[2], ADDRESSES[1]))
 RENEWS = "renews.sample.com"
-#: Runs a server with the lines in it; what stands beside them would stop a challenge.
-Maker = Callable[[Path, str], Any]
 
 
 @pytest.fixture
@@ -46,62 +39,8 @@ def printed(capsys: "pytest.CaptureFixture[str]") -> Callable[..., str]:
     return run
 
 
-def nginx(place: Path, lines: str) -> Nginx:
-    upstream, separator, server = lines.rpartition("# File: /etc/nginx/snippets/")
-    return Nginx(place, f"{upstream}server {{ listen 80; server_name {NAME}; {separator}{server}\n"
-                        "deny all; return 301 https://other.example$request_uri; }")
-
-
-def haproxy(place: Path, lines: str) -> Haproxy:
-    rules, _, backends = lines.partition("\n\n")
-    return Haproxy(place, f"""
-frontend http
-    bind :80
-{rules}
-    http-request deny
-    use_backend other if TRUE
-backend other
-    http-request return status 200
-
-{backends}""")
-
-
-def varnish(place: Path, lines: str) -> Varnish:
-    (place / "autowebroot.vcl").write_text(lines)
-    return Varnish(place, f'''
-backend default {{ .host = "127.0.0.1"; .port = "8080"; }}
-include "{place}/autowebroot.vcl";
-sub vcl_recv {{ return (synth(403)); }}''')
-
-
-def caddy(place: Path, lines: str) -> Caddy:
-    return Caddy(place, f"{lines}\nhttp://{NAME} {{\nimport autowebroot\nrespond 403\n}}\n", options="admin off")
-
-
-def apache(place: Path, lines: str) -> Apache:
-    return Apache(place, f"""Listen 80
-{lines}
-<VirtualHost *:80>
-ServerName {NAME}
-RewriteEngine On
-RewriteRule ^ https://other.example%{{REQUEST_URI}} [R=301,L]
-<Location />
-Require all denied
-</Location>
-</VirtualHost>""", (*DEFAULT_MODULES, "access_compat"))
-
-
-def lighttpd(place: Path, lines: str) -> Lighttpd:
-    return Lighttpd(place, f'''server.port = 80
-server.document-root = "/usr"
-$HTTP["host"] == "{NAME}" {{ url.redirect = ( "" => "https://other.example/" ) url.access-deny = ( "" ) }}
-{lines}''')
-
-
-FORWARDING = {"nginx": nginx, "apache": apache, "lighttpd": lighttpd, "caddy": caddy, "haproxy": haproxy,
-              "varnish": varnish}
 #: Of these each has a shared directory of its own.
-SERVING = {"nginx": nginx, "caddy": caddy}
+SERVING = ("nginx", "caddy")
 
 
 def renewing(place: Path, directory: Path) -> Nginx:
@@ -137,7 +76,7 @@ def test_peers(server: str, peers: str, machines: Fleet, printed: Callable[..., 
     """A machine serves its own file, and asks the others for one that it does not have."""
     for number in (0, 1):
         lines = printed(server, "--peers", peers, "--directory", str(machines.directories[number]))
-        machines.run(number, lambda place, lines=lines: SERVING[server](place, lines))
+        machines.run(number, lambda place, lines=lines: FORWARDING[server](place, lines))
     check_peers(machines)
 
 
@@ -145,7 +84,7 @@ def test_peers_of_two_kinds(machines: Fleet, printed: Callable[..., str]) -> Non
     """nginx and Caddy ask each other."""
     for number, server in enumerate(SERVING):
         lines = printed(server, "--peers", DOWN_BETWEEN, "--directory", str(machines.directories[number]))
-        machines.run(number, lambda place, server=server, lines=lines: SERVING[server](place, lines))
+        machines.run(number, lambda place, server=server, lines=lines: FORWARDING[server](place, lines))
     check_peers(machines)
 
 
@@ -164,7 +103,7 @@ def test_plugin_behind_one_haproxy(machines: Fleet, printed: Callable[..., str])
     """The plugin listens on the machine that renews only."""
     machines.run(0, lambda place: Nginx(place, f"server {{ listen 127.0.0.1:488; root {machines.directories[0]}; }}"))
     for number in (0, 1):
-        machines.run(number, lambda place: haproxy(place, printed("haproxy", "--peers", DOWN_BETWEEN)))
+        machines.run(number, lambda place: FORWARDING["haproxy"](place, printed("haproxy", "--peers", DOWN_BETWEEN)))
     content = machines.publish(0, "token")
     assert [machines.get(machine, "token") for machine in (0, 1) * 2] == [(200, content)] * 4
     assert [machines.get(machine, "missing")[0] for machine in (0, 1)] == [404, 404]
@@ -182,8 +121,10 @@ def test_peers_ask_once(machines: Fleet, printed: Callable[..., str]) -> None:
     running = []
     for number in (0, 1):
         lines = printed("nginx", "--peers", PEERS, "--directory", str(machines.directories[number]))
-        running.append(machines.run(number, lambda place, lines=lines: nginx(place, lines)))
+        running.append(machines.run(number, lambda place, lines=lines: FORWARDING["nginx"](place, lines)))
     assert machines.get(0, "missing")[0] == 404
+    for server in running:  # nginx writes the line after the response
+        server.stop()
     assert [server.access_log.read_text().count("missing") for server in running] == [2, 1]
 
 
@@ -191,6 +132,6 @@ def test_certificate_behind_haproxy(certbot: Certbot, tmp_path: Path, printed: C
     """The plugin listens where its own HAProxy asks it among the peers, and the CA gets the file."""
     place = tmp_path / "haproxy"
     place.mkdir()
-    with haproxy(place, printed("haproxy", "--peers", "127.0.0.1,127.0.0.9")):
+    with FORWARDING["haproxy"](place, printed("haproxy", "--peers", "127.0.0.1,127.0.0.9")):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout

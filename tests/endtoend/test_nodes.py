@@ -13,6 +13,10 @@ from tests.lab.outside import Outside
 from tests.lab.outside_orders import NAME
 from tests.lab.outside_orders import ROOT
 from tests.lab.outside_orders import Orders
+from tests.lab.public_fleet import ADDRESSES
+from tests.lab.public_fleet import BEHIND_BALANCER
+from tests.lab.public_fleet import IN_DNS
+from tests.lab.public_fleet import PublicFleet
 
 pytestmark = pytest.mark.lab
 
@@ -42,7 +46,8 @@ def test_node_that_sends_challenges_here(orders: Orders) -> None:
         assert _UNPROVEN not in orders.renew()
         status, name = orders.check("--nodes", BALANCER)
         assert (status, name["outlook"]) == (0, "good")
-        assert name["nodes"] == [{"address": BALANCER, "port": 80, "proven": True, "status": 200, "error": ""}]
+        assert name["nodes"] == [{"address": BALANCER, "port": 80, "proven": True, "status": 200, "error": "",
+                                  "lines": None}]
 
 
 def test_node_without_its_lines(orders: Orders) -> None:
@@ -58,6 +63,37 @@ def test_node_without_its_lines(orders: Orders) -> None:
             orders.refuse(reason, command=("renew", "--force-renewal"))
             assert orders.check_lineage() == (1, "fails")
             assert reason in orders.check_lineages().stdout
+
+
+@pytest.mark.parametrize("front", [BEHIND_BALANCER, IN_DNS])
+def test_printed_lines_make_node_send_challenges_here(front: str, orders: Orders) -> None:
+    """check prints lines for an Apache, by its Server header; with them, the renewal succeeds."""
+    with PublicFleet(orders, "--to", front) as fleet:
+        orders.issue(*fleet.options)
+        fleet.stop(2)
+        fleet.start_without_lines(2)
+        start = f"  what to do at {ADDRESSES[2]}: put these lines into its configuration"
+        printed = orders.check_lineages().stdout.splitlines()
+        first = next(number for number, line in enumerate(printed) if start in line) + 1
+        indent = printed[first].partition("#")[0]
+        lines = [line[len(indent):] for line in printed[first:] if line.startswith(indent)]
+        assert "<IfModule" in "".join(lines)
+        orders.refuse("What to do at " + ADDRESSES[2], *lines[-1:], command=("renew", "--force-renewal"))
+        fleet.stop(2)
+        fleet.start(2, "\n".join(lines))
+        assert _UNPROVEN not in orders.renew()
+
+
+def test_command_for_node_of_unknown_server(orders: Orders) -> None:
+    """Its Server header says nothing: the command is printed, without the name of the server."""
+    with orders.outside.machine(OWN_V4), orders.nginx(f"listen 80; {ROOT}"), \
+            orders.outside.other_machine(addresses=[OTHER_V4]):
+        orders.outside.resolve(NAME, OWN_V4)
+        command = f"certbot-autowebroot snippet SERVER --to {OWN_V4}"
+        orders.refuse(f"run {command}, and put", "SERVER is its web server: nginx, apache", command=(
+            "certonly", "-a", "autowebroot", "-d", NAME, "--autowebroot-nodes", OTHER_V4))
+        status, name = orders.check("--nodes", OTHER_V4)
+        assert (status, name["nodes"][0]["lines"]) == (1, command)
 
 
 def test_silent_node(orders: Orders) -> None:

@@ -27,6 +27,7 @@ class DnsServer:
     :ivar aliases: names that are CNAMEs.
     :ivar codes: names, or ``*``, that are answered with a code.
     :ivar silent: names, or ``*``, that are not answered.
+    :ivar rotating: names whose addresses take turns at being the first.
     :ivar truncated: names that are answered in full over TCP alone.
     :ivar forge: makes of a true answer those that are sent.
     :param default: what every name resolves to that :meth:`resolve` says nothing else of; empty: it does not exist.
@@ -40,6 +41,7 @@ class DnsServer:
         self.aliases: Dict[str, str] = {}
         self.codes: Dict[str, int] = {}
         self.silent: List[str] = []
+        self.rotating: List[str] = []
         self.truncated: List[str] = []
         self.queries: List[Tuple[str, int]] = []
         self.forge: Callable[[bytes], List[bytes]] = lambda answer: [answer]
@@ -65,7 +67,8 @@ class DnsServer:
 
     def forget(self) -> None:
         """Know nothing any more, and have no fault."""
-        for known in (self.names, self.aliases, self.codes, self.silent, self.truncated, self.queries):
+        for known in (self.names, self.aliases, self.codes, self.silent, self.rotating, self.truncated,
+                      self.queries):
             known.clear()
 
     def answers(self, message: bytes, over_tcp: bool) -> List[bytes]:
@@ -79,6 +82,8 @@ class DnsServer:
         code = self.codes.get(name, self.codes.get("*", NO_ERROR))
         target = self.aliases.get(name, name)
         addresses = self.names.get(target, self.default)
+        if target in self.rotating:
+            self.names[target] = addresses = (*addresses[1:], addresses[0])
         if code == NO_ERROR and not addresses and target not in self.names:
             code = NAME_ERROR
         is_truncated = name in self.truncated and not over_tcp

@@ -3,13 +3,22 @@ import contextlib
 from pathlib import Path
 from typing import Any
 from typing import Callable
+from typing import Dict
 from typing import Iterator
 from typing import List
 from typing import Tuple
 
+from tests.lab.apache import DEFAULT_MODULES
+from tests.lab.apache import Apache
+from tests.lab.caddy import Caddy
+from tests.lab.haproxy import Haproxy
+from tests.lab.lighttpd import Lighttpd
 from tests.lab.networks import Network
+from tests.lab.nginx import Nginx
+from tests.lab.nginx import public_directory
 from tests.lab.ports import fetch
 from tests.lab.programs import plant
+from tests.lab.varnish import Varnish
 
 ADDRESSES = ("10.77.0.1", "10.77.0.2", "10.77.0.3")
 NAME = "www.sample.com"
@@ -74,6 +83,63 @@ class Fleet:
 @contextlib.contextmanager
 def fleet() -> Iterator[Fleet]:
     """A fleet in a directory that every user may enter."""
-    from tests.lab.nginx import public_directory
     with public_directory() as place, Fleet(place) as machines:
         yield machines
+
+
+def nginx(place: Path, lines: str) -> Nginx:
+    upstream, separator, server = lines.rpartition("# File: /etc/nginx/snippets/")
+    return Nginx(place, f"{upstream}server {{ listen 80; server_name {NAME}; {separator}{server}\n"
+                        "deny all; return 301 https://other.example$request_uri; }")
+
+
+def haproxy(place: Path, lines: str) -> Haproxy:
+    rules, _, backends = lines.partition("\n\n")
+    return Haproxy(place, f"""
+frontend http
+    bind :80
+{rules}
+    http-request deny
+    use_backend other if TRUE
+backend other
+    http-request return status 200
+
+{backends}""")
+
+
+def varnish(place: Path, lines: str) -> Varnish:
+    (place / "autowebroot.vcl").write_text(lines)
+    return Varnish(place, f'''
+backend default {{ .host = "127.0.0.1"; .port = "8080"; }}
+include "{place}/autowebroot.vcl";
+sub vcl_recv {{ return (synth(403)); }}''')
+
+
+def caddy(place: Path, lines: str) -> Caddy:
+    return Caddy(place, f"{lines}\nhttp://{NAME} {{\nimport autowebroot\nrespond 403\n}}\n", options="admin off")
+
+
+def apache(place: Path, lines: str) -> Apache:
+    return Apache(place, f"""Listen 80
+{lines}
+<VirtualHost *:80>
+ServerName {NAME}
+RewriteEngine On
+RewriteRule ^ https://other.example%{{REQUEST_URI}} [R=301,L]
+<Location />
+Require all denied
+</Location>
+</VirtualHost>""", (*DEFAULT_MODULES, "access_compat"))
+
+
+def lighttpd(place: Path, lines: str) -> Lighttpd:
+    return Lighttpd(place, f'''server.port = 80
+server.document-root = "/usr"
+$HTTP["host"] == "{NAME}" {{ url.redirect = ( "" => "https://other.example/" ) url.access-deny = ( "" ) }}
+{lines}''')
+
+
+#: Runs a server with the lines in it, by the server's name; what stands beside them would stop a challenge.
+FORWARDING: Dict[str, Callable[[Path, str], Any]] = {
+    "nginx": nginx, "apache": apache, "lighttpd": lighttpd, "caddy": caddy, "haproxy": haproxy,
+    "varnish": varnish}

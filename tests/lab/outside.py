@@ -147,9 +147,9 @@ class Outside:
                 self.inner_dns.forget()
 
     @contextlib.contextmanager
-    def running(self, program: Any) -> Iterator[Any]:
-        """Run one of the lab's programs outside, so that the machine does not see it."""
-        with self.network.entered():
+    def running(self, program: Any, network: Optional[Network] = None) -> Iterator[Any]:
+        """Run one of the lab's programs outside, or in another network, so that the machine does not see it."""
+        with (network or self.network).entered():
             program.start()
         try:
             with hidden(program.pid):

@@ -116,6 +116,20 @@ def test_judgement(shown: "Dict[str, Verdict | Reply]", state: Verdict) -> None:
     assert found.sentences[0] == "a note"
 
 
+@pytest.mark.parametrize(("replies", "others"), [
+    ({"node 10.0.0.7": OURS, "node 10.0.0.8": NOT_FOUND, "node 10.0.0.9": REFUSED}, ["10.0.0.8"]),
+    ({"remote 198.51.100.90": OURS, "remote 198.51.100.91": NOT_FOUND}, ["198.51.100.91"]),
+    ({"remote 198.51.100.90": NOT_FOUND}, []),
+    ({"remote 198.51.100.90": NOT_FOUND._replace(is_mixed=True)}, ["198.51.100.90"]),
+    ({"remote 198.51.100.90": NOT_FOUND._replace(is_mixed=True), "node 10.0.0.8": NOT_FOUND}, ["10.0.0.8"]),
+], ids=["nodes", "round robin", "nothing leads here", "balancer", "balancer and its node"])
+def test_other_servers(replies: Dict[str, Reply], others: Sequence[str]) -> None:
+    """Machines of the name that need lines; a balancer is none where its node is known."""
+    by_endpoint = {CAEndpoint(Endpoint(key.split()[1], 80), Kind(key.split()[0])): one for key, one in replies.items()}
+    judged = judge(FrontEndpoints(NAME, tuple(by_endpoint)), {}, {at.endpoint: one for at, one in by_endpoint.items()})
+    assert [endpoint.host for endpoint in judged.other_servers] == others
+
+
 def test_worst() -> None:
     """Of nothing, nothing is known to answer."""
     assert worst([PROVEN, UNPROVEN, FROM_INSIDE]) is UNPROVEN
