@@ -16,8 +16,6 @@ from typing import Iterator
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
-from typing import Tuple
 
 import certbot
 from certbot.compat import misc
@@ -206,7 +204,7 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         status, line = report.nagios(names, forecasts)
         lines = [console.printable(line)]
     else:
-        printed: Set[Tuple[str, ...]] = set()
+        printed: report.Printed = {}
         trees = [report.name_tree(name, proved, printed) for name in names
                  if not options.quiet or name.outlook in _WRONG]
         trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)

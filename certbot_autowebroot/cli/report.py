@@ -8,7 +8,6 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import __version__
@@ -34,8 +33,8 @@ from certbot_autowebroot.routing.front_endpoints import Kind
 
 #: The version of the JSON: raised when a member moves or goes. New members may come at any time.
 SCHEMA = 1
-#: Advice that need not be printed again.
-Printed = Set[Tuple[str, ...]]
+#: Advice that need not be printed again, with the first name.
+Printed = Dict[Tuple[str, ...], str]
 
 
 class Line(NamedTuple):

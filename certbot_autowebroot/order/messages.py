@@ -1,12 +1,12 @@
 """The sentences of an order: why identifiers fail, how they were answered, what to check when the CA refuses."""
 import re
 from typing import Container
+from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
@@ -30,7 +30,7 @@ def failures(outcomes: Sequence[Outcome], installed: Sequence[str] = ()) -> str:
 
     :param installed: the authenticators to choose from, where a chosen one does not help.
     """
-    printed: Set[Tuple[str, ...]] = set()
+    printed: Dict[Tuple[str, ...], str] = {}
     reasons = [failure(outcome, printed) for outcome in outcomes]
     if any(outcome.rejected for outcome in outcomes):
         reasons.append(f"Authenticators that are installed here: {', '.join(installed)}.")
@@ -42,10 +42,10 @@ def failures(outcomes: Sequence[Outcome], installed: Sequence[str] = ()) -> str:
     return "\n\n".join([start, *reasons, after])
 
 
-def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) -> str:
+def failure(outcome: Outcome, printed: Optional[Dict[Tuple[str, ...], str]] = None) -> str:
     """Why one identifier would fail: where its request goes, what was tried, what came back, what to do.
 
-    :param printed: advice that need not be printed again; this identifier's is added.
+    :param printed: advice that need not be printed again, with the first identifier; this one's is added.
     """
     identifier = outcome.identifier
     if not outcome.front.endpoints:
@@ -58,7 +58,7 @@ def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     lines += [f"  Note: {note}." for note in outcome.notes]
     lines += [f"  Tried: {_indented(reason)}." for reason in outcome.rejected]
     from certbot_autowebroot.order import advice  # only a failure has to pay for it: 10 ms
-    what_to_do = advice.what_to_do(outcome, outcome.failing, set() if printed is None else printed)
+    what_to_do = advice.what_to_do(outcome, outcome.failing, {} if printed is None else printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
     if _is_refused(outcome):
         lines.append("  The CA may be answered all the same: --autowebroot-unproven try asks it, with a warning.")
