@@ -13,7 +13,6 @@ from typing import Iterable
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 from typing import Type
 
@@ -126,7 +125,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
             raise errors.PluginError(messages.failures(
                 failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
         self._unanswered = [outcome.identifier for outcome in failing]
-        printed: Set[Tuple[str, ...]] = set()
+        printed: Dict[Tuple[str, ...], str] = {}
         for outcome in failing:
             logger.warning("%s", messages.failure(outcome, printed))
         for outcome in self._outcomes(achalls):

@@ -114,6 +114,16 @@ if [ -n "$modules" ] && [ "$(cat .venv/nginx-modules/nginx 2>/dev/null)" != "$ng
     echo "$nginx" > .venv/nginx-modules/nginx
 fi
 
+# Of mod_jk too, which its package would enable, the file alone.
+if [ "$mode" = test ] && [ ! -e .venv/apache-modules/usr ]; then
+    echo "setup: unpacking Apache's module libapache2-mod-jk into .venv/apache-modules"
+    rm -rf .venv/apache-modules
+    mkdir .venv/apache-modules
+    (cd .venv/apache-modules && apt-get -qq -o APT::Sandbox::User=root download libapache2-mod-jk &&
+        for deb in *.deb; do dpkg-deb -x "$deb" .; done)
+    rm -f .venv/apache-modules/*.deb
+fi
+
 # What is installed for make test is enough for all targets.
 requirements=$(mktemp)
 plugin="--editable ."

@@ -16,8 +16,6 @@ from typing import Iterator
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
-from typing import Tuple
 
 import certbot
 from certbot.compat import misc
@@ -29,6 +27,7 @@ from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import prometheus
 from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.order.progress import ASKING
 from certbot_autowebroot.order.progress import FOLLOWING
 from certbot_autowebroot.order.progress import HANDSHAKES
@@ -231,7 +230,7 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
         status, line = report.nagios(names, forecasts)
         lines = [console.printable(line)]
     else:
-        printed: Set[Tuple[str, ...]] = set()
+        printed: Printed = {}
         trees = [report.name_tree(name, proved, printed) for name in names
                  if not options.quiet or name.outlook in _WRONG]
         trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)

@@ -8,7 +8,6 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot import __version__
@@ -16,6 +15,7 @@ from certbot_autowebroot.order import other_machines
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.order.messages import named
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals.forecast import Forecast
@@ -35,8 +35,6 @@ from certbot_autowebroot.routing.front_endpoints import Kind
 
 #: The version of the JSON: raised when a member moves or goes. New members may come at any time.
 SCHEMA = 1
-#: Advice that need not be printed again.
-Printed = Set[Tuple[str, ...]]
 
 
 class Line(NamedTuple):

@@ -1,12 +1,12 @@
 """What to do about a name that fails, in sentences: the remedies for it, the most lasting first."""
 import errno
 import os
+import re
 import shlex
 from typing import Dict
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
 from typing import Tuple
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.order import remedies
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.order.proof import DOWN
 from certbot_autowebroot.order.proof import PATIENCE
@@ -34,12 +35,17 @@ from certbot_autowebroot.system import access
 #: One piece of advice: a sentence, perhaps with lines of configuration below it.
 Advice = List[str]
 
+#: In the errors of responders.safe_directories.
+_SYSTEM_DIRECTORY = re.compile(r" is a system directory\.")
+_COMMAND = re.compile(r"\((chown -h [^)]*)\)")
+_LINK_TO_NOTHING = re.compile(r"^(\S+) is a symbolic link of .* to (\S+), which does not exist\.")
 
-def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tuple[str, ...]],
+
+def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed,
                beginning: str = "What to do") -> List[str]:
     """What to do about the front endpoints where a name fails; once, where it is the same for several.
 
-    :param printed: what the reader has seen already, lines and the places where they belong; this advice's are added.
+    :param printed: what the reader has seen already; this advice's lines are added.
     """
     remedies_at = {endpoint: remedies.remedies_for(outcome, endpoint) for endpoint in endpoints}
     several: Dict[Tuple[str, ...], List[Endpoint]] = {}
@@ -47,7 +53,8 @@ def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tup
         several.setdefault(tuple(_at(outcome, endpoint, remedies_at[endpoint], printed)), []).append(endpoint)
     for remedy in (remedy for found in remedies_at.values() for remedy in found):
         if isinstance(remedy, remedies.AddLines):
-            printed.update((remedy.lines.lines, (str(remedy.lines.source),)))
+            for seen in (remedy.lines.lines, (str(remedy.lines.source),)):
+                printed.setdefault(seen, outcome.identifier)
     lines = []
     for (first, *rest), same in several.items():
         where = f" at {' and '.join(map(str, same))}" if len(several) > 1 else ""
@@ -55,12 +62,16 @@ def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tup
     return lines
 
 
-def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], printed: Set[Tuple[str, ...]]) \
+def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], printed: Printed) \
         -> List[str]:
     """What to do about one endpoint: one thing, or a list."""
-    several = [*_before(outcome, endpoint), *(_of(remedy, outcome.identifier, printed) for remedy in found)]
+    before, general = _before(outcome, endpoint)
+    several = [*before, *(_of(remedy, outcome.identifier, printed) for remedy in found)]
     end = _end(outcome, endpoint)
-    if isinstance(end, DeadEnd) and not any(isinstance(remedy, remedies.AddLines) for remedy in found):
+    has_lines = any(isinstance(remedy, remedies.AddLines) for remedy in found)
+    # What the reason is known for comes before what has to be found out.
+    several[len(several) if has_lines and outcome.routes[endpoint][0].depends_on_client else len(before):0] = general
+    if isinstance(end, DeadEnd) and not has_lines:
         front = remedies.line_in_front(outcome.routes[endpoint][0])
         if front:
             several.insert(0, [f"lines that serve {CHALLENGE_PATH} from a directory do not help while {front} counts "
@@ -85,7 +96,15 @@ def _elsewhere(end: Elsewhere) -> str:
 
 
 def _repair(place: Place, error: str) -> str:
-    """What to do about a place that takes no file; the error names the path, and mostly the command."""
+    """What to do about a place that takes no file: mostly, the error says it. Empty where nothing should be done."""
+    if _SYSTEM_DIRECTORY.search(error):
+        return ""
+    command = _COMMAND.search(error)
+    if command:
+        return f"repair what was refused: {command[1]}."
+    link = _LINK_TO_NOTHING.search(error)
+    if link:
+        return f"repair what was refused: {mkdir_command(os.path.join(os.path.dirname(link[1]), link[2]))}."
     if not isinstance(place.end, Directory) or not error.endswith(f"{os.strerror(errno.ENOENT)}."):
         return "repair what was refused."
     root = place.end.root
@@ -97,33 +116,34 @@ def _end(outcome: Outcome, endpoint: Endpoint) -> Optional[End]:
     return next((route.end for route in outcome.routes.get(endpoint, ())), None)
 
 
-def _before(outcome: Outcome, endpoint: Endpoint) -> List[Advice]:
-    """What to try before any remedy."""
+def _before(outcome: Outcome, endpoint: Endpoint) -> Tuple[List[Advice], List[Advice]]:
+    """What to do before any remedy, for a reason that is known; and what to find out where none is."""
     end = _end(outcome, endpoint)
     if endpoint in outcome.proof.mismatches:
         return [[f"let every server that answers there in turn serve {CHALLENGE_PATH} of this name from a directory; "
-                 "if it is one server alone, it has changed meanwhile: run Certbot again."]]
+                 "if it is one server alone, it has changed meanwhile: run Certbot again."]], []
     refused = [place for place in outcome.places if place.key in outcome.proof.publish_errors]
     repair: List[Advice] = [[text] for text in dict.fromkeys(
-        _repair(place, outcome.proof.publish_errors[place.key]) for place in refused)]
+        _repair(place, outcome.proof.publish_errors[place.key]) for place in refused) if text]
     place = place_of(end, None, outcome.candidates.token)
     if place and isinstance(end, Directory) and not end.guessed and str(place.end) not in {
             str(place.end) for place in refused}:
         program = outcome.routes[endpoint][0].program
-        return [*repair, [_closed(program, end) or (
+        closed = _closed(program, end)
+        return ([*repair, [closed]], []) if closed else (repair, [[
             f"see whether {program} runs with the configuration that is on disk (reload it), and whether something in "
-            f"it (a rewrite, an access rule, a .htaccess file) refuses {CHALLENGE_PATH}.")]]
+            f"it (a rewrite, an access rule, a .htaccess file) refuses {CHALLENGE_PATH}."]])
     if refused:
-        return repair
+        return repair, []
     answer = outcome.proof.answers.get(endpoint)
     if isinstance(end, Vacant) and answer and answer.status in DOWN and outcome.routes[endpoint][0].hops:
         return [[f"see why {outcome.routes[endpoint][0].program} does not connect to {end.endpoint}, where autowebroot "
                  f"listened: it may take longer than {PATIENCE:.0f} seconds to notice a listener (a health check, a "
-                 "failure that it remembers)."]]
+                 "failure that it remembers)."]], []
     if end is None or isinstance(end, Vacant):
         return [["see which program answers there instead: a port forward (nft, iptables) takes connections before any "
-                 "listener does."]]
-    return [["run Certbot as root, which sees more."]] if isinstance(end, Unknown) and os.geteuid() != 0 else []
+                 "listener does."]], []
+    return [["run Certbot as root, which sees more."]] if isinstance(end, Unknown) and os.geteuid() != 0 else [], []
 
 
 def _closed(program: Optional[Program], end: Directory) -> str:
@@ -136,7 +156,7 @@ def _closed(program: Optional[Program], end: Directory) -> str:
             f"{closed.mode:04o}): setfacl -m u:{closed.user}:x {path}, or chmod o+x {path}.")
 
 
-def _of(remedy: remedies.Remedy, name: str, printed: Set[Tuple[str, ...]]) -> Advice:
+def _of(remedy: remedies.Remedy, name: str, printed: Printed) -> Advice:
     if isinstance(remedy, remedies.AnswerOnTheWire):
         return ["give Certbot the option --autowebroot-fallback wire: for the seconds of a validation nftables catches "
                 "the CA's requests before they reach the server, and Certbot answers them, now and at every renewal. "
@@ -152,13 +172,13 @@ def _of(remedy: remedies.Remedy, name: str, printed: Set[Tuple[str, ...]]) -> Ad
     return _lines(remedy.lines, printed)
 
 
-def _lines(site: SiteLines, printed: Set[Tuple[str, ...]]) -> Advice:
+def _lines(site: SiteLines, printed: Printed) -> Advice:
     """Where lines go, the lines, and what to do then."""
     if (str(site.source),) in printed:
         return [f"the lines above, {site.where}, are for this name too."]
     besides = [f"  {site.besides}."] if site.besides else []
     if site.lines in printed:
-        return [f"put the same lines {site.where}.", *besides]
+        return [f"put the lines for {printed[site.lines]} {site.where}.", *besides]
     at_the_end = ["  and these, once, at the end of the file:", *("    " + line for line in site.at_the_end)] \
         if site.at_the_end else []
     mkdir = f"{mkdir_command(settings.SHARED_DIRECTORY)}, " \

@@ -38,6 +38,8 @@ _HOLE = "\0"
 _EMPTY: Mapping[Any, Any] = MappingProxyType({})
 
 PlaceKey = Tuple[object, ...]
+#: Advice that the reader has seen already, with the identifier for which it was printed.
+Printed = Dict[Tuple[str, ...], str]
 
 
 class Place(NamedTuple):

@@ -6,11 +6,10 @@ from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Sequence
-from typing import Set
-from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
@@ -30,7 +29,7 @@ def failures(outcomes: Sequence[Outcome], installed: Sequence[str] = ()) -> str:
 
     :param installed: the authenticators to choose from, where a chosen one does not help.
     """
-    printed: Set[Tuple[str, ...]] = set()
+    printed: Printed = {}
     reasons = [failure(outcome, printed) for outcome in outcomes]
     if any(outcome.rejected for outcome in outcomes):
         reasons.append(f"Authenticators that are installed here: {', '.join(installed)}.")
@@ -42,10 +41,10 @@ def failures(outcomes: Sequence[Outcome], installed: Sequence[str] = ()) -> str:
     return "\n\n".join([start, *reasons, after])
 
 
-def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) -> str:
+def failure(outcome: Outcome, printed: Optional[Printed] = None) -> str:
     """Why one identifier would fail: where its request goes, what was tried, what came back, what to do.
 
-    :param printed: advice that need not be printed again; this identifier's is added.
+    :param printed: advice that need not be printed again, with the first identifier; this one's is added.
     """
     identifier = outcome.identifier
     if not outcome.front.endpoints:
@@ -59,7 +58,7 @@ def failure(outcome: Outcome, printed: Optional[Set[Tuple[str, ...]]] = None) ->
     lines += [f"  Tried: {_indented(reason)}." for reason in outcome.rejected]
     from certbot_autowebroot.order import advice  # only a failure has to pay for it: 10 ms
     from certbot_autowebroot.order import other_machines
-    printed = set() if printed is None else printed
+    printed = {} if printed is None else printed
     what_to_do = advice.what_to_do(outcome, outcome.failing, printed) + other_machines.advice(outcome, printed)
     lines += [f"  {printable(text)}" for text in what_to_do]
     if _is_refused(outcome):

@@ -3,17 +3,17 @@ import http.client
 from typing import Dict
 from typing import List
 from typing import Optional
-from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.routing.redirects import is_public
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.addresses import source_address
 
 
-def advice(outcome: Outcome, printed: Set[Tuple[str, ...]], beginning: str = "What to do") -> List[str]:
+def advice(outcome: Outcome, printed: Printed, beginning: str = "What to do") -> List[str]:
     """What to do about the machines that answer for a name without lines; once for those that need the same.
 
     :param printed: what the reader has seen already; this advice is added.
@@ -28,7 +28,7 @@ def advice(outcome: Outcome, printed: Set[Tuple[str, ...]], beginning: str = "Wh
             lines.append(f"{where}: put the lines above for another machine there too.")
         else:
             lines += [f"{where}: {needed[0]}", *needed[1:]]
-            printed.add(needed)
+            printed[needed] = outcome.identifier
     return lines
 
 

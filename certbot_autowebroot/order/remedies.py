@@ -89,7 +89,11 @@ def remedies_for(outcome: Outcome, endpoint: Endpoint) -> List[Remedy]:
                       for name in other_authenticators.fitting(outcome) if f"the authenticator {name}" not in tried]
     is_new = f"the authenticator {other_authenticators.WIRE}" not in tried
     wire = [AnswerOnTheWire()] if is_new and wire_obstacles.can_answer(outcome, endpoint) else []
-    return [*([lines] if lines else []), *wire, *authenticators, *paths_to_give(routes, _is_contained)]
+    paths = list(paths_to_give(routes, _is_contained))
+    added = [lines] if lines else []
+    # A service that answers challenges has its directory already: to name it changes least.
+    return [*paths, *added, *wire, *authenticators] if any(map(_is_service, routes)) else \
+        [*added, *wire, *authenticators, *paths]
 
 
 def _has_lines(route: Route) -> bool:

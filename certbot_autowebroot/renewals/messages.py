@@ -4,8 +4,6 @@ import shlex
 from typing import List
 from typing import Optional
 from typing import Sequence
-from typing import Set
-from typing import Tuple
 
 from certbot.compat import misc
 
@@ -13,6 +11,7 @@ from certbot_autowebroot.order import advice
 from certbot_autowebroot.order import messages
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
+from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
@@ -227,7 +226,7 @@ def _refused(reason: str) -> str:
     return f"; refused: {reason.rstrip('.')}"
 
 
-def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple[str, ...]]]) -> List[str]:
+def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Printed]) -> List[str]:
     """What else concerns one endpoint: given directories, the answer, what to do.
 
     :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
@@ -250,7 +249,7 @@ def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Set[Tuple
         if messages.says_more(answer, routes):
             lines.append(f"came back: {messages.str_of_answer(answer)}")
     failing = [other for other in outcome.front.endpoints if outcome.verdict_at(other) is not Verdict.PROVEN]
-    if found.outlook is Outlook.FAILS and endpoint == failing[-1] and printed is not None:
+    if found.outlook in (Outlook.FAILS, Outlook.UNPROVEN) and endpoint == failing[-1] and printed is not None:
         lines += advice.what_to_do(outcome, failing, printed, "what to do")
     return lines
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Callable
+from typing import Dict
 from typing import Iterator
 from typing import Optional
 from typing import Sequence
@@ -40,6 +41,11 @@ http {{
     server_names_hash_max_size 4096;
     keepalive_timeout 0;
 """
+
+
+def environment() -> Dict[str, str]:
+    """The environment in which nginx finds the files of its modules."""
+    return {**os.environ, **({"LUA_PATH": _LUA_PATH} if _UNPACKED.is_dir() else {})}
 
 
 @contextlib.contextmanager
@@ -117,7 +123,7 @@ class Nginx:
         logged = self._log()
         self._process = subprocess.Popen(list(command) or usual, stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                         env={**os.environ, "LUA_PATH": _LUA_PATH} if _UNPACKED.is_dir() else None)
+                                         env=environment())
         try:
             # The master forks its first worker after it has opened every listening socket.
             self._wait(lambda: bool(self.workers), logged)

@@ -90,6 +90,11 @@ class Program:
             self.stop()
             raise AssertionError(f"{error}: {self.log.read_text(errors='replace')}") from None
 
+    def reload(self) -> None:
+        """Start it anew, with the edited configuration."""
+        self.stop()
+        self.start()
+
     def stop(self) -> None:
         """End it; nothing happens when it has ended."""
         if self._process is not None:

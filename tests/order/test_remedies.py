@@ -229,7 +229,7 @@ def test_lines_are_printed_once(place: Path) -> None:
     assert said.count("location ^~") == 1
     assert f"for good, put these lines {block % first}:" in said
     assert f"the lines above, {block % first}, are for this name too." in said
-    assert f"put the same lines {block % (first + 1)}." in said
+    assert f"put the lines for {asked[0]} {block % (first + 1)}." in said
 
 
 @pytest.mark.lab

@@ -1,8 +1,8 @@
 """Lines with which Apache httpd serves one directory for challenges. *Pure*."""
 import os
+import shlex
 from typing import Iterator
 from typing import List
-from typing import Tuple
 
 from zope.interface import moduleProvides
 
@@ -12,7 +12,9 @@ from certbot_autowebroot.interfaces import SiteLines
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Trail
+from certbot_autowebroot.servers.apache import invocation
 from certbot_autowebroot.servers.common.snippet import commented
 from certbot_autowebroot.servers.common.snippet import first_step
 from certbot_autowebroot.servers.common.snippet import mkdir_command
@@ -23,7 +25,6 @@ moduleProvides(IHasSnippet)
 #: A regular expression for the beginning of the CA's path.
 _PATTERN = r"/\.well-known/acme-challenge/"
 _EXCEPT = f'<If "%{{REQUEST_URI}} !~ m#^{_PATTERN}#">'
-_THEN = "a2enmod rewrite (or whatever loads mod_rewrite there), and reload Apache"
 
 
 def lines(directory: str, with_order: bool = False, with_servlets: bool = False) -> List[str]:
@@ -55,8 +56,11 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     ``Redirect`` in a ``<Location>`` or an ``<If>``: that line has to get a condition of its own.
     """
     deciding = first_step(trail[::-1], "")
+    redirect = deciding is not None and deciding.text.lower().startswith("redirect")
     if deciding is not None and deciding.source is not None and os.path.basename(deciding.source.file) == ".htaccess":
         yield from _in_htaccess(deciding.source.file)
+        if redirect:
+            yield _in_place(deciding, deciding.source, "run Certbot again")
     host = first_step(trail, "<VirtualHost")
     step = host or deciding
     if step is None or step.source is None or deciding is None or deciding.source is None:
@@ -66,20 +70,41 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     where = f"into the <VirtualHost> at {step.source}, as its first lines" if host else \
         f"before {step.source}, outside of any section"
     text = tuple(lines(directory, refuses, servlets))
+    test = f"{test_command(process)}, and reload Apache"
+    enable = "" if _has_rewrite(process) else "a2enmod rewrite (or whatever loads mod_rewrite there), "
     edit = Edit(step.source.file, step.source.line, text, r"(?im)^\s*<VirtualHost[^\n]*>[^>\n]*$" if host else "")
-    site = SiteLines(step.source, text, where, _THEN, edits=(edit,))
+    site = SiteLines(step.source, text, where, enable + test, edits=(edit,))
     yield site
-    if deciding.text.lower().startswith("redirect"):
-        edits = (Edit(deciding.source.file, deciding.source.line, _excepted(deciding.text), instead=True),)
-        yield SiteLines(deciding.source, _excepted(deciding.text), f"in place of {deciding.source}",
-                        "test the configuration (apache2ctl -t, or httpd -t), and reload Apache", edits=edits)
+    if redirect:
+        in_place = _in_place(deciding, deciding.source, test)
+        yield in_place
         yield site._replace(
             besides=f'and put "{deciding.text}" ({deciding.source}), which is taken first, into a section '
-                    f"{_EXCEPT} ... </If>", edits=(*edits, edit))
+                    f"{_EXCEPT} ... </If>", edits=(*in_place.edits, edit))
 
 
-def _excepted(line: str) -> Tuple[str, ...]:
-    return (_EXCEPT, f"    {line}", "</If>")
+def _in_place(line: Step, source: Source, then: str) -> SiteLines:
+    """The same line with a condition."""
+    text = (_EXCEPT, f"    {line.text}", "</If>")
+    return SiteLines(source, text, f"in place of {source}", then,
+                     edits=(Edit(source.file, source.line, text, instead=True),))
+
+
+def _has_rewrite(process: Process) -> bool:
+    """Whether the process has loaded mod_rewrite; False where that cannot be seen."""
+    try:
+        with open(f"/proc/{process.pid}/maps", "rb") as file:
+            return any(line.endswith(b"/mod_rewrite.so\n") for line in file)
+    except OSError:
+        return False
+
+
+def test_command(process: Process) -> str:
+    """Apache's test of the configuration with which it runs. Debian's own needs the variables that apache2ctl sets."""
+    words = [word for letter, values in invocation.options(process.argv).items() if letter in "DCcdf"
+             for value in values if value != "FOREGROUND" for word in (f"-{letter}", value)]
+    name = "apache2ctl" if process.name == "apache2" and "-f" not in words else process.name
+    return shlex.join([name, "-t", *words])
 
 
 def _in_htaccess(file: str) -> Iterator[SiteLines]:
@@ -87,8 +112,9 @@ def _in_htaccess(file: str) -> Iterator[SiteLines]:
     rewrites = ("RewriteEngine On",
                 f"RewriteCond %{{REQUEST_URI}} ^{_PATTERN}",
                 "RewriteRule ^ - [END]")
-    access = (rf'<If "%{{REQUEST_URI}} =~ m#^{_PATTERN}#">', "    Require all granted", "</If>")
-    for text in (rewrites, access, (*rewrites, *access)):
+    access, order = ((rf'<If "%{{REQUEST_URI}} =~ m#^{_PATTERN}#">', *rules, "</If>")
+                     for rules in (("    Require all granted",), ("    Order allow,deny", "    Allow from all")))
+    for text in (rewrites, access, order, (*rewrites, *access), (*rewrites, *order)):
         yield SiteLines(Source(file, 1), text, f"into {file}, as its first lines", "run Certbot again",
                         edits=(Edit(file, 1, text),))
 

@@ -1,4 +1,6 @@
 """Lines with which Caddy serves one directory for challenges."""
+import posixpath
+import shlex
 from typing import Iterator
 from typing import List
 
@@ -11,6 +13,7 @@ from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Trail
 from certbot_autowebroot.servers.caddy import sites
+from certbot_autowebroot.servers.caddy.source import caddyfile
 from certbot_autowebroot.servers.common.snippet import commented
 from certbot_autowebroot.servers.common.snippet import mkdir_command
 from certbot_autowebroot.system.processes import Process
@@ -40,13 +43,21 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
     before = next((step for step in trail if step.text.startswith(_BEFORE_HANDLE)), None)
     text = tuple(lines(directory))
     alone = SiteLines(
-        site.source, text, f"into the block of {site.text} at {site.source}", f"{process.name} reload",
+        site.source, text, f"into the block of {site.text} at {site.source}", reload_command(process),
         edits=(Edit(site.source.file, site.source.line, text, r"\A[^\n]*\n?"),) if site.source.line else ())
     if before is not None:  # no model of it: offered unless the lines alone help
         yield alone._replace(
             edits=(), besides=f'and put what says "{before}" into a "handle {{ }}" of its own, for it is taken first')
     if before is None or alone.edits:
         yield alone
+
+
+def reload_command(process: Process) -> str:
+    """Caddy's test and reload of the Caddyfile with which it runs: without a name, the current directory's."""
+    path = caddyfile(process)
+    # "caddy reload", of the manual's "Command Line": the adapter is known by the beginning of the name only.
+    adapter = [] if posixpath.basename(path).startswith("Caddyfile") else ["--adapter", "caddyfile"]
+    return shlex.join([process.name, "reload", "--config", path, *adapter])
 
 
 def for_every_site(directory: str) -> str:
