@@ -6,7 +6,7 @@ PYTHON_IN_VENV = .venv/bin/python
 PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
 TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
 
-.PHONY: demo test test-fast fast-as-nobody preflight matrix deb rpm snap release lint docs manual setup clean
+.PHONY: demo test test-fast fast-as-nobody preflight matrix fresh deb rpm snap release lint docs manual setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -40,6 +40,11 @@ preflight:
 # Every Certbot that must work, each with the Python that it belongs to: tox.ini. About an hour.
 matrix: preflight setup
 	@$(TOX) run
+
+# README's quick start, word for word, in a fresh Debian 12 and 13.
+fresh:
+	@python3 -m tests.packaging.fresh_debian bookworm
+	@python3 -m tests.packaging.fresh_debian trixie
 
 # The Debian package, tried in a fresh Debian 12 of its own; the RPM and the snap as far as that goes on Debian.
 deb rpm:

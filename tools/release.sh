@@ -57,6 +57,9 @@ tar -xzf "dist/certbot_autowebroot-$version.tar.gz" -C "$unpacked"
 # Certbot, too, is to have the plugin from there and not from this checkout.
 (cd "$unpacked/certbot_autowebroot-$version" && PYTHONPATH=$PWD "$python" -m pytest -n 2)
 
+step "README's quick start in a fresh Debian 12 and 13"
+make fresh
+
 step "Debian package"
 make deb
 cmp "dist/certbot_autowebroot-$version.tar.gz" "dist/python-certbot-autowebroot_$version.orig.tar.gz" ||

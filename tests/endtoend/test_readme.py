@@ -16,39 +16,23 @@ from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.net import PUBLIC_V4
 from tests.lab.nginx import Nginx
+from tests.lab.readme import NAME
 from tests.lab.shared_directory import empty_www
 from tests.lab.visitors import shown
 
 pytestmark = pytest.mark.lab
 
-NAME = "www.sample.com"
 #: Where a reader has these; here they are empty and ours alone.
 _PLACES = ("/etc/letsencrypt", "/var/lib/letsencrypt", "/var/log/letsencrypt", "/etc/nginx", "/etc/haproxy", "/srv")
 
 
-class Reader:
-    """A machine with Certbot's and nginx's own directories, and a reader who types on it."""
+class Reader(readme.Reader):
+    """On a machine with nginx's own directory too, and a site."""
 
     def __init__(self, certbot: Certbot, ca: CA) -> None:
-        self._certbot = certbot
-        # On a terminal Certbot would ask the reader for these.
-        Path("/etc/letsencrypt/cli.ini").write_text(
-            f"server = {ca.server}\nnon-interactive = true\nagree-tos = true\nregister-unsafely-without-email = true\n"
-            "no-random-sleep-on-renew = true\n")
+        super().__init__(certbot, ca)
         self.nginx = Nginx(Path("/etc/nginx"), "", user="www-data")
         Path("/srv/www").mkdir()
-
-    def types(self, block: str) -> str:
-        """Type a block into a shell; returns what it printed."""
-        path = os.pathsep.join([str(Path(self._certbot.program).parent), str(Path(sys.executable).parent),
-                                os.environ["PATH"]])
-        # What a new setuptools says of an old Certbot is no output of ours.
-        environment = {**self._certbot.environment(), "PATH": path, "PYTHONWARNINGS": "ignore:pkg_resources is"}
-        done = subprocess.run(["sh", "-e", "-c", block], env=environment,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=120)
-        assert done.returncode == 0, f"{block}\n{done.stdout}"
-        return done.stdout
 
     def setting(self, key: str) -> str:
         """A setting of the lineage."""
@@ -77,20 +61,11 @@ def served(reader: Reader) -> Iterator[None]:
         yield
 
 
-def test_quick_start(reader: Reader, certbot: Certbot) -> None:
-    """The lineage that fails tonight is renewed, by the commands alone. The first needs a network."""
-    commands = readme.blocks()["Quick start"][0].replace("/opt/certbot/bin/", "").splitlines()
-    assert [command.split()[0] for command in commands] == ["pip", "certbot-autowebroot", "certbot", "certbot"]
-    reader.types(f"certbot certonly --standalone -d {NAME}")
+def test_quick_start(reader: Reader) -> None:
+    """By the commands alone. The first needs a network: tests/packaging/fresh_debian.py types that too."""
+    _, *commands = (command.replace("/opt/certbot/bin/", "") for command in readme.quick_start())
     reader.nginx.configure(f"server {{ listen 80; server_name {NAME}; root /srv/www; }}")
-    with reader.nginx:
-        assert f"{NAME}: would fail" in reader.types(f"{commands[1]} || true")
-        if certbot.version < (2, 3):  # the README says so, and gives another way: test_ways_in.py
-            return
-        for command in commands[2:]:
-            reader.types(command)
-        assert f"{NAME}: would be renewed" in reader.types(commands[1])
-    assert reader.setting("authenticator") == "autowebroot"
+    reader.follows_quick_start(*commands, nginx=reader.nginx)
     assert os.listdir("/srv/www") == []
 
 

@@ -148,7 +148,7 @@ CASES = {
         use_backend %[path,word(3,/),map({dir}/hosts.map,two)] if { hdr(host) e }
         default_backend one""" + BACKENDS, {"a": to(2, "a"), "bb": to(3, "bb"), "c/a/x": to(3, "c", "/a/x"),
                                             "c/a/b": to(1, "c", "/a/b"), "d/a": to(1, "d", "/a"),
-                                            "d/a/a/b": to(3, "d", "/a/a/b"), "e/a": to(2, "e", "/a")}),
+                                            "d/a/a/b": to(3, "d", "/a/a/b"), "e/a/b/c": to(2, "e", "/a/b/c")}),
     "an environment of its own": ("""
     global
         setenv HOST 127.0.0.1

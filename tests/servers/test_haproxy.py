@@ -137,6 +137,18 @@ def test_headers_of_the_ca(condition, expected):
     assert [str(d.members[0]) if hasattr(d, "members") else "dead end" for d in destinations] == [expected]
 
 
+@pytest.mark.parametrize(("rule", "ports"), [
+    ("http-request deny if { path,word(9,/) x }", ["1"]), ("http-request deny unless { path,word(9,/) x }", [""]),
+    ("http-request deny if { path,word(9,/) -m found }", ["1", ""]),
+    ("http-request deny if { path,word(9,/) -m reg ^$ }", ["1", ""]),
+    ("use_backend %[path,word(9,/),map(/backends,two)]", ["1", "2", ""])])
+def test_missing_word(rule, ports):
+    """HAProxy 2.6 has an empty text for it and 3.0 nothing, which differs where an empty text matches."""
+    destinations = answer_to("frontend f\n mode http\n bind :80\n " + rule + "\n default_backend one\n"
+                             "backend one\n server s 127.0.0.1:1\nbackend two\n server s 127.0.0.1:2\n")
+    assert [str(d.members[0].port) if hasattr(d, "members") else "" for d in destinations] == ports
+
+
 def test_trail():
     """It names frontend, rule, backend and server, each with file and line."""
     [destination] = answer_to(" \nfrontend f\n bind :80\n use_backend one if { path_beg / }\nbackend one\n"

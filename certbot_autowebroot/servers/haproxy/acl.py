@@ -47,6 +47,13 @@ _ALIASES = {"HM": "capture.req.method", "HU": "capture.req.uri", "HP": "capture.
             "HPO": "capture.req.uri,field(1,?)"}
 
 
+class _NoWord(str):
+    """The word that a text does not have: empty in HAProxy 2.6, no sample in 3.0."""
+
+
+_NO_WORD = _NoWord()
+
+
 class UnknowableError(Exception):
     """Only the running server knows the value of a sample; the text is its name."""
 
@@ -130,6 +137,8 @@ class State:
         """One converter, chapter 7.3.1."""
         if value is None:
             return None
+        if value is _NO_WORD:
+            raise UnknowableError(f"{name} of a word that is not there")
         text = str(value)
         if name in ("lower", "upper"):
             return text.lower() if name == "lower" else text.upper()
@@ -143,7 +152,7 @@ class State:
             parts, number = re.split(f"[{re.escape(args[1])}]", text), int(args[0])
             parts = parts if name == "field" else list(filter(None, parts))
             if not 0 < abs(number) <= len(parts):
-                return None if name == "field" else ""
+                return None if name == "field" else _NO_WORD
             return parts[number - 1] if number > 0 else parts[number]
         if name == "regsub" and len(args) >= 2:
             return self.substituted(args[0], args[1], text, "".join(args[2:]))
@@ -257,6 +266,8 @@ def _criterion(words: Tuple[str, ...], state: State) -> bool:
         elif flag not in ("-n", "-u") or not rest:
             raise UnknowableError(" ".join(words))
     sample = state.sample(expression)
+    if sample is _NO_WORD and method in ("found", "len", "reg"):
+        raise UnknowableError(expression)
     if method == "found":
         return sample is not None
     if sample is None:
