@@ -26,12 +26,11 @@ from certbot_autowebroot import settings
 from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import prometheus
-from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
-from certbot_autowebroot.order.progress import ASKING
-from certbot_autowebroot.order.progress import FOLLOWING
+from certbot_autowebroot.cli.console import Colour
 from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.order.progress import RESOLVING
+from certbot_autowebroot.order.progress import limits as progress_limits
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import Check
@@ -42,9 +41,7 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.lineages import directory_hooks
 from certbot_autowebroot.renewals.lineages import lineages
 from certbot_autowebroot.responders.journal import Journal
-from certbot_autowebroot.routing import probe
-from certbot_autowebroot.servers.apache.dump import TIMEOUT as DUMP_TIMEOUT
-from certbot_autowebroot.system import dns
+from certbot_autowebroot.system import own_command
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -52,16 +49,11 @@ if TYPE_CHECKING:
 #: Exit status of a Nagios plugin that could not check.
 _NAGIOS_UNKNOWN = 3
 
-_COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.FROM_INSIDE: "33",
-            Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
-            Outlook.UNJUDGED: "2"}
+_COLOURS = {Outlook.GOOD: Colour.GOOD, Outlook.FAILS: Colour.BAD, Outlook.FROM_INSIDE: Colour.DOUBTFUL,
+            Outlook.UNPROVEN: Colour.DOUBTFUL, Outlook.UNKNOWN: Colour.DOUBTFUL,
+            Outlook.UNJUDGED: Colour.UNJUDGED}
 #: What ``--quiet`` prints.
 _WRONG = (Outlook.FAILS, Outlook.UNKNOWN, Outlook.UNPROVEN, Outlook.FROM_INSIDE)
-#: The longest waits of each stage.
-_LIMITS = {RESOLVING: f"at most {dns.TIMEOUT:.0f} s",
-           FOLLOWING: f"at most {DUMP_TIMEOUT:.0f} s for each program",
-           ASKING: f"at most {probe.TIMEOUT:.0f} s for each request",
-           HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -130,8 +122,9 @@ def _check(options: argparse.Namespace) -> int:
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
     found = [] if options.names else lineages(options.config_dir)
+    limits = {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}
     try:
-        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _LIMITS) as progress:
+        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, limits) as progress:
             progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
                                   options.resolver or "", options.nodes, options.fallback), journal, progress.show)
@@ -190,11 +183,12 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
     """Print the results in the chosen format; returns the exit status."""
     mendings = {found.lineage.conf: messages.mending(found, _certbot_version(), _options_of_certbot(options))
                 for found in forecasts if found.can_be_mended}
+    command = own_command.reload()
     for found in forecasts:
         if found.lacks_hook:
-            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), reload.command())
+            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), command)
         if found.is_stale:
-            found.reload = messages.reloading(found, reload.command())
+            found.reload = messages.reloading(found, command)
     status = report.exit_status(names, forecasts, options.strict)
     now = datetime.now(timezone.utc)
     lines: List[str] = []
@@ -211,8 +205,7 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
                  if not options.quiet or name.outlook in _WRONG]
         trees += [report.lineage_tree(found, proved, mendings.get(found.lineage.conf, ""), printed)
                   for found in forecasts if not options.quiet or found.is_bad or found.outlook in _WRONG]
-        coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
-        lines = [_formatted(line, coloured) for tree in trees for line in tree]
+        lines = [_formatted(line) for tree in trees for line in tree]
         if not options.quiet and len(names) + len(forecasts) > 1:
             lines.append(messages.summary(names, forecasts))
         elif not options.quiet and not names and not forecasts:
@@ -221,9 +214,9 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
     return status
 
 
-def _formatted(line: report.Line, coloured: bool) -> str:
+def _formatted(line: report.Line) -> str:
     text = "  " * line.depth + console.printable(line.text)
-    return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
+    return console.coloured(text, _COLOURS[line.outlook] if line.outlook else None, sys.stdout)
 
 
 class _PrintSchema(argparse.Action):

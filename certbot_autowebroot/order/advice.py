@@ -35,8 +35,7 @@ from certbot_autowebroot.system import access
 Advice = List[str]
 
 
-def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tuple[str, ...]],
-               beginning: str = "What to do") -> List[str]:
+def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tuple[str, ...]]) -> List[str]:
     """What to do about the front endpoints where a name fails; once, where it is the same for several.
 
     :param printed: what the reader has seen already, lines and the places where they belong; this advice's are added.
@@ -51,7 +50,7 @@ def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Set[Tup
     lines = []
     for (first, *rest), same in several.items():
         where = f" at {' and '.join(map(str, same))}" if len(several) > 1 else ""
-        lines += [f"{beginning}{where}: {first}", *rest]
+        lines += [f"what to do{where}: {first}", *(f"  {line}" for line in rest)]
     return lines
 
 
