@@ -6,7 +6,7 @@ PYTHON_IN_VENV = .venv/bin/python
 PYENV_PYTHONS = $(shell ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin 2>/dev/null | paste -s -d :)
 TOX = PATH="$$PATH:$(PYENV_PYTHONS)" $(PYTHON_IN_VENV) -m tox
 
-.PHONY: demo test test-fast fast-as-nobody preflight matrix fresh deb rpm snap release lint docs manual setup clean
+.PHONY: demo test test-fast fast-as-nobody preflight matrix fresh deb rpm snap release lint docs links manual setup clean
 
 demo:
 	@tools/setup.sh demo
@@ -67,6 +67,10 @@ lint:
 # In build/docs. A warning is an error, and so is a reference to what is not there.
 docs: setup
 	@$(PYTHON_IN_VENV) -m sphinx -q -W -n --keep-going docs build/docs
+
+# The links that leave the documentation: by the network, so in no test.
+links: setup
+	@$(PYTHON_IN_VENV) -m sphinx -q -b linkcheck docs build/links
 
 # The manual page and the completion of bash, which are committed.
 manual: setup

@@ -19,6 +19,16 @@ CERTBOT = [] if os.environ.get("SNAP_BUILD") else ["certbot>=1.21", "acme>=1.21"
 PROJECT_URLS = {"Certbot": "https://certbot.eff.org/"}
 
 
+def long_description():
+    """README.rst for an index of packages, where a link to a file of the repository leads nowhere."""
+    text = (HERE / "README.rst").read_text(encoding="utf-8")
+    source = PROJECT_URLS.get("Source")
+    if not source:
+        return text
+    text = re.sub(r"(?<=<)[\w./-]+\.rst(?=>`__)", rf"{source}/blob/v{VERSION}/\g<0>", text)
+    return re.sub(r"(?<=image:: )[\w./-]+", rf"{source}/raw/v{VERSION}/\g<0>", text)
+
+
 class Sdist(sdist):
     """An archive that is the same, byte for byte, wherever it is made from the same files with SOURCE_DATE_EPOCH.
 
@@ -50,7 +60,7 @@ setup(
     name="certbot-autowebroot",
     version=VERSION,
     description="Certbot authenticator that renews whether port 80 is free or taken",
-    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/x-rst",
     author="The certbot-autowebroot developers",
     keywords=["ACME", "Certbot", "Let's Encrypt", "certificate renewal", "http-01", "webroot", "standalone"],

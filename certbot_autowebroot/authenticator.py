@@ -19,12 +19,16 @@ from typing import Type
 from acme import challenges
 from certbot import errors
 from certbot import interfaces
+from certbot.compat import misc
 from certbot.compat import os
 from certbot.plugins import common
 
 from certbot_autowebroot import settings
 
 logger = logging.getLogger(__name__)
+
+#: The number of names in the command that an error ends with.
+_MAX_CHECKED = 5
 
 
 class Authenticator(common.Plugin, interfaces.Authenticator):
@@ -107,33 +111,40 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def perform(self, achalls: List[Any]) -> List[challenges.ChallengeResponse]:
         """Publish all challenges, each proven to be served, or raise one error that names every failing name."""
+        from certbot.display import util as display
+
         from certbot_autowebroot.order import messages
+        from certbot_autowebroot.order import progress
         from certbot_autowebroot.settings import as_setting
-        solver = self._new_solver([_name(achall) for achall in achalls])
+        notices = progress.Notices()
+        solver = self._new_solver([_name(achall) for achall in achalls], notices.show)
         responses = {}
         for achall in achalls:
             responses[achall], validation = achall.response_and_validation()
             self._challenges[achall] = _challenge(achall, validation)
-        unanswered = solver.solve([self._challenges[achall] for achall in achalls])
+        with notices:
+            unanswered = solver.solve([self._challenges[achall] for achall in achalls])
         fallback = self._option("fallback")
         if unanswered and not fallback:
             fallback = self._ask([solver.outcomes[challenge.identifier] for challenge in unanswered])
         if fallback not in ("", "none"):
-            unanswered = self._fall_back(solver, fallback, unanswered, responses)
+            notices.show(progress.OTHERS, 0, 1)
+            with notices:
+                unanswered = self._fall_back(solver, fallback, unanswered, responses)
         failing = [solver.outcomes[challenge.identifier] for challenge in unanswered]
         if failing and not (self.config.allow_subset_of_names and len(failing) < len(achalls)):
-            raise errors.PluginError(messages.failures(
-                failing, self._fallbacks.installed() if self._fallbacks is not None else ()))
+            raise errors.PluginError(messages.order_stopped(
+                failing, self._fallbacks.installed() if self._fallbacks is not None else (),
+                self._check_command([several[0].identifier for several in messages.alike(failing)[:_MAX_CHECKED]])))
         self._unanswered = [outcome.identifier for outcome in failing]
-        printed: Dict[Tuple[str, ...], str] = {}
-        for outcome in failing:
-            logger.warning("%s", messages.failure(outcome, printed))
+        for text in messages.failures(failing):
+            logger.warning("%s", text)
         for outcome in self._outcomes(achalls):
             if outcome in failing:
                 continue
             if outcome.verdict.value == "unproven" and not outcome.answered_by:
                 logger.warning("%s", messages.unproven(outcome))
-            logger.info("%s", messages.answered(outcome))
+            display.notify(messages.answered(outcome))
         self._remember(solver.proven_directories())
         # Certbot saves this with the lineage only once the CA has agreed.
         setattr(self.config, self.dest("addresses"), as_setting(
@@ -164,9 +175,8 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         found = self._solver.outcomes if self._solver is not None else {}
         return [found[_name(achall)] for achall in achalls if _name(achall) in found]
 
-    def _new_solver(self, names: Sequence[str]) -> Any:
+    def _new_solver(self, names: Sequence[str], progress: Callable[[str, int, int], None]) -> Any:
         from certbot_autowebroot.order.candidates import OrderOptions
-        from certbot_autowebroot.order.progress import Notices
         from certbot_autowebroot.order.solver import Solver
         memory = self._remembered()
         port, address = self._front()
@@ -177,7 +187,7 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
                                nodes=[_ip_address("autowebroot-nodes", node)
                                       for node in settings.nodes(self._option("nodes"))])
         self._challenges = {}
-        self._solver = Solver(options, self._new_journal(), Notices().show)
+        self._solver = Solver(options, self._new_journal(), progress)
         return self._solver
 
     def _front(self) -> Tuple[int, str]:
@@ -186,6 +196,17 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
         if not 0 < port < 65536:
             raise errors.PluginError(f"--http-01-port {port}: there is no such port.")
         return port, _ip_address("http-01-address", self.config.http01_address or "")
+
+    def _check_command(self, names: Sequence[str]) -> str:
+        """The command that checks these names as this run did."""
+        from certbot_autowebroot.system import own_command
+        port, address = self._front()
+        path, fallback, work_dir = self._option("path"), self._option("fallback"), self.config.work_dir
+        return own_command.check(names, {
+            "--http-01-port": "" if port == 80 else str(port), "--http-01-address": address,
+            "--path": "" if path == settings.SHARED_DIRECTORY else path, "--resolver": self._option("resolver"),
+            "--nodes": self._option("nodes"), "--fallback": "" if fallback == "none" else fallback,
+            "--work-dir": "" if work_dir == misc.get_default_folder("work") else work_dir})
 
     @property
     def _journal_directory(self) -> str:
@@ -207,16 +228,17 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
         def agrees(question: str) -> bool:
             return bool(display.yesno(question, default=False, cli_flag="--autowebroot-fallback"))
-        agreed: List[str] = []
         wire = other_authenticators.offers_of_wire(failing)
+        if not wire and not other_authenticators.offers(failing):
+            return ""
+        display.notify("\n" + messages.without_directory(failing))  # Certbot wraps the lines of a question
+        agreed: List[str] = []
         if wire and agrees(messages.wire_question(wire)):
             agreed.append(other_authenticators.WIRE)
             failing = [outcome for outcome in failing if outcome not in wire]
         offers = other_authenticators.offers(failing)
         if offers and agrees(messages.question(offers)):
             agreed += offers
-        if not wire and not offers:
-            return ""
         option = ",".join(agreed) or other_authenticators.NONE
         setattr(self.config, self.dest("fallback"), option)
         return option

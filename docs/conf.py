@@ -16,8 +16,14 @@ extensions = ["sphinx.ext.autodoc"]
 autodoc_member_order = "bysource"
 
 html_theme = "alabaster"
-html_theme_options = {"description": "Renewals that go through whether port 80 is free or taken"}
+# Commands and the picture of a terminal fit into this width.
+html_theme_options = {"description": "Renewals that go through whether port 80 is free or taken",
+                      "page_width": "1120px"}
+# Most blocks are commands and their output.
+highlight_language = "none"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 html_extra_path = ["../certbot_autowebroot/cli/check.schema.json"]
 
 
@@ -30,6 +36,7 @@ def setup(app: Sphinx) -> None:
 def _link_pages(*arguments: Any) -> None:
     content: List[str] = arguments[-1]
     content[0] = re.sub(r"(`[^`<]+<)(?:docs/|\.\./)?([A-Za-z.-]+)\.rst>`__", _link_page, content[0])
+    content[0] = content[0].replace(".. image:: docs/", ".. image:: ")
 
 
 def _link_page(link: "re.Match[str]") -> str:

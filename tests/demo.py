@@ -66,10 +66,8 @@ class Demo:
         if fails:
             print("  failed: " + said[said.index("Could not bind"):].partition(".")[0])
             return
-        # What the plugin says of itself in Certbot's log.
-        lines = self._certbot.log.splitlines()
-        answers = [line.partition(":INFO:certbot_autowebroot.authenticator:")[2] for line in lines]
-        print("  " + ("renewed" if arguments[0] == "renew" else "issued"), *filter(None, answers), sep="\n    ")
+        how = [line for line in done.stdout.splitlines() if ": answered " in line]
+        print("  " + ("renewed" if arguments[0] == "renew" else "issued"), *how, sep="\n    ")
 
     def _release(self, number: int) -> None:
         (self._site / "releases" / str(number) / "public").mkdir(parents=True)

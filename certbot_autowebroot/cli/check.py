@@ -25,13 +25,12 @@ from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import certificates
 from certbot_autowebroot.cli import console
 from certbot_autowebroot.cli import prometheus
-from certbot_autowebroot.cli import reload
 from certbot_autowebroot.cli import report
+from certbot_autowebroot.cli.console import Colour
 from certbot_autowebroot.order.inquiry import Printed
-from certbot_autowebroot.order.progress import ASKING
-from certbot_autowebroot.order.progress import FOLLOWING
 from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.order.progress import RESOLVING
+from certbot_autowebroot.order.progress import limits as progress_limits
 from certbot_autowebroot.renewals import messages
 from certbot_autowebroot.renewals import served_certificates
 from certbot_autowebroot.renewals.check import Check
@@ -42,9 +41,7 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.lineages import directory_hooks
 from certbot_autowebroot.renewals.lineages import lineages
 from certbot_autowebroot.responders.journal import Journal
-from certbot_autowebroot.routing import probe
-from certbot_autowebroot.servers.apache.dump import TIMEOUT as DUMP_TIMEOUT
-from certbot_autowebroot.system import dns
+from certbot_autowebroot.system import own_command
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -52,16 +49,11 @@ if TYPE_CHECKING:
 #: Exit status of a Nagios plugin that could not check.
 _NAGIOS_UNKNOWN = 3
 
-_COLOURS = {Outlook.GOOD: "32", Outlook.FAILS: "31", Outlook.FROM_INSIDE: "33",
-            Outlook.UNPROVEN: "33", Outlook.UNKNOWN: "33",
-            Outlook.UNJUDGED: "2"}
+_COLOURS = {Outlook.GOOD: Colour.GOOD, Outlook.FAILS: Colour.BAD, Outlook.FROM_INSIDE: Colour.DOUBTFUL,
+            Outlook.UNPROVEN: Colour.DOUBTFUL, Outlook.UNKNOWN: Colour.DOUBTFUL,
+            Outlook.UNJUDGED: Colour.UNJUDGED}
 #: What ``--quiet`` prints.
 _WRONG = (Outlook.FAILS, Outlook.UNKNOWN, Outlook.UNPROVEN, Outlook.FROM_INSIDE)
-#: The longest waits of each stage.
-_LIMITS = {RESOLVING: f"at most {dns.TIMEOUT:.0f} s",
-           FOLLOWING: f"at most {DUMP_TIMEOUT:.0f} s for each program",
-           ASKING: f"at most {probe.TIMEOUT:.0f} s for each request",
-           HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -135,8 +127,9 @@ def _check(options: argparse.Namespace) -> int:
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
     found = [] if options.names else lineages(options.config_dir)
+    limits = {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}
     try:
-        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _LIMITS) as progress:
+        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, limits) as progress:
             progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
                                   options.resolver or "", options.nodes, options.fallback), journal, progress.show)
@@ -150,7 +143,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _check_certificates(options: argparse.Namespace) -> int:
-    with console.Progress(sys.stderr, _LIMITS) as progress:
+    with console.Progress(sys.stderr, {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}) as progress:
         names = served_certificates.shown(options.names, options.nodes, progress.show)
     now = datetime.now(timezone.utc)
     status = certificates.exit_status(names, now)
@@ -214,11 +207,12 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
     """Print the results in the chosen format; returns the exit status."""
     mendings = {found.lineage.conf: messages.mending(found, _certbot_version(), _options_of_certbot(options))
                 for found in forecasts if found.can_be_mended}
+    command = own_command.reload()
     for found in forecasts:
         if found.lacks_hook:
-            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), reload.command())
+            found.add_hook = messages.adding_hook(found, _certbot_version(), _directories(options), command)
         if found.is_stale:
-            found.reload = messages.reloading(found, reload.command())
+            found.reload = messages.reloading(found, command)
     status = report.exit_status(names, forecasts, options.strict)
     now = datetime.now(timezone.utc)
     lines: List[str] = []
@@ -245,13 +239,12 @@ def _print(options: argparse.Namespace, names: Sequence[NameForecast], forecasts
 
 
 def _text(trees: Iterable[Iterator[report.Line]]) -> List[str]:
-    coloured = console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
-    return [_formatted(line, coloured) for tree in trees for line in tree]
+    return [_formatted(line) for tree in trees for line in tree]
 
 
-def _formatted(line: report.Line, coloured: bool) -> str:
+def _formatted(line: report.Line) -> str:
     text = "  " * line.depth + console.printable(line.text)
-    return f"\033[{_COLOURS[line.outlook]}m{text}\033[0m" if coloured and line.outlook else text
+    return console.coloured(text, _COLOURS[line.outlook] if line.outlook else None, sys.stdout)
 
 
 class _PrintSchema(argparse.Action):

@@ -1,11 +1,15 @@
-"""Output of all commands: exit status, printable text, progress on a terminal."""
+"""Output of all commands: exit status, printable text, colours and progress on a terminal."""
+import enum
 import os
 import sys
 import threading
 import time
 from typing import Mapping
+from typing import Optional
 from typing import TextIO
 
+from certbot_autowebroot.order.progress import SILENCE
+from certbot_autowebroot.order.progress import in_words
 from certbot_autowebroot.system.terminal import printable as printable
 
 #: Exit status where nothing could be checked.
@@ -17,8 +21,15 @@ OUTPUT = "standard output"
 #: The number of steps from which progress is shown, and the seconds between two updates.
 _MANY = 10
 _PAUSE = 0.1
-#: Seconds without output after which a person wonders.
-_SILENCE = 3.0
+
+
+class Colour(enum.Enum):
+    """What a line means, by its colour. The values are those of SGR (ECMA-48)."""
+
+    GOOD = "32"
+    DOUBTFUL = "33"
+    BAD = "31"
+    UNJUDGED = "2"
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -40,9 +51,17 @@ def say(text: str, stream: TextIO) -> None:
         raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
-def complain(text: str) -> None:
+def coloured(text: str, colour: Optional[Colour], stream: TextIO) -> str:
+    """Text of ours whose first line has a colour: on a terminal, and without NO_COLOR (no-color.org)."""
+    if colour is None or os.environ.get("NO_COLOR") or not is_terminal(stream):
+        return text
+    first, newline, rest = text.partition("\n")
+    return f"\033[{colour.value}m{first}\033[0m{newline}{rest}"
+
+
+def complain(text: str, colour: Optional[Colour] = None) -> None:
     """Print an error of the command, or a note, of one line or more."""
-    say(f"certbot-autowebroot: {printable_lines(text)}\n", sys.stderr)
+    say(coloured(f"certbot-autowebroot: {printable_lines(text)}\n", colour, sys.stderr), sys.stderr)
 
 
 def printable_lines(text: str) -> str:
@@ -91,15 +110,13 @@ class Progress:
 
     def show(self, stage: str, done: int, of: int) -> None:
         """Note it; print it at most ten times a second."""
-        count = f": {done + 1} of {of}" if of > 1 else ""
-        limit = f" ({self._limits[stage]})" if stage in self._limits else ""
-        self._line = f"{stage}{count}{limit}"
+        self._line = in_words(stage, done, of, self._limits)
         if self._is_terminal and of >= _MANY and time.monotonic() - self._shown > _PAUSE:
             self._print()
 
     def _end_silence(self) -> None:
         while not self._ended.wait(_PAUSE):
-            if self._line and time.monotonic() - max(self._started, self._shown) > _SILENCE:
+            if self._line and time.monotonic() - max(self._started, self._shown) > SILENCE:
                 self._print()
 
     def _print(self) -> None:

@@ -1,8 +1,6 @@
 """``certbot-autowebroot reload``, a deploy hook: arguments, Certbot's environment, output, exit status."""
 import argparse
 import os
-import shlex
-import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from certbot.compat import misc
 
 from certbot_autowebroot.cli import arguments
 from certbot_autowebroot.cli import console
+from certbot_autowebroot.cli.console import Colour
 from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.renewals import lineages
 from certbot_autowebroot.renewals import reload as reloading
@@ -30,10 +29,6 @@ from certbot_autowebroot.system import systemd
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_NAME = "certbot-autowebroot"
-#: cron(8)'s own. Certbot adds to it (certbot.plugins.util, path_surgery) for the hooks of its command line alone. A
-#: lineage's hook that is not found is a warning, which --quiet hides, and the status is 0.
-_PATH = "/usr/bin:/bin"
 _EXIT_STATUS = {Outcome.GOOD: 0, Outcome.UNSEEN: console.COULD_NOT_CHECK, Outcome.FAILED: 1}
 
 
@@ -54,15 +49,6 @@ def add_to(commands: "Commands") -> None:
     reload.add_argument("--timeout", type=arguments.seconds, default=reloading.PATIENCE, metavar="SECONDS",
                         help="how long to wait for the new certificate after a reload (default: %(default).0f)")
     reload.set_defaults(run=run, command=reload)
-
-
-def command() -> str:
-    """The command for a deploy hook on this machine: by name only where cron's PATH finds it too."""
-    if shutil.which(_NAME, path=_PATH):
-        return f"{_NAME} reload"
-    here = shutil.which(_NAME) or os.path.abspath(sys.argv[0])
-    program = [here] if os.path.basename(here) == _NAME else [sys.executable, "-m", "certbot_autowebroot.cli"]
-    return shlex.join([*program, "reload"])
 
 
 class _CannotCheckError(Exception):
@@ -87,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _reload(options: argparse.Namespace) -> int:
     renewed = list(_renewed(options))
-    limits = {HANDSHAKES: f"at most {served_certificates.TIMEOUT:.0f} s for each handshake",
+    limits = {HANDSHAKES: served_certificates.LIMIT,
               reloading.RELOADING: f"at most {config_test.TIMEOUT:.0f} s for each test, "
                                    f"{systemd.TIMEOUT:.0f} s for systemctl",
               reloading.AWAITING: f"at most {options.timeout:.0f} s"}
@@ -98,9 +84,10 @@ def _reload(options: argparse.Namespace) -> int:
         for finding in findings:
             # Certbot shows a hook's standard output as its output, and the rest as its errors.
             if finding.outcome is Outcome.GOOD:
-                console.say(console.printable_lines(finding.text) + "\n", sys.stdout)
+                text = console.printable_lines(finding.text) + "\n"
+                console.say(console.coloured(text, Colour.GOOD, sys.stdout), sys.stdout)
             else:
-                console.complain(finding.text)
+                console.complain(finding.text, Colour.BAD if finding.outcome is Outcome.FAILED else Colour.DOUBTFUL)
             status = _EXIT_STATUS[finding.outcome]
             worst = status if worst == 0 or status == 1 else worst
     return worst

@@ -13,6 +13,7 @@ from typing import Tuple
 from certbot_autowebroot import __version__
 from certbot_autowebroot.order import other_machines
 from certbot_autowebroot.order import remedies
+from certbot_autowebroot.order import tree
 from certbot_autowebroot.order.inquiry import Outcome
 from certbot_autowebroot.order.inquiry import Place
 from certbot_autowebroot.order.inquiry import Printed
@@ -83,8 +84,8 @@ def _names(names: Sequence[NameForecast], proved: bool, printed: Optional[Printe
     """The names of a lineage: those with the same outcome together, with the routes of the first."""
     alike: Dict[Tuple[object, ...], List[NameForecast]] = {}
     for name in names:
-        lines = [line._replace(text=line.text.replace(name.name, "")) for line in _outcome(name, proved, None)]
-        alike.setdefault(tuple(lines), []).append(name)
+        lines = [tree.Line(line.text, line.depth) for line in _outcome(name, proved, None)]
+        alike.setdefault(tree.apart_from(name.name, lines), []).append(name)
     for several in alike.values():
         (text, *_), *rest = _outcome(several[0], proved, printed)
         who = [name.name for name in several]
@@ -97,39 +98,16 @@ def _outcome(name: NameForecast, proved: bool, printed: Optional[Printed]) -> It
     yield Line(messages.why_name(name) or messages.outlook(name, proved))
     if name.outlook is not Outlook.GOOD:
         yield from _routes(name, printed)
-    elif messages.note(name):
-        yield Line(messages.note(name), 1)
+    elif name.outcome and tree.note(name.outcome, name.reason):
+        yield Line(tree.note(name.outcome, name.reason), 1)
 
 
 def _routes(found: NameForecast, printed: Optional[Printed]) -> Iterator[Line]:
-    outcome = found.outcome
-    if outcome is not None:
-        for line in _routes_of(found, outcome, printed):
-            yield line._replace(text=outcome.without_token(line.text))
-
-
-def _routes_of(found: NameForecast, outcome: Outcome, printed: Optional[Printed]) -> Iterator[Line]:
-    for endpoint in outcome.front.endpoints:
-        seen: Tuple[object, ...] = ()
-        for route in outcome.routes.get(endpoint, ()):
-            for depth, hop in enumerate(route.hops):
-                here = route.hops[:depth + 1]
-                if seen[:depth + 1] != here:
-                    yield Line(messages.stop(hop, depth == 0), depth + 1)
-                    for step in hop.trail:
-                        yield Line(str(step), depth + 2)
-            seen = route.hops
-            yield Line(messages.end(route, outcome, endpoint), len(route.hops) + 1)
-        for text in messages.remarks(found, endpoint, printed):
-            followed = bool(outcome.routes.get(endpoint))
-            yield Line(text if followed else f"{endpoint}: {text}", 2 if followed else 1)
-    for text in messages.nodes(outcome):
-        yield Line(text, 1)
-    if messages.note(found):
-        yield Line(messages.note(found), 1)
-    if found.outlook is Outlook.FAILS and printed is not None:
-        for text in other_machines.advice(outcome, printed, "what to do"):
-            yield Line(text, 1)
+    if found.outcome is not None:
+        advice = printed if found.outlook in (Outlook.FAILS, Outlook.UNPROVEN) else None
+        shows_failures = found.outlook not in (Outlook.GOOD, Outlook.UNJUDGED)
+        for text, depth in tree.tree(found.outcome, shows_failures, advice, found.reason):
+            yield Line(text, depth)
 
 
 def as_json(names: Sequence[NameForecast], forecasts: Sequence[Forecast], proved: bool,

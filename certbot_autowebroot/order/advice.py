@@ -41,8 +41,7 @@ _COMMAND = re.compile(r"\((chown -h [^)]*)\)")
 _LINK_TO_NOTHING = re.compile(r"^(\S+) is a symbolic link of .* to (\S+), which does not exist\.")
 
 
-def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed,
-               beginning: str = "What to do") -> List[str]:
+def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed) -> List[str]:
     """What to do about the front endpoints where a name fails; once, where it is the same for several.
 
     :param printed: what the reader has seen already; this advice's lines are added.
@@ -58,7 +57,7 @@ def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed
     lines = []
     for (first, *rest), same in several.items():
         where = f" at {' and '.join(map(str, same))}" if len(several) > 1 else ""
-        lines += [f"{beginning}{where}: {first}", *rest]
+        lines += [f"what to do{where}: {first}", *(f"  {line}" for line in rest)]
     return lines
 
 

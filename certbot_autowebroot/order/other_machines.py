@@ -13,7 +13,7 @@ from certbot_autowebroot.servers import registry
 from certbot_autowebroot.system.addresses import source_address
 
 
-def advice(outcome: Outcome, printed: Printed, beginning: str = "What to do") -> List[str]:
+def advice(outcome: Outcome, printed: Printed) -> List[str]:
     """What to do about the machines that answer for a name without lines; once for those that need the same.
 
     :param printed: what the reader has seen already; this advice is added.
@@ -23,7 +23,7 @@ def advice(outcome: Outcome, printed: Printed, beginning: str = "What to do") ->
         addresses.setdefault(tuple(_for(outcome, endpoint)), []).append(endpoint.host)
     lines = []
     for needed, hosts in addresses.items():
-        where = f"{beginning} at {' and '.join(hosts)}"
+        where = f"what to do at {' and '.join(hosts)}"
         if needed in printed:
             lines.append(f"{where}: put the lines above for another machine there too.")
         else:

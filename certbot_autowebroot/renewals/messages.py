@@ -2,16 +2,13 @@
 import os
 import shlex
 from typing import List
-from typing import Optional
 from typing import Sequence
 
 from certbot.compat import misc
 
-from certbot_autowebroot.order import advice
 from certbot_autowebroot.order import messages
+from certbot_autowebroot.order import tree
 from certbot_autowebroot.order.inquiry import Outcome
-from certbot_autowebroot.order.inquiry import Place
-from certbot_autowebroot.order.inquiry import Printed
 from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
@@ -19,17 +16,9 @@ from certbot_autowebroot.renewals.forecast import Served
 from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.route import CHALLENGE_PATH
-from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Directory
-from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
-from certbot_autowebroot.route import Route
-from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.routing.ca_verdict import Verdict
-from certbot_autowebroot.routing.front_endpoints import Kind
 
 NO_HOOK = "warning: no hook reloads the server after a renewal, so visitors would go on seeing the old certificate"
 NEITHER = "autowebroot would fail too:"
@@ -79,7 +68,7 @@ def why_name(name: NameForecast) -> str:
         return ""
     if name.reason or name.outlook is not Outlook.GOOD or outcome is None or not outcome.proof.served:
         return name.reason
-    files = list({messages.test_file(place): None for places in outcome.proof.served.values() for place in places})
+    files = list({tree.test_file(place): None for places in outcome.proof.served.values() for place in places})
     return f"{' and '.join(files)} came back through {', '.join(map(str, outcome.proof.served))}"
 
 
@@ -189,88 +178,6 @@ def outlook(found: NameForecast, proved: bool) -> str:
     return f"{text}: {found.reason}" if found.reason else text
 
 
-def stop(hop: Hop, is_first: bool) -> str:
-    """The program that accepts a request, and at which endpoint; and the URL, where it is not the CA's."""
-    what = "" if is_first else f" is asked for {hop.request.url.replace(hop.request.token, 'TOKEN')}"
-    return f"{hop.request.endpoint}: {hop.program}{what}"
-
-
-def end(route: Route, outcome: Outcome, endpoint: Endpoint) -> str:
-    """The end of a route, and what became of the test file there."""
-    if isinstance(route.end, DeadEnd):
-        return f"dead end: {route.end.reason}"
-    if isinstance(route.end, Unknown):
-        return f"cannot be known: {route.end.reason}"
-    if isinstance(route.end, Elsewhere):
-        return f"leads away from this machine, to {route.end.target}"
-    place = outcome.candidates.place_of(route)
-    assert place is not None  # noqa: S101 - for the type checker
-    where = f"looks in the directory {str(route.end).rpartition('/')[0] or '/'}"
-    if isinstance(route.end, Vacant):
-        where = f"{route.end.endpoint}: no program listens, so autowebroot would listen itself"
-    return where + _became(place, outcome, endpoint)
-
-
-def _became(place: Place, outcome: Outcome, endpoint: Endpoint) -> str:
-    if str(place.end) in {str(winner.end) for winner in outcome.proof.served.get(endpoint, ())}:
-        return "; the test file came back"
-    tried = [one for one in outcome.places
-             if one.key == place.key or (not one.program and str(one.end) == str(place.end))]
-    refused = [outcome.proof.publish_errors[one.key] for one in tried if one.key in outcome.proof.publish_errors]
-    if refused:
-        return _refused(refused[0])
-    return "; the test file did not come back" if tried and endpoint in outcome.proof.answers else ""
-
-
-def _refused(reason: str) -> str:
-    return f"; refused: {reason.rstrip('.')}"
-
-
-def remarks(found: NameForecast, endpoint: Endpoint, printed: Optional[Printed]) -> List[str]:
-    """What else concerns one endpoint: given directories, the answer, what to do.
-
-    :param printed: advice that need not be printed again; this name's is added. None where no advice is wanted.
-    """
-    outcome = found.outcome
-    assert outcome is not None  # noqa: S101 - for the type checker
-    routes = outcome.routes.get(endpoint, [])
-    here = _places(outcome, routes)
-    anywhere = [place for at_endpoint in outcome.routes.values() for place in _places(outcome, at_endpoint)]
-    lines = [f"{messages.test_file(place)} came back" for place in outcome.proof.served.get(endpoint, ())
-             if str(place.end) not in here]
-    if found.outlook in (Outlook.GOOD, Outlook.UNJUDGED) or outcome.verdict_at(endpoint) is Verdict.PROVEN:
-        return lines
-    answer = outcome.answer_at(endpoint)
-    if answer is not None:
-        lines += [f"tried {messages.str_of(place)}{_refused(outcome.proof.publish_errors[place.key])}"
-                  if place.key in outcome.proof.publish_errors else
-                  f"{messages.test_file(place)} did not come back" for place in outcome.places
-                  if str(place.end) not in anywhere and not outcome.was_served(place)]
-        if messages.says_more(answer, routes):
-            lines.append(f"came back: {messages.str_of_answer(answer)}")
-    failing = [other for other in outcome.front.endpoints if outcome.verdict_at(other) is not Verdict.PROVEN]
-    if found.outlook in (Outlook.FAILS, Outlook.UNPROVEN) and endpoint == failing[-1] and printed is not None:
-        lines += advice.what_to_do(outcome, failing, printed, "what to do")
-    return lines
-
-
-def _places(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
-    """The places at the ends of these routes, by path or endpoint."""
-    return [str(place.end) for place in map(outcome.candidates.place_of, routes) if place]
-
-
-def nodes(outcome: Outcome) -> List[str]:
-    """What became of the test file at each node; what a note says is not repeated."""
-    return [f"the node {node.host}: the test file came back" for node in outcome.front.of_kind(Kind.NODE)
-            if outcome.verdict_at(node) is Verdict.PROVEN]
-
-
-def note(found: NameForecast) -> str:
-    """A note on the name's addresses, or an empty string; the reason of the outlook has it already."""
-    notes = [note for note in found.outcome.notes if note not in found.reason] if found.outcome else []
-    return f"note: {'; '.join(notes)}" if notes else ""
-
-
 def holder(program: Program, endpoint: Endpoint) -> str:
     """The program that holds a port."""
     return f"{program} at {endpoint}"
@@ -283,7 +190,7 @@ def webroot_tried(root: str, outcome: Outcome) -> str:
             refused = outcome.proof.publish_errors.get(place.key)
             served = outcome.was_served(place)
             return refused.rstrip(".") if refused else \
-                f"{messages.test_file(place)} {'came back' if served else 'did not come back'}"
+                f"{tree.test_file(place)} {'came back' if served else 'did not come back'}"
     return ""
 
 

@@ -30,6 +30,8 @@ from certbot_autowebroot.system import tls
 
 #: Seconds for one handshake.
 TIMEOUT = 5.0
+#: That limit, in words.
+LIMIT = f"at most {TIMEOUT:.0f} s for each handshake"
 #: OpenSSL's reasons for a server that answers in plain text, by its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 #: And for an alert (RFC 8446 section 6.2): nginx with ``ssl_reject_handshake`` and HAProxy with ``strict-sni`` send

@@ -9,7 +9,7 @@ from typing import List
 import pytest
 
 from certbot_autowebroot.cli import __main__ as cli
-from certbot_autowebroot.cli import reload
+from certbot_autowebroot.system import own_command
 from tests.lab import certificates
 from tests.lab import https
 from tests.lab.lineages import certificate
@@ -165,7 +165,7 @@ def test_older_certificate_on_443_names_the_reload(
         current(config)
         assert check(config) == 1
         said = capsys.readouterr().out
-        assert f"reload it with: {reload.command()} --lineage {live}\n" in said
+        assert f"reload it with: {own_command.reload()} --lineage {live}\n" in said
         assert check(config, "--format", "nagios") == 1
         assert f"WARNING - 1 lineage: 1 good; an older certificate is shown: {NAME} |" in capsys.readouterr().out
         assert cli.main(["reload", "--lineage", str(live)]) == 0

@@ -332,14 +332,19 @@ def test_prometheus_has_outlooks(place: Path, config: Path, root: Path, capsys: 
 
 
 @pytest.mark.lab
-def test_colour_on_terminal_only(place: Path, root: Path) -> None:
+@pytest.mark.parametrize("subcommand", ["check", "reload"])
+def test_colour_on_terminal_only(place: Path, root: Path, subcommand: str) -> None:
     """Plain text in a pipe and with NO_COLOR (no-color.org)."""
     environment = {**os.environ, "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
-    piped = subprocess.run(command(place, "--no-write", PUBLIC_V4), stdout=subprocess.PIPE, env=environment, timeout=60)
-    assert b"\033" not in piped.stdout
-    assert b"\033[32m" in on_a_terminal(command(place, "--no-write", PUBLIC_V4), environment)
-    assert b"\033" not in on_a_terminal(command(place, "--no-write", PUBLIC_V4), {**environment, "NO_COLOR": "1"})
+    typed = command(place, "--no-write", PUBLIC_V4)
+    if subcommand == "reload":
+        make_lineage(place / "config", name=PUBLIC_V4)
+        typed = [*typed[:3], "reload", "--lineage", str(place / "config" / "live" / PUBLIC_V4)]
+    piped = subprocess.run(typed, stdout=subprocess.PIPE, env=environment, timeout=60)
+    assert piped.stdout and b"\033" not in piped.stdout
+    assert b"\033[32m" in on_a_terminal(typed, environment)
+    assert b"\033" not in on_a_terminal(typed, {**environment, "NO_COLOR": "1"})
 
 
 @pytest.mark.lab
@@ -374,7 +379,7 @@ def test_short_work_is_silent(monkeypatch: pytest.MonkeyPatch, terminal: bool, s
         progress.show("waiting", 0, 1)
         time.sleep(0.1)
     assert stream.getvalue() == ""
-    monkeypatch.setattr(console, "_SILENCE", 0.2)
+    monkeypatch.setattr(console, "SILENCE", 0.2)
     with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
         progress.show("waiting", 0, 1)
         time.sleep(0.35)

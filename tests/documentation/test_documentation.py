@@ -42,9 +42,12 @@ def test_sphinx_builds_without_a_warning(tmp_path: Path) -> None:
     pages = {page.stem for page in (tmp_path / "html").glob("*.html")}
     assert pages >= {page.stem for page in DOCS.glob("*.rst")}
     assert (tmp_path / "html" / "check.schema.json").is_file()
-    links = {link for page in (tmp_path / "html").glob("*.html")
-             for link in re.findall(r'(?:href|src)="([^"#?:]+)["#?]', page.read_text(encoding="utf-8"))}
+    texts = {page.name: page.read_text(encoding="utf-8") for page in (tmp_path / "html").glob("*.html")}
+    links = {link for text in texts.values() for link in re.findall(r'(?:href|src)="([^"#?:]+)["#?]', text)}
     assert {link for link in links if not (tmp_path / "html" / link).is_file()} == set()
+    anchors = {(page or name, anchor) for name, text in texts.items()
+               for page, anchor in re.findall(r'href="([^"#?:]*)#([^"]+)"', text)}
+    assert {(page, anchor) for page, anchor in anchors if f'id="{anchor}"' not in texts[page]} == set()
 
 
 def test_readmes_have_the_same_parts(readmes: List[nodes.document]) -> None:

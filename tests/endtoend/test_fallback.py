@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -138,8 +139,7 @@ def order(names: str = NAMES, fallback: str = "nginx") -> Tuple[str, ...]:
 
 def by_whom(certbot: Certbot) -> Dict[str, str]:
     """The authenticator of each name, by Certbot's log."""
-    words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
-    return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
+    return dict(re.findall(r"(\S+): answered (?:by the authenticator|on the) (\S+)", certbot.log))
 
 
 def renew(certbot: Certbot, *arguments: str) -> Dict[str, str]:

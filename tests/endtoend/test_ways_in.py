@@ -1,5 +1,7 @@
 """Every Certbot command that uses an authenticator, against a real CA and real web servers."""
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Iterator
 from typing import Tuple
@@ -40,10 +42,14 @@ def nothing_left(place: Path) -> bool:
 
 
 def test_certonly_with_port_80_taken(certbot: Certbot, nginx: Nginx, place: Path) -> None:
-    """The first certificate of a name."""
+    """The first certificate of a name. One line says how it was answered, and none with --quiet."""
     done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
     assert done.returncode == 0, done.stdout
+    assert f"\n{NAME}: answered from {place}/root (nginx, {nginx.conf}:" in done.stdout
     assert certbot.renewal_setting(NAME, "authenticator") == "autowebroot"
+    again = certbot.run("renew", "--force-renewal", "--quiet")
+    assert again.returncode == 0 and "answered" not in again.stdout, again.stdout
+    assert "answered" in certbot.log
     assert nothing_left(place)
 
 
@@ -251,12 +257,16 @@ server {{
         before = ca.validations()
         done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}")
         line = 1 + nginx.conf.read_text().splitlines().index("    return 403;")
-    assert done.returncode == 1
+        command = done.stdout.partition("to check again: ")[2].partition("\n")[0]
+        checked = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, text=True)
+    assert done.returncode == checked.returncode == 1
+    tree = done.stdout[done.stdout.index(f"{NAME}: would fail\n"):done.stdout.index("\n\nNothing was left behind")]
+    assert checked.stdout == f"{tree}\n"
     said = " ".join(done.stdout.split())
-    assert f"{NAME}: port 80 at {PUBLIC_V4} is held by nginx (pid {nginx_pid(said)})" in said
+    assert f"{NAME}: would fail {PUBLIC_V4}:80: nginx (pid {nginx_pid(said)})" in said
     assert f"{nginx.conf}:{line}" in said
     assert "status 403" in said
-    assert "What to do:" in said
+    assert "what to do:" in said
     assert "Traceback" not in done.stdout
     assert "good.sample.com:" not in said
     assert ca.validations() == before, "the CA was asked"
@@ -264,7 +274,7 @@ server {{
 
 
 def nginx_pid(said: str) -> int:
-    return int(said.partition("held by nginx (pid ")[2].partition(")")[0])
+    return int(said.partition(": nginx (pid ")[2].partition(")")[0])
 
 
 def test_allow_subset_of_names(certbot: Certbot, place: Path, root: Path) -> None:
@@ -273,7 +283,7 @@ def test_allow_subset_of_names(certbot: Certbot, place: Path, root: Path) -> Non
             server {{ listen 80; server_name {NAME}; return 403; }}""", user="www-data"):
         done = certbot.run("certonly", "-a", "autowebroot", "-d", f"good.sample.com,{NAME}", "--allow-subset-of-names")
     assert done.returncode == 0, done.stdout
-    assert f"{NAME}: port 80" in done.stdout
+    assert f"{NAME}: would fail\n" in done.stdout
     assert f"Nothing was published for {NAME}" in " ".join(done.stdout.split())
     assert certbot.certificates("good.sample.com") == 1
 
@@ -304,5 +314,5 @@ def test_hint_after_a_failed_validation(certbot: Certbot, ca: CA, place: Path, r
         ca.resolve(NAME)
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
-    assert f"{NAME} was answered from " in said and f"{root}/.well-known/acme-challenge of nginx" in said
-    assert f"{PUBLIC_V4}:80" in said.partition("came back from there through")[2] and "A and AAAA records" in said
+    assert f"{NAME}: answered from {root} (nginx, {place}/nginx/nginx.conf:" in said
+    assert f"{PUBLIC_V4}:80" in said.partition("; a test file came back through ")[2] and "A and AAAA records" in said

@@ -45,15 +45,20 @@ class Reader:
 
     def types(self, block: str) -> str:
         """Type a block into a shell; returns what it printed."""
+        done = self.run(["sh", "-e", "-c", block])
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+        return done.stdout
+
+    def run(self, command: List[str]) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the reader's environment."""
         path = os.pathsep.join([str(Path(self._certbot.program).parent), str(Path(sys.executable).parent),
                                 os.environ["PATH"]])
         # What a new setuptools says of an old Certbot is no output of ours.
-        environment = {**self._certbot.environment(), "PATH": path, "PYTHONWARNINGS": "ignore:pkg_resources is"}
-        done = subprocess.run(["sh", "-e", "-c", block], env=environment,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=120)
-        assert done.returncode == 0, f"{block}\n{done.stdout}"
-        return done.stdout
+        environment = {**self._certbot.environment(), "PATH": path, "PYTHONWARNINGS": "ignore:pkg_resources is",
+                       "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=120)
 
     def follows_quick_start(self, check: str, reconfigure: str, dry_run: str, nginx: ContextManager[object]) -> None:
         """The lineage that fails tonight is renewed, by the commands alone.

@@ -1,4 +1,5 @@
 """Orders that are answered on the wire, and the application whose names need it."""
+import re
 import socket
 from types import TracebackType
 from typing import Dict
@@ -33,8 +34,7 @@ def order(names: str, fallback: str) -> List[str]:
 
 def answered_by(certbot: Certbot) -> Dict[str, str]:
     """By name, the authenticator that answered, from Certbot's log."""
-    words = [line.partition(" was answered by the authenticator ") for line in certbot.log.splitlines()]
-    return {before.rpartition(":")[2]: after.partition(";")[0] for before, found, after in words if found}
+    return dict(re.findall(r"(\S+): answered (?:by the authenticator|on the) (\S+)", certbot.log))
 
 
 def untouched(nginx: Nginx) -> List[object]:

@@ -1,4 +1,5 @@
 """A long order shows its progress, a short one does not."""
+import queue
 import time
 from pathlib import Path
 from typing import List
@@ -17,18 +18,25 @@ from tests.lab.net import OTHER_V4
 from tests.lab.net import PUBLIC_V4
 
 
-def test_few_notices_of_a_long_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred names, one second each; a short order has none."""
-    now = 0.0
-    said: List[Tuple[float, str]] = []
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(display, "notify", lambda text: said.append((now, text)))
-    notices = Notices()
-    for number in range(100):
-        notices.show(ASKING, number, 100)
-        now += 1
-    assert said == [(float(second), f"autowebroot is asking front endpoints: {second + 1} of 100")
-                    for second in (5, 10, 20, 40, 80)]
+def test_silence_of_a_long_order_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the stage, and how long each of its waits takes at most."""
+    notices: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(display, "notify", notices.put)
+    with Notices(silence=0.1) as progress:
+        assert notices.get(timeout=60) == "autowebroot is resolving names (at most 5 s)"
+        progress.show(ASKING, 41, 100)
+        assert notices.get(timeout=60) == \
+            "autowebroot is asking front endpoints: 42 of 100 (at most 10 s for each request)"
+
+
+def test_short_order_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a notice come after its end."""
+    notices: List[str] = []
+    monkeypatch.setattr(display, "notify", notices.append)
+    with Notices(silence=0.2):
+        pass
+    time.sleep(0.4)
+    assert notices == []
 
 
 @pytest.mark.lab

@@ -221,14 +221,14 @@ def test_lines_are_printed_once(place: Path) -> None:
     """In an error of many names; the other names get the place where they belong."""
     config = """server { listen 80; server_name a.sample.com b.sample.com; return 403; }
                 server { listen 80; server_name c.sample.com; return 404; }"""
-    asked = ("a.sample.com", "b.sample.com", "c.sample.com")
+    asked = ("a.sample.com", "b.sample.com", "c.sample.com")  # the first two share a tree
     with Nginx(place / "nginx", config) as nginx, solved(place, *asked) as solver:
-        said = messages.failures([solver.outcomes[name] for name in asked])
+        said = "\n\n".join(messages.failures([solver.outcomes[name] for name in asked]))
         first = 1 + next(n for n, line in enumerate(nginx.conf.read_text().splitlines()) if "a.sample.com" in line)
     block = f"into the server block at {nginx.conf}:%d, as its first lines"
     assert said.count("location ^~") == 1
     assert f"for good, put these lines {block % first}:" in said
-    assert f"the lines above, {block % first}, are for this name too." in said
+    assert "a.sample.com, b.sample.com: would fail\n" in said
     assert f"put the lines for {asked[0]} {block % (first + 1)}." in said
 
 
@@ -363,7 +363,7 @@ def test_read_only_mount_names_read_write_paths(place: Path) -> None:
             said = messages.failure(solver.outcomes[NAME])
     finally:
         subprocess.run(["umount", root], check=True)
-    assert f"Certbot's systemd unit makes it so (ProtectSystem), add to it: ReadWritePaths={root}." in said
+    assert f"Certbot's systemd unit makes it so (ProtectSystem), add to it: ReadWritePaths={root}\n" in said
     assert "container" not in said
 
 

@@ -98,7 +98,7 @@ def test_hint_equal_to_the_end_of_the_route(place: Path) -> None:
         outcome = solver.outcomes[NAME]
         assert outcome.verdict is Verdict.DEAD_END and not outcome.proof.publish_errors
         said = messages.failure(outcome)
-    assert f"a test file in {directory}/.well-known/acme-challenge, which did not come back" in said
+    assert f"a test file in {directory}/.well-known/acme-challenge did not come back" in said
 
 
 BALANCED = """upstream both {{ server 127.0.0.1:8001; server 127.0.0.1:8002; }}

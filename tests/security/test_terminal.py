@@ -61,7 +61,7 @@ def root(place: Path) -> ContextManager[object]:
 def test_error_is_printable(place: Path, make: Callable[[Path], ContextManager[object]]) -> None:
     """Names of programs and directories, lines of configurations and answers are escaped."""
     with make(place), solved(place) as solver:
-        text = messages.failures([solver.outcomes[NAME]])
+        text = messages.order_stopped([solver.outcomes[NAME]])
     assert "\\x1b[2J" in text
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     assert not [line for line in text.split("\n") if line.startswith("Nothing failed")]
