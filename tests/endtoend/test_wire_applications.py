@@ -28,24 +28,32 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def nginx(ca: CA, place: Path) -> Iterator[Nginx]:
-    """All sites, and the applications."""
-    directory = place / "nginx"
-    for name in ("nginx", "empty"):
-        (place / name).mkdir()
+def own_addresses(ca: CA) -> Iterator[None]:
+    """The addresses of the sites that do not share one; later tests count this machine's."""
+    addresses = [address for site in SITES for address in (*site.own_v4, *site.own_v6)]
     for site in SITES:
-        (directory / site.label).mkdir()
         if site.own_v4 or site.own_v6:
             ca.resolve(site.name, site.own_v4, site.own_v6)
-        for address in (*site.own_v4, *site.own_v6):
-            subprocess.run(["ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])],
-                           check=True)
+    for address in addresses:
+        subprocess.run(["ip", "addr", "add", address, "dev", "lo"], check=True)
+    yield
+    for address in addresses:
+        subprocess.run(["ip", "addr", "del", address, "dev", "lo"], check=True)
+
+
+@pytest.fixture
+def nginx(own_addresses: None, place: Path) -> Iterator[Nginx]:
+    """All sites, and the applications."""
+    directory = place / "nginx"
+    for path in (directory, place / "empty", *(directory / site.label for site in SITES)):
+        path.mkdir()
     config = VISITS + nginx_applications.COMMON + "".join(site.config(PUBLIC_V4) for site in SITES)
-    ports, sockets = nginx_applications.ports(), nginx_applications.sockets()
-    server = Nginx(directory, config, user="www-data")
-    with Program([sys.executable, applications.__file__, *(str(directory / name) for name in sockets),
-                  *map(str, ports)], place / "empty", port=ports[-1]), server:
-        yield server
+    ports = nginx_applications.ports()
+    arguments = [applications.__file__, *(str(directory / name) for name in nginx_applications.sockets()),
+                 *map(str, ports)]
+    with Program([sys.executable, *arguments], place / "empty", port=ports[-1]), \
+            Nginx(directory, config, user="www-data") as running:
+        yield running
 
 
 def test_every_application_is_answered(certbot: Certbot, nginx: Nginx) -> None:

@@ -702,7 +702,7 @@ SITES: List[Site] = [
 
 
 def ports() -> List[int]:
-    """The ports of 127.0.0.1 at which applications have to listen."""
+    """The ports at which applications have to listen."""
     return sorted(set(map(int, re.findall(r"(?:127\.0\.0\.1|localhost|application\.sample\.com):(\d+)", _text()))))
 
 
