@@ -1,6 +1,7 @@
 """An answer on the wire where the front endpoint is not where the connection ends: forwards, containers, proxies."""
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -131,7 +132,7 @@ def test_forwarding_program(container: Container, peer: Peer, tmp_path: Path, ex
                     assert curl(PUBLIC_V4, peer=client) == OURS
                     assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
         finally:
-            forwarder.kill()
+            os.killpg(forwarder.pid, signal.SIGKILL)  # and the processes that it has forked
 
 
 def test_rootless_container(container: Container, peer: Peer, tmp_path: Path) -> None:
