@@ -13,7 +13,6 @@ from typing import Optional
 from typing import Sequence
 from typing import Set
 
-from certbot_autowebroot.order import guessed_roots
 from certbot_autowebroot.order import proof
 from certbot_autowebroot.order.hints import Hint
 from certbot_autowebroot.order.inquiry import Candidates
@@ -22,7 +21,6 @@ from certbot_autowebroot.order.inquiry import place_of
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
-from certbot_autowebroot.routing.follow import follow
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import Host
 
@@ -125,6 +123,7 @@ class CandidateFinder:
         endpoint = route.hops[-1].request.endpoint
         if endpoint in self._silent or self._guessing > MAX_GUESSING:
             return True
+        from certbot_autowebroot.order import guessed_roots  # late for speed: most programs have a configuration
         started = time.monotonic()
         try:
             return not guessed_roots.is_served(route.end, route.hops[-1], self._host.view_of(route.program),
@@ -141,4 +140,5 @@ class CandidateFinder:
 
 def routes(candidates: Candidates, host: Host) -> Dict[Endpoint, List[Route]]:
     """Follow the requests of an identifier from each front endpoint."""
+    from certbot_autowebroot.routing.follow import follow  # late for speed: a remembered directory needs no route
     return {endpoint: follow(candidates.request(endpoint), host) for endpoint in candidates.front.endpoints}

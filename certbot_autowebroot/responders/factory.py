@@ -16,7 +16,6 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.route import Program
 from certbot_autowebroot.route import Vacant
-from certbot_autowebroot.system import mounts
 from certbot_autowebroot.system.views import View
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ def writable(view: View, directory: Directory, program: Optional[Program]) -> Tu
     """The directory, or its host path if it is a volume that is read-only in the container and writable on the host."""
     if view.is_host or program is None:
         return view, directory
+    from certbot_autowebroot.system import mounts  # late for speed: only a container has other mounts
     try:
         fd = view.open(directory.root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # the responder reports it

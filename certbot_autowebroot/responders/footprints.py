@@ -5,7 +5,6 @@ are set, hosts are suspended, file servers have clocks of their own. So until th
 a file's name contains the token, and a directory has a draft name first, and is then renamed. Both are made in the
 directory in which they stay, which gives them their SELinux label.
 """
-import ctypes
 import dataclasses
 import errno
 import hashlib
@@ -27,9 +26,6 @@ from certbot_autowebroot.responders.safe_directories import as_owner
 from certbot_autowebroot.responders.safe_directories import read_file
 from certbot_autowebroot.system.terminal import printable
 from certbot_autowebroot.system.views import View
-
-#: renameat2(2), include/uapi/linux/fs.h.
-_RENAME_NOREPLACE = 1
 
 
 @dataclass(eq=False, repr=False)
@@ -109,34 +105,6 @@ def _footprint(fields: Dict[str, Any]) -> Footprint:
 def _key(value: Any) -> Key:
     device, inode = value
     return int(device), int(inode)
-
-
-def give_name(footprint: Footprint, directory: OpenDirectory) -> None:
-    """Rename a directory from its draft name to its final name. Call it as the owner of the directory that it is in.
-
-    :raises FileExistsError: the name exists. Without renameat2(2) (macOS, NFS), an empty directory that another process
-        makes at this moment is replaced.
-    """
-    code = _rename_new(directory.fd, footprint.draft, footprint.name)
-    if code in (errno.ENOSYS, errno.EINVAL):
-        try:
-            os.lstat(footprint.name, dir_fd=directory.fd)
-        except FileNotFoundError:
-            os.rename(footprint.draft, footprint.name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
-            return
-        code = errno.EEXIST
-    if code:
-        raise OSError(code, os.strerror(code), str(footprint))
-
-
-def _rename_new(directory_fd: int, old: str, new: str) -> int:
-    """0, or the error's errno."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError:
-        return errno.ENOSYS
-    failed = renameat2(directory_fd, os.fsencode(old), directory_fd, os.fsencode(new), _RENAME_NOREPLACE)
-    return ctypes.get_errno() if failed else 0
 
 
 def remove(footprint: Footprint, directory: OpenDirectory, by_content: bool) -> str:

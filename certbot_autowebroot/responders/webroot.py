@@ -16,7 +16,6 @@ from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
 from certbot_autowebroot.responders.footprints import Footprint
-from certbot_autowebroot.responders.footprints import give_name
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.journal import JournalError
 from certbot_autowebroot.responders.safe_directories import Chain
@@ -107,6 +106,7 @@ class WebrootResponder:
         except FileNotFoundError:
             pass
         self._step = f"The directory {here.child(name)} cannot be made"
+        from certbot_autowebroot.responders import drafts  # late for speed; with our own rights, and not as the owner
         footprint = self._announce(here, name)
         self._make(footprint, here, os.mkdir, footprint.draft, 0o755)
         draft = _enter_made(walk, chain, footprint.draft)
@@ -114,7 +114,7 @@ class WebrootResponder:
             raise UnsafePathError(f"{draft.path} was replaced while it was made, by a directory of {user(draft.uid)}.")
         self._journal.confirm(footprint, draft.key)
         try:
-            as_owner(here, give_name, footprint, here)
+            as_owner(here, drafts.give_name, footprint, here)
         except FileExistsError:
             self._journal.take_back(footprint)
             return walk.enter(chain, name)

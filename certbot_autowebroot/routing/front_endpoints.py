@@ -5,6 +5,7 @@ is final. Records rotate, so each address counts.
 """
 import enum
 import ipaddress
+from typing import TYPE_CHECKING
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -15,8 +16,10 @@ from typing import Tuple
 
 from certbot_autowebroot.route import CA_PORTS
 from certbot_autowebroot.route import Endpoint
-from certbot_autowebroot.routing.follow import Machine
 from certbot_autowebroot.system.dns import Resolution
+
+if TYPE_CHECKING:
+    from certbot_autowebroot.routing.follow import Machine
 
 #: A hosting machine may have hundreds of addresses, and a name as many: the number that counts of each IP version.
 MAX_OF_FAMILY = 8
@@ -99,7 +102,7 @@ class FrontEndpoints(NamedTuple):
         return [endpoint.host for endpoint in self.of_kind(Kind.LOCAL, Kind.REMOTE)]
 
 
-def front_endpoints(resolution: Resolution, machine: Machine, port: int, address: str = "",
+def front_endpoints(resolution: Resolution, machine: "Machine", port: int, address: str = "",
                     nodes: Sequence[str] = ()) -> FrontEndpoints:
     """Find the front endpoints of a name.
 
@@ -138,7 +141,7 @@ def _addresses(resolution: Resolution) -> List[str]:
     return [a for a in resolution.addresses if not ipaddress.ip_address(a).is_loopback]
 
 
-def _guessed(machine: Machine, port: int, local: Sequence[str], remote: Sequence[str], versions: Sequence[int]) \
+def _guessed(machine: "Machine", port: int, local: Sequence[str], remote: Sequence[str], versions: Sequence[int]) \
         -> List[CAEndpoint]:
     """:param versions: the IP versions that count at all."""
     if local and not remote:

@@ -13,7 +13,6 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Program
-from certbot_autowebroot.routing.follow import Holder
 from certbot_autowebroot.system import dns
 from certbot_autowebroot.system.addresses import Addresses
 from certbot_autowebroot.system.addresses import has_route
@@ -21,6 +20,7 @@ from certbot_autowebroot.system.dns import Resolution
 from certbot_autowebroot.system.views import View
 
 if TYPE_CHECKING:
+    from certbot_autowebroot.routing.follow import Holder
     from certbot_autowebroot.routing.listening import ListeningPrograms
 
 
@@ -72,7 +72,7 @@ class Host:
         """
         return self._programs.view_of(program) if program else View.of_host()
 
-    def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
+    def holders(self, endpoint: Endpoint) -> "Sequence[Holder]":
         """The programs that accept connections there."""
         return self._programs.holders(endpoint)
 

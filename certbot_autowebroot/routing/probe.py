@@ -11,6 +11,7 @@ import http.client
 import io
 import socket
 import time
+from typing import TYPE_CHECKING
 from typing import Callable
 from typing import List
 from typing import NamedTuple
@@ -22,8 +23,6 @@ from certbot_autowebroot import __version__
 from certbot_autowebroot.route import CA_HEADERS
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Request
-from certbot_autowebroot.routing.follow import Machine
-from certbot_autowebroot.routing.follow import after_redirect
 from certbot_autowebroot.routing.redirects import MAX_REDIRECTS
 from certbot_autowebroot.routing.redirects import STATUSES
 from certbot_autowebroot.routing.redirects import is_address
@@ -32,8 +31,10 @@ from certbot_autowebroot.routing.redirects import redirected
 from certbot_autowebroot.routing.redirects import request_target
 from certbot_autowebroot.routing.redirects import target_of
 from certbot_autowebroot.system import tls
-from certbot_autowebroot.system.greeting import first_line
 from certbot_autowebroot.system.terminal import printable
+
+if TYPE_CHECKING:
+    from certbot_autowebroot.routing.follow import Machine
 
 #: Seconds for one whole probe with all its redirects: what Let's Encrypt gives a validation.
 TIMEOUT = 10.0
@@ -106,7 +107,7 @@ class _Response(NamedTuple):
 _NextRequests = Callable[[str, int, Request], Sequence[Request]]
 
 
-def ask(request: Request, machine: Machine, timeout: float = TIMEOUT, *, may_send_proxy_line: bool = True) -> Answer:
+def ask(request: Request, machine: "Machine", timeout: float = TIMEOUT, *, may_send_proxy_line: bool = True) -> Answer:
     """Make a request to an endpoint of this host and follow its redirects within this host.
 
     :param request: connects to ``request.endpoint``.
@@ -117,6 +118,7 @@ def ask(request: Request, machine: Machine, timeout: float = TIMEOUT, *, may_sen
     front_port = request.endpoint.port
 
     def next_requests(location: str, status: int, redirected: Request) -> Sequence[Request]:
+        from certbot_autowebroot.routing.follow import after_redirect  # late for speed: only for a redirect
         return after_redirect(location, status, redirected, front_port, machine)
     return _ask(request, next_requests, time.monotonic() + timeout, may_send_proxy_line)
 
@@ -280,5 +282,6 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
     if isinstance(cause, http.client.BadStatusLine):
+        from certbot_autowebroot.system.greeting import first_line  # late for speed: it is seldom no HTTP
         return f"the answer is not HTTP: {first_line(str(cause))}"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -23,7 +23,6 @@ from certbot_autowebroot.route import PathInView
 from certbot_autowebroot.system.identity import act_as
 from certbot_autowebroot.system.identity import is_ordinary
 from certbot_autowebroot.system.identity import responsible_user
-from certbot_autowebroot.system.openat2 import open_in_root
 
 #: Bytes of one configuration file. Ten thousand sites in one file are 3 MB.
 MAX_FILE_SIZE = 64 * 1024 * 1024
@@ -61,6 +60,11 @@ class View:
         self._confined = confined
         self._uid_map = uid_map
         self._bytes_left = MAX_READ
+        self._open_in_root: Optional[Callable[[int, str, int], int]] = None
+        if confined or is_ordinary(uid):
+            # Late for speed: with ctypes, two milliseconds. Not when it is called, with the rights of another user.
+            from certbot_autowebroot.system.openat2 import open_in_root
+            self._open_in_root = open_in_root
 
     @classmethod
     def of_host(cls) -> "View":
@@ -148,9 +152,9 @@ class View:
     def _open(self, path: str, flags: int) -> int:
         if not path.startswith("/") or not _is_valid(path):  # a relative path would start at certbot's own directory
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        if self._confined or is_ordinary(self.uid):
+        if self._open_in_root is not None:
             try:
-                return open_in_root(self.root_fd, path, flags)
+                return self._open_in_root(self.root_fd, path, flags)
             except OSError as error:
                 if self._confined or error.errno != errno.ENOSYS:
                     raise  # ENOSYS: Linux before 5.6, where the user's own rights have to do

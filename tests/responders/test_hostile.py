@@ -12,9 +12,8 @@ from typing import Iterator
 import pytest
 
 from certbot_autowebroot.responders import PublishError
-from certbot_autowebroot.responders import footprints
+from certbot_autowebroot.responders import drafts
 from certbot_autowebroot.responders import safe_directories
-from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.footprints import Footprint
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory
@@ -283,9 +282,10 @@ def test_directory_replaced_before_its_rename(
     def swapped(footprint: Footprint, directory: safe_directories.OpenDirectory) -> None:
         os.rename(f"{site.root}/{footprint.draft}", f"{site.root}/ours")
         plant(f"{site.root}/{footprint.draft}")
-        footprints.give_name(footprint, directory)
+        give_name(footprint, directory)
 
-    monkeypatch.setattr(webroot, "give_name", swapped)
+    give_name = drafts.give_name
+    monkeypatch.setattr(drafts, "give_name", swapped)
     with pytest.raises(PublishError, match=r"/\.well-known was replaced while it was made, (in|by) a directory of uid"):
         site.responder().publish(CONTENT)
     assert sorted(os.listdir(site.root)) == [".well-known", "ours"]
@@ -319,6 +319,7 @@ def test_links_without_o_path(site: Site) -> None:
 
 UNPRIVILEGED = """
 import os, sys
+from certbot_autowebroot.responders import drafts  # now: the user may not read our modules
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from certbot_autowebroot.route import Directory

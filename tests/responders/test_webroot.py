@@ -17,9 +17,9 @@ from zope.interface.verify import verifyClass
 from certbot_autowebroot.interfaces import IResponder
 from certbot_autowebroot.responders import AlreadyPublishedError
 from certbot_autowebroot.responders import PublishError
+from certbot_autowebroot.responders import drafts
 from certbot_autowebroot.responders import footprints
 from certbot_autowebroot.responders import safe_directories
-from certbot_autowebroot.responders import webroot
 from certbot_autowebroot.responders.webroot import WebrootResponder
 from tests.lab.hostile_site import CONTENT
 from tests.lab.hostile_site import DIRECTORY
@@ -181,7 +181,7 @@ def test_other_users_file_with_the_right_content(site: Site) -> None:
 def renames(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With renameat2(2), without it, and on a file system without its flags."""
     if request.param:
-        monkeypatch.setattr(footprints, "_rename_new", lambda *args: request.param)
+        monkeypatch.setattr(drafts, "_rename_new", lambda *args: request.param)
 
 
 @pytest.mark.usefixtures("renames")
@@ -292,7 +292,7 @@ def test_failed_removal_names_the_draft(
         os.chmod(site.root, 0o555)
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(webroot, "give_name", closed)
+    monkeypatch.setattr(drafts, "give_name", closed)
     with pytest.raises(PublishError, match="well-known cannot be made: Operation not permitted"):
         site.responder().publish(CONTENT)
     (left,) = os.listdir(site.root)
