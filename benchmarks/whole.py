@@ -2,8 +2,8 @@
 
 Whole processes of ``certbot`` as it is installed, with all its sleeps, in pairs: an issue with ``autowebroot`` beside
 an issue with ``--webroot`` and the right directory, a renewal beside a renewal. Each pair runs the two in the other
-order than the pair before, so that load on the host falls on both alike. ``many_sites`` measures more, with Certbot's
-sleeps cut short.
+order than the pair before, so that load on the host falls on both alike. *Least* is the difference of the least of
+each. ``many_sites`` measures more, with Certbot's sleeps cut short.
 """
 import argparse
 import os
@@ -20,12 +20,19 @@ from typing import Tuple
 
 from benchmarks import lineages
 from benchmarks import machines
+from benchmarks import measure
 from tests.lab import net
 from tests.lab.ca import CA
 from tests.lab.certbot import Certbot
 from tests.lab.nginx import public_directory
 
 _RENEW = ("renew", "--force-renewal")
+#: Where the count of garbage collections stands at the start, as measure.PHASES explains.
+_PHASE = """
+import gc, os
+for _ in range(int(os.environ["COLLECTIONS"])):
+    gc.collect(1)
+"""
 
 
 class Cost(NamedTuple):
@@ -35,9 +42,9 @@ class Cost(NamedTuple):
     cpu: float
 
 
-def run(certbot: Certbot, *arguments: str) -> Cost:
+def run(certbot: Certbot, phase: int, *arguments: str) -> Cost:
     """Run a command; the benchmark ends if it fails. One without a validation by pebble is repeated."""
-    environment = certbot.environment()
+    environment = {**certbot.environment(), "COLLECTIONS": str(phase)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed modules are compiled once
     validations = certbot.ca.validations()
     while True:
@@ -53,18 +60,20 @@ def run(certbot: Certbot, *arguments: str) -> Cost:
             return Cost(wall, usage.ru_utime + usage.ru_stime)
 
 
-def compare(title: str, webroot: Callable[[], Cost], ours: Callable[[], Cost], pairs: int, of: int = 1) -> None:
+def compare(title: str, webroot: Callable[[int], Cost], ours: Callable[[int], Cost], pairs: int, of: int = 1) -> None:
     """Print what ours costs more than webroot, in milliseconds.
 
+    :param webroot: runs it once, in a phase.
     :param of: divide by this number of lineages.
     """
     costs: List[Tuple[Cost, Cost]] = []
     for number in range(pairs):
+        phase = number % measure.PHASES
         if number % 2:
-            mine = ours()
-            costs.append((webroot(), mine))
+            mine = ours(phase)
+            costs.append((webroot(phase), mine))
         else:
-            costs.append((webroot(), ours()))
+            costs.append((webroot(phase), ours(phase)))
     added = sorted((mine.wall - theirs.wall) * 1000 / of for theirs, mine in costs)
     added_cpu = [(mine.cpu - theirs.cpu) * 1000 / of for theirs, mine in costs]
     least, least_cpu = ((min(getattr(pair[1], kind) for pair in costs) - min(getattr(pair[0], kind) for pair in costs))
@@ -79,36 +88,36 @@ def one_name(directory: Path, ca: CA, sites: int, pairs: int) -> None:
     """Issue and renew for one name in the middle of all sites."""
     name, root = machines.name_of(sites // 2), str(machines.root_of(directory, sites // 2))
     given = {"webroot": ["--webroot", "-w", root, "-d", name], "autowebroot": ["-a", "autowebroot", "-d", name]}
-    new, old = ({way: Certbot(directory / kind / way, ca) for way in given} for kind in ("new", "old"))
+    new, old = ({way: Certbot(directory / kind / way, ca, _PHASE) for way in given} for kind in ("new", "old"))
 
-    def issue(way: str) -> Callable[[], Cost]:
-        def once() -> Cost:
+    def issue(way: str) -> Callable[[int], Cost]:
+        def once(phase: int) -> Cost:
             for part in ("live", "archive", "renewal"):
                 shutil.rmtree(new[way].directory / "config" / part, ignore_errors=True)
-            return run(new[way], "certonly", *given[way])
-        once()  # makes the account
+            return run(new[way], phase, "certonly", *given[way])
+        once(0)  # makes the account
         return once
     compare(f"issue, {sites} sites", issue("webroot"), issue("autowebroot"), pairs)
     for way, certbot in old.items():
-        run(certbot, "certonly", *given[way])
-    compare(f"renew, {sites} sites", lambda: run(old["webroot"], *_RENEW), lambda: run(old["autowebroot"], *_RENEW),
-            pairs)
+        run(certbot, 0, "certonly", *given[way])
+    compare(f"renew, {sites} sites", lambda phase: run(old["webroot"], phase, *_RENEW),
+            lambda phase: run(old["autowebroot"], phase, *_RENEW), pairs)
 
 
 def many_lineages(directory: Path, ca: CA, count: int, pairs: int) -> None:
     """Renew many lineages, each with a site of its own, in one process."""
-    ways = {way: Certbot(directory / str(count) / way, ca) for way in ("webroot", "autowebroot")}
+    ways = {way: Certbot(directory / str(count) / way, ca, _PHASE) for way in ("webroot", "autowebroot")}
     name, root = machines.name_of(0), str(machines.root_of(directory, 0))
     for way, certbot in ways.items():
-        run(certbot, "certonly", "-a", way, *(["-w", root] if way == "webroot" else []), "-d", name)
+        run(certbot, 0, "certonly", "-a", way, *(["-w", root] if way == "webroot" else []), "-d", name)
         parameters = certbot.renewal_conf(name).read_text().partition("[renewalparams]\n")[2]
         for site in range(1, count):
             own = parameters.replace(name, machines.name_of(site))
             for end in ('"', "\n", ","):  # of autowebroot_roots, webroot_map and webroot_path
                 own = own.replace(root + end, str(machines.root_of(directory, site)) + end)
             lineages.write(certbot.directory / "config", machines.name_of(site), own)
-    compare(f"renew, {count} lineages, for each", lambda: run(ways["webroot"], *_RENEW),
-            lambda: run(ways["autowebroot"], *_RENEW), pairs, count)
+    compare(f"renew, {count} lineages, for each", lambda phase: run(ways["webroot"], phase, *_RENEW),
+            lambda phase: run(ways["autowebroot"], phase, *_RENEW), pairs, count)
 
 
 def main() -> None:
