@@ -17,6 +17,8 @@ OUTPUT = "standard output"
 #: The number of steps from which progress is shown, and the seconds between two updates.
 _MANY = 10
 _PAUSE = 0.1
+#: Characters of the bar.
+_BAR = 20
 #: Seconds without output after which a person wonders.
 _SILENCE = 3.0
 
@@ -59,6 +61,11 @@ def reason(error: OSError, path: str) -> str:
     return f"{error.filename or path}: {error.strerror or error}{as_root}"
 
 
+def bar(done: int, of: int) -> str:
+    """A bar as long as the part of the work that is done: ``[#####...............]``."""
+    return f"[{'#' * (done * _BAR // of):.<{_BAR}}]"
+
+
 class Progress:
     """One line on a terminal with the progress of long work; removed at the end of the ``with``.
 
@@ -91,7 +98,7 @@ class Progress:
 
     def show(self, stage: str, done: int, of: int) -> None:
         """Note it; print it at most ten times a second."""
-        count = f": {done + 1} of {of}" if of > 1 else ""
+        count = f": {bar(done, of)} {done + 1} of {of}" if of > 1 else ""
         limit = f" ({self._limits[stage]})" if stage in self._limits else ""
         self._line = f"{stage}{count}{limit}"
         if self._is_terminal and of >= _MANY and time.monotonic() - self._shown > _PAUSE:

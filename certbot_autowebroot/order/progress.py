@@ -2,8 +2,6 @@
 import time
 from typing import Callable
 
-from certbot.display import util as display
-
 #: What is being done, in words; how many are done; of how many.
 Progress = Callable[[str, int, int], None]
 
@@ -27,4 +25,5 @@ class Notices:
         """Say it, if it is time to."""
         if time.monotonic() - self._started >= self._silence:
             self._silence *= 2
+            from certbot.display import util as display  # late for speed: check has a display of its own
             display.notify(f"autowebroot is {stage}: {done + 1} of {of}")
