@@ -1,6 +1,7 @@
 """Measure the parts without Certbot, each beside its lower bound: ``python -m benchmarks.parts``."""
 import argparse
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -32,9 +33,12 @@ from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.views import View
 from tests.lab import net
+from tests.lab.apache import MODULES
 from tests.lab.nginx import Nginx
 
 _TOKEN = "x" * 43
+#: What servers/apache/dump.py asks httpd for.
+_DUMPS = ("CONFIG", "RUN_CFG", "MODULES", "VHOSTS")
 _IMPORT = re.compile(r"import time: +\d+ \| +(\d+) \| certbot_autowebroot\.authenticator")
 _DOOR = Endpoint(net.PUBLIC_V4, 80)
 
@@ -72,8 +76,12 @@ def parts(server: str, sites: int, layout: str) -> None:
         measure("floor: cat of the files", lambda: subprocess.run(["xargs", "cat"], input="\n".join(files), text=True,
                                                                   stdout=subprocess.DEVNULL, check=True))
         if server == "apache":
-            measure("floor: apache2 -t", lambda: subprocess.run([*running.argv[:3], "-t"], check=True,
-                                                                stderr=subprocess.DEVNULL), 3)
+            for title, *dumps in (("floor: apache2 -t",), ("floor: apache2 -t, its names", "VHOSTS"),
+                                  ("floor: apache2 -t, all that we read of it", *_DUMPS)):
+                command = [*running.argv[:3], "-C", f"LoadModule info_module {MODULES}/mod_info.so", "-t",
+                           *(f"-DDUMP_{what}" for what in dumps)]
+                measure(title, functools.partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL,
+                                                 stderr=subprocess.DEVNULL), 3)
         measure("listeners", listeners.listeners)
         inodes = {found.inode for found in listeners.accepting(_DOOR, listeners.listeners())}
         measure("floor: names of all processes", lambda: [processes.comm(pid) for pid in processes.all_pids()])

@@ -21,6 +21,8 @@ OUTPUT = "standard output"
 #: The number of steps from which progress is shown, and the seconds between two updates.
 _MANY = 10
 _PAUSE = 0.1
+#: Characters of the bar.
+_BAR = 20
 
 
 class Colour(enum.Enum):
@@ -78,6 +80,11 @@ def reason(error: OSError, path: str) -> str:
     return f"{error.filename or path}: {error.strerror or error}{as_root}"
 
 
+def bar(done: int, of: int) -> str:
+    """A bar as long as the part of the work that is done: ``[#####...............]``."""
+    return f"[{'#' * (done * _BAR // of):.<{_BAR}}]"
+
+
 class Progress:
     """One line on a terminal with the progress of long work; removed at the end of the ``with``.
 
@@ -110,7 +117,8 @@ class Progress:
 
     def show(self, stage: str, done: int, of: int) -> None:
         """Note it; print it at most ten times a second."""
-        self._line = in_words(stage, done, of, self._limits)
+        of_many = f"{bar(done, of)} " if of > 1 else ""
+        self._line = of_many + in_words(stage, done, of, self._limits)
         if self._is_terminal and of >= _MANY and time.monotonic() - self._shown > _PAUSE:
             self._print()
 

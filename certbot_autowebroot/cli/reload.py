@@ -9,7 +9,6 @@ from typing import List
 from typing import NamedTuple
 from typing import Tuple
 
-from certbot import util
 from certbot.compat import misc
 
 from certbot_autowebroot.cli import arguments
@@ -134,7 +133,7 @@ def _shown(lineage: Lineage) -> Tuple[str, ...]:
 
 
 def _identifiers(names: "List[str] | Tuple[str, ...]") -> List[str]:
-    return [_identifier("www" + name[1:] if util.is_wildcard_domain(name) else name) for name in names]
+    return [_identifier("www" + name[1:] if lineages.is_wildcard(name) else name) for name in names]
 
 
 def _identifier(name: str) -> str:

@@ -4,8 +4,6 @@ from typing import Callable
 from typing import Dict
 from typing import Mapping
 
-from certbot.display import util as display
-
 #: What is being done, in words; how many are done; of how many.
 Progress = Callable[[str, int, int], None]
 
@@ -64,6 +62,7 @@ class Notices:
         self._stage = (stage, done, of)
 
     def _end_silence(self, ended: threading.Event) -> None:
+        from certbot.display import util as display  # late for speed: check has a display of its own
         silence = self._silence
         while not ended.wait(silence):
             silence *= 2

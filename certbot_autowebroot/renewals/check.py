@@ -12,9 +12,6 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from certbot import errors
-from certbot import util
-
 from certbot_autowebroot import settings
 from certbot_autowebroot.order import other_authenticators
 from certbot_autowebroot.order.candidates import OrderOptions
@@ -28,6 +25,7 @@ from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.judge import JUDGED
 from certbot_autowebroot.renewals.judge import Judge
 from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.renewals.lineages import is_wildcard
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import CA_PORTS
 
@@ -143,8 +141,10 @@ def identifier(name: str) -> str:
         return str(ipaddress.ip_address(name.strip("[]")))
     except ValueError:
         pass
-    if util.is_wildcard_domain(name):
+    if is_wildcard(name):
         raise ValueError(messages.WILDCARD)
+    from certbot import errors  # late for speed: with acme and requests, 0.1 seconds
+    from certbot import util
     try:
         proper = util.enforce_domain_sanity(name)
     except errors.ConfigurationError as error:

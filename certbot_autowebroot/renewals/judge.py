@@ -13,8 +13,6 @@ from typing import Mapping
 from typing import Sequence
 from typing import Tuple
 
-from certbot import util
-
 from certbot_autowebroot import settings
 from certbot_autowebroot.order.candidates import OrderOptions
 from certbot_autowebroot.order.hints import Hint
@@ -33,6 +31,7 @@ from certbot_autowebroot.renewals.forecast import Forecast
 from certbot_autowebroot.renewals.forecast import NameForecast
 from certbot_autowebroot.renewals.forecast import Outlook
 from certbot_autowebroot.renewals.lineages import Lineage
+from certbot_autowebroot.renewals.lineages import is_wildcard
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import Directory
@@ -110,7 +109,7 @@ class Judge:
                 except ValueError:
                     memory = {}  # a renewal warns, and ignores it
                 for name in _names(lineage):
-                    if not util.is_wildcard_domain(name):
+                    if not is_wildcard(name):
                         hints.setdefault(name, given(path, "--path")).extend(memory.get(name, ()))
             outcomes = self._find_out(hints, from_memory=True)
             for lineage in group:
@@ -166,7 +165,7 @@ class Judge:
         roots: Dict[str, Dict[str, None]] = {}
         for lineage in lineages:
             for name in _names(lineage):
-                if _webroot(lineage, name) and not util.is_wildcard_domain(name):
+                if _webroot(lineage, name) and not is_wildcard(name):
                     roots.setdefault(name, {})[_webroot(lineage, name)] = None
         hints = {name: [Hint(root, "the lineage's webroot_map") for root in found] for name, found in roots.items()}
         return self._solver(hints).try_hints(list(hints)) if self._write and hints else {}
@@ -174,7 +173,7 @@ class Judge:
     def _without_options(self, names: Sequence[str]) -> Outcomes:
         """As for a lineage that has no options of its own."""
         return self._find_out({name: given(self._path or settings.SHARED_DIRECTORY, "--path")
-                               for name in names if not util.is_wildcard_domain(name)})
+                               for name in names if not is_wildcard(name)})
 
     def _find_out(self, hints: Mapping[str, Sequence[Hint]], from_memory: bool = False) -> Outcomes:
         if not hints:
@@ -188,7 +187,7 @@ class Judge:
 
 def _by_webroot(lineage: Lineage, name: str, tried: Outcomes) -> NameForecast:
     """``webroot`` answers from the directory of webroot_map, and makes it where it is missing."""
-    if util.is_wildcard_domain(name):
+    if is_wildcard(name):
         return _wildcard(name)
     root = _webroot(lineage, name)
     if not root:

@@ -95,6 +95,11 @@ class Lineage:
     hidden: bool = False
 
 
+def is_wildcard(name: str) -> bool:
+    """Whether a name is a wildcard: Certbot's own function is in a module that imports all of acme and requests."""
+    return name.startswith("*.")
+
+
 def lineages(config_dir: str) -> List[Lineage]:
     """Every lineage of a configuration directory, by name.
 

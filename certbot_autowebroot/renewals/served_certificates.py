@@ -8,8 +8,6 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
-from certbot import util
-
 from certbot_autowebroot.order.progress import HANDSHAKES
 from certbot_autowebroot.order.progress import Progress
 from certbot_autowebroot.renewals.forecast import Served
@@ -17,6 +15,7 @@ from certbot_autowebroot.renewals.forecast import Shown
 from certbot_autowebroot.renewals.lineages import Certificate
 from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.lineages import earlier_certificates
+from certbot_autowebroot.renewals.lineages import is_wildcard
 from certbot_autowebroot.renewals.lineages import other_owner
 from certbot_autowebroot.renewals.lineages import parse_certificate
 from certbot_autowebroot.renewals.visitors import NameCertificates
@@ -48,7 +47,7 @@ def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Se
     """
     host = Host()
     having = [lineage for lineage in lineages if lineage.certificate]
-    names = {lineage.conf: [name for name in lineage.certificate.names if not util.is_wildcard_domain(name)]
+    names = {lineage.conf: [name for name in lineage.certificate.names if not is_wildcard(name)]
              for lineage in having if lineage.certificate}
     host.resolve({name for of_lineage in names.values() for name in of_lineage})
     asked = {lineage.conf: [(name, endpoint) for name in names[lineage.conf]

@@ -353,7 +353,7 @@ def test_progress_on_terminal_only(place: Path, root: Path) -> None:
     many = [f"203.0.113.{number}" for number in range(100, 140)]
     environment = {**os.environ, "TERM": "xterm"}
     shown = on_a_terminal(command(place, "--no-write", *many), environment)
-    assert re.search(rb"\r\033\[Kfollowing requests: \d+ of 40", shown)
+    assert re.search(rb"\r\033\[K\[#*\.*\] following requests: \d+ of 40", shown)
     piped = subprocess.run(command(place, "--no-write", *many), capture_output=True, timeout=60)
     assert piped.stderr == b""
 
