@@ -148,14 +148,17 @@ def _of_snippet(snippet: registry.Part, hop: Hop, process: Process) -> Iterable[
 
 
 def _outside_generated_file(lines: SiteLines, process: Process, request: Request) -> SiteLines:
-    """The same lines for a file that the site includes, where a program writes the site's own file."""
+    """The same lines for a file that the site includes, where a program writes the site's own file.
+
+    Else with the place where that program, a hosting panel, takes them.
+    """
     file = lines.source.file
     try:
         text = readable(process, file).read(file).decode("utf-8", "replace")
     except OSError:
         return lines
-    notice = generated.notice(text)
-    if not notice:
+    notice, panel = generated.notice(text), generated.panel(file, text)
+    if not notice and not panel:
         return lines
     include = generated.include_of_site(text, lines.source.line)
     if include and len(lines.edits) == 1:
@@ -163,8 +166,9 @@ def _outside_generated_file(lines: SiteLines, process: Process, request: Request
         if trial.tried(process, request, edits).effect is Effect.HELPS:
             return lines._replace(
                 source=Source(file, include.line), edits=edits, where=f"into a new file that {file}:{include.line} "
-                f'includes ({include.pattern}), for the program that writes {file} ("{notice}") overwrites edits')
-    lost = f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
+                f"includes ({include.pattern}), for the program that writes {file} overwrites edits")
+    lost = f"but a hosting panel writes {file} and will overwrite them: give them to {panel}" if panel else \
+        f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
     return lines._replace(besides="; ".join(filter(None, [lines.besides, lost])))
 
 

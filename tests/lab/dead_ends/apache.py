@@ -126,6 +126,15 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
         "RewriteEngine On\nRewriteCond %{HTTPS} !=on\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [L,R=301]"),
     "subdirectory": DeadEnd(site(""), _ROOT + " && mkdir -p root/.well-known && echo 'Require all denied'"
                             " > root/.well-known/.htaccess"),
+    # The file of a panel that includes files of the owner's.
+    "HestiaCP": DeadEnd(
+        "#==========================================================================#\n"
+        "# DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS    #\n"
+        "#==========================================================================#\n\n"
+        + host("    ProxyPass / http://{app}/\n    IncludeOptional {dir}/apache2.conf_*")),
+    "Virtualmin": DeadEnd(site(
+        "    ScriptAlias /cgi-bin/ {dir}/cgi-bin/\n"
+        "    RedirectMatch ^/(?!.well-known/old)(.*)$ https://{name}/$1"), _ROOT),
     # No virtual host of the name.
     "no virtual hosts": DeadEnd("ProxyPass / http://{app}/\n", alone=True),
     "default host": DeadEnd("<VirtualHost *:80>\n    ServerName other.sample.com\n    Redirect / https://other.example/\n"
