@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot import settings
+from certbot_autowebroot.servers.apache.snippet import lines
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.dead_ends import DeadEnd
@@ -126,6 +128,10 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
         "RewriteEngine On\nRewriteCond %{HTTPS} !=on\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [L,R=301]"),
     "subdirectory": DeadEnd(site(""), _ROOT + " && mkdir -p root/.well-known && echo 'Require all denied'"
                             " > root/.well-known/.htaccess"),
+    # The lines are there, in vain.
+    "lines behind a refusal": DeadEnd(host(
+        "    RewriteEngine On\n    RewriteRule ^ - [F]\n" + "\n".join(lines(settings.SHARED_DIRECTORY))),
+        f"install -d -m 755 {settings.SHARED_DIRECTORY}"),
     # The file of a panel that includes files of the owner's.
     "HestiaCP": DeadEnd(
         "#==========================================================================#\n"

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot import settings
+from certbot_autowebroot.servers.nginx.snippet import lines
 from tests.lab.dead_ends import DeadEnd
 from tests.lab.nginx import MODULES
 from tests.lab.nginx import Nginx
@@ -131,6 +133,9 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
                                     "chown -h nobody root/.well-known/acme-challenge"),
     "link to nothing": DeadEnd(server("    root {dir}/root;"),
                                "mkdir -p root/.well-known && ln -s ../../other root/.well-known/acme-challenge"),
+    # The lines are there, in vain.
+    "lines behind a refusal": DeadEnd(server("    return 403;\n" + "\n".join(lines(settings.SHARED_DIRECTORY))),
+                                      f"install -d -m 755 {settings.SHARED_DIRECTORY}"),
     # The name is in no server block.
     "default server": DeadEnd("server {\n    listen 80 default_server;\n    return 444;\n}\n", alone=True),
     "default server of the second address family": DeadEnd(
