@@ -346,7 +346,7 @@ def test_advice_for_a_redirect_away(target: str, resolves: bool, advice: str) ->
     trail = (Step("Redirect / https://cloud.example.com", Source(CONF, 3)),)
     route = Route((hop("apache2"),), Elsewhere(target, trail, resolves))
     outcome = Outcome(Candidates("www.sample.com", front(ENDPOINT), "token", {ENDPOINT: [route]}))
-    said = what_to_do(outcome, [ENDPOINT], set())
+    said = what_to_do(outcome, [ENDPOINT], {})
     assert any(advice in line for line in said), said
 
 

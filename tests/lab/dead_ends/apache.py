@@ -74,9 +74,9 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
     "redirect in an else": DeadEnd(host(
         "    <If \"%{HTTP_HOST} == 'x'\">\n        Require all granted\n    </If>\n    <Else>\n"
         "        Redirect 301 https://other.example/\n    </Else>")),
-    "redirect without a slash": DeadEnd(site(
-        "    Redirect permanent / http://target.sample.com")
-        + "<VirtualHost *:80>\n    ServerName target.sample.com\n    DocumentRoot {dir}/root\n</VirtualHost>\n", _ROOT),
+    "redirect without a slash": DeadEnd(
+        host("    Redirect permanent / http://to.{name}") + site("").replace("{name}", "to.{name}"), _ROOT,
+        remote="to.{name}.well-known"),
     "gone": DeadEnd(site("    Redirect gone /.well-known"), _ROOT),
     "dot files are not found": DeadEnd(site("    RedirectMatch 404 /\\."), _ROOT),
     # Access control.
