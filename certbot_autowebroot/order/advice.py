@@ -76,7 +76,8 @@ def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], 
             several.insert(0, [f"lines that serve {CHALLENGE_PATH} from a directory do not help while {front} counts "
                                "before them: let it leave this path out, and run Certbot again."])
     if isinstance(end, Elsewhere):
-        several.append([_elsewhere(end)])
+        # A mistake in a line is mended there. On the other machine Certbot would run besides.
+        several.insert(len(several) if end.resolves and ".well-known" not in _host(end) else 0, [_elsewhere(end)])
     if not several:
         several.append([_otherwise(outcome, endpoint)])
     if len(several) == 1:
@@ -85,8 +86,12 @@ def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], 
                                for number, line in enumerate(advice))]
 
 
+def _host(end: Elsewhere) -> str:
+    return urlsplit(end.target).hostname or end.target
+
+
 def _elsewhere(end: Elsewhere) -> str:
-    host = urlsplit(end.target).hostname or end.target
+    host = _host(end)
     line = f" ({end.trail[-1]})" if end.trail else ""
     name, well_known, _ = host.partition(".well-known")
     if well_known:

@@ -30,12 +30,15 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.route import Trail
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.servers import registry
+from certbot_autowebroot.servers.common import edits
 from certbot_autowebroot.servers.common import generated
 from certbot_autowebroot.servers.common.configuration import readable
 from certbot_autowebroot.servers.common.snippet import LISTENER
+from certbot_autowebroot.servers.common.snippet import first_step
 from certbot_autowebroot.system import processes
 from certbot_autowebroot.system.processes import Process
 
@@ -133,6 +136,7 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
         if snippet is None:
             return None
         chosen = _best(_of_snippet(snippet, hop, process), process, hop.request)
+        chosen = chosen and _moved(chosen, process, hop.trail)
         chosen = chosen and _outside_generated_file(chosen, process, hop.request)
         return chosen and AddLines(snippet.server, hop.program, chosen._replace(lines=tuple(chosen.lines)))
     except Exception as error:  # of another package; the other remedies are worth something without it
@@ -144,27 +148,53 @@ def lines_at(hop: Hop, process: Process) -> Optional[AddLines]:
 def _of_snippet(snippet: registry.Part, hop: Hop, process: Process) -> Iterable[SiteLines]:
     """The lines that may help at a hop, the smallest change first."""
     lines = snippet.provider.for_site(process, hop.request, hop.trail, settings.SHARED_DIRECTORY)
-    return [lines] if isinstance(lines, SiteLines) else lines or ()
+    return (_without_end_twice(one, process) for one in ([lines] if isinstance(lines, SiteLines) else lines or ()))
+
+
+def _without_end_twice(lines: SiteLines, process: Process) -> SiteLines:
+    """The same lines without the section for the end of the file where it is there: no server takes it twice."""
+    if not lines.at_the_end or not edits.line_of(_text(process, lines.source.file), lines.at_the_end):
+        return lines
+    return lines._replace(at_the_end=(), edits=tuple(edit for edit in lines.edits if edit.lines != lines.at_the_end))
+
+
+def _moved(lines: SiteLines, process: Process, trail: Trail) -> SiteLines:
+    """The same lines, and what to do with those that are there in vain, behind the line that decides."""
+    line = edits.line_of(_text(process, lines.source.file), lines.lines)
+    deciding = first_step(trail[::-1], "")
+    if not line or deciding is None:
+        return lines
+    vain = f"and take out the same at {Source(lines.source.file, line)}: {deciding} counts before it"
+    return lines._replace(besides="; ".join(filter(None, [lines.besides, vain])))
+
+
+def _text(process: Process, file: str) -> str:
+    """The text of a file; empty where it cannot be read."""
+    try:
+        return readable(process, file).read(file).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _outside_generated_file(lines: SiteLines, process: Process, request: Request) -> SiteLines:
-    """The same lines for a file that the site includes, where a program writes the site's own file."""
+    """The same lines for a file that the site includes, where a program writes the site's own file.
+
+    Else with the place where that program, a hosting panel, takes them.
+    """
     file = lines.source.file
-    try:
-        text = readable(process, file).read(file).decode("utf-8", "replace")
-    except OSError:
-        return lines
-    notice = generated.notice(text)
-    if not notice:
+    text = _text(process, file)
+    notice, panel = generated.notice(text), generated.panel(file, text)
+    if not notice and not panel:
         return lines
     include = generated.include_of_site(text, lines.source.line)
     if include and len(lines.edits) == 1:
-        edits = (Edit(file, include.line, lines.edits[0].lines),)
-        if trial.tried(process, request, edits).effect is Effect.HELPS:
+        included = (Edit(file, include.line, lines.edits[0].lines),)
+        if trial.tried(process, request, included).effect is Effect.HELPS:
             return lines._replace(
-                source=Source(file, include.line), edits=edits, where=f"into a new file that {file}:{include.line} "
-                f'includes ({include.pattern}), for the program that writes {file} ("{notice}") overwrites edits')
-    lost = f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
+                source=Source(file, include.line), edits=included, where=f"into a new file that {file}:{include.line} "
+                f"includes ({include.pattern}), for the program that writes {file} overwrites edits")
+    lost = f"but a hosting panel writes {file} and will overwrite them: give them to {panel}" if panel else \
+        f'but {file} says "{notice}": the program that writes it will overwrite them, so give them to that program'
     return lines._replace(besides="; ".join(filter(None, [lines.besides, lost])))
 
 

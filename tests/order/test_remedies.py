@@ -346,7 +346,7 @@ def test_advice_for_a_redirect_away(target: str, resolves: bool, advice: str) ->
     trail = (Step("Redirect / https://cloud.example.com", Source(CONF, 3)),)
     route = Route((hop("apache2"),), Elsewhere(target, trail, resolves))
     outcome = Outcome(Candidates("www.sample.com", front(ENDPOINT), "token", {ENDPOINT: [route]}))
-    said = what_to_do(outcome, [ENDPOINT], set())
+    said = what_to_do(outcome, [ENDPOINT], {})
     assert any(advice in line for line in said), said
 
 
@@ -425,7 +425,7 @@ def test_file_of_a_panel(place: Path, first: str, is_included: bool) -> None:
         said = messages.failure(solver.outcomes[NAME])
     notice = "DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS"
     assert (f"into a new file that {site}:10 includes ({place}/nginx.conf_*), for the program that writes {site} "
-            f'("{notice}") overwrites edits:' in said) is is_included, said
+            "overwrites edits:" in said) is is_included, said
     assert (f'but {site} says "{notice}": the program that writes it will' in said) is not is_included, said
 
 

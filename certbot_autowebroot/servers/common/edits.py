@@ -11,6 +11,7 @@ from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import Optional
+from typing import Sequence
 
 from certbot_autowebroot.interfaces import Edit
 from certbot_autowebroot.system.views import View
@@ -72,6 +73,14 @@ def edited(edits: Iterable[Edit], view: View) -> Dict[str, str]:
             texts[edit.file] = view.read(edit.file).decode("utf-8", "surrogateescape")
         texts[edit.file] = _with_lines(texts[edit.file], edit)
     return texts
+
+
+def line_of(text: str, lines: Sequence[str]) -> int:
+    """The number of the line at which a text has these lines, however they are indented; 0 where it has not."""
+    wanted = [line.strip() for line in lines]
+    present = [line.strip() for line in text.splitlines()]
+    return next((number for number in range(1, len(present) - len(wanted) + 2)
+                 if wanted and present[number - 1:number - 1 + len(wanted)] == wanted), 0)
 
 
 def _with_lines(text: str, edit: Edit) -> str:

@@ -68,7 +68,7 @@ def for_site(process: Process, request: Request, trail: Trail, directory: str) -
                                                 and location.args in _LOCATIONS), None)
     if existing and not taken:
         only = (NO_REWRITES,)
-        yield SiteLines(step.source, only, where.replace("lines", "line"), then,
+        yield SiteLines(step.source, only, f"into the server block at {step.source}, as its first line", then,
                         edits=(Edit(step.source.file, step.source.line, only, inside),))
     if existing:
         where += f", in place of its location at {existing}"

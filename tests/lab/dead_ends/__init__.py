@@ -38,6 +38,7 @@ class DeadEnd(NamedTuple):
     :ivar setup: commands of a shell that make its files, run in that directory.
     :ivar alone: it, or its remedy, changes how other sites are answered too.
     :ivar has_v6: the name has an IPv6 address too.
+    :ivar remote: a name on another machine.
     :ivar path: the directory that its owner gives with ``--autowebroot-path``, where that is the remedy.
     :ivar remedy: how the remedy begins that is followed: the first one, if nothing else is said.
     """
@@ -46,6 +47,7 @@ class DeadEnd(NamedTuple):
     setup: str = ""
     alone: bool = False
     has_v6: bool = False
+    remote: str = ""
     path: str = ""
     remedy: str = ""
 
@@ -73,6 +75,8 @@ class Case:
         self.options = ["--path", self._filled(dead_end.path)] if dead_end.path else []
         if dead_end.has_v6:
             ca.resolve(self.name, [net.PUBLIC_V4], [net.PUBLIC_V6])
+        if dead_end.remote:
+            ca.resolve(self._filled(dead_end.remote), ["192.0.2.9"])
 
     def _filled(self, text: str) -> str:
         for value, replacement in self._values.items():

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot import settings
+from certbot_autowebroot.servers.apache.snippet import lines
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
 from tests.lab.dead_ends import DeadEnd
@@ -72,9 +74,9 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
     "redirect in an else": DeadEnd(host(
         "    <If \"%{HTTP_HOST} == 'x'\">\n        Require all granted\n    </If>\n    <Else>\n"
         "        Redirect 301 https://other.example/\n    </Else>")),
-    "redirect without a slash": DeadEnd(site(
-        "    Redirect permanent / http://target.sample.com")
-        + "<VirtualHost *:80>\n    ServerName target.sample.com\n    DocumentRoot {dir}/root\n</VirtualHost>\n", _ROOT),
+    "redirect without a slash": DeadEnd(
+        host("    Redirect permanent / http://to.{name}") + site("").replace("{name}", "to.{name}"), _ROOT,
+        remote="to.{name}.well-known"),
     "gone": DeadEnd(site("    Redirect gone /.well-known"), _ROOT),
     "dot files are not found": DeadEnd(site("    RedirectMatch 404 /\\."), _ROOT),
     # Access control.
@@ -126,6 +128,19 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
         "RewriteEngine On\nRewriteCond %{HTTPS} !=on\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [L,R=301]"),
     "subdirectory": DeadEnd(site(""), _ROOT + " && mkdir -p root/.well-known && echo 'Require all denied'"
                             " > root/.well-known/.htaccess"),
+    # The lines are there, in vain.
+    "lines behind a refusal": DeadEnd(host(
+        "    RewriteEngine On\n    RewriteRule ^ - [F]\n" + "\n".join(lines(settings.SHARED_DIRECTORY))),
+        f"install -d -m 755 {settings.SHARED_DIRECTORY}"),
+    # The file of a panel that includes files of the owner's.
+    "HestiaCP": DeadEnd(
+        "#==========================================================================#\n"
+        "# DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS    #\n"
+        "#==========================================================================#\n\n"
+        + host("    ProxyPass / http://{app}/\n    IncludeOptional {dir}/apache2.conf_*")),
+    "Virtualmin": DeadEnd(site(
+        "    ScriptAlias /cgi-bin/ {dir}/cgi-bin/\n"
+        "    RedirectMatch ^/(?!.well-known/old)(.*)$ https://{name}/$1"), _ROOT),
     # No virtual host of the name.
     "no virtual hosts": DeadEnd("ProxyPass / http://{app}/\n", alone=True),
     "default host": DeadEnd("<VirtualHost *:80>\n    ServerName other.sample.com\n    Redirect / https://other.example/\n"

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot.servers.haproxy.snippet import BACKEND
+from certbot_autowebroot.servers.haproxy.snippet import lines
 from tests.lab.dead_ends import APPLICATION
 from tests.lab.dead_ends import DeadEnd
 from tests.lab.haproxy import Haproxy
@@ -45,6 +47,10 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
                                "    default_backend app")),
     "no backend": DeadEnd(frontend("    use_backend app if { hdr(host) other.sample.com }")),
     "backend refuses": DeadEnd(frontend("    default_backend app") + "    http-request deny if { path_beg /. }\n"),
+    # The lines are there, in vain.
+    "lines behind a refusal": DeadEnd(frontend(
+        "    http-request deny if { path_sub /. }\n" + "\n".join("    " + line for line in lines())
+        + "\n    default_backend app") + "\n".join(BACKEND) + "\n"),
     "service in Lua": DeadEnd(
         "global\n    lua-load {dir}/acme.lua\n"
         + frontend("    http-request use-service lua.acme if { path_beg /.well-known/acme-challenge/ }\n"

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot import settings
+from certbot_autowebroot.servers.nginx.snippet import lines
 from tests.lab.dead_ends import DeadEnd
 from tests.lab.nginx import MODULES
 from tests.lab.nginx import Nginx
@@ -23,6 +25,10 @@ def make(directory: Path, sites: Mapping[Path, str]) -> Nginx:
 
 _PASSED = "    location / {\n        proxy_pass http://{app};\n    }"
 _ROOT = "mkdir root && echo shop > root/index.php"
+_HESTIA = ("#=========================================================================#\n"
+           "# Default Web Domain Template                                             #\n"
+           "# DO NOT MODIFY THIS FILE! CHANGES WILL BE LOST WHEN REBUILDING DOMAINS   #\n"
+           "#=========================================================================#\n\n")
 
 DEAD_ENDS: Dict[str, DeadEnd] = {
     # An application behind it: the README of every Node, Rails or Go server.
@@ -127,10 +133,34 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
                                     "chown -h nobody root/.well-known/acme-challenge"),
     "link to nothing": DeadEnd(server("    root {dir}/root;"),
                                "mkdir -p root/.well-known && ln -s ../../other root/.well-known/acme-challenge"),
+    # The lines are there, in vain.
+    "lines behind a refusal": DeadEnd(server("    return 403;\n" + "\n".join(lines(settings.SHARED_DIRECTORY))),
+                                      f"install -d -m 755 {settings.SHARED_DIRECTORY}"),
     # The name is in no server block.
     "default server": DeadEnd("server {\n    listen 80 default_server;\n    return 444;\n}\n", alone=True),
     "default server of the second address family": DeadEnd(
         server("    root {dir}/root;") + "server {\n    listen [::]:80 default_server;\n    return 444;\n}\n", _ROOT,
         alone=True, has_v6=True),
-    # The files of panels; those with a pattern have a place for lines of the owner's.
+    # The files of panels. Lines of the owner's go into the file of a pattern, where they help there.
+    "HestiaCP": DeadEnd(_HESTIA + server(
+        "    location / {\n        proxy_pass http://{app};\n    }\n    include {dir}/nginx.conf_*;")),
+    "HestiaCP redirects": DeadEnd(_HESTIA + server(
+        "    return 301 https://other.example$request_uri;\n    include {dir}/nginx.conf_*;")),
+    "Plesk": DeadEnd("#ATTENTION!\n#\n#DO NOT MODIFY THIS FILE BECAUSE IT WAS GENERATED AUTOMATICALLY,\n"
+                     "#SO ALL YOUR CHANGES WILL BE LOST THE NEXT TIME THE FILE IS GENERATED.\n\n" + server(
+                         "    location / {\n        proxy_pass https://127.0.0.1:7081;\n    }\n"
+                         "    location ^~ /.well-known/acme-challenge/ { return 404; }")),
+    "CloudPanel": DeadEnd(server(
+        "    location ~ /.well-known {\n        auth_basic off;\n        allow all;\n    }\n"
+        "    root {dir}/gone;\n    # include /etc/nginx/global_settings;\n    location / {\n"
+        "        proxy_pass http://{app};\n    }")),
+    "aaPanel": DeadEnd(server(
+        "    root {dir}/root;\n    #CERT-APPLY-CHECK--START\n    include {dir}/well-known.conf;\n"
+        "    #CERT-APPLY-CHECK--END\n    location ~ ^/(\\.user.ini|\\.htaccess|\\.git|\\.well) { return 404; }\n"
+        "    if ($host != other) { return 301 https://other.example$request_uri; }"),
+        _ROOT + " && echo 'location ~ \\.well-known { allow all; }' > well-known.conf"),
+    "ISPConfig": DeadEnd(server(
+        "    root {dir}/root;\n    location ~ /\\. { deny all; access_log off; log_not_found off; }\n"
+        "    location ^~ /.well-known/acme-challenge/ {\n        access_log off;\n        log_not_found off;\n"
+        "        root {dir}/acme/;\n        autoindex off;\n    }"), _ROOT),
 }

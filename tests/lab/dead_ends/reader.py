@@ -31,7 +31,7 @@ _WHERE = {kind: re.compile(pattern) for kind, pattern in {
 _NO_REMEDIES = ("one of these", "see whether ")
 
 #: What follows lines of configuration.
-_AFTER_LINES = r"then: |and these, once|and put |but "
+_AFTER_LINES = r"then: |and these, once|and put |and take |but "
 
 
 def _lines_at(text: str) -> List[str]:
@@ -121,15 +121,17 @@ class Reader:
         location = re.search(rf"in place of its location at {_PLACE}", where) if kind == "block" else None
         if location:
             self._without_block(Path(location["file"]), int(location["line"]))
-        self._rest(file, rest)
+        self._rest(file, lines, rest)
 
-    def _rest(self, file: Path, rest: str) -> None:
+    def _rest(self, file: Path, lines: List[str], rest: str) -> None:
         """What follows the lines: more lines, what to change besides, and commands."""
         _, more, below = rest.partition("and these, once, at the end of the file:\n")
         if more:
             self._at(file, _END, _lines_at(below))
         for new, old, source, line in re.findall(r'put "(.*?)" in place of "(.*?) \((/\S+):(\d+)\)"', rest):
             self._change(Path(source), int(line), lambda text, old=old, new=new: text.replace(old, new))  # type: ignore[misc]
+        for source, line in re.findall(r"and take out the same at (/\S+):(\d+): ", rest):
+            self._without_lines(Path(source), int(line), len(lines))
         for source, line, section in re.findall(
                 r'and put ".*" \((/\S+):(\d+)\), which is taken first, into a section (<If ".*">) \.\.\. </If>', rest):
             self._change(Path(source), int(line), lambda text, section=section: f"{section}\n{text}\n</If>")  # type: ignore[misc]
@@ -157,6 +159,11 @@ class Reader:
                                  for match in [re.search(opening, text[number])] if match)
             text[number:number + 1] = [text[number][:match.end()], *lines, text[number][match.end():]]
         self._edits.append((file, line, 1, change))
+
+    def _without_lines(self, file: Path, line: int, number: int) -> None:
+        def change(text: List[str]) -> None:
+            text[line - 1:line - 1 + number] = []
+        self._edits.append((file, line, 2, change))
 
     def _without_block(self, file: Path, line: int) -> None:
         """Take a block out, to the brace that closes it."""

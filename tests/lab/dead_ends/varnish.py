@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Dict
 from typing import Mapping
 
+from certbot_autowebroot.servers.varnish.snippet import BACKEND
+from certbot_autowebroot.servers.varnish.snippet import lines
 from tests.lab.dead_ends import DeadEnd
 from tests.lab.varnish import Varnish
 
@@ -45,5 +47,7 @@ DEAD_ENDS: Dict[str, DeadEnd] = {
         + recv("set req.backend_hint = all.backend();")),
     "other path": DeadEnd(recv('set req.url = regsub(req.url, "^", "/shop");')),
     "maintenance": DeadEnd(recv("return (synth(503));")),
+    "backend is there": DeadEnd("\n".join(BACKEND) + "\n" + recv("return (synth(403));")
+                                + "\n".join(lines()) + "\n"),
     "no cookies": DeadEnd(recv("unset req.http.Cookie;\n    return (hash);")),
 }
