@@ -1,5 +1,6 @@
 """The recipes of docs/fleet.rst for the certificate on the other machines: the tests run the very text of the page."""
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator
 from typing import List
 
@@ -99,3 +100,22 @@ def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
     others[1].stop()
     done = renews.try_sh(f"RENEWED_LINEAGE={LIVE} {path}")
     assert done.returncode == 1 and f"{ADDRESSES[2]} may show the old certificate" in done.stdout
+
+
+def test_each_machine_renews_by_itself(machines: List[Node]) -> None:
+    """With the same peers lines, three Certbots renew at the same time; each gets a certificate of its own."""
+    for machine in machines:
+        machine.write("/etc/letsencrypt/cli.ini", machines[0].sh("cat /etc/letsencrypt/cli.ini"))
+        machine.sh("mkdir -p /var/www/autowebroot")
+        lines = machine.sh(f"certbot-autowebroot snippet nginx --peers {','.join(ADDRESSES)}")
+        upstream, separator, server = lines.rpartition("# File: /etc/nginx/snippets/")
+        machine.write("/etc/nginx/conf.d/autowebroot-peers.conf", upstream)
+        machine.write("/etc/nginx/snippets/autowebroot.conf", separator + server)
+        serve(machine, _PLAIN.replace("root /srv;", _LINES))
+    for command in (f"certbot certonly -a autowebroot -d {NAME}",
+                    "certbot renew --force-renewal --no-random-sleep-on-renew"):
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda machine, command=command: machine.sh(command), machines))
+    shown = {machine.sh(f"openssl x509 -noout -fingerprint -in {LIVE}/cert.pem") for machine in machines}
+    assert len(shown) == len(machines)
+    assert all(machine.sh("ls -A /var/www/autowebroot/.well-known/* 2>/dev/null || true") == "" for machine in machines)
