@@ -1,0 +1,121 @@
+"""The recipes of docs/fleet.rst for the certificate on the other machines: the tests run the very text of the page."""
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterator
+from typing import List
+
+import pytest
+
+from tests.lab import readme
+from tests.lab.dns import DnsServer
+from tests.lab.nginx import public_directory
+from tests.lab.nodes import ADDRESSES
+from tests.lab.nodes import OUTSIDE
+from tests.lab.nodes import PUBLIC
+from tests.lab.nodes import Node
+from tests.lab.nodes import nodes
+from tests.lab.pebble import Pebble
+
+pytestmark = pytest.mark.lab
+
+NAME = "www.sample.com"
+LIVE = f"/etc/letsencrypt/live/{NAME}"
+BLOCKS = readme.blocks("docs/fleet.rst")
+_LINES = "include snippets/autowebroot.conf;"
+#: The site's two servers; the first is there before there is a certificate.
+_PLAIN = f"""
+server {{
+    listen 80;
+    server_name {NAME};
+    root /srv;
+}}
+"""
+_SECURE = f"""
+server {{
+    listen 443 ssl;
+    server_name {NAME};
+    ssl_certificate {LIVE}/fullchain.pem;
+    ssl_certificate_key {LIVE}/privkey.pem;
+}}
+"""
+
+
+@pytest.fixture
+def machines() -> Iterator[List[Node]]:
+    """Three machines whose public addresses all belong to the name, and a CA outside, which Certbot's cli.ini names."""
+    with public_directory() as place, nodes(place) as running, contextlib.ExitStack() as stack:
+        dns = stack.enter_context(DnsServer(OUTSIDE))
+        dns.resolve(NAME, *PUBLIC)
+        dns.rotating.append(NAME)
+        ca = place / "ca"
+        ca.mkdir()
+        stack.enter_context(Pebble(ca, OUTSIDE))
+        running[0].write("/etc/letsencrypt/cli.ini", f"server = https://{OUTSIDE}:14000/dir\nno-verify-ssl = true\n"
+                         "register-unsafely-without-email = true\nagree-tos = true\nnon-interactive = true\n")
+        yield running
+
+
+def serve(machine: Node, *servers: str) -> None:
+    """Start Debian's nginx with its own configuration and this site, or reload it."""
+    machine.write(f"/etc/nginx/sites-available/{NAME}", "".join(servers))
+    machine.sh(f"ln -sf ../sites-available/{NAME} /etc/nginx/sites-enabled/; "
+               "if [ -s /run/nginx.pid ]; then nginx -s reload; else nginx; fi")
+
+
+def same_everywhere() -> str:
+    """The check of the page."""
+    command, = BLOCKS["The certificate on the other machines"]
+    return command
+
+
+def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
+    """A real renewal brings the new certificate to all machines; the key can do nothing else."""
+    setup, receive, restriction, hook = BLOCKS["By rsync and a deploy hook"]
+    path = "/etc/letsencrypt/renewal-hooks/deploy/other-machines"
+    renews, *others = machines
+    renews.sh("mkdir -p /var/www/autowebroot")
+    renews.sh(setup)
+    for other in others:
+        other.write("/usr/local/sbin/receive-certificates", receive, "755")
+        other.write("/root/.ssh/authorized_keys",
+                    f"{restriction} {renews.sh('cat /etc/letsencrypt/other-machines.pub')}", "600")
+        other.write("/etc/nginx/snippets/autowebroot.conf",
+                    other.sh(f"certbot-autowebroot snippet nginx --to {ADDRESSES[0]}"))
+        serve(other, _PLAIN.replace("root /srv;", _LINES))
+    renews.sh(f"certbot certonly -a autowebroot -d {NAME} --deploy-hook 'certbot-autowebroot reload'")
+    renews.write(path, hook, "755")
+    renews.sh(f"RENEWED_LINEAGE={LIVE} {path}")
+    serve(renews, _PLAIN, _SECURE)
+    for other in others:
+        serve(other, _PLAIN.replace("root /srv;", _LINES), _SECURE)
+    first = renews.sh(same_everywhere())
+    renews.sh("certbot renew --force-renewal --no-random-sleep-on-renew")
+    second = renews.sh(same_everywhere())
+    assert f"{NAME}: one certificate is shown, the same at all 3 addresses\n" in second and second != first
+    ssh = f"ssh -i /etc/letsencrypt/other-machines -o BatchMode=yes root@{ADDRESSES[1]}"
+    assert "this key may not run: id\n" in renews.try_sh(f"{ssh} id").stdout
+    for forbidden in (f"/etc/hostname root@{ADDRESSES[1]}:../hostname",
+                      f"root@{ADDRESSES[1]}:{NAME}/privkey.pem /tmp/"):
+        assert renews.try_sh(f"rsync -e 'ssh -i /etc/letsencrypt/other-machines' {forbidden}").returncode != 0
+    others[1].stop()
+    done = renews.try_sh(f"RENEWED_LINEAGE={LIVE} {path}")
+    assert done.returncode == 1 and f"{ADDRESSES[2]} may show the old certificate" in done.stdout
+
+
+def test_each_machine_renews_by_itself(machines: List[Node]) -> None:
+    """With the same peers lines, three Certbots renew at the same time; each gets a certificate of its own."""
+    for machine in machines:
+        machine.write("/etc/letsencrypt/cli.ini", machines[0].sh("cat /etc/letsencrypt/cli.ini"))
+        machine.sh("mkdir -p /var/www/autowebroot")
+        lines = machine.sh(f"certbot-autowebroot snippet nginx --peers {','.join(ADDRESSES)}")
+        upstream, separator, server = lines.rpartition("# File: /etc/nginx/snippets/")
+        machine.write("/etc/nginx/conf.d/autowebroot-peers.conf", upstream)
+        machine.write("/etc/nginx/snippets/autowebroot.conf", separator + server)
+        serve(machine, _PLAIN.replace("root /srv;", _LINES))
+    for command in (f"certbot certonly -a autowebroot -d {NAME}",
+                    "certbot renew --force-renewal --no-random-sleep-on-renew"):
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda machine, command=command: machine.sh(command), machines))
+    shown = {machine.sh(f"openssl x509 -noout -fingerprint -in {LIVE}/cert.pem") for machine in machines}
+    assert len(shown) == len(machines)
+    assert all(machine.sh("ls -A /var/www/autowebroot/.well-known/* 2>/dev/null || true") == "" for machine in machines)
