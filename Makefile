@@ -46,7 +46,7 @@ fresh:
 	@python3 -m tests.packaging.fresh_debian bookworm
 	@python3 -m tests.packaging.fresh_debian trixie
 
-# The Debian package, tried in a fresh Debian 12 of its own; the RPM and the snap as far as that goes on Debian.
+# The Debian package, tried in a fresh Debian 12 and 13; the RPM and the snap as far as that goes on Debian.
 deb rpm:
 	@tools/setup.sh build
 	@packaging/$@.sh

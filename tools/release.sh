@@ -23,7 +23,7 @@ grep -q '^URL: ' packaging/python-certbot-autowebroot.spec || fail "the RPM spec
 for field in Homepage Vcs-Browser Vcs-Git; do
     grep -q "^$field: " packaging/debian/control || fail "packaging/debian/control has no $field"
 done
-[ -e packaging/debian/watch ] || fail "packaging/debian/watch is missing"
+grep -q '^https:' packaging/debian/watch || fail "packaging/debian/watch has no address"
 grep -rlF -e @MAINTAINER@ packaging/debian && fail "no address of a person there"
 if [ -e .git ]; then  # a file, in a worktree
     [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"

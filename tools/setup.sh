@@ -15,8 +15,9 @@ modules=""
 case $mode in
     test)
         packages="$packages apache2 lighttpd lighttpd-mod-openssl caddy haproxy varnish busybox php-cli mini-httpd webfs
- nodejs acl slirp4netns libapache2-mod-security2 strace gcc libc6-dev mount nftables certbot python3-certbot-nginx
- python3-certbot-apache libaugeas-dev python3-zope.interface groff-base openssh-server rsync ansible-core"
+ nodejs acl curl procps slirp4netns libapache2-mod-security2 strace gcc libc6-dev mount nftables certbot
+ python3-certbot-nginx python3-certbot-apache libaugeas-dev python3-zope.interface groff-base openssh-server rsync
+ ansible-core"
         # As packages they would link themselves into the configuration of this machine's nginx.
         modules="libnginx-mod-http-ndk libnginx-mod-http-echo libnginx-mod-http-lua lua-resty-core lua-resty-lrucache"
         ;;

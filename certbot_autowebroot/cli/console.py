@@ -47,10 +47,11 @@ def say(text: str, stream: TextIO) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:  # Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
-        raise OSError(error.errno, error.strerror, OUTPUT) from error
+        # Python would write the same once more at exit, complain, and end with status 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
 def coloured(text: str, colour: Optional[Colour], stream: TextIO) -> str:

@@ -437,7 +437,8 @@ def test_broken_output_is_no_traceback(
     certificates.lineage(config / "live" / PUBLIC_V4, PUBLIC_V4, days=0)
     words = [word.format(live=config / "live" / PUBLIC_V4) for word in arguments]
     line = shlex.join([sys.executable, "-m", "certbot_autowebroot.cli", *words])
-    done = subprocess.run(["sh", "-c", f"{line} {output}"], stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run(["sh", "-c", f"unset PYTHONUNBUFFERED; {line} {output}"], stderr=subprocess.PIPE, text=True,
+                          timeout=60)
     assert (done.returncode, done.stderr) == (status, said)
 
 

@@ -14,8 +14,8 @@ PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx", "apache2": "a
             "caddy": "caddy", "haproxy": "haproxy", "varnishd": "varnish", "busybox": "busybox", "php": "php-cli",
             "mini_httpd": "mini-httpd", "webfsd": "webfs", "node": "nodejs", "strace": "strace",
             "gcc": "gcc", "pebble": "pebble", "pebble-challtestsrv": "pebble", "openssl": "openssl",
-            "groff": "groff-base", "slirp4netns": "slirp4netns", "setfacl": "acl", "sshd": "openssh-server",
-            "rsync": "rsync", "ansible-playbook": "ansible-core"}
+            "groff": "groff-base", "slirp4netns": "slirp4netns", "setfacl": "acl", "curl": "curl", "pgrep": "procps",
+            "sshd": "openssh-server", "rsync": "rsync", "ansible-playbook": "ansible-core"}
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ class State:
         if value is None:
             return None
         if value is _NO_WORD:
-            raise UnknowableError(f"{name} of a word that is not there")
+            raise UnknowableError(f"word,{name}")
         text = str(value)
         if name in ("lower", "upper"):
             return text.lower() if name == "lower" else text.upper()
