@@ -127,6 +127,14 @@ def test_links_to_files_lead_somewhere() -> None:
     assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
 
 
+@pytest.mark.parametrize("readme", ["README.rst", "README.ja.rst"])
+def test_readme_links_every_page(readme: str) -> None:
+    """But those that are another page's text."""
+    links = re.findall(r"<docs/([\w.-]+\.rst)>`_", (TOP / readme).read_text(encoding="utf-8"))
+    included = {page.name for page in DOCS.glob("*.rst") if ".. include:: ../" in page.read_text(encoding="utf-8")}
+    assert {page.name for page in DOCS.glob("*.rst")} - included == set(links)
+
+
 @pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])
 def test_pages_without_sphinx_have_no_faults(name: str) -> None:
     """Sphinx does not read these."""
