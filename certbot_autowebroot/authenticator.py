@@ -218,29 +218,13 @@ class Authenticator(common.Plugin, interfaces.Authenticator):
 
     def _ask(self, failing: List[Any]) -> str:
         """Ask once whether other authenticators may answer what we cannot; the answer is saved with the lineage."""
-        from certbot.display import util as display
-
-        from certbot_autowebroot.order import messages
-        from certbot_autowebroot.order import other_authenticators
         has_terminal = self.config.force_interactive or (sys.stdin.isatty() and sys.stdout.isatty())
         if self.config.noninteractive_mode or not has_terminal:
             return ""
-
-        def agrees(question: str) -> bool:
-            return bool(display.yesno(question, default=False, cli_flag="--autowebroot-fallback"))
-        wire = other_authenticators.offers_of_wire(failing)
-        if not wire and not other_authenticators.offers(failing):
-            return ""
-        display.notify("\n" + messages.without_directory(failing))  # Certbot wraps the lines of a question
-        agreed: List[str] = []
-        if wire and agrees(messages.wire_question(wire)):
-            agreed.append(other_authenticators.WIRE)
-            failing = [outcome for outcome in failing if outcome not in wire]
-        offers = other_authenticators.offers(failing)
-        if offers and agrees(messages.question(offers)):
-            agreed += offers
-        option = ",".join(agreed) or other_authenticators.NONE
-        setattr(self.config, self.dest("fallback"), option)
+        from certbot_autowebroot.order import questions
+        option = questions.ask(failing)
+        if option:
+            setattr(self.config, self.dest("fallback"), option)
         return option
 
     def _fall_back(self, solver: Any, fallback: str, unanswered: List[Any], responses: Dict[Any, Any]) -> List[Any]:

@@ -7,7 +7,6 @@ import sys
 import textwrap
 from html import escape
 from typing import Iterator
-from typing import List
 
 #: Columns of the terminal, and the size of one character in pixels.
 _COLUMNS, _WIDTH, _HEIGHT, _MARGIN = 108, 7.8, 18, 14
@@ -34,7 +33,7 @@ def rows(session: str) -> Iterator["tuple[str, str]"]:
 
 def svg(session: str, title: str) -> Iterator[str]:
     """The lines of the picture."""
-    drawn: List[tuple[str, str]] = list(rows(session))
+    drawn = list(rows(session))
     width, height = round(_COLUMNS * _WIDTH + 2 * _MARGIN), len(drawn) * _HEIGHT + 2 * _MARGIN
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
            'role="img" font-family="ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" '

@@ -64,7 +64,9 @@ def alike(outcomes: Sequence[Outcome]) -> List[List[Outcome]]:
     groups: Dict[Tuple[object, ...], List[Outcome]] = {}
     for outcome in outcomes:
         lines = [tree.Line(_headline(outcome)), *_reasons(outcome, None)]
-        groups.setdefault(tree.apart_from(outcome.identifier, lines), []).append(outcome)
+        # Without an endpoint, all that is known of an identifier is in the headline, by its name.
+        name = outcome.identifier if outcome.front.endpoints else ""
+        groups.setdefault(tree.apart_from(name, lines), []).append(outcome)
     return list(groups.values())
 
 

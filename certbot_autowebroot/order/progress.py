@@ -26,12 +26,14 @@ def in_words(stage: str, done: int, of: int, limits: Mapping[str, str]) -> str:
 
 def limits() -> Dict[str, str]:
     """How long the waits of an order's stages take at most, in words, by stage. Only long work pays for the imports."""
+    from certbot_autowebroot.order import candidates
     from certbot_autowebroot.order import fallback
     from certbot_autowebroot.routing import probe
     from certbot_autowebroot.servers.apache.dump import TIMEOUT
     from certbot_autowebroot.system import dns
     return {RESOLVING: f"at most {dns.TIMEOUT:.0f} s",
-            FOLLOWING: f"at most {TIMEOUT:.0f} s for each program",
+            FOLLOWING: f"at most {TIMEOUT:.0f} s for each program, "
+                       f"{candidates.MAX_GUESSING:.0f} s for guessed directories",
             ASKING: f"at most {probe.TIMEOUT:.0f} s for each request",
             OTHERS: f"at most {fallback.PATIENCE:.0f} s for its answer"}
 

@@ -1,4 +1,5 @@
 """Where the requests for an identifier go and what came back, as a tree: the errors of an order, and ``check``."""
+import itertools
 import re
 from typing import Dict
 from typing import Iterable
@@ -91,18 +92,24 @@ def note(outcome: Outcome, headline: str) -> str:
 
 def _at_endpoint(outcome: Outcome, endpoint: Endpoint, shows_failures: bool) -> Iterator[Line]:
     routes = _fitting_first(outcome.routes.get(endpoint, ()), outcome.answer_at(endpoint))
-    before: Sequence[Hop] = ()
+    before: List[Line] = []
     for route in routes[:_MAX_ROUTES]:
-        for depth, hop in enumerate(route.hops):
-            if before[:depth + 1] != route.hops[:depth + 1]:
-                yield Line(_stop(hop, depth == 0), depth + 1)
-                yield from (Line(str(step), depth + 2) for step in hop.trail)
-        before = route.hops
+        lines = list(_hops(route))
+        # What a route has in common with the one above is printed once.
+        common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, lines)))
+        yield from lines[common:]
         yield Line(_end(route, outcome, endpoint), len(route.hops) + 1)
+        before = lines
     if len(routes) > _MAX_ROUTES:
         yield Line(f"and {len(routes) - _MAX_ROUTES} more ends", 1)
     for text in _remarks(outcome, endpoint, shows_failures):
         yield Line(text, 2) if routes else Line(f"{endpoint}: {text}", 1)
+
+
+def _hops(route: Route) -> Iterator[Line]:
+    for depth, hop in enumerate(route.hops):
+        yield Line(_stop(hop, depth == 0), depth + 1)
+        yield from (Line(str(step), depth + 2) for step in hop.trail)
 
 
 def _fitting_first(routes: Sequence[Route], answer: Optional[Answer]) -> List[Route]:

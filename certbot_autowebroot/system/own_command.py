@@ -32,7 +32,8 @@ def check(names: Sequence[str], options: Mapping[str, str]) -> str:
 def _program() -> List[str]:
     if shutil.which(_NAME, path=_PATH):
         return [_NAME]
-    beside = [os.path.abspath(sys.argv[0]), os.path.join(os.path.dirname(sys.executable), _NAME)]
-    path = shutil.which(_NAME) or next((path for path in beside if os.path.basename(path) == _NAME
-                                        and os.path.isfile(path)), "")
-    return [path] if path else [sys.executable, "-m", "certbot_autowebroot.cli"]
+    beside = os.path.join(os.path.dirname(sys.executable), _NAME)
+    path = shutil.which(_NAME) or os.path.abspath(sys.argv[0])
+    if os.path.basename(path) != _NAME and os.path.isfile(beside):
+        path = beside
+    return [path] if os.path.basename(path) == _NAME else [sys.executable, "-m", "certbot_autowebroot.cli"]

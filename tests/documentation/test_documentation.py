@@ -1,6 +1,7 @@
 """The documentation is complete and builds."""
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,29 @@ def test_links_to_files_lead_somewhere() -> None:
              for link in re.findall(r"<([^<>:\s]+)>`_", page.read_text(encoding="utf-8"))]
     assert links
     assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("readme", ["README.rst", "README.ja.rst"])
+def test_readme_links_every_page(readme: str) -> None:
+    """But those that are another page's text."""
+    links = re.findall(r"<docs/([\w.-]+\.rst)>`_", (TOP / readme).read_text(encoding="utf-8"))
+    included = {page.name for page in DOCS.glob("*.rst") if ".. include:: ../" in page.read_text(encoding="utf-8")}
+    assert {page.name for page in DOCS.glob("*.rst")} - included == set(links)
+
+
+def test_index_of_packages_gets_whole_addresses(tmp_path: Path) -> None:
+    """Once setup.py has the address of the source: an index has no files beside README.rst."""
+    address = "https://example.org/certbot-autowebroot"
+    setup = (TOP / "setup.py").read_text(encoding="utf-8")
+    (tmp_path / "setup.py").write_text(setup.replace("PROJECT_URLS = {", f'PROJECT_URLS = {{"Source": "{address}", '))
+    (tmp_path / "certbot_autowebroot").mkdir()
+    for name in ("README.rst", "certbot_autowebroot/__init__.py"):
+        shutil.copy(TOP / name, tmp_path / name)
+    shown = subprocess.run([sys.executable, "-W", "ignore", "setup.py", "--long-description"], cwd=tmp_path, check=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    targets = re.findall(r"<([^<>]+)>`_|image:: (\S+)", shown)
+    assert len(targets) > 20
+    assert [target for target in map("".join, targets) if not target.startswith(address)] == []
 
 
 @pytest.mark.parametrize("name", ["CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"])

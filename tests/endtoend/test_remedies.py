@@ -109,7 +109,7 @@ def test_remedy_of_the_error_works(kind: str, certbot: Certbot, place: Path) -> 
     with make(place, site) as server:
         done = certbot.run("certonly", "-a", "autowebroot", "-d", NAME)
         assert done.returncode == 1, done.stdout
-        remedies = re.findall(r"^  - (.*)$", done.stdout, re.MULTILINE)
+        remedies = re.findall(r"^    - (.*)$", done.stdout, re.MULTILINE)
         expected = REMEDIES[kind]
         assert [remedy[:len(beginning)] for remedy, beginning in zip(remedies, expected)] == expected, done.stdout
         assert len(remedies) == len(expected), done.stdout

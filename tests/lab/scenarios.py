@@ -338,7 +338,7 @@ SCENARIOS: Dict[str, Scenario] = {
     "36 nginx, Apache, and nobody behind": Scenario(
         [nginx(site(_PROXY.format("http://127.0.0.1:8081")), "front"),
          apache(vhost(f"ProxyPass {W} http://127.0.0.1:8402{W}", address="*:8081"), 8081)], "good",
-        ["apache2", "autowebroot would listen itself", "127.0.0.1:8402"]),
+        ["apache2", "autowebroot listens itself", "127.0.0.1:8402"]),
     "37 an application with a public directory": Scenario(
         [program("node", "-e", "const h=require('http'),f=require('fs');h.createServer((q,r)=>f.readFile("
                  "'public'+q.url,(e,d)=>{r.statusCode=e?404:200;r.end(e?'no':d)})).listen(80)", cwd="app")],
@@ -355,9 +355,9 @@ SCENARIOS: Dict[str, Scenario] = {
         [nginx(site("root PLACE/a;", "80", DUAL) + site("return 403;", "[::]:80 ipv6only=on", DUAL))], "fails",
         ["return 403"], DUAL),
     "40 loopback alone is taken": Scenario(
-        [nginx(site("root PLACE/a;", "127.0.0.1:80"))], "good", ["autowebroot would listen itself"]),
+        [nginx(site("root PLACE/a;", "127.0.0.1:80"))], "good", ["autowebroot listens itself"]),
     "40 IPv6 alone is taken": Scenario(
-        [nginx(site("root PLACE/a;", "[::]:80 ipv6only=on"))], "good", ["autowebroot would listen itself"]),
+        [nginx(site("root PLACE/a;", "[::]:80 ipv6only=on"))], "good", ["autowebroot listens itself"]),
     "41 a forward that binds nothing": Scenario(
         [redirected, nginx(site("root PLACE/a;", "8080"))], "good", ["port forward", "PLACE/a/"]),
     "42 a container": Scenario([box], "good", ["/srv/inside/"]),

@@ -1,7 +1,6 @@
 """The command's arguments, Certbot's environment, and the messages for invalid input."""
 import contextlib
 import io
-import sys
 from pathlib import Path
 from typing import Any
 from typing import Dict
@@ -11,7 +10,6 @@ from typing import NoReturn
 import pytest
 
 from certbot_autowebroot.cli import __main__ as cli
-from certbot_autowebroot.cli import reload as command
 from certbot_autowebroot.renewals import reload as reloading
 from tests.lab import certificates
 from tests.lab import https
@@ -95,25 +93,6 @@ def test_invalid_time_is_refused(capfd: pytest.CaptureFixture[str], seconds: str
         cli.main(["reload", "--timeout", seconds, NAME])
     assert ended.value.code == 2
     assert f"--timeout: '{seconds}' is no number of seconds from 0 to 3600\n" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("where, argument, said", [
-    ("usual", "check", "certbot-autowebroot reload"),
-    ("venv", "check", "{place}/venv/certbot-autowebroot reload"),
-    ("", "{place}/some where/certbot-autowebroot", "'{place}/some where/certbot-autowebroot' reload"),
-    ("", "{place}/cli.py", f"{sys.executable} -m certbot_autowebroot.cli reload"),
-], ids=["installed for all", "in a virtual environment of the shell's", "by its path", "as a module"])
-def test_advised_hook_is_found_by_cron(
-        place: Path, monkeypatch: pytest.MonkeyPatch, where: str, argument: str, said: str) -> None:
-    """cron has another PATH than the shell, and certbot --quiet does not report a missing hook."""
-    for name in ("usual", "venv"):
-        (place / name).mkdir()
-        if name == where:
-            (place / name / "certbot-autowebroot").touch(0o755)
-    monkeypatch.setattr(command, "_PATH", str(place / "usual"))
-    monkeypatch.setenv("PATH", f"{place}/venv:{place}/usual")
-    monkeypatch.setattr(sys, "argv", [argument.format(place=place)])
-    assert command.command() == said.format(place=place)
 
 
 def test_ctrl_c_is_no_traceback(
