@@ -78,7 +78,7 @@ def test_printed_lines_make_node_send_challenges_here(front: str, orders: Orders
         indent = printed[first].partition("#")[0]
         lines = [line[len(indent):] for line in printed[first:] if line.startswith(indent)]
         assert "<IfModule" in "".join(lines)
-        orders.refuse("What to do at " + ADDRESSES[2], *lines[-1:], command=("renew", "--force-renewal"))
+        orders.refuse("what to do at " + ADDRESSES[2], *lines[-1:], command=("renew", "--force-renewal"))
         fleet.stop(2)
         fleet.start(2, "\n".join(lines))
         assert _UNPROVEN not in orders.renew()
