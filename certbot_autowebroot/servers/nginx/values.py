@@ -57,6 +57,7 @@ class Values(abc.ABC):
     :ivar context: the context of the current settings.
     :ivar stat: None where the server's file system is not visible to us.
     :ivar uri: the current path, decoded; rewrites change it.
+    :ivar uri_source: the line that has changed the path last; None for the path of the request.
     :ivar original: whether the path is still that of the request line.
     :ivar matches_location: false after ``rewrite … break``: the path no longer begins with the location's prefix.
     :ivar uri_changed: whether nginx must choose a location again.
@@ -76,6 +77,7 @@ class Values(abc.ABC):
         header = request.host_header.lower()
         self.host = header[:-1] if header.endswith(".") else header
         self.uri = request.path
+        self.uri_source: Optional[Source] = None
         self.args = request.query
         self.original = True
         self.matches_location = True
@@ -208,6 +210,7 @@ class Values(abc.ABC):
         possible = path not in self.guesses.absent and self.guesses.present <= {path}
         answer = possible and self.guesses.answer(f"file {path}", likely=True)
         (self.guesses.present if answer else self.guesses.absent).add(path)
+        self.guesses.without_file = not self.guesses.present
         self.trail.append(Step(f"{path} assumed to {'exist' if answer else 'be absent'}", source))
         return answer
 
