@@ -185,7 +185,7 @@ def _process(state: State) -> Union[str, Destination]:
         return refusal
     outcome = fixups.fix_up(state, name)
     if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
-        return state.dead_end(f"{name} is a directory, and it redirects to it", mapped.directive)
+        return state.dead_end(f"{name} is a directory, and it redirects to it", state.token_lost_by or mapped.directive)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)

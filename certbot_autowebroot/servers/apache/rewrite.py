@@ -38,6 +38,7 @@ class Result:
     :ivar error: the status by which a rule ends the request, 0 for none.
     :ivar redirect: the redirect status of a rule, 0 for none.
     :ivar rules: the rules that applied, in order.
+    :ivar paths: the path after each of them.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Result:
     escape: bool = True
     handler: str = ""
     rules: List[Rule] = field(default_factory=list)
+    paths: List[str] = field(default_factory=list)
     last_substitution: Optional[Rule] = None
 
     @property
@@ -85,6 +87,7 @@ def apply(rules: Sequence[Rule], path: str, state: RewriteState, env: Dict[str, 
                 index += 1
             continue
         result.rules.append(rule)
+        result.paths.append(result.path)
         if len(result.path) > MAX_LENGTH:
             result.error = 500
         elif rule.error:

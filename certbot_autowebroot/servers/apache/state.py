@@ -86,6 +86,8 @@ class State:
         self.status = 0
         #: The handler by [H] of a rule, which precedes SetHandler.
         self.handler = ""
+        #: The rule that has removed the token from the path.
+        self.token_lost_by: Optional[Directive] = None
         self.is_redirected = False
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
