@@ -40,6 +40,7 @@ class Guesses:
     :ivar present: paths assumed to exist, among them those of our own file.
     :ivar absent: paths assumed not to exist.
     :ivar without_file: whether the challenge file is assumed to be absent where a rule tests for it.
+    :ivar file_test: the line of the last test for the challenge file.
     :ivar contradiction: the dead end of the rules that contradict themselves.
     :ivar about_client: whether a question is about the client: the server may answer our probe and the CA differently.
     """
@@ -51,6 +52,7 @@ class Guesses:
         self.present: Set[str] = set()
         self.absent: Set[str] = set()
         self.without_file = False
+        self.file_test: Optional[Source] = None
         self.contradiction: Optional[DeadEnd] = None
         self.about_client = False
 

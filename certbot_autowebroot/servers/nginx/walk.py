@@ -80,9 +80,8 @@ class Walk(State):
 
     def _contradiction(self) -> DeadEnd:
         """The dead end of rules that lead away from the file once it exists: their last test for it is the reason."""
-        test = next((step for step in reversed(self.trail) if " assumed to " in step.text), Step(""))
         reason = "the rules stop leading to the file as soon as it exists"
-        return DeadEnd(reason, (*self.trail, Step(reason, test.source)))
+        return DeadEnd(reason, (*self.trail, Step(reason, self.guesses.file_test)))
 
     def _accept(self) -> Destinations:
         request = self.request
@@ -221,8 +220,9 @@ class Walk(State):
         """``allow``, ``deny`` and authentication. A refusal of some clients is a warning, not a dead end."""
         refusal: Optional[Directive] = None
         some = False
+        every = ("::/0",) if ":" in self.request.endpoint.host else ("0.0.0.0/0",)
         for rule in self.context.nearest("allow", "deny"):
-            if rule.args[:1] == ("all",):
+            if rule.args[:1] in (("all",), every):
                 refusal = rule if rule.name == "deny" else None
                 break
             some = some or rule.name == "allow"
