@@ -221,7 +221,10 @@ class _Application:
         try:
             return self._judge(condition)
         except (UnknowableError, regex.RegexError) as error:
-            return self.state.decide(condition.directive, str(error))
+            matched = self.expansion.condition_match
+            for_any_client = self.state.for_any_client(lambda: self._judge(condition))
+            self.expansion.condition_match = matched
+            return self.state.decide(condition.directive, str(error), for_any_client)
 
     def _judge(self, condition: Condition) -> bool:
         pattern, negated = condition.pattern, False

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.common.assumptions import ANY_ADDRESS
 from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.contexts import Location
 from certbot_autowebroot.servers.nginx.guesses import Guesses
@@ -32,9 +33,8 @@ _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade"
 #: Empty on a connection without TLS.
 _OF_TLS = frozenset({"ssl_protocol", "ssl_cipher", "ssl_session_id", "ssl_session_reused", "ssl_client_verify"})
 
-#: The client's address, and one of the CA's networks for it that hardly any configuration names.
+#: The client's address.
 _CLIENT_ADDRESS = frozenset({"remote_addr", "realip_remote_addr"})
-_ANY_ADDRESS = "23.178.112.100"
 
 #: Ten thousand sites may each have a regular expression as name; a hostile file has more.
 MAX_REGEXES = 20_000
@@ -211,6 +211,7 @@ class Values(abc.ABC):
         answer = possible and self.guesses.answer(f"file {path}", likely=True)
         (self.guesses.present if answer else self.guesses.absent).add(path)
         self.guesses.without_file = not self.guesses.present
+        self.guesses.file_test = source
         self.trail.append(Step(f"{path} assumed to {'exist' if answer else 'be absent'}", source))
         return answer
 
@@ -235,7 +236,7 @@ class Values(abc.ABC):
     def _built_in(self, name: str) -> Optional[str]:
         request = self.request
         if self._for_any_client and name in _CLIENT_ADDRESS:
-            return _ANY_ADDRESS
+            return ANY_ADDRESS
         if self._for_any_client and name in self.index.geo_defaults:
             return self.index.geo_defaults[name]
         if name == "host":
