@@ -247,7 +247,7 @@ ROWS = [
     Row("order-allow", "<Location />\nOrder deny,allow\nDeny from all\n</Location>\n<Location /.well-known>\n"
         "Order allow,deny\nAllow from all\n</Location>", "www/W/T"),
     Row("order-satisfy-of-an-earlier-section", "<Location /.well-known>\nRequire all granted\nSatisfy Any\n"
-        "</Location>\n<Location />\nOrder allow,deny\nAllow from env=none\n</Location>", "none", "Allow from env=none"),
+        "</Location>\n<Location />\nOrder allow,deny\nAllow from env=none\n</Location>", "none", "Order allow,deny"),
     Row("order-replaced-by-satisfy", "<Location />\nOrder allow,deny\nDeny from all\n</Location>\n"
         "<Location /.well-known>\nSatisfy All\n</Location>", "www/W/T"),
     Row("order-satisfy-any", "<Location />\nOrder deny,allow\nDeny from all\nRequire all granted\nSatisfy any\n"

@@ -481,3 +481,18 @@ def test_depends_on_client(lines: str, depends: bool, roots: pathlib.Path) -> No
         (destination,) = ask(server, "b.test")
     assert isinstance(destination, Directory)
     assert destination.depends_on_client == depends
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("lines, admits_some", [
+    ("RewriteCond %{REMOTE_ADDR} !^10\\.\nRewriteRule ^ - [F]", True),
+    ("RewriteCond %{REMOTE_ADDR} ^192\\.0\\.2\\.\nRewriteRule ^ - [F]", False),
+    ("<Location />\nRequire ip 203.0.113.0/24\n</Location>", True)])
+def test_allow_list(lines: str, admits_some: bool, roots: pathlib.Path) -> None:
+    """A CA's address is on no list: a rule that admits certain addresses refuses it, a deny-list does not."""
+    configuration = CONFIGURATION.replace("DocumentRoot {dir}/b", f"DocumentRoot {{dir}}/b\nRewriteEngine On\n{lines}")
+    with Apache(roots, configuration) as server:
+        (destination,) = ask(server, "b.test")
+    assert isinstance(destination, Directory)
+    step = next((step for step in destination.trail if step.admits_some), None)
+    assert (step is not None and step.source is not None) == admits_some

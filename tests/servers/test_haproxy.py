@@ -258,3 +258,12 @@ def test_ten_thousand_sites():
 def test_interface():
     """The class implements IWebServer."""
     assert verifyClass(IWebServer, HaproxyServer)
+
+
+def test_allow_list_names_its_line():
+    """Certain addresses get another backend: the line that sends them there is named, with its number."""
+    destinations = answer_to("frontend f\n bind :80\n use_backend ours if { src 10.0.0.0/8 }\n default_backend b\n"
+                             "backend ours\n server a 127.0.0.1:1\nbackend b\n server b 127.0.0.1:2\n")
+    usual, listed = destinations
+    assert not any(step.admits_some for step in usual.trail)
+    assert next(str(step) for step in listed.trail if step.admits_some).endswith("(/etc/haproxy/haproxy.cfg:3)")

@@ -132,6 +132,14 @@ def test_allow_list(operator, admits_some):
     assert [any(step.admits_some for step in d.trail) for d in served] == [admits_some]
 
 
+def test_allow_list_names_its_line():
+    """Other addresses get a redirect: the line that sends them there is named, with its number."""
+    destinations = answer_to('server.modules = ("mod_redirect")\nserver.document-root = "/a"\n'
+                             '$HTTP["remoteip"] != "10.0.0.0/8" {\n url.redirect = ("" => "https://other.test/")\n}\n')
+    served = next(d for d in destinations if hasattr(d, "root"))
+    assert next(str(step) for step in served.trail if step.admits_some).endswith("lighttpd.conf:4)")
+
+
 def test_irrelevant_condition():
     """Both alternatives have the same directory, which does not depend on the client."""
     destinations = answer_to('server.document-root = "/a" $HTTP["useragent"] =~ "curl" { server.tag = "x" '

@@ -70,7 +70,8 @@ def test_access_rule(guard: str) -> None:
     assert any("nginx may refuse some clients" in str(step) for step in end.trail)
 
 
-@pytest.mark.parametrize("guard", ["auth_basic off;", "allow all; deny all;", "deny 198.51.100.1;"])
+@pytest.mark.parametrize("guard", ["auth_basic off;", "allow all; deny all;", "deny 198.51.100.1;",
+                                   "allow 0.0.0.0/0; allow ::/0; deny all;"])
 def test_access_rule_for_all(guard: str) -> None:
     """Then a refused probe is a proof."""
     (end,) = ask(f"server {{ root /x; location / {{ {guard} }} }}")

@@ -107,7 +107,8 @@ def _host_access(scope: Sequence[Directive], judge: Judge) -> Verdict:
     allow = _any(lists["allow"])
     deny = _any(lists["deny"])
     if order in ("allow,deny", "mutual-failure"):
-        return _all([(_not(deny[0]), deny[1] or by), (allow[0], allow[1] or by)])
+        # Where no Allow matches, the order refuses.
+        return _all([(_not(deny[0]), deny[1] or by), (allow[0], by if allow[0] is False else allow[1] or by)])
     return _any([(_not(deny[0]), deny[1]), allow])
 
 

@@ -7,7 +7,6 @@ from typing import List
 from typing import Optional
 from urllib.parse import urlsplit
 
-from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Endpoint
@@ -56,16 +55,16 @@ def _directory(state: State, mapped: mapping.File, name: str) -> Destination:
     if state.status:
         return state.dead_end(f"it answers {state.status} without a target, for a later rule has replaced it")
     if state.path_info not in ("", "/") and state.files.is_file(name):
-        return state.dead_end(f"{name} is a file, not a directory")
+        return state.dead_end(f"{name} is a file, not a directory", state.token_lost_by or mapped.directive)
     name += state.path_info
     deciding = mapped.directive.step if mapped.directive else state.site.document_root[1]
     if deciding not in state.trail:
         # A rule that rewrites the path tells more than the document root.
         state.trail.insert(1 if deciding.text.startswith("DocumentRoot") else len(state.trail), deciding)
     if name.endswith("/"):
-        return DeadEnd(f"{name} ends with a slash: no file answers", tuple(state.trail))
+        return state.dead_end(f"{name} ends with a slash: no file answers", state.token_lost_by)
     if token not in posixpath.basename(name):
-        return DeadEnd(f"{name} answers, whatever file is asked for", tuple(state.trail))
+        return state.dead_end(f"{name} answers, whatever file is asked for", state.token_lost_by)
     root = os.path.normpath(mapped.root or "/").replace("//", "/")
     if mapped.directive is None or "%{" in mapped.directive.text or mapped.directive.name not in (
             "documentroot", "alias", "virtualdocumentroot", "virtualdocumentrootip", "scriptalias"):

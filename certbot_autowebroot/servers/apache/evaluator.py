@@ -185,7 +185,7 @@ def _process(state: State) -> Union[str, Destination]:
         return refusal
     outcome = fixups.fix_up(state, name)
     if isinstance(mapped, mapping.File) and not isinstance(outcome, (DeadEnd, Redirect)) and _lacks_slash(state, name):
-        return state.dead_end(f"{name} is a directory, and it redirects to it", mapped.directive)
+        return state.dead_end(f"{name} is a directory, and it redirects to it", state.token_lost_by or mapped.directive)
     if outcome is not None:
         return outcome
     return ends.handle(state, mapped, name)
@@ -218,7 +218,8 @@ def _with_ifs(state: State, scopes: List[Scope], filename: str) -> List[Scope]:
         try:
             return state.expression(" ".join(section.words), filename)
         except (UnknowableError, regex.RegexError) as error:
-            return state.decide(section, str(error)) if _matters(section) else False
+            for_any_client = state.for_any_client(lambda: state.expression(" ".join(section.words), filename))
+            return state.decide(section, str(error), for_any_client) if _matters(section) else False
     return scopes + sections.if_scopes(candidates, holds)
 
 
@@ -246,7 +247,8 @@ def _check_access(state: State, name: str) -> Optional[Destination]:
     if verdict is None and directive:
         state.depends_on_client = True
         unlisted, _ = access.granted([scope.directives for scope in state.scopes],
-                                     lambda kind, what: False if kind == "address" else judge(kind, what))
+                                     lambda kind, what: False if kind == "address" else
+                                     state.for_any_client(lambda: bool(judge(kind, what))))
         state.trail.append(Step(f"{directive.step.text}: depends on the client", directive.source, unlisted is False))
     if state.request.scheme == "http" and any(scope.has("sslrequiressl") for scope in state.scopes):
         return state.dead_end("SSLRequireSSL refuses http")

@@ -3,6 +3,7 @@
 Source: the manual page of RewriteRule, "What is matched" and the parts on the substitution and on RewriteCond.
 """
 import re
+from typing import Callable
 from typing import Dict
 from typing import Match
 from typing import Optional
@@ -35,8 +36,14 @@ class RewriteState(Protocol):
     def look_up(self, name: str, key: str) -> Optional[str]:
         """The value of a key in a RewriteMap. Raises UnknowableError."""
 
-    def decide(self, directive: Directive, reason: str) -> bool:
-        """The answer to try for a condition that cannot be known; the evaluator tries each."""
+    def decide(self, directive: Directive, reason: str, for_any_client: Optional[bool] = None) -> bool:
+        """The answer to try for a condition that cannot be known; the evaluator tries each.
+
+        :param for_any_client: the answer for an address that no line names; None where that is not known either.
+        """
+
+    def for_any_client(self, holds: Callable[[], bool]) -> Optional[bool]:
+        """Whether a condition holds for a client whose address no line names; None where that is not known."""
 
 
 class Expansion:

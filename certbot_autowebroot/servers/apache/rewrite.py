@@ -38,6 +38,7 @@ class Result:
     :ivar error: the status by which a rule ends the request, 0 for none.
     :ivar redirect: the redirect status of a rule, 0 for none.
     :ivar rules: the rules that applied, in order.
+    :ivar paths: the path after each of them.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Result:
     escape: bool = True
     handler: str = ""
     rules: List[Rule] = field(default_factory=list)
+    paths: List[str] = field(default_factory=list)
     last_substitution: Optional[Rule] = None
 
     @property
@@ -85,6 +87,7 @@ def apply(rules: Sequence[Rule], path: str, state: RewriteState, env: Dict[str, 
                 index += 1
             continue
         result.rules.append(rule)
+        result.paths.append(result.path)
         if len(result.path) > MAX_LENGTH:
             result.error = 500
         elif rule.error:
@@ -218,7 +221,10 @@ class _Application:
         try:
             return self._judge(condition)
         except (UnknowableError, regex.RegexError) as error:
-            return self.state.decide(condition.directive, str(error))
+            matched = self.expansion.condition_match
+            for_any_client = self.state.for_any_client(lambda: self._judge(condition))
+            self.expansion.condition_match = matched
+            return self.state.decide(condition.directive, str(error), for_any_client)
 
     def _judge(self, condition: Condition) -> bool:
         pattern, negated = condition.pattern, False

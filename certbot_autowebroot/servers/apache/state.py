@@ -4,6 +4,7 @@ A condition can test whether the challenge file exists. So the evaluator follows
 state has the questions and answers.
 """
 import os
+from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Optional
@@ -27,6 +28,8 @@ from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.sections import HtaccessReader
 from certbot_autowebroot.servers.apache.sections import Scope
+from certbot_autowebroot.servers.common.assumptions import ANY_ADDRESS
+from certbot_autowebroot.servers.common.regex import RegexError
 
 #: Runs with different answers for one request.
 MAX_ALTERNATIVES = 32
@@ -73,6 +76,7 @@ class State:
         self.undecided: Set[str] = set()
         self.trail: List[Step] = []
         self.depends_on_client = False
+        self._for_any_client = False
         self.env: Dict[str, str] = {}
         self.query = request.query
         #: A rule has changed the query, and so a redirect escapes it.
@@ -86,6 +90,8 @@ class State:
         self.status = 0
         #: The handler by [H] of a rule, which precedes SetHandler.
         self.handler = ""
+        #: The rule that has removed the token from the path.
+        self.token_lost_by: Optional[Directive] = None
         self.is_redirected = False
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
@@ -150,14 +156,27 @@ class State:
             return self.files.is_file(path) or self.is_directory(os.path.normpath(path))
         return self.is_directory(os.path.normpath(path)) if kind == "d" else self.files.is_file(path)
 
-    def decide(self, directive: Directive, reason: str) -> bool:
-        """Try both answers to a condition that cannot be known."""
+    def decide(self, directive: Directive, reason: str, for_any_client: Optional[bool] = None) -> bool:
+        """Try both answers to a condition that cannot be known.
+
+        :param for_any_client: the answer for an address that no line names; the other one admits some clients only.
+        """
         question = f"{directive.source} {directive.text}"
         self.undecided.add(question)
         answer = self.ask(question)
         self.trail.append(Step(f"{directive.step.text}: taken as {'true' if answer else 'false'}, for {reason}",
-                               directive.source))
+                               directive.source, for_any_client not in (None, answer)))
         return answer
+
+    def for_any_client(self, holds: Callable[[], bool]) -> Optional[bool]:
+        """Whether a condition holds for a client whose address no line names; None where that is not known."""
+        self._for_any_client = True
+        try:
+            return holds()
+        except (UnknowableError, RegexError):
+            return None
+        finally:
+            self._for_any_client = False
 
     # Values for conditions and expressions (expansion.RewriteState).
 
@@ -184,6 +203,8 @@ class State:
             "THE_REQUEST": f"GET {mapping.escape_path(path)}{query} HTTP/1.1",
             "CONTEXT_PREFIX": self.context[0], "SCRIPT_GROUP": "", "HANDLER": "",
         }
+        if self._for_any_client:
+            values["REMOTE_ADDR"] = values["CONN_REMOTE_ADDR"] = ANY_ADDRESS
         if upper in values:
             return values[upper]
         raise UnknowableError(f"%{{{name}}} is known to the running server only")

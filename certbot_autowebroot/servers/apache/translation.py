@@ -89,6 +89,10 @@ def apply_rules(state: State, rules: List[Rule], path: str,
     state.ended = state.ended or result.end
     state.has_own_query = state.query != query
     state.trail += [rule.directive.step for rule in result.rules]
+    token = state.request.token
+    if token in path and token not in result.path:
+        rule = next(rule for rule, left in zip(result.rules, result.paths) if token not in left)
+        state.token_lost_by = rule.directive
     if result.error:
         return state.dead_end(f"it answers {result.error}")
     state.handler = result.handler or state.handler

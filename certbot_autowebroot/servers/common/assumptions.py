@@ -13,11 +13,15 @@ from typing import Tuple
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
+from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Upstream
 
 #: What the servers call the client's address: HAProxy's src, lighttpd's remoteip, Caddy's remote_ip, client.ip in VCL.
 _BY_ADDRESS = re.compile(r"\bsrc\b|remote_?ip|client_?ip|client\.ip", re.IGNORECASE)
+
+#: One of the CA's networks, which hardly any configuration names: it stands for a client that no line names.
+ANY_ADDRESS = "23.178.112.100"
 
 #: Three conditions in all their combinations.
 _MAX_RUNS = 8
@@ -67,9 +71,13 @@ def alternatives(evaluate: Callable[[Assumptions], Sequence[Destination]]) -> Li
 
 
 def _admitting(destination: Destination, conditions: Sequence[str], usual: Sequence[Destination]) -> Destination:
-    """A destination, marked where only certain client addresses get it: by the line that refuses the others."""
+    """A destination, marked where only certain client addresses get it: by the line that decides about the others."""
     if not conditions:
         return destination
-    refusing = usual[0].trail[-1:] if isinstance(usual[0], DeadEnd) else ()
-    line = refusing[0]._replace(admits_some=True) if refusing else Step(conditions[0], None, admits_some=True)
+    others = usual[0].trail
+    refusing = others[-1:] if isinstance(usual[0], (DeadEnd, Redirect)) else ()
+    # Where the others are served too, the first line that only these clients come to, or the last of the others.
+    apart = [step for step in destination.trail if step.source and step not in others]
+    apart += [step for step in reversed(others) if step.source and step not in destination.trail]
+    line = [*refusing, *apart, Step(conditions[0])][0]._replace(admits_some=True)
     return replace(destination, trail=(*destination.trail, line))

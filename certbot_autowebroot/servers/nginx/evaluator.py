@@ -54,6 +54,8 @@ class Evaluator:
         :param stat: answers ``if (-f PATH)``; without it both answers are alternatives.
         """
         ranks: Dict[Destination, Tuple[int, Destination]] = {}
+        without_file: Set[Destination] = set()
+        contradiction: Optional[DeadEnd] = None
         by_client: Set[FrozenSet[Destination]] = set()
         pending: List[Tuple[bool, ...]] = [()]
         walked = 0
@@ -62,8 +64,11 @@ class Evaluator:
             walked += 1
             guesses = Guesses(given)
             walk = self._walk(request, guesses, stat)
+            contradiction = contradiction or guesses.contradiction
             for destination in walk:
                 ranks.setdefault(replace(destination, trail=()), (_rank(destination, guesses), destination))
+            if guesses.without_file:
+                without_file.update(walk)
             if guesses.about_client:
                 by_client.add(frozenset(replace(destination, trail=()) for destination in walk))
             answers = tuple(guesses.answers)
@@ -71,14 +76,19 @@ class Evaluator:
             pending += [(*answers[:n], not answers[n]) for n in range(len(given), len(answers))[:MAX_WALKS]]
         ranked = sorted(ranks.values(), key=lambda pair: pair[0])
         alive = [destination for rank, destination in ranked if rank < _DEAD]
-        destinations = alive or [destination for _, destination in ranked]
+        dead = [destination for _, destination in ranked]
+        # The challenge file will exist: what answers only where there is no file is not the reason.
+        with_file = [destination for destination in dead if destination not in without_file]
+        destinations = alive or with_file or dead
         if pending and ranked and ranked[0][0] >= _DEAD:
             return [Unknown("it depends on too many things that only the running server knows", destinations[0].trail)]
         if len(by_client) > 1:
             destinations = [replace(destination, depends_on_client=True)
                             if isinstance(destination, (Directory, Upstream)) else destination
                             for destination in destinations]
-        return list(map(self._with_problems, destinations)) or [Unknown("every alternative contradicts itself")]
+        if not destinations:
+            destinations = [contradiction or Unknown("every alternative contradicts itself")]
+        return list(map(self._with_problems, destinations))
 
     def _walk(self, request: Request, guesses: Guesses, stat: Optional[Stat]) -> Sequence[Destination]:
         group = self._stream.listeners.at(request.endpoint)

@@ -5,6 +5,7 @@ from typing import Optional
 from typing import Sequence
 from typing import Set
 
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
@@ -38,6 +39,9 @@ class Guesses:
     :ivar answers: all answers, in the order of the questions.
     :ivar present: paths assumed to exist, among them those of our own file.
     :ivar absent: paths assumed not to exist.
+    :ivar without_file: whether the challenge file is assumed to be absent where a rule tests for it.
+    :ivar file_test: the line of the last test for the challenge file.
+    :ivar contradiction: the dead end of the rules that contradict themselves.
     :ivar about_client: whether a question is about the client: the server may answer our probe and the CA differently.
     """
 
@@ -47,6 +51,9 @@ class Guesses:
         self.answers: List[bool] = []
         self.present: Set[str] = set()
         self.absent: Set[str] = set()
+        self.without_file = False
+        self.file_test: Optional[Source] = None
+        self.contradiction: Optional[DeadEnd] = None
         self.about_client = False
 
     def answer(self, question: str, likely: bool) -> bool:

@@ -104,7 +104,7 @@ def _rewrite(state: State, directive: Directive) -> bool:
     if not path:
         raise StatusError(500, f"{directive} leaves an empty path", directive.source)
     state.trail.append(step)
-    state.uri, state.args = path, query
+    state.uri, state.args, state.uri_source = path, query, directive.source
     state.internal, state.original, state.uri_changed = True, False, True
     if flag == "break":
         state.matches_location = state.uri_changed = False

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
+from certbot_autowebroot.servers.common.assumptions import ANY_ADDRESS
 from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.contexts import Location
 from certbot_autowebroot.servers.nginx.guesses import Guesses
@@ -32,9 +33,8 @@ _ABSENT_HEADERS = frozenset({"http_cookie", "http_authorization", "http_upgrade"
 #: Empty on a connection without TLS.
 _OF_TLS = frozenset({"ssl_protocol", "ssl_cipher", "ssl_session_id", "ssl_session_reused", "ssl_client_verify"})
 
-#: The client's address, and one of the CA's networks for it that hardly any configuration names.
+#: The client's address.
 _CLIENT_ADDRESS = frozenset({"remote_addr", "realip_remote_addr"})
-_ANY_ADDRESS = "23.178.112.100"
 
 #: Ten thousand sites may each have a regular expression as name; a hostile file has more.
 MAX_REGEXES = 20_000
@@ -57,6 +57,7 @@ class Values(abc.ABC):
     :ivar context: the context of the current settings.
     :ivar stat: None where the server's file system is not visible to us.
     :ivar uri: the current path, decoded; rewrites change it.
+    :ivar uri_source: the line that has changed the path last; None for the path of the request.
     :ivar original: whether the path is still that of the request line.
     :ivar matches_location: false after ``rewrite … break``: the path no longer begins with the location's prefix.
     :ivar uri_changed: whether nginx must choose a location again.
@@ -76,6 +77,7 @@ class Values(abc.ABC):
         header = request.host_header.lower()
         self.host = header[:-1] if header.endswith(".") else header
         self.uri = request.path
+        self.uri_source: Optional[Source] = None
         self.args = request.query
         self.original = True
         self.matches_location = True
@@ -208,6 +210,8 @@ class Values(abc.ABC):
         possible = path not in self.guesses.absent and self.guesses.present <= {path}
         answer = possible and self.guesses.answer(f"file {path}", likely=True)
         (self.guesses.present if answer else self.guesses.absent).add(path)
+        self.guesses.without_file = not self.guesses.present
+        self.guesses.file_test = source
         self.trail.append(Step(f"{path} assumed to {'exist' if answer else 'be absent'}", source))
         return answer
 
@@ -232,7 +236,7 @@ class Values(abc.ABC):
     def _built_in(self, name: str) -> Optional[str]:
         request = self.request
         if self._for_any_client and name in _CLIENT_ADDRESS:
-            return _ANY_ADDRESS
+            return ANY_ADDRESS
         if self._for_any_client and name in self.index.geo_defaults:
             return self.index.geo_defaults[name]
         if name == "host":

@@ -8,10 +8,13 @@ from typing import Callable
 from typing import List
 from typing import Optional
 from typing import Sequence
+from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Redirect
+from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
@@ -23,10 +26,13 @@ from certbot_autowebroot.servers.nginx.contexts import Location
 from certbot_autowebroot.servers.nginx.contexts import find_location
 from certbot_autowebroot.servers.nginx.guesses import ContradictionError
 from certbot_autowebroot.servers.nginx.guesses import EndOfRequest
+from certbot_autowebroot.servers.nginx.guesses import Guesses
 from certbot_autowebroot.servers.nginx.guesses import StatusError
+from certbot_autowebroot.servers.nginx.index import Index
 from certbot_autowebroot.servers.nginx.parser import Directive
 from certbot_autowebroot.servers.nginx.regexes import UnknowableError
 from certbot_autowebroot.servers.nginx.state import State
+from certbot_autowebroot.servers.nginx.values import Stat
 from certbot_autowebroot.servers.nginx.variables import parts
 
 #: NGX_HTTP_MAX_URI_CHANGES.
@@ -48,8 +54,11 @@ Destinations = List[Destination]
 class Walk(State):
     """Follows one request to its :meth:`destinations`."""
 
-    _uri_changes = 0
     _in_error_page = False
+
+    def __init__(self, index: Index, request: Request, guesses: Guesses, stat: Optional[Stat] = None) -> None:
+        super().__init__(index, request, guesses, stat)
+        self._changes: List[Tuple[Optional[Source], int]] = []
 
     def destinations(self) -> Destinations:
         """The destinations of the request; several where each of several files would do."""
@@ -64,9 +73,15 @@ class Walk(State):
         except StatusError as status:
             return self._error_page(status)
         except ContradictionError:
+            self.guesses.contradiction = self._contradiction()
             return []
         except UnknowableError as unknown:
             return [Unknown(f"only the running server knows {unknown}", tuple(self.trail))]
+
+    def _contradiction(self) -> DeadEnd:
+        """The dead end of rules that lead away from the file once it exists: their last test for it is the reason."""
+        reason = "the rules stop leading to the file as soon as it exists"
+        return DeadEnd(reason, (*self.trail, Step(reason, self.guesses.file_test)))
 
     def _accept(self) -> Destinations:
         request = self.request
@@ -120,7 +135,7 @@ class Walk(State):
                 self._enter(location)
             if not self.uri_changed:
                 return self._content()
-            self._count_change()
+            self._count_change(self.uri_source)
 
     def _enter(self, location: Location) -> None:
         self.context = location
@@ -133,31 +148,36 @@ class Walk(State):
                 self.context = Context(directive, location)
         rewrite.run(self, self.context)
 
-    def _count_change(self) -> None:
-        self._uri_changes += 1
-        if self._uri_changes > MAX_URI_CHANGES:
-            raise StatusError(500, "the rewrites or internal redirects go round in a loop")
+    def _count_change(self, source: Optional[Source]) -> None:
+        """Count a change of the path, or an internal redirect; of a loop, the first line of it is the reason."""
+        self._changes.append((source, len(self.trail)))
+        if len(self._changes) > MAX_URI_CHANGES:
+            sources = [one for one, _ in self._changes]
+            first = next((one for one in sources if sources.count(one) > 1), source)
+            rounds = [length for one, length in self._changes if one == first]
+            del self.trail[rounds[min(1, len(rounds) - 1)]:]  # one round tells it all
+            raise StatusError(500, "the rewrites or internal redirects go round in a loop", first)
 
-    def _internal_redirect(self, target: str) -> Destinations:
-        """An internal redirect to a path, or to a named location."""
-        self._count_change()
+    def _internal_redirect(self, target: str, directive: Directive) -> Destinations:
+        """An internal redirect of a directive to a path, or to a named location."""
+        self._count_change(directive.source)
         self.internal = True
         if not target.startswith("@"):
             self.uri, _, self.args = target.partition("?")
-            self.original = False
+            self.original, self.uri_source = False, directive.source
             return self._server_rewrite()
         location = self.server.locations.named.get(target[1:])
         if location is None:
-            raise StatusError(500, f"there is no location {target}")
+            raise StatusError(500, f"there is no location {target}", directive.source)
         self.uri_changed = False
         self._enter(location)
         if self.uri_changed:
-            self._count_change()
+            self._count_change(self.uri_source)
             return self._find_location()
         return self._content()
 
-    def _internal_redirect_to_value(self, text: str) -> Destinations:
-        return self._internal_redirect(self.value(text))
+    def _internal_redirect_to_value(self, text: str, directive: Directive) -> Destinations:
+        return self._internal_redirect(self.value(text), directive)
 
     def _error_page(self, status: StatusError) -> Destinations:
         """The destinations of an ``error_page``: the CA wants 200, so only ``=`` or a redirect helps."""
@@ -177,11 +197,13 @@ class Walk(State):
                 code = next((code for code in rewrite.REDIRECTS if response == f"={code}"), 302)
                 step = Step(str(directive), directive.source)
                 return self._catch(functools.partial(self._raise_redirect, target, code, step))
-            destinations = self._catch(functools.partial(self._internal_redirect_to_value, target))
+            destinations = self._catch(functools.partial(self._internal_redirect_to_value, target, directive))
             # Without "=" a file has the status of the error; a redirect has its own.
-            if response in ("=", "=200"):
-                return destinations
-            return [destination for destination in destinations if isinstance(destination, Redirect)] or dead
+            if response not in ("=", "=200"):
+                destinations = [end for end in destinations if isinstance(end, Redirect)] or dead
+            # Where the page is dead too, the first refusal is the reason: without it nginx asks for no page.
+            is_dead = destinations and all(isinstance(end, DeadEnd) for end in destinations)
+            return dead if is_dead else destinations
         return dead
 
     def _raise_redirect(self, url: str, status: int, step: Step) -> Destinations:
@@ -198,8 +220,9 @@ class Walk(State):
         """``allow``, ``deny`` and authentication. A refusal of some clients is a warning, not a dead end."""
         refusal: Optional[Directive] = None
         some = False
+        every = ("::/0",) if ":" in self.request.endpoint.host else ("0.0.0.0/0",)
         for rule in self.context.nearest("allow", "deny"):
-            if rule.args[:1] == ("all",):
+            if rule.args[:1] in (("all",), every):
                 refusal = rule if rule.name == "deny" else None
                 break
             some = some or rule.name == "allow"
@@ -230,7 +253,7 @@ class Walk(State):
                 # nginx does not open the file: the handler still gets the request.
                 return destinations + self._answer()
         self.trail = list(so_far)
-        return destinations + self._catch(functools.partial(self._last_parameter, last))
+        return destinations + self._catch(functools.partial(self._last_parameter, last, directive))
 
     def _candidate(self, text: str) -> Destinations:
         base = self.root()[0]
@@ -270,10 +293,10 @@ class Walk(State):
         prefix = self.uri[:len(location.name)]
         return value[len(prefix):] if value.startswith(prefix) else value
 
-    def _last_parameter(self, last: str) -> Destinations:
+    def _last_parameter(self, last: str, directive: Directive) -> Destinations:
         if last.startswith("="):
-            raise StatusError(max(number(last[1:]), 0) or 500, f"try_files … {last}")
-        return self._internal_redirect(last if last.startswith("@") else self._parameter(last))
+            raise StatusError(max(number(last[1:]), 0) or 500, f"try_files … {last}", directive.source)
+        return self._internal_redirect(last if last.startswith("@") else self._parameter(last), directive)
 
     def _handler(self) -> Optional[Directive]:
         """The content handler, None for files. An ``if`` has the handler of its location."""
@@ -293,11 +316,14 @@ class Walk(State):
         directory = self.directory(base, path)
         if directory is None:
             reason = f"the server opens {path}, which is not named after the token"
+            keeps_token = self.request.token in self.uri.rpartition("/")[2]
+            decider = self.root()[1] if keeps_token else None
+            source = decider.source if decider else self.uri_source
             # An error_page applies only where the file is missing.
             caught = any("404" in directive.args for directive in self.context.nearest("error_page"))
             if caught and self.guess(f"-e {path}", None, likely=path.endswith("/")):
-                return [DeadEnd(reason, tuple(self.trail))]
-            raise StatusError(404, reason)
+                return [DeadEnd(reason, (*self.trail, Step(reason, source)))]
+            raise StatusError(404, reason, source)
         return [directory]
 
     def _handled(self, handler: Directive) -> Destinations:

@@ -20,6 +20,7 @@ from typing import List
 from typing import Sequence
 from urllib.parse import unquote
 
+from certbot_autowebroot.route import CA_HEADERS
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -119,7 +120,7 @@ def ask_server(request: Request) -> str:
     connection.sock = raw
     path = request.path + ("?" + request.query if request.query else "")
     try:
-        connection.request("GET", path, headers={"Host": request.host})
+        connection.request("GET", path, headers={**CA_HEADERS, "Host": request.host})
         response = connection.getresponse()
         body = response.read().decode("utf-8", "replace")
     finally:
@@ -194,9 +195,13 @@ def _has_crashed(server: Apache) -> bool:
     return "exit signal Segmentation fault" in server.log
 
 
+def is_refusal(answer: str) -> bool:
+    """Whether neither a file nor a redirect came back: mod_dir's redirect to a directory serves no file of ours."""
+    return answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
+
+
 def _agree(answer: str, possible: Sequence[str]) -> bool:
-    # mod_dir's redirect to a directory serves no file of ours either.
-    none = answer.startswith("none") or (answer.startswith("301 http://") and answer.partition("?")[0].endswith("/"))
+    none = is_refusal(answer)
     # httpd may pass a directory's index on or redirect it, without the token.
     none = none or (answer.startswith(("upstream ", "30")) and TOKEN not in answer
                     and bool({"index", "elsewhere"} & set(possible)))

@@ -5,6 +5,7 @@ httpd runs, so that they compete for names and addresses too. A seed always make
 network namespace of its own, as pytest does. Most of its time goes into files: TMPDIR is best a tmpfs.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -15,17 +16,24 @@ import typing
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
+from typing import Dict
+from typing import Iterator
 from typing import List
+from typing import Optional
 from typing import Sequence
 
+from certbot_autowebroot.route import CHALLENGE_PATH
+from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
 from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Request
+from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.servers.apache.configuration import Configuration
 from tests.lab import net
 from tests.lab.apache import DEFAULT_MODULES
 from tests.lab.apache import Apache
+from tests.lab.random import named_line
 from tests.lab.random.apache_generator import ADDRESSES
 from tests.lab.random.apache_generator import ASKED_NAMES
 from tests.lab.random.apache_generator import Generator
@@ -39,11 +47,14 @@ from tests.lab.random.apache_oracle import backends
 from tests.lab.random.apache_oracle import described
 from tests.lab.random.apache_oracle import disagreements
 from tests.lab.random.apache_oracle import dumped_configuration
+from tests.lab.random.apache_oracle import is_refusal
 from tests.lab.random.apache_oracle import read_configuration
 from tests.lab.random.apache_oracle import request_for
+from tests.lab.random.named_line import DeadName
 
 SITES_PER_BATCH = 50
 REQUESTS_PER_SITE = 3
+SITES_PER_NAMED_LINES = 150
 
 
 @dataclass
@@ -57,16 +68,30 @@ class _Case:
 
 def run_batch(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> List[str]:
     """Run one batch and return the disagreements with httpd; ``counts`` gets the kinds of our answers."""
+    with _running(seed, directory / f"batch{seed}", counts) as server:
+        return _ask(server, Random(seed), counts)  # noqa: S311
+
+
+def wrong_lines(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -> List[str]:
+    """Run one batch for the lines that its dead ends name; a text for each that is wrong."""
+    with _running(seed, directory / f"lines{seed}", counts, SITES_PER_NAMED_LINES) as server:
+        texts = named_line.wrong_lines(EditedApache(server), _dead_names(server, Random(seed)), counts)  # noqa: S311
+        return [f"{server.directory.name}: {text}" for text in texts]
+
+
+@contextlib.contextmanager
+def _running(seed: int, top: pathlib.Path, counts: typing.Counter[str],
+             sites: int = SITES_PER_BATCH) -> Iterator[Apache]:
+    """An httpd with the virtual hosts of one batch."""
     generator = Generator(seed)
     present = Random(f"directories {seed}")  # noqa: S311
-    top = directory / f"batch{seed}"
     server = Apache(top, generator.main(), (*DEFAULT_MODULES, "access_compat", "cgid", "env", "status"), ["-DACME"])
     for name in ("sites", "fragments"):
         (top / name).mkdir()
     (top / "fragments" / "root.inc").write_text(f"DocumentRoot {top}/main\n")
     (top / "fragments" / "x.inc").write_text(f"<IfDefine ACME>\nAlias /site {top}/main/site\n</IfDefine>\n")
     _make_directories(top / "main")
-    for number in range(SITES_PER_BATCH):
+    for number in range(sites):
         for root in ("a", "b", "c"):
             # Where a directory is missing, httpd takes what follows for path info.
             _make_directories(top / f"s{number}" / root, FILES if present.random() < 0.5 else present.sample(FILES, 1))
@@ -79,7 +104,7 @@ def run_batch(seed: int, directory: pathlib.Path, counts: typing.Counter[str]) -
     with backends(top):
         start(server, counts)
         try:
-            return _ask(server, Random(seed), counts)  # noqa: S311
+            yield server
         finally:
             server.stop()
 
@@ -135,6 +160,99 @@ def _ask(server: Apache, random: Random, counts: typing.Counter[str]) -> List[st
         isinstance(destination, Directory) for destination in case.destinations)])
 
 
+def _dead_names(server: Apache, random: Random) -> List[DeadName]:
+    """A request for each site that is a dead end; of those by the same line, the first."""
+    configuration = read_configuration(server)
+    dead_names: Dict[Optional[Source], DeadName] = {}
+    for path in (server.directory / "sites").iterdir():
+        text = path.read_text()
+        request = request_for(f"n{path.stem}.test", address=_address(text, random),
+                              port=8000 if ":8000>" in text else 80)
+        ends = _destinations(configuration, request)
+        if isinstance(ends[0], DeadEnd):
+            dead_names.setdefault(named_line.named_line(ends[0]), DeadName(request, ends))
+    return list(dead_names.values())
+
+
+class EditedApache:
+    """A running httpd whose lines are taken out."""
+
+    def __init__(self, server: Apache) -> None:
+        self._server = server
+
+    def evaluate(self, requests: Sequence[Request]) -> List[Sequence[Destination]]:
+        """What our model says of requests, by the files as they are now."""
+        configuration = read_configuration(self._server)
+        return [_destinations(configuration, request) for request in requests]
+
+    def answer(self, request: Request, files: Sequence[str]) -> object:
+        """What httpd answers while these files exist."""
+        paths = [pathlib.Path(file) for file in files if not os.path.isdir(file)]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"file {path}")
+        answer = answer_without_query(request)
+        for path in paths:
+            path.unlink()
+        return answer
+
+    def serves(self, answer: object) -> bool:
+        """Whether an answer is a file, a redirect or an upstream's, and no refusal."""
+        return not is_refusal(str(answer))
+
+    def worlds(self, request: Request, destinations: Sequence[Destination]) -> List[Sequence[str]]:
+        """The files of the directories; without one, no file, and a file wherever one could be meant."""
+        site = re.match(r"n(\d+)", request.host)
+        assert site is not None
+        everywhere = [f"{path}/{TOKEN}" for path in (self._server.directory / f"s{site[1]}").glob("**")]
+        return [[str(end)] for end in destinations if isinstance(end, Directory)] or [[], everywhere]
+
+    def reload(self) -> None:
+        """Take over the edited files. A running httpd ends where it refuses them."""
+        try:
+            if self._is_running:
+                self._server.reload()
+            else:
+                self._server.start()
+            self._is_running = True
+        except AssertionError as error:
+            self._server.stop()
+            self._is_running = False
+            file = re.search(r"line \d+ of ([^:\s]+)", str(error))
+            if file is None:
+                raise
+            raise named_line.RefusedError(file[1]) from error
+
+    _is_running = True
+
+    def without(self, lines: List[str], number: int) -> List[str]:
+        """The lines without one of them and the block that it opens; a virtual host gets an Alias that answers.
+
+        A rule takes its conditions along: they would belong to the next rule.
+        """
+        line = lines[number].strip()
+        if line.startswith("<VirtualHost"):
+            remedy = f"{self._server.directory}/remedy"
+            lines[number] += (f"\nAlias {CHALLENGE_PATH} {remedy}/\n<Directory {remedy}>\nRequire all granted\n"
+                              "</Directory>")
+        elif line.startswith("RewriteRule"):
+            lines[number] = ""
+            while number and lines[number - 1].strip().startswith("RewriteCond"):
+                number -= 1
+                lines[number] = ""
+        elif line.startswith("<"):
+            name = re.split(r"[ >]", line[1:])[0]
+            depth = 0
+            for index in range(number, len(lines)):
+                depth += lines[index].strip().startswith(f"<{name}") - (lines[index].strip() == f"</{name}>")
+                lines[index] = ""
+                if not depth:
+                    break
+        else:
+            lines[number] = ""
+        return lines
+
+
 def _address(text: str, random: Random) -> str:
     """Mostly an address of the virtual host."""
     own = [address for address in ADDRESSES if address in text.partition("\n")[0]]
@@ -185,6 +303,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--count", type=int, default=5000, help="configurations")
     arguments.add_argument("--seed", type=int, default=0, help="the first batch")
+    arguments.add_argument("--named-line", action="store_true", help="hold so many lines that dead ends name")
     arguments.add_argument("--directory", help="keep the configurations there")
     given = arguments.parse_args()
     net.enter_private_namespace()
@@ -192,9 +311,10 @@ def main() -> int:
     counts: typing.Counter[str] = Counter()
     mismatches: List[str] = []
     with tempfile.TemporaryDirectory() as temporary:
+        directory = pathlib.Path(given.directory or temporary)
         seed = given.seed
-        while counts["configurations"] < given.count:
-            mismatches += run_batch(seed, pathlib.Path(given.directory or temporary), counts)
+        while counts["named lines" if given.named_line else "configurations"] < given.count:
+            mismatches += (wrong_lines if given.named_line else run_batch)(seed, directory, counts)
             seed += 1
     for text in mismatches:
         print(text)

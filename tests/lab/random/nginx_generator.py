@@ -1,4 +1,7 @@
-"""Random nginx server blocks: pieces of configuration, put together in every way that nginx accepts."""
+"""Random nginx server blocks: pieces of configuration, put together in every way that nginx accepts.
+
+One directive a line, for the tests of the line that a dead end names.
+"""
 from random import Random
 from typing import List
 from typing import Sequence
@@ -28,10 +31,14 @@ URLS = ("https://$host$request_uri", "https://$server_name$uri", "http://other.t
         "$scheme://www.$host$request_uri")
 
 class Generator:
-    """Makes the configurations of one batch."""
+    """Makes the configurations of one batch.
 
-    def __init__(self, seed: int) -> None:
+    :param refusals: the chance that a context has access rules, and that a location answers in place of a file.
+    """
+
+    def __init__(self, seed: int, refusals: float = 0.1) -> None:
         self._random = Random(seed)  # noqa: S311
+        self._refusals = refusals
         self._defaults: Set[str] = set()
 
     def _maybe(self, chance: float) -> bool:
@@ -60,8 +67,11 @@ class Generator:
         lines += [f"root {self._root()};"] if self._maybe(0.3) else []
         return "\n".join(lines)
 
-    def server(self) -> str:
-        """One server block."""
+    def server(self, name: str = "") -> str:
+        """One server block.
+
+        :param name: one that no other block has.
+        """
         lines = []
         taken = set()
         for listen in self._random.sample(LISTENS, self._random.randint(1, 2)):
@@ -74,16 +84,17 @@ class Generator:
                 self._defaults.add(address)
             lines.append(f"listen {listen}{' default_server' if default else ''};")
         names = self._random.sample(NAMES, self._random.randint(0, 3))
+        names += [name] if name else []
         lines += [f"server_name {' '.join(names)};"] if names else []
         lines += [f"root {self._root()};"] if self._maybe(0.8) else []
-        lines += ["set $file ''; set $sub none;"] if self._maybe(0.1) else []
+        lines += ["set $file '';", "set $sub none;"] if self._maybe(0.1) else []
         lines += self._rewrites(0.15)
         lines += self._settings()
         lines += [f"try_files {self._tries()};"] if self._maybe(0.1) else []
         lines += self._locations("", 0)
         if self._maybe(0.2):
             lines.append("include snippets/*.conf;")
-        lines.append(f"location @named {{ {' '.join(self._body('@', '@named', 2))} }}")
+        lines += ["location @named {", *self._body("@", "@named", 2), "}"]
         return "server {\n" + "\n".join(lines) + "\n}\n"
 
     def _root(self) -> str:
@@ -92,8 +103,8 @@ class Generator:
 
     def _settings(self) -> List[str]:
         lines = []
-        if self._maybe(0.1):
-            lines.append(self._pick(("deny all;", "allow all;", "deny 192.0.2.1;", "allow all; deny all;")))
+        if self._maybe(self._refusals):
+            lines.append(self._pick(("deny all;", "allow all;", "deny 192.0.2.1;", "allow all;\ndeny all;")))
         if self._maybe(0.1):
             target = self._pick(("@named", "/moved$uri", "/.well-known/acme-challenge/x", "https://$host/error"))
             lines.append(f"error_page 403 404 418 {self._pick(('=', '=200', ''))} {target};")
@@ -118,7 +129,7 @@ class Generator:
             body = self._body(modifier, name, depth)
             if depth < 2 and modifier != "=":
                 body += self._locations("~" if "~" in (modifier, modifier[:1]) else name, depth + 1)
-            lines.append(f'location {modifier} "{name}" {{ {" ".join(body)} }}')
+            lines += [f'location {modifier} "{name}" {{', *body, "}"]
         return lines
 
     def _body(self, modifier: str, name: str, depth: int) -> List[str]:
@@ -138,7 +149,7 @@ class Generator:
         elif choice < 0.65 and modifier != "@":
             lines.append("internal;")
         elif choice < 0.67:
-            lines.append("limit_except POST { deny all; }")
+            lines += ["limit_except POST {", "deny all;", "}"]
         if self._maybe(0.2):
             lines.append(f"try_files {self._tries()};")
         return lines
@@ -156,7 +167,7 @@ class Generator:
                 test = self._pick(TESTS)
                 words = test.split(" ")
                 quoted = " ".join([*words[:-1], f'"{words[-1]}"']) if len(words) == 3 else test
-                lines.append(f"if ({quoted}) {{ {' '.join(self._rewrites(0.7, 1))} }}")
+                lines += [f"if ({quoted}) {{", *self._rewrites(0.7, 1), "}"]
             elif kind < 0.65:
                 flag = self._pick(("last", "break", "", "", "permanent", "redirect"))
                 lines.append(f"rewrite {self._pick(REWRITES)} {flag};")

@@ -12,6 +12,7 @@ from typing import List
 from typing import Sequence
 from urllib.parse import urljoin
 
+from certbot_autowebroot.route import CA_HEADERS
 from certbot_autowebroot.route import CHALLENGE_PATH
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
@@ -83,7 +84,7 @@ def ask_server(request: Request) -> Answer:
         connection.connect = lambda: _connect_tls(connection, request.host)  # type: ignore[method-assign]
     try:
         connection.request("GET", request.path + ("?" + request.query if request.query else ""),
-                           headers={"Host": request.host})
+                           headers={**CA_HEADERS, "Host": request.host})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode(), response.headers.get("Location", ""))
     except (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLError):
@@ -121,8 +122,8 @@ def disagreements(destinations: Sequence[Destination], request: Request,
     for number, destination in enumerate(destinations):
         # Each alternative that is a file does alone. The destination without a file is the first.
         if number == 0 or isinstance(destination, Directory):
-            paths = [str(destination)] if isinstance(destination, Directory) else _assumed_files(destination)
-            answer = _answer_with(paths, request)
+            paths = [str(destination)] if isinstance(destination, Directory) else assumed_files(destination)
+            answer = answer_with(paths, request)
             guessed = any("unknown here" in step.text for step in destination.trail)
             # After a guess any alternative may be the one. The evaluator names no dead end beside other destinations.
             possible = guessed and (not answer.served or _agrees_with_any(destinations, answer, request))
@@ -131,13 +132,13 @@ def disagreements(destinations: Sequence[Destination], request: Request,
     # Where the route tests for one of our files, two files can serve what neither does alone.
     tests_for_file = any(" assumed to " in step.text for step in destinations[0].trail)
     for paths in ([[path] for path in elsewhere] if tests_for_file else [[*files, *elsewhere]]):
-        answer = _answer_with(paths, request)
+        answer = answer_with(paths, request)
         relevant = files or answer.body.startswith("/")
         if relevant and answer.served and not _agrees_with_any(destinations, answer, request):
             yield _mismatch(destinations[0], answer, request)
 
 
-def _answer_with(paths: Sequence[str], request: Request) -> Answer:
+def answer_with(paths: Sequence[str], request: Request) -> Answer:
     """The answer while there are files at these paths."""
     for path in paths:
         put(path)
@@ -147,7 +148,7 @@ def _answer_with(paths: Sequence[str], request: Request) -> Answer:
     return answer
 
 
-def _assumed_files(destination: Destination) -> List[str]:
+def assumed_files(destination: Destination) -> List[str]:
     """The test files that the evaluator assumed to exist."""
     return list({step.text.split(" ")[0] for step in destination.trail if step.text.endswith(" assumed to exist")})
 
