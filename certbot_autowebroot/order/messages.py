@@ -1,6 +1,7 @@
 """The sentences of an order: why identifiers fail, how they were answered, what to check when the CA refuses."""
 import re
 from typing import Container
+from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Mapping
@@ -16,10 +17,14 @@ from certbot_autowebroot.route import Directory
 from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.routing.ca_verdict import Verdict
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system.terminal import printable
+
+#: The end of a step about a condition that only the running server knows: lists of bad robots have dozens.
+_ASSUMED = re.compile(r": (unknown here, assumed|taken as) (true|false)")
 
 #: The number of names in one sentence, of routes in a question, and of unknown things in the reason of one name.
 _NAMED = 5
@@ -211,17 +216,33 @@ def _route(route: Route, endpoint: Endpoint) -> str:
     if not route.hops:
         return f"no program listens on {endpoint}, so autowebroot tried to listen there itself."
     hops = []
+    assumed: Set[Step] = set()
     for number, hop in enumerate(route.hops):
         at = hop.request.endpoint.host if hop.request.endpoint.is_unix else \
             f"port {hop.request.endpoint.port} at {hop.request.endpoint.host}"
         start = f"{at} is held by {hop.program}" if number == 0 else f"then {at}, held by {hop.program}"
-        steps = ", ".join(map(str, hop.trail))
+        steps = ", ".join(_steps(hop.trail, assumed))
         hops.append(start + (f", which takes {steps}" if steps else ""))
     if isinstance(route.end, (DeadEnd, Unknown)):
         hops.append(route.end.reason)
     elif isinstance(route.end, Elsewhere):
         hops.append(f"and that leads away from this machine, to {route.end.target}")
     return printable("; ".join(hops) + ".")
+
+
+def _steps(trail: Iterable[Step], assumed: Set[Step]) -> List[str]:
+    """The steps of one hop; of lines that are assumed in the same way, the first, and how many more.
+
+    :param assumed: those of the hops before, which need not be printed again; this hop's are added.
+    """
+    by_kind: Dict[Tuple[str, bool], List[Step]] = {}
+    for step in dict.fromkeys(trail):
+        kind = _ASSUMED.search(step.text)
+        if not kind or step not in assumed:
+            by_kind.setdefault((kind.group() if kind else str(step), step.admits_some), []).append(step)
+        if kind:
+            assumed.add(step)
+    return [str(first) + (f" and {len(more)} more like it" if more else "") for first, *more in by_kind.values()]
 
 
 def _what_was_tried(outcome: Outcome, routes: Sequence[Route]) -> List[str]:
