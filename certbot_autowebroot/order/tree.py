@@ -8,6 +8,7 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.order.inquiry import Outcome
@@ -19,6 +20,7 @@ from certbot_autowebroot.route import Elsewhere
 from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Hop
 from certbot_autowebroot.route import Route
+from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Vacant
 from certbot_autowebroot.routing.ca_verdict import Verdict
@@ -26,6 +28,8 @@ from certbot_autowebroot.routing.front_endpoints import Kind
 from certbot_autowebroot.routing.probe import Answer
 from certbot_autowebroot.system.terminal import printable
 
+#: The end of a step about a condition that only the running server knows: lists of bad robots have dozens.
+_ASSUMED = re.compile(r": (unknown here, assumed|taken as) (true|false)")
 #: The number of routes of one endpoint that are printed: a balancer may have hundreds of members.
 _MAX_ROUTES = 20
 
@@ -107,9 +111,25 @@ def _at_endpoint(outcome: Outcome, endpoint: Endpoint, shows_failures: bool) -> 
 
 
 def _hops(route: Route) -> Iterator[Line]:
+    assumed: Set[Step] = set()
     for depth, hop in enumerate(route.hops):
         yield Line(_stop(hop, depth == 0), depth + 1)
-        yield from (Line(str(step), depth + 2) for step in hop.trail)
+        yield from (Line(text, depth + 2) for text in _steps(hop.trail, assumed))
+
+
+def _steps(trail: Iterable[Step], assumed: Set[Step]) -> List[str]:
+    """The steps of one hop; of lines that are assumed in the same way, the first, and how many more.
+
+    :param assumed: those of the hops before, which need not be printed again; this hop's are added.
+    """
+    by_kind: Dict[Tuple[str, bool], List[Step]] = {}
+    for step in dict.fromkeys(trail):
+        kind = _ASSUMED.search(step.text)
+        if not kind or step not in assumed:
+            by_kind.setdefault((kind.group() if kind else str(step), step.admits_some), []).append(step)
+        if kind:
+            assumed.add(step)
+    return [str(first) + (f" and {len(more)} more like it" if more else "") for first, *more in by_kind.values()]
 
 
 def _fitting_first(routes: Sequence[Route], answer: Optional[Answer]) -> List[Route]:
