@@ -1,17 +1,23 @@
 """The recipes of docs/fleet.rst for the certificate on the other machines: the tests run the very text of the page."""
 import contextlib
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Iterator
 from typing import List
 
 import pytest
 
+from tests.lab import certificates
 from tests.lab import readme
 from tests.lab.dns import DnsServer
 from tests.lab.nginx import public_directory
 from tests.lab.nodes import ADDRESSES
 from tests.lab.nodes import OUTSIDE
 from tests.lab.nodes import PUBLIC
+from tests.lab.nodes import TOP
 from tests.lab.nodes import Node
 from tests.lab.nodes import nodes
 from tests.lab.pebble import Pebble
@@ -100,6 +106,51 @@ def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
     others[1].stop()
     done = renews.try_sh(f"RENEWED_LINEAGE={LIVE} {path}")
     assert done.returncode == 1 and f"{ADDRESSES[2]} may show the old certificate" in done.stdout
+
+
+def environment_of_certbot(machine: Node) -> None:
+    """/opt/certbot and the checkout of the plugin: Certbot comes from this environment, and pip has no network."""
+    site = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    machine.sh(f"""set -e
+        mkdir -p /opt/src/certbot-autowebroot
+        cd {TOP} && cp -r --parents certbot_autowebroot setup.py pyproject.toml README.rst LICENSE docs packaging \
+            /opt/src/certbot-autowebroot
+        {TOP}/.venv/bin/python -m venv --without-pip /opt/certbot
+        echo {TOP}/.venv/{site} > /opt/certbot/{site}/certbot.pth
+        printf '#!/opt/certbot/bin/python\nimport sys\nfrom %s import main\nsys.exit(main())\n' pip._internal.cli.main \
+            > /opt/certbot/bin/pip
+        printf '#!/opt/certbot/bin/python\nimport sys\nfrom %s import main\nsys.exit(main())\n' certbot.main \
+            > /opt/certbot/bin/certbot
+        chmod 755 /opt/certbot/bin/pip /opt/certbot/bin/certbot""")
+    # "false" switches the isolation off, which would download setuptools: pip's documentation, "Boolean options".
+    machine.write("/etc/pip.conf", "[install]\nno-build-isolation = false\nno-index = true\n")
+
+
+def test_ansible(machines: List[Node], tmp_path: Path) -> None:
+    """The playbook leaves the new certificate on machines that showed an older one."""
+    inventory, playbook = BLOCKS["By Ansible"]
+    (tmp_path / "inventory.ini").write_text(inventory + "\n")
+    (tmp_path / "certificates.yml").write_text(playbook + "\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    certificates.lineage(tmp_path / "old", NAME, 60)
+    for machine in machines:
+        environment_of_certbot(machine)
+        machine.write("/root/.ssh/authorized_keys", (tmp_path / "key.pub").read_text(), "600")
+        for file in (tmp_path / "old").iterdir() if machine is not machines[0] else ():
+            machine.write(f"{LIVE}/{file.name}", file.read_text(), "600")
+        serve(machine, _PLAIN, _SECURE if machine is not machines[0] else "")
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "inventory.ini", "--private-key", "key", "-u", "root", "certificates.yml"],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=300, env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOST_KEY_CHECKING": "False",
+                          "ANSIBLE_PIPELINING": "True",
+                          # A connection that persists would hold the pipe open.
+                          "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"})
+    assert done.returncode == 0, done.stdout
+    ours = machines[0].sh(f"openssl x509 -noout -fingerprint -sha256 -in {LIVE}/cert.pem").partition("=")[2]
+    checked = machines[0].sh(same_everywhere().replace(f"{ADDRESSES[0]},", ""))
+    assert f"{NAME}: one certificate is shown, the same at all 2 addresses" in checked
+    assert ours.strip().replace(":", "").lower() in checked
 
 
 def test_each_machine_renews_by_itself(machines: List[Node]) -> None:
