@@ -496,3 +496,18 @@ def test_allow_list(lines: str, admits_some: bool, roots: pathlib.Path) -> None:
     assert isinstance(destination, Directory)
     step = next((step for step in destination.trail if step.admits_some), None)
     assert (step is not None and step.source is not None) == admits_some
+
+
+@pytest.mark.lab
+def test_status_without_file_chooses_no_dead_end(tmp_path: pathlib.Path) -> None:
+    """What answers 404 while there is no file is not among the ends: the line that refuses the file is the reason."""
+    (tmp_path / "b").mkdir()
+    rules = ("RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f\nRewriteRule ^ - [R=404]\n"
+             'RewriteRule "(^|/)\\." - [F]')
+    with Apache(tmp_path, CONFIGURATION.replace("DocumentRoot {dir}/b", f"DocumentRoot {{dir}}/b\n{rules}")) as server:
+        without = ask_server(request_for("b.test"))
+        (destination,) = ask(server, "b.test")
+        fill(tmp_path / "b")
+        assert [without, ask_server(request_for("b.test"))] == ["none 404", "none 403"]
+    assert isinstance(destination, DeadEnd)
+    assert "[F]" in str(destination.trail[-1])

@@ -75,9 +75,9 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
         else:
             others.append(destination)
     # A front controller answers only where there is no file; the challenge file will exist. So the line that refuses
-    # the existing file is the reason, not the front controller.
+    # the existing file is the reason, not the front controller, whatever status it answers.
     if with_file and all(isinstance(end, DeadEnd) for end in others):
-        others = with_file[:1] + others
+        others = with_file
     return _distinct([_with_client_mark(one, runs) for one in useful] or others or contradictions[:1])
 
 
