@@ -35,10 +35,12 @@ from certbot_autowebroot.system import access
 #: One piece of advice: a sentence, perhaps with lines of configuration below it.
 Advice = List[str]
 
-#: In the errors of responders.safe_directories.
+#: In the errors of responders.safe_directories. The reader types these commands as root: no path with other characters
+#: than these is made one of them, for the owner of a link chooses its path and its target.
 _SYSTEM_DIRECTORY = re.compile(r" is a system directory\.")
-_COMMAND = re.compile(r"\((chown -h [^)]*)\)")
-_LINK_TO_NOTHING = re.compile(r"^(\S+) is a symbolic link of .* to (\S+), which does not exist\.")
+_COMMAND = re.compile(r"\((chown -h [\w.-]+ [\w./+@-]+)\)", re.ASCII)
+_LINK_TO_NOTHING = re.compile(r"^([\w./+@-]+) is a symbolic link of .* to ([\w./+@-]+), which does not exist\.",
+                              re.ASCII)
 
 
 def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed) -> List[str]:
@@ -61,8 +63,7 @@ def what_to_do(outcome: Outcome, endpoints: Sequence[Endpoint], printed: Printed
     return lines
 
 
-def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], printed: Printed) \
-        -> List[str]:
+def _at(outcome: Outcome, endpoint: Endpoint, found: Sequence[remedies.Remedy], printed: Printed) -> List[str]:
     """What to do about one endpoint: one thing, or a list."""
     before, general = _before(outcome, endpoint)
     several = [*before, *(_of(remedy, outcome.identifier, printed) for remedy in found)]

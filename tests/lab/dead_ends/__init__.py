@@ -40,7 +40,6 @@ class DeadEnd(NamedTuple):
     :ivar has_v6: the name has an IPv6 address too.
     :ivar remote: a name on another machine.
     :ivar path: the directory that its owner gives with ``--autowebroot-path``, where that is the remedy.
-    :ivar remedy: how the remedy begins that is followed: the first one, if nothing else is said.
     """
 
     text: str
@@ -49,7 +48,6 @@ class DeadEnd(NamedTuple):
     has_v6: bool = False
     remote: str = ""
     path: str = ""
-    remedy: str = ""
 
 
 class Case:
@@ -64,7 +62,6 @@ class Case:
     def __init__(self, key: str, dead_end: DeadEnd, directory: Path, ca: CA) -> None:
         self.key = key
         self.name = re.sub("[^a-z0-9]+", "-", key.lower()) + ".sample.com"
-        self.remedy = dead_end.remedy
         own = directory / self.name
         own.mkdir(mode=0o755)
         self._values = {"{name}": self.name, "{dir}": str(own), "{app}": APPLICATION,
@@ -101,7 +98,7 @@ def follow_remedies(make: Callable[..., ContextManager[Any]], dead_ends: Mapping
         for case in cases:
             try:
                 assert ": good" not in said[case.name].partition("\n")[0], "no dead end"
-                reader.follow(case.name, said[case.name], case.remedy)
+                reader.follow(case.name, said[case.name])
             except AssertionError as error:
                 wrong[case.key] = f"{error}\n{said[case.name]}"
         reader.edit()

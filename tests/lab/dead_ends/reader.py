@@ -53,17 +53,16 @@ class Reader:
         self._commands: Dict[str, None] = {}
         self._lines: Dict[str, List[str]] = {}
 
-    def follow(self, name: str, said: str, beginning: str = "") -> None:
-        """Read what to do about a name, and note it.
+    def follow(self, name: str, said: str) -> None:
+        """Read the first remedy for a name, and note what it asks for.
 
-        :param beginning: of the remedy to choose; else the first one is.
         :raises AssertionError: it cannot be followed.
         """
         match = re.search(r"(?s) [Ww]hat to do: (.*)", said)
         assert match, "no advice"
         advice = re.split(r"(?m)^ *- ", match[1])
-        chosen = next((one for one in advice if one.startswith(beginning) and not one.startswith(_NO_REMEDIES)), "")
-        assert chosen, f"no remedy {beginning}"
+        chosen = next((one for one in advice if not one.startswith(_NO_REMEDIES)), "")
+        assert chosen, "no remedy"
         first, _, rest = chosen.partition("\n")
         lines = re.match(r"for good, put (?:these lines|this line) (.*):$", first)
         same = re.match(r"put the lines for (\S+) (.*)\.$", first)
@@ -75,7 +74,7 @@ class Reader:
             self._put(self._lines[same[1]], same[2], rest)
         elif command:
             self._commands[command[1]] = None
-        elif re.match("the lines above, .*, are for this name too", first) or first.startswith("give Certbot the opti"):
+        elif re.match("the lines above, .*, are for this name too|give Certbot the option", first):
             return
         else:
             slash = re.match(rf"put a slash behind (\S+) in the redirect \(.* \({_PLACE}\)\)", first)
