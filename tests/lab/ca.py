@@ -92,7 +92,7 @@ class CA:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        env={**os.environ, **self._settings})
         self._running.append(process)
-        ports.wait_for_port("127.0.0.1", port, process)
+        ports.wait_for_port("127.0.0.1", port, process, 60.0)  # on a busy machine pebble makes its keys for long
 
     def _manage(self, action: str, body: "dict[str, object]") -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{_DNS_MANAGEMENT_PORT}/{action}",
