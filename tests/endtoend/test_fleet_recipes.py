@@ -11,6 +11,7 @@ from typing import List
 import pytest
 
 from tests.lab import certificates
+from tests.lab import file_server
 from tests.lab import readme
 from tests.lab.dns import DnsServer
 from tests.lab.nginx import public_directory
@@ -151,6 +152,35 @@ def test_ansible(machines: List[Node], tmp_path: Path) -> None:
     checked = machines[0].sh(same_everywhere().replace(f"{ADDRESSES[0]},", ""))
     assert f"{NAME}: one certificate is shown, the same at all 2 addresses" in checked
     assert ours.strip().replace(":", "").lower() in checked
+
+
+def test_shared_directory(machines: List[Node], place: Path) -> None:
+    """The challenges and the certificate are on a file server; root of another machine is nobody for the first."""
+    install, exports, cron = BLOCKS["By a shared directory"]
+    renews, *others = machines
+    settings = renews.sh("cat /etc/letsencrypt/cli.ini")
+    subprocess.run(["sh", "-e", "-c", install.replace("/srv/nfs", str(place))], check=True)
+    (place / "letsencrypt").mkdir()
+    for machine, address in zip(machines, ADDRESSES):
+        for directory, target in (("autowebroot", "/var/www/autowebroot"), ("letsencrypt", "/etc/letsencrypt")):
+            machine.mount(place / directory, target,
+                          file_server.options_for(exports, f"/srv/nfs/{directory}", address))
+        machine.write("/etc/nginx/snippets/autowebroot.conf", machine.sh("certbot-autowebroot snippet nginx"))
+        serve(machine, _PLAIN.replace("root /srv;", _LINES))
+    renews.write("/etc/letsencrypt/cli.ini", settings)
+    webroot = renews.try_sh(f"certbot certonly --webroot -w /var/www/autowebroot -d {NAME}")
+    assert webroot.returncode == 1 and "/var/www/autowebroot" in webroot.stdout
+    renews.sh(f"certbot certonly -a autowebroot -d {NAME} --deploy-hook 'certbot-autowebroot reload'")
+    for machine in machines:
+        serve(machine, _PLAIN.replace("root /srv;", _LINES), _SECURE)
+    first = renews.sh(same_everywhere())
+    renews.sh("certbot renew --force-renewal --no-random-sleep-on-renew")
+    for other in others:
+        other.sh(cron.partition(" root ")[2])
+    second = renews.sh(same_everywhere())
+    assert f"{NAME}: one certificate is shown, the same at all 3 addresses\n" in second and second != first
+    others[0].mount(place / "letsencrypt", "/etc/letsencrypt", "ro,root_squash")
+    assert "Permission denied" in others[0].try_sh("nginx -t").stdout
 
 
 def test_each_machine_renews_by_itself(machines: List[Node]) -> None:

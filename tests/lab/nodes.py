@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 from typing import List
 
+from tests.lab import file_server
 from tests.lab.networks import Network
 
 TOP = Path(__file__).parents[2]
@@ -84,6 +85,10 @@ class Node:
         """The same with its exit status."""
         return subprocess.run([*self._enter, "sh", "-c", script], env={**_ENVIRONMENT, **environment}, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+
+    def mount(self, source: Path, target: str, options: str) -> None:
+        """Mount a directory of a file server, with options of exports(5)."""
+        file_server.mount(source, self._enter, target, options)
 
     def write(self, path: str, text: str, mode: str = "644") -> None:
         """Write a file, and the directories above it."""
