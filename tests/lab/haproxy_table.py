@@ -26,6 +26,11 @@ CASES = {
         use_backend two if acme mine
         default_backend one""" + BACKENDS, {"a": to(2, "a"), "x.users": to(2, "x.users"), "b": to(1, "b"),
                                             "a/x": to(1, "a", "/x")}),
+    "a number of a text": (FRONT + """
+        use_backend two if { hdr(host) -m int 7 }
+        use_backend three if { hdr(host) -m int le 0 }
+        default_backend one""" + BACKENDS, {"7": to(2, "7"), "-7": to(3, "-7"), "a": to(3, "a"), "7a": to(2, "7a"),
+                                            "8": to(1, "8")}),
     "and, or, not": (FRONT + """
         acl a hdr(host) a
         acl b hdr(host) b

@@ -276,7 +276,9 @@ def _criterion(words: Tuple[str, ...], state: State) -> bool:
     if isinstance(sample, bool) or method == "bool":
         return bool(sample)
     if isinstance(sample, int) or method in ("int", "len"):
-        return _compares(len(str(sample)) if method == "len" else int(sample), patterns)
+        # Of a text, the number with which it begins counts; without one, 0: c_str2int in HAProxy's src/sample.c.
+        number = re.match("-?[0-9]{1,18}|", str(len(str(sample)) if method == "len" else sample))
+        return _compares(int(number[0] or 0) if number else 0, patterns)
     if expression == "dst" or method == "ip":
         return any(_is_in(sample, pattern) for pattern in patterns)
     return any(matches(method, sample, pattern, ignore_case) for pattern in patterns if pattern)
