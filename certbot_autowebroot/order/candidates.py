@@ -3,7 +3,6 @@ import logging
 import os
 import secrets
 import socket
-import time
 from types import MappingProxyType
 from typing import Dict
 from typing import List
@@ -23,6 +22,7 @@ from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Route
 from certbot_autowebroot.routing.front_endpoints import front_endpoints
 from certbot_autowebroot.routing.host import Host
+from certbot_autowebroot.system import limits
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class CandidateFinder:
         self._host = host
         self._options = options
         self._silent: Set[Endpoint] = set()
-        self._guessing = 0.0
+        self._guessing = limits.Waiting(MAX_GUESSING)
 
     def from_hints(self, identifier: str) -> Candidates:
         """The directories that the hints name; no request is followed."""
@@ -121,21 +121,19 @@ class CandidateFinder:
         if not isinstance(route.end, Directory) or not route.end.guessed:
             return False
         endpoint = route.hops[-1].request.endpoint
-        if endpoint in self._silent or self._guessing > MAX_GUESSING:
+        if endpoint in self._silent or self._guessing.left < 0:
             return True
         from certbot_autowebroot.order import guessed_roots  # late for speed: most programs have a configuration
-        started = time.monotonic()
         try:
-            return not guessed_roots.is_served(route.end, route.hops[-1], self._host.view_of(route.program),
-                                               proof.MAX_REQUESTS if route.branch else 1, MAX_GUESSING - self._guessing)
+            with self._guessing:
+                return not guessed_roots.is_served(route.end, route.hops[-1], self._host.view_of(route.program),
+                                                   proof.MAX_REQUESTS if route.branch else 1, self._guessing.left)
         except socket.timeout:
             # Each further file, of each directory and name, would take as long: minutes for a few names.
             self._silent.add(endpoint)
             return True
         except OSError:  # the program has ended
             return True
-        finally:
-            self._guessing += time.monotonic() - started
 
 
 def routes(candidates: Candidates, host: Host) -> Dict[Endpoint, List[Route]]:

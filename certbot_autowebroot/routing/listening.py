@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import sys
-import time
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -26,6 +25,7 @@ from certbot_autowebroot.routing.holders import UnidentifiedListener
 from certbot_autowebroot.servers import registry
 from certbot_autowebroot.servers.registry import WebServers
 from certbot_autowebroot.system import container_dns
+from certbot_autowebroot.system import limits
 from certbot_autowebroot.system import listeners
 from certbot_autowebroot.system import namespaces
 from certbot_autowebroot.system import processes
@@ -56,7 +56,7 @@ class ListeningPrograms:
         self._holders: Dict[Endpoint, Sequence[Holder]] = {}
         self._forwarded: Dict[Endpoint, bool] = {}
         self._processes: Dict[int, Process] = {}
-        self._resolving = 0.0
+        self._resolving = limits.Waiting(MAX_RESOLVING)
 
     @functools.cached_property
     def _web_servers(self) -> WebServers:
@@ -76,14 +76,11 @@ class ListeningPrograms:
             return [member]
         if member.is_unix:
             return [member._replace(namespace=origin.namespace)]
-        if self._resolving > MAX_RESOLVING:
+        if self._resolving.left < 0:
             logger.debug("%s is not looked up: other names have taken too long", printable(member.host))
             return []
-        started = time.monotonic()
-        try:
+        with self._resolving:
             return self._reach(member, origin)
-        finally:
-            self._resolving += time.monotonic() - started
 
     def _reach(self, member: Endpoint, origin: Endpoint) -> Sequence[Endpoint]:
         return [Endpoint(address, member.port, namespace) for address in self._resolved(member.host, origin.namespace)

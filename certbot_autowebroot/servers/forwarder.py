@@ -16,10 +16,13 @@ from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
 from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.registry import executables
+from certbot_autowebroot.system import limits
 from certbot_autowebroot.system.forwarding_programs import ForwardTarget
 from certbot_autowebroot.system.forwarding_programs import forward_target
 from certbot_autowebroot.system.processes import Process
 
+#: Seconds of waiting for all programs that are asked what they are. A user may have a thousand, which never answer.
+MAX_WAITING = 10.0
 #: socat(1), address specifications: ``TCP:<host>:<port>``, ``TCP4-CONNECT:…``, ``UNIX-CONNECT:<path>``.
 _SOCAT_TCP = re.compile(r"tcp[46]?(?:-connect)?:(?:\[([^\]]+)\]|([^:,]+)):([0-9]{1,9})(?:,|$)", re.IGNORECASE)
 _SOCAT_UNIX = re.compile(r"unix(?:-connect)?:([^,]+)", re.IGNORECASE)
@@ -49,17 +52,22 @@ class ConnectionForwards:
     """The connections that programs forward, each looked for once.
 
     A forwarder may be a script of any name: an evaluator that knows a program by its arguments asks here first.
+
+    :ivar waiting: the time for all programs together; what comes after it counts as not forwarded.
     """
 
     def __init__(self) -> None:
+        self.waiting = limits.Waiting(MAX_WAITING)
         self._targets: Dict[Tuple[int, Endpoint, str], Optional[ForwardTarget]] = {}
 
     def of(self, process: Process, request: Request) -> Optional[Upstream]:
         """The endpoint to which a program forwards the connection of a request; None if it answers itself."""
         key = process.pid, request.endpoint, request.scheme
-        if key not in self._targets:
-            self._targets[key] = forward_target(process.pid, request.endpoint, request.scheme == "https", request.host)
-        target = self._targets[key]
+        if key not in self._targets and self.waiting.left > 0:
+            with self.waiting:
+                self._targets[key] = forward_target(process.pid, request.endpoint, request.scheme == "https",
+                                                    request.host)
+        target = self._targets.get(key)
         if target is None:
             return None
         step = Step(f"{process.name} passes connections on to {target.endpoint}")

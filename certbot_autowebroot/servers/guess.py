@@ -131,9 +131,10 @@ class AnyProgram:
         if request.scheme != "http":
             return ""
         key = process.pid, request.endpoint
-        if key not in self._greetings:
-            self._greetings[key] = greeting.without_http(request)
-        return self._greetings[key]
+        if key not in self._greetings and self._forwards.waiting.left > 0:
+            with self._forwards.waiting:
+                self._greetings[key] = greeting.without_http(request)
+        return self._greetings.get(key, "")
 
 
 def _origin(process: Process) -> str:

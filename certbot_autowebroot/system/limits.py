@@ -1,7 +1,8 @@
-"""A limit to the CPU time that untrusted input may take."""
+"""Limits to the time that others may take: CPU time for their input, and time of waiting for their programs."""
 import contextlib
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Iterator
 from typing import NoReturn
@@ -36,6 +37,23 @@ def cpu_time(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_PROF, 0)
     finally:
         signal.signal(signal.SIGPROF, before)
+
+
+class Waiting:
+    """Time for many short waits together, each of which a user may make longer: use it as ``with``.
+
+    :ivar left: seconds.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.left -= time.monotonic() - self._started
 
 
 def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:
