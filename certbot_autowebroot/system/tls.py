@@ -61,6 +61,7 @@ def handshake(stream: socket.socket, name: str, deadline: float, key: str = "") 
     """
     try:
         with until(deadline, stream):
+            stream.getpeername()  # wrap_socket of a connection that was reset leaves its descriptor open
             return context(key).wrap_socket(stream, server_hostname=None if _is_address(name) else name)
     except BaseException:
         stream.close()
