@@ -295,7 +295,8 @@ class Walk(State):
 
     def _last_parameter(self, last: str, directive: Directive) -> Destinations:
         if last.startswith("="):
-            raise StatusError(max(number(last[1:]), 0) or 500, f"try_files … {last}", directive.source)
+            source = directive.source if self._keeps_token() else self.uri_source
+            raise StatusError(max(number(last[1:]), 0) or 500, f"try_files … {last}", source)
         return self._internal_redirect(last if last.startswith("@") else self._parameter(last), directive)
 
     def _handler(self) -> Optional[Directive]:
@@ -316,8 +317,7 @@ class Walk(State):
         directory = self.directory(base, path)
         if directory is None:
             reason = f"the server opens {path}, which is not named after the token"
-            keeps_token = self.request.token in self.uri.rpartition("/")[2]
-            decider = self.root()[1] if keeps_token else None
+            decider = self.root()[1] if self._keeps_token() else None
             source = decider.source if decider else self.uri_source
             # An error_page applies only where the file is missing.
             caught = any("404" in directive.args for directive in self.context.nearest("error_page"))
@@ -325,6 +325,10 @@ class Walk(State):
                 return [DeadEnd(reason, (*self.trail, Step(reason, source)))]
             raise StatusError(404, reason, source)
         return [directory]
+
+    def _keeps_token(self) -> bool:
+        """Whether the path may still lead to the file; if not, the line that changed it decides."""
+        return self.request.token in self.uri.rpartition("/")[2]
 
     def _handled(self, handler: Directive) -> Destinations:
         """The destinations of a handler, and of an ``error_page`` for its 404 or for an upstream that is down."""
