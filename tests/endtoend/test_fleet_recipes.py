@@ -48,18 +48,22 @@ server {{
 
 
 @pytest.fixture
-def machines() -> Iterator[List[Node]]:
-    """Three machines whose public addresses all belong to the name, and a CA outside, which Certbot's cli.ini names."""
+def machines(request: pytest.FixtureRequest) -> Iterator[List[Node]]:
+    """Three machines, or as many as the parameter says, and a CA outside, which Certbot's cli.ini names.
+
+    The public addresses of all belong to the name.
+    """
     with public_directory() as place, nodes(place) as running, contextlib.ExitStack() as stack:
         dns = stack.enter_context(DnsServer(OUTSIDE))
-        dns.resolve(NAME, *PUBLIC)
+        number = getattr(request, "param", len(running))
+        dns.resolve(NAME, *PUBLIC[:number])
         dns.rotating.append(NAME)
         ca = place / "ca"
         ca.mkdir()
         stack.enter_context(Pebble(ca, OUTSIDE))
         running[0].write("/etc/letsencrypt/cli.ini", f"server = https://{OUTSIDE}:14000/dir\nno-verify-ssl = true\n"
                          "register-unsafely-without-email = true\nagree-tos = true\nnon-interactive = true\n")
-        yield running
+        yield running[:number]
 
 
 def serve(machine: Node, *servers: str) -> None:
@@ -90,7 +94,7 @@ def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
                     other.sh(f"certbot-autowebroot snippet nginx --to {ADDRESSES[0]}"))
         serve(other, _PLAIN.replace("root /srv;", _LINES))
     renews.sh(f"certbot certonly -a autowebroot -d {NAME} --deploy-hook 'certbot-autowebroot reload'")
-    renews.write(path, hook, "755")
+    renews.write(path, hook.replace("ConnectTimeout=10", "ConnectTimeout=2"), "755")  # at the end, one is down
     renews.sh(f"RENEWED_LINEAGE={LIVE} {path}")
     serve(renews, _PLAIN, _SECURE)
     for other in others:
@@ -127,10 +131,11 @@ def environment_of_certbot(machine: Node) -> None:
     machine.write("/etc/pip.conf", "[install]\nno-build-isolation = false\nno-index = true\n")
 
 
+@pytest.mark.parametrize("machines", [2], indirect=True, ids=["two machines"])
 def test_ansible(machines: List[Node], tmp_path: Path) -> None:
-    """The playbook leaves the new certificate on machines that showed an older one."""
+    """The playbook leaves the new certificate on a machine that showed an older one."""
     inventory, playbook = BLOCKS["By Ansible"]
-    (tmp_path / "inventory.ini").write_text(inventory + "\n")
+    (tmp_path / "inventory.ini").write_text(inventory.replace(ADDRESSES[2], "") + "\n")
     (tmp_path / "certificates.yml").write_text(playbook + "\n")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     certificates.lineage(tmp_path / "old", NAME, 60)
@@ -140,17 +145,16 @@ def test_ansible(machines: List[Node], tmp_path: Path) -> None:
         for file in (tmp_path / "old").iterdir() if machine is not machines[0] else ():
             machine.write(f"{LIVE}/{file.name}", file.read_text(), "600")
         serve(machine, _PLAIN, _SECURE if machine is not machines[0] else "")
-    done = subprocess.run(
-        ["ansible-playbook", "-i", "inventory.ini", "--private-key", "key", "-u", "root", "certificates.yml"],
-        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=300, env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOST_KEY_CHECKING": "False",
-                          "ANSIBLE_PIPELINING": "True",
-                          # A connection that persists would hold the pipe open.
-                          "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"})
-    assert done.returncode == 0, done.stdout
+    with open(tmp_path / "output", "w+", encoding="utf-8") as output:  # a connection that persists holds a pipe open
+        status = subprocess.run(
+            ["ansible-playbook", "-i", "inventory.ini", "--private-key", "key", "-u", "root", "certificates.yml"],
+            cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=300, check=False,
+            env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOST_KEY_CHECKING": "False",
+                 "ANSIBLE_PIPELINING": "True"}).returncode
+        output.seek(0)
+        assert status == 0, output.read()
     ours = machines[0].sh(f"openssl x509 -noout -fingerprint -sha256 -in {LIVE}/cert.pem").partition("=")[2]
-    checked = machines[0].sh(same_everywhere().replace(f"{ADDRESSES[0]},", ""))
-    assert f"{NAME}: one certificate is shown, the same at all 2 addresses" in checked
+    checked = machines[0].sh(same_everywhere().replace(",".join(ADDRESSES), ADDRESSES[1]))
     assert ours.strip().replace(":", "").lower() in checked
 
 
