@@ -34,7 +34,7 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 
 #: Lines that may refuse in the same way, one after the other.
-MAX_LINES = 20
+MAX_LINES = 100
 
 
 class RefusedError(Exception):
