@@ -85,9 +85,7 @@ def test_in_the_network_of_the_container(container: Container, peer: Peer, tmp_p
         where = catch_point(FRONT_ENDPOINT)
         assert (where.network.number, where.port) == (os.stat(f"/proc/{container.pid}/ns/net").st_ino, port)
         with answered(tmp_path, where):
-            for client in (peer, None):
-                assert curl(PUBLIC_V4, peer=client) == OURS
-                assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
+            assert_token_alone_is_ours(peer)
         assert curl(PUBLIC_V4, peer=peer) == NOT_OURS
 
 
@@ -113,9 +111,14 @@ def test_redirect(peer: Peer, tmp_path: Path) -> None:
         assert where.port == 8080
         for place in (where, FRONT):
             with answered(tmp_path, place):
-                for client in (peer, None):
-                    assert curl(PUBLIC_V4, peer=client) == OURS
-                    assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
+                assert_token_alone_is_ours(peer)
+
+
+def assert_token_alone_is_ours(peer: Peer) -> None:
+    """From another machine, and from this one."""
+    for client in (peer, None):
+        assert curl(PUBLIC_V4, peer=client) == OURS
+        assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
 
 
 @pytest.mark.parametrize("extra", [[], ["fork"]])
@@ -128,9 +131,7 @@ def test_forwarding_program(container: Container, peer: Peer, tmp_path: Path, ex
             where = catch_point(FRONT_ENDPOINT)
             assert where == FRONT
             with answered(tmp_path, where):
-                for client in (peer, None):
-                    assert curl(PUBLIC_V4, peer=client) == OURS
-                    assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
+                assert_token_alone_is_ours(peer)
         finally:
             os.killpg(forwarder.pid, signal.SIGKILL)  # and the processes that it has forked
 
@@ -143,9 +144,7 @@ def test_rootless_container(container: Container, peer: Peer, tmp_path: Path) ->
         where = catch_point(FRONT_ENDPOINT)
         assert where == FRONT
         with answered(tmp_path, where):
-            for client in (peer, None):
-                assert curl(PUBLIC_V4, peer=client) == OURS
-                assert curl(PUBLIC_V4, "/", peer=client) == NOT_OURS
+            assert_token_alone_is_ours(peer)
 
 
 def test_macvlan(peer: Peer, tmp_path: Path) -> None:
