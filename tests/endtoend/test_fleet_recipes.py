@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Callable
 from typing import Iterator
 from typing import List
 
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.lab
 NAME = "www.sample.com"
 LIVE = f"/etc/letsencrypt/live/{NAME}"
 BLOCKS = readme.blocks("docs/fleet.rst")
+_HOOK = "/etc/letsencrypt/renewal-hooks/deploy/other-machines"
 _LINES = "include snippets/autowebroot.conf;"
 #: The site's two servers; the first is there before there is a certificate.
 _PLAIN = f"""
@@ -73,29 +75,53 @@ def serve(machine: Node, *servers: str) -> None:
                "if [ -s /run/nginx.pid ]; then nginx -s reload; else nginx; fi")
 
 
+def pass_challenges_on(*machines: Node) -> None:
+    """The machines pass challenges on to the first of all, which renews."""
+    lines = machines[0].sh(f"certbot-autowebroot snippet nginx --to {ADDRESSES[0]}")
+    for machine in machines:
+        machine.write("/etc/nginx/snippets/autowebroot.conf", lines)
+        serve(machine, _PLAIN.replace("root /srv;", _LINES))
+
+
+def has_lineage(machine: Node, place: Path, days: int) -> None:
+    """The machine has a certificate that was issued so many days ago."""
+    certificates.lineage(place / str(days), NAME, days)
+    for file in (place / str(days)).iterdir():
+        machine.write(f"{LIVE}/{file.name}", file.read_text(), "600")
+
+
+def fingerprint(machine: Node) -> str:
+    """The fingerprint of the certificate on a machine's disk, as the page's check prints it."""
+    printed = machine.sh(f"openssl x509 -noout -fingerprint -sha256 -in {LIVE}/cert.pem")
+    return printed.partition("=")[2].strip().replace(":", "").lower()
+
+
 def same_everywhere() -> str:
     """The check of the page."""
     command, = BLOCKS["The certificate on the other machines"]
     return command
 
 
-def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
-    """A real renewal brings the new certificate to all machines; the key can do nothing else."""
-    setup, receive, restriction, hook = BLOCKS["By rsync and a deploy hook"]
-    path = "/etc/letsencrypt/renewal-hooks/deploy/other-machines"
+def install_rsync_recipe(machines: List[Node], hook: str) -> None:
+    """The keys and scripts of the page."""
+    setup, receive, restriction, _ = BLOCKS["By rsync and a deploy hook"]
     renews, *others = machines
-    renews.sh("mkdir -p /var/www/autowebroot")
     renews.sh(setup)
     for other in others:
         other.write("/usr/local/sbin/receive-certificates", receive, "755")
         other.write("/root/.ssh/authorized_keys",
                     f"{restriction} {renews.sh('cat /etc/letsencrypt/other-machines.pub')}", "600")
-        other.write("/etc/nginx/snippets/autowebroot.conf",
-                    other.sh(f"certbot-autowebroot snippet nginx --to {ADDRESSES[0]}"))
-        serve(other, _PLAIN.replace("root /srv;", _LINES))
+    renews.write(_HOOK, hook, "755")
+
+
+def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
+    """A real renewal brings the new certificate to all machines."""
+    renews, *others = machines
+    renews.sh("mkdir -p /var/www/autowebroot")
+    pass_challenges_on(*others)
     renews.sh(f"certbot certonly -a autowebroot -d {NAME} --deploy-hook 'certbot-autowebroot reload'")
-    renews.write(path, hook.replace("ConnectTimeout=10", "ConnectTimeout=2"), "755")  # at the end, one is down
-    renews.sh(f"RENEWED_LINEAGE={LIVE} {path}")
+    install_rsync_recipe(machines, BLOCKS["By rsync and a deploy hook"][-1])
+    renews.sh(f"RENEWED_LINEAGE={LIVE} {_HOOK}")
     serve(renews, _PLAIN, _SECURE)
     for other in others:
         serve(other, _PLAIN.replace("root /srv;", _LINES), _SECURE)
@@ -103,13 +129,23 @@ def test_rsync_and_deploy_hook(machines: List[Node]) -> None:
     renews.sh("certbot renew --force-renewal --no-random-sleep-on-renew")
     second = renews.sh(same_everywhere())
     assert f"{NAME}: one certificate is shown, the same at all 3 addresses\n" in second and second != first
+
+
+def test_rsync_key_is_restricted(machines: List[Node], tmp_path: Path) -> None:
+    """The key writes certificates and reloads, and can do nothing else; the hook names a machine that is down."""
+    renews, *others = machines
+    has_lineage(renews, tmp_path, 0)
+    install_rsync_recipe(machines, BLOCKS["By rsync and a deploy hook"][-1].replace("ConnectTimeout=10",
+                                                                                   "ConnectTimeout=2"))
+    renews.sh(f"RENEWED_LINEAGE={LIVE} {_HOOK}")
+    assert {fingerprint(machine) for machine in machines} == {fingerprint(renews)}
     ssh = f"ssh -i /etc/letsencrypt/other-machines -o BatchMode=yes root@{ADDRESSES[1]}"
     assert "this key may not run: id\n" in renews.try_sh(f"{ssh} id").stdout
     for forbidden in (f"/etc/hostname root@{ADDRESSES[1]}:../hostname",
                       f"root@{ADDRESSES[1]}:{NAME}/privkey.pem /tmp/"):
         assert renews.try_sh(f"rsync -e 'ssh -i /etc/letsencrypt/other-machines' {forbidden}").returncode != 0
     others[1].stop()
-    done = renews.try_sh(f"RENEWED_LINEAGE={LIVE} {path}")
+    done = renews.try_sh(f"RENEWED_LINEAGE={LIVE} {_HOOK}")
     assert done.returncode == 1 and f"{ADDRESSES[2]} may show the old certificate" in done.stdout
 
 
@@ -128,34 +164,70 @@ def environment_of_certbot(machine: Node) -> None:
             > /opt/certbot/bin/certbot
         chmod 755 /opt/certbot/bin/pip /opt/certbot/bin/certbot""")
     # "false" switches the isolation off, which would download setuptools: pip's documentation, "Boolean options".
-    machine.write("/etc/pip.conf", "[install]\nno-build-isolation = false\nno-index = true\n")
+    machine.write("/etc/pip.conf", "[install]\nno-build-isolation = false\nno-index = true\ncompile = false\n")
 
 
-@pytest.mark.parametrize("machines", [2], indirect=True, ids=["two machines"])
-def test_ansible(machines: List[Node], tmp_path: Path) -> None:
-    """The playbook leaves the new certificate on a machine that showed an older one."""
-    inventory, playbook = BLOCKS["By Ansible"]
+@pytest.fixture
+def playbook(machines: List[Node], tmp_path: Path) -> Callable[[str], str]:
+    """Run a playbook of the page on machines that Ansible may enter; returns what it prints."""
+    inventory, *playbooks = BLOCKS["By Ansible"]
     (tmp_path / "inventory.ini").write_text(inventory.replace(ADDRESSES[2], "") + "\n")
-    (tmp_path / "certificates.yml").write_text(playbook + "\n")
+    for name, text in zip(("challenges.yml", "certificates.yml"), playbooks):
+        (tmp_path / name).write_text(text + "\n")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
-    certificates.lineage(tmp_path / "old", NAME, 60)
+    for machine in machines:
+        machine.write("/root/.ssh/authorized_keys", (tmp_path / "key.pub").read_text(), "600")
+
+    def run(name: str) -> str:
+        # Not a pipe: the connection that Ansible leaves open would hold it.
+        with open(tmp_path / "output", "w+", encoding="utf-8") as output:
+            status = subprocess.run(
+                ["ansible-playbook", "-i", "inventory.ini", "--private-key", "key", "-u", "root", name],
+                cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=300, check=False,
+                env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOST_KEY_CHECKING": "False",
+                     "ANSIBLE_PIPELINING": "True", "ANSIBLE_SSH_TRANSFER_METHOD": "piped",
+                     "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}).returncode
+            output.seek(0)
+            text = output.read()
+        assert status == 0, text
+        return text
+
+    return run
+
+
+two_machines = pytest.mark.parametrize("machines", [2], indirect=True, ids=["two machines"])
+
+
+@two_machines
+def test_ansible_passes_challenges_on(machines: List[Node], playbook: Callable[[str], str]) -> None:
+    """After the first playbook, the other machine serves a file of the machine that renews."""
+    renews, other = machines
     for machine in machines:
         environment_of_certbot(machine)
-        machine.write("/root/.ssh/authorized_keys", (tmp_path / "key.pub").read_text(), "600")
-        for file in (tmp_path / "old").iterdir() if machine is not machines[0] else ():
-            machine.write(f"{LIVE}/{file.name}", file.read_text(), "600")
-        serve(machine, _PLAIN, _SECURE if machine is not machines[0] else "")
-    with open(tmp_path / "output", "w+", encoding="utf-8") as output:  # a connection that persists holds a pipe open
-        status = subprocess.run(
-            ["ansible-playbook", "-i", "inventory.ini", "--private-key", "key", "-u", "root", "certificates.yml"],
-            cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=300, check=False,
-            env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOST_KEY_CHECKING": "False",
-                 "ANSIBLE_PIPELINING": "True"}).returncode
-        output.seek(0)
-        assert status == 0, output.read()
-    ours = machines[0].sh(f"openssl x509 -noout -fingerprint -sha256 -in {LIVE}/cert.pem").partition("=")[2]
-    checked = machines[0].sh(same_everywhere().replace(",".join(ADDRESSES), ADDRESSES[1]))
-    assert ours.strip().replace(":", "").lower() in checked
+        serve(machine, _PLAIN)
+    playbook("challenges.yml")
+    path = ".well-known/acme-challenge/abc"
+    renews.write(f"/var/www/autowebroot/{path}", "here")
+    assert other.sh(f"curl -sS -H 'Host: {NAME}' http://{ADDRESSES[1]}/{path}") == "here"
+    assert "include snippets/autowebroot.conf;" in renews.sh(f"cat /etc/nginx/sites-available/{NAME}")
+
+
+@two_machines
+@pytest.mark.parametrize("renewed", [False, True], ids=["the first", "a renewed one"])
+def test_ansible_copies_certificate(machines: List[Node], playbook: Callable[[str], str], tmp_path: Path,
+                                    renewed: bool) -> None:
+    """The second playbook leaves a new certificate on a machine that showed an older one."""
+    renews, other = machines
+    for machine in machines:
+        machine.sh(f"ln -s {TOP}/.venv /opt/certbot")
+    pass_challenges_on(other)
+    has_lineage(other, tmp_path, 60)
+    serve(other, _PLAIN.replace("root /srv;", _LINES), _SECURE)
+    serve(renews, _PLAIN)
+    if renewed:
+        has_lineage(renews, tmp_path, 0)
+    playbook("certificates.yml")
+    assert fingerprint(renews) in renews.sh(same_everywhere().replace(",".join(ADDRESSES), ADDRESSES[1]))
 
 
 def test_shared_directory(machines: List[Node], place: Path) -> None:
