@@ -1,5 +1,6 @@
 """Temporary directories of this run alone, and the machine of the lab for each test that is marked ``lab``."""
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -18,6 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="certbot-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+
+
+def pytest_sessionstart() -> None:
+    """Let tests interrupt their programs where a script runs this one with "&": its child ignores SIGINT and SIGQUIT.
+
+    And a child of that one ignores them as well: sh(1), "Background Commands".
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -467,9 +467,9 @@ def slow(place: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP],
                                      [signal.SIGINT, signal.SIGINT, signal.SIGTERM]], ids=str)
 def test_interrupted_check_leaves_no_file(place: Path, slow: Path, signals: Sequence[signal.Signals]) -> None:
-    """Ctrl-C while test files exist, and again while they are removed."""
-    with subprocess.Popen(command(place, "--path", str(slow), PUBLIC_V4), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    """Ctrl-C while test files exist, and again while they are removed; nohup of the tests is not inherited."""
+    with subprocess.Popen(["env", "--default-signal=HUP", *command(place, "--path", str(slow), PUBLIC_V4)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not list(slow.glob(".well-known/acme-challenge/*")):
             assert process.poll() is None and time.monotonic() < deadline, "no test file was seen"
