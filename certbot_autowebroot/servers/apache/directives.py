@@ -16,6 +16,8 @@ from certbot_autowebroot.route import Step
 
 #: Levels of sections; real configurations have a few. It guards the stack against a hostile file.
 MAX_DEPTH = 50
+#: What makes words more than the parts between white space.
+_QUOTED = re.compile(r"[\"'\\]")
 #: Sections that httpd evaluates for each request ("Configuration Section Containers").
 _SECTIONS = frozenset({"directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "if",
                        "elseif", "else", "proxy", "proxymatch"})
@@ -109,7 +111,7 @@ def split_words(text: str) -> List[str]:
 
     White space separates; single and double quotes keep it; a backslash protects the quote and itself.
     """
-    if not re.search(r"[\"'\\]", text):
+    if not _QUOTED.search(text):
         return text.split()
     words: List[str] = []
     position = 0

@@ -130,29 +130,28 @@ class TreeBuilder:
 class UnparsedContents(Sequence[Directive]):
     """The content of a virtual host, parsed on demand; access raises UnknowableError where it is malformed.
 
+    :ivar names: its ServerName and ServerAlias directives.
     :param text: its rows.
     :param file: the file of the first row.
     """
 
-    __slots__ = ("_file", "_read", "_text")
+    __slots__ = ("_file", "_read", "_text", "names")
 
     def __init__(self, text: str, file: str) -> None:
         self._text = text
         self._file = file
         self._read: Optional[Tuple[Directive, ...]] = None
+        # At once: httpd still prints the next virtual hosts, on another core.
+        self.names = list(self._names())
 
-    @property
-    def names(self) -> List[Directive]:
-        """Its ServerName and ServerAlias, without parsing the rest."""
-        names = []
+    def _names(self) -> Iterator[Directive]:
         file = self._file
         for match in _NAMES.finditer(self._text):
             other_file, line, spelling, text = match.groups("")
             if spelling:
-                names.append(Directive(spelling.lower(), spelling, text.strip(), *source_of(file, int(line))))
+                yield Directive(spelling.lower(), spelling, text.strip(), *source_of(file, int(line)))
             else:
                 file = other_file
-        return names
 
     @property
     def _all(self) -> Tuple[Directive, ...]:

@@ -165,6 +165,7 @@ def _compiled(alias: str) -> "Pattern[str]":
     return re.compile(fnmatch.translate(alias.replace("[", "[[]")))
 
 
+@functools.lru_cache(maxsize=1024)  # most virtual hosts have the same
 def _address(word: str) -> Address:
     """``*:80``, ``_default_``, ``1.2.3.4``, ``[::1]:443``, ``name:80``. A name stays unresolved."""
     match = _ADDRESS.match(word)
