@@ -1,4 +1,4 @@
-"""One request in nginx's phases: server rewrite, location, rewrite, access, try_files, content.
+"""One request in nginx's phases: server rewrite, location, rewrite, access (access.py), try_files, content (handlers.py).
 
 Sources: development guide, "HTTP phases"; src/http/ngx_http_core_module.c.
 """
@@ -7,7 +7,6 @@ import re
 from typing import Callable
 from typing import List
 from typing import Optional
-from typing import Sequence
 from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
@@ -17,10 +16,10 @@ from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Source
 from certbot_autowebroot.route import Step
 from certbot_autowebroot.route import Unknown
-from certbot_autowebroot.route import Upstream
 from certbot_autowebroot.servers.common.numbers import number
+from certbot_autowebroot.servers.nginx import access
+from certbot_autowebroot.servers.nginx import handlers
 from certbot_autowebroot.servers.nginx import rewrite
-from certbot_autowebroot.servers.nginx import upstreams
 from certbot_autowebroot.servers.nginx.contexts import Context
 from certbot_autowebroot.servers.nginx.contexts import Location
 from certbot_autowebroot.servers.nginx.contexts import find_location
@@ -38,16 +37,8 @@ from certbot_autowebroot.servers.nginx.variables import parts
 #: NGX_HTTP_MAX_URI_CHANGES.
 MAX_URI_CHANGES = 10
 
-#: Content handlers, beside all directives that end in "_pass".
-_CONTENT = frozenset({"stub_status", "empty_gif", "perl", "js_content", "echo"})
-#: Directives of the echo module that only decorate the content of another handler.
-_DECORATION = frozenset({"echo_before_body", "echo_after_body", "echo_status"})
 #: Handlers whose 404 an ``error_page`` replaces without ``*_intercept_errors``.
 _INTERCEPTED = ("memcached", "redis")
-#: Directives that may refuse a request for reasons outside of the configuration.
-_GUARDS = ("rewrite_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "access_by_lua", "access_by_lua_block",
-           "access_by_lua_file", "auth_request", "auth_jwt")
-
 Destinations = List[Destination]
 
 
@@ -210,32 +201,11 @@ class Walk(State):
         raise self.redirect(self.value(url), status, step)
 
     def _content(self) -> Destinations:
-        self._access()
+        access.run(self)
         tried = self.context.own.get("try_files")
         if tried and len(tried[-1].args) > 1:
             return self._try_files(tried[-1])
         return self._answer()
-
-    def _access(self) -> None:
-        """``allow``, ``deny`` and authentication. A refusal of some clients is a warning, not a dead end."""
-        refusal: Optional[Directive] = None
-        some = False
-        every = ("::/0",) if ":" in self.request.endpoint.host else ("0.0.0.0/0",)
-        for rule in self.context.nearest("allow", "deny"):
-            if rule.args[:1] in (("all",), every):
-                refusal = rule if rule.name == "deny" else None
-                break
-            some = some or rule.name == "allow"
-        auth = [directive for directive in self.context.nearest("auth_basic") if directive.args[:1] != ("off",)]
-        guards = auth + [directive for name in _GUARDS for directive in self.context.nearest(name)
-                         if directive.args[:1] != ("off",)]
-        either = self.context.setting("satisfy") == "any"
-        if refusal and not some and not (either and guards):
-            raise StatusError(403, str(refusal), refusal.source)
-        for guard in ([refusal] if refusal and some else []) + guards:
-            self.restricted = True
-            admits_some = guard is refusal and not (either and guards)
-            self.trail.append(Step(f"{guard}: nginx may refuse some clients", guard.source, admits_some))
 
     def _try_files(self, directive: Directive) -> Destinations:
         """``try_files``: each file named after the token, once it exists; then the last parameter."""
@@ -247,7 +217,7 @@ class Walk(State):
             self.trail = list(so_far)
             if candidate.endswith("/"):
                 continue  # a directory
-            if not self._handler():
+            if not handlers.find(self):
                 destinations += self._catch(functools.partial(self._candidate, candidate))
             elif self._try_exists(candidate, directive):
                 # nginx does not open the file: the handler still gets the request.
@@ -299,18 +269,8 @@ class Walk(State):
             raise StatusError(max(number(last[1:]), 0) or 500, f"try_files … {last}", source)
         return self._internal_redirect(last if last.startswith("@") else self._parameter(last), directive)
 
-    def _handler(self) -> Optional[Directive]:
-        """The content handler, None for files. An ``if`` has the handler of its location."""
-        context: Optional[Context] = self.context
-        while context is not None:
-            handlers = [directive for directive in context.block if _is_handler(directive.name)]
-            if handlers or isinstance(context, Location) or context is self.server:
-                return handlers[-1] if handlers else None
-            context = context.parent
-        return None
-
     def _answer(self) -> Destinations:
-        handler = self._handler()
+        handler = handlers.find(self)
         if handler is not None:
             return self._handled(handler)
         base, path = self.file()
@@ -334,7 +294,7 @@ class Walk(State):
         """The destinations of a handler, and of an ``error_page`` for its 404 or for an upstream that is down."""
         step = Step(str(handler), handler.source)
         if handler.name == "proxy_pass" and handler.args:
-            destinations: Destinations = self._catch(lambda: [self._pass_on(handler)])
+            destinations: Destinations = self._catch(lambda: [handlers.pass_on(self, handler)])
         else:
             destinations = [DeadEnd(f"{handler.name} makes the content, no file", (*self.trail, step))]
         protocol = handler.name.removesuffix("_pass")
@@ -346,35 +306,3 @@ class Walk(State):
                 # An application answers 404 to a challenge.
                 return instead + destinations if status == 404 else destinations + instead
         return destinations
-
-    def _pass_on(self, directive: Directive) -> Destination:
-        text = directive.args[0]
-        step = Step(str(directive), directive.source)
-        target = upstreams.target(self.value(text))
-        if target is None:
-            return Unknown(f"{text} is not a URL", (*self.trail, step))
-        if target.uri and any(part.variable or part.capture for part in parts(text)):
-            path = target.uri
-        elif not target.uri:
-            path = self.request.path if self.original else self.uri
-        else:
-            location = self.context
-            while not isinstance(location, Location) and location.parent is not None:
-                location = location.parent
-            prefix = location.name if isinstance(location, Location) and self.matches_location else ""
-            path = (target.uri if self.matches_location else "") + self.uri[len(prefix):]
-        self.assign("proxy_host", "localhost" if target.host.startswith("unix:") else target.host)
-        headers: Sequence[Directive] = [header for header in self.context.nearest("proxy_set_header")
-                                        if len(header.args) == 2 and header.args[0].lower() == "host"]
-        host = upstreams.without_port(self.value(headers[-1].args[1] if headers else "$proxy_host"))
-        members = upstreams.members(target.host, target.scheme, self.index.groups)
-        if not members:
-            return DeadEnd(f"the upstream {target.host} has no member that is up", (*self.trail, step))
-        return Upstream(members, host, path.partition("?")[0], target.scheme, trail=(*self.trail, step),
-                        depends_on_client=self.restricted)
-
-
-def _is_handler(name: str) -> bool:
-    if name.startswith("echo_"):
-        return name not in _DECORATION
-    return name in _CONTENT or name.endswith("_pass") or name.startswith("content_by_lua")
