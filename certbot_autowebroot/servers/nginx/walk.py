@@ -1,4 +1,4 @@
-"""One request in nginx's phases: server rewrite, location, rewrite, access (access.py), try_files, content (handlers.py).
+"""One request in nginx's phases: server rewrite, location, rewrite, access (``access``), content (``handlers``).
 
 Sources: development guide, "HTTP phases"; src/http/ngx_http_core_module.c.
 """
