@@ -3,8 +3,6 @@
 The order: the frontend's ``tcp-request`` and ``http-request`` rules, its ``redirect`` rules, ``use_backend``,
 ``default_backend``; then the same rules of the backend, and its servers.
 """
-import ipaddress
-import posixpath
 import re
 from typing import Callable
 from typing import List
@@ -14,7 +12,6 @@ from typing import Tuple
 
 from certbot_autowebroot.route import DeadEnd
 from certbot_autowebroot.route import Destination
-from certbot_autowebroot.route import Endpoint
 from certbot_autowebroot.route import Redirect
 from certbot_autowebroot.route import Request
 from certbot_autowebroot.route import Step
@@ -24,13 +21,14 @@ from certbot_autowebroot.route import host_of
 from certbot_autowebroot.servers.common.assumptions import Assumptions
 from certbot_autowebroot.servers.common.assumptions import alternatives
 from certbot_autowebroot.servers.common.regex import RegexError
+from certbot_autowebroot.servers.haproxy import addresses
 from certbot_autowebroot.servers.haproxy.acl import Conditions
-from certbot_autowebroot.servers.haproxy.acl import State
-from certbot_autowebroot.servers.haproxy.acl import UnknowableError
 from certbot_autowebroot.servers.haproxy.config import Config
 from certbot_autowebroot.servers.haproxy.config import ConfigError
 from certbot_autowebroot.servers.haproxy.config import Line
 from certbot_autowebroot.servers.haproxy.config import Section
+from certbot_autowebroot.servers.haproxy.matching import UnknowableError
+from certbot_autowebroot.servers.haproxy.samples import State
 
 #: Actions after which HAProxy asks no server.
 _REFUSALS = {"deny": "denied", "tarpit": "kept waiting and denied", "reject": "rejected", "silent-drop": "dropped",
@@ -43,7 +41,7 @@ def destinations(config: Config, request: Request, files: Callable[[str], Sequen
 
     :param files: reads the lines of a file of a condition or a map; raises OSError.
     """
-    frontends = _frontends(config, request.endpoint)
+    frontends = addresses.frontends(config, request.endpoint)
     results: List[Destination] = [
         destination for frontend, secure in frontends
         for destination in alternatives(lambda assumptions, frontend=frontend, secure=secure:  # type: ignore[misc]
@@ -247,7 +245,7 @@ class _Run:
         trail = (*self.steps, *(line.step for line, _ in members))
         if any("fcgi" in words for _, words in members):
             return DeadEnd("a FastCGI program answers, not a file", trail)
-        endpoints = tuple(_server_endpoint(words[0], state.request.endpoint) for _, words in members)
+        endpoints = tuple(addresses.server_endpoint(words[0], state.request.endpoint) for _, words in members)
         secure = all(_has(words, "ssl", "no-ssl") for _, words in members)
         if _is_http(backend) and _is_http(self.frontend):
             return Upstream(endpoints, host_of(state.host), state.path, "https" if secure else "http", proxied, trail)
@@ -255,9 +253,6 @@ class _Run:
         scheme = "https" if secure else "http" if state.secure else request.scheme
         return Upstream(endpoints, request.host, request.path, scheme, proxied, trail)
 
-
-#: Frontends that share a port: the kernel distributes the connections among them.
-_MAX_FRONTENDS = 16
 
 _ACTIONS = frozenset((*_REFUSALS, "redirect", "set-var", "set-var-fmt", "set-path", "set-query", "set-pathq", "set-uri",
                       "replace-path", "replace-pathq", "replace-uri", "set-header", "replace-header", "replace-value"))
@@ -284,60 +279,3 @@ def _has(words: Sequence[str], option: str, opposite: str) -> bool:
 def _wants_proxy_line(words: Sequence[str]) -> bool:
     options = [word for word in words if re.fullmatch(r"(no-)?send-proxy(-v2(-ssl(-cn)?)?)?", word)]
     return bool(options) and not options[-1].startswith("no-")
-
-
-def _frontends(config: Config, endpoint: Endpoint) -> List[Tuple[Section, bool]]:
-    """The sections that accept connections at an endpoint, and whether in TLS.
-
-    The kernel prefers a socket of the exact address.
-    """
-    exact: List[Tuple[Section, bool]] = []
-    wide: List[Tuple[Section, bool]] = []
-    for section in config.proxies:
-        if section.kind == "backend":
-            continue
-        for line in (*section.inherited, *section.lines):
-            if line.words[0] != "bind" or len(line.words) < 2:
-                continue
-            for address in line.words[1].split(","):
-                kind = _accepts(address, line.words[2:], endpoint)
-                frontends, secure = exact if kind == "exact" else wide, "ssl" in line.words[2:]
-                if kind and not any(last is section and tls == secure for last, tls in frontends[-1:]):
-                    frontends.append((section, secure))
-    return (exact or wide)[:_MAX_FRONTENDS]
-
-
-def _accepts(text: str, options: Sequence[str], endpoint: Endpoint) -> str:
-    """Whether a bind address is the endpoint's (``exact``), all addresses with its port (``wide``), or neither."""
-    family, _, text = text.rpartition("@")
-    if endpoint.is_unix:
-        return "exact" if text == endpoint.host[len("unix:"):] else ""
-    host, _, port = text.rpartition(":")
-    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", port)
-    if match is None or not int(match[1]) <= endpoint.port <= int(match[2] or match[1]):
-        return ""
-    host = host.strip("[]")
-    version = ipaddress.ip_address(endpoint.host).version
-    if host in ("", "*", "0.0.0.0", "::"):  # noqa: S104
-        six = family in ("ipv6", "udp6") or host == "::"
-        return "wide" if (6 if six else 4) == version or (six and "v4v6" in options) else ""
-    try:
-        return "exact" if ipaddress.ip_address(host) == ipaddress.ip_address(endpoint.host) else ""
-    except ValueError:
-        # A name: only HAProxy knows the address that it had at the start.
-        return "wide"
-
-
-def _server_endpoint(text: str, own: Endpoint) -> Endpoint:
-    """The address of a server line, chapter 5.2. Its default port is that of the client's connection."""
-    family, _, text = text.rpartition("@")
-    if family in ("unix", "abns") or text.startswith("/"):
-        return Endpoint(f"unix:{posixpath.normpath(text) if text.startswith('/') else text}", 0)
-    host, port = text, ""
-    match = re.fullmatch(r"\[([^\]]*)\](?::([+-]?[0-9]{1,5}))?|(.*):([+-]?[0-9]{1,5})", text)
-    if match:
-        host, port = (match[1], match[2] or "") if match[1] is not None else (match[3], match[4])
-    if host in ("", "*", "0.0.0.0", "::"):  # noqa: S104
-        host = own.host
-    number = own.port if port in ("", "0") else own.port + int(port) if port[0] in "+-" else int(port)
-    return Endpoint(host, number)
