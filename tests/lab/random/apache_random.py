@@ -204,7 +204,8 @@ class EditedApache:
         """The files of the directories; without one, no file, and a file wherever one could be meant."""
         site = re.match(r"n(\d+)", request.host)
         assert site is not None
-        everywhere = [f"{path}/{TOKEN}" for path in (self._server.directory / f"s{site[1]}").glob("**")]
+        everywhere = [f"{path}/{TOKEN}" for path in (self._server.directory / f"s{site[1]}").glob("**")
+                      if path.is_dir()]  # since Python 3.13, "**" matches files as well
         return [[str(end)] for end in destinations if isinstance(end, Directory)] or [[], everywhere]
 
     def reload(self) -> None:
