@@ -340,6 +340,13 @@ ROWS = [
         "RewriteRule ^ /index.php [L]", "www/W/T"),
     Row("rewrite-request-filename-is-the-uri", "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
         "RewriteRule ^ /index.php [L]", "none", "RewriteRule ^ /index.php"),
+    # Before the mapping no file is there; so the rule refuses, and not what would refuse a file elsewhere.
+    Row("rewrite-request-filename-and-an-alias", "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
+        "RewriteRule ^ /index.php\nAliasMatch /\\. {dir}/ht-deny$0", "none", "RewriteRule ^ /index.php"),
+    Row("rewrite-all-paths-again", "RewriteEngine On\nRewriteRule ^/\\.well-known/ /acme/\nRewriteRule ^ /acme/here",
+        "none", "RewriteRule ^ /acme/here"),
+    Row("rewrite-the-token-away-and-on", "RewriteEngine On\nRewriteRule ^ /acme/here\nRewriteRule /here$ /acme/there",
+        "none", "RewriteRule ^ /acme/here"),
     Row("rewrite-refuses-files", "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} -f\nRewriteRule ^ - [F]",
         "none", "[F]"),
     Row("rewrite-cached-copy-first", "RewriteEngine On\nRewriteCond {dir}/a%{REQUEST_URI} -f\n"

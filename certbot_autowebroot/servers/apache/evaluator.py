@@ -68,7 +68,7 @@ def evaluate(configuration: Configuration, request: Request, files: Files,
         runs.append((run, end))
         if not is_consistent:
             contradictions.append(end)
-            if isinstance(destination, DeadEnd) and run.has_one_file:
+            if isinstance(destination, DeadEnd) and run.leads_to_its_file:
                 with_file.append(destination)
         elif isinstance(destination, Directory) or (run.undecided and not isinstance(destination, DeadEnd)):
             useful.append((run, destination))
@@ -150,7 +150,7 @@ def _follow(state: State) -> Destination:
 
 def _process(state: State) -> Union[str, Destination]:
     """One pass through the phases: the destination, or the path of an internal redirect."""
-    state.path_info = state.handler = state.document_root = ""
+    state.path_info = state.handler = state.document_root = state.filename = ""
     state.context = ("", "")
     state.status = 0
     server = sections.server_scopes(state.site)
@@ -171,6 +171,7 @@ def _process(state: State) -> Union[str, Destination]:
             return state.dead_end(f"{name} is not an absolute path")
         state.document_root, state.context = mapped.document_root, mapped.context
         name, state.path_info = _walk(state, name)
+        state.filename = name
         inside = "/" if state.files.is_dir(name) and not name.endswith("/") else ""
         scopes = sections.directory_scopes(state.site, name + inside, state.read_htaccess,
                                            lambda path: state.exists(path, "f"))

@@ -3,6 +3,7 @@
 A condition can test whether the challenge file exists. So the evaluator follows a request once for each answer; the
 state has the questions and answers.
 """
+import copy
 import os
 from typing import Callable
 from typing import Dict
@@ -83,6 +84,8 @@ class State:
         self.has_own_query = False
         self.uri = ""
         self.path_info = ""
+        #: The file that the path is mapped to, as far as it exists; empty before that.
+        self.filename = ""
         #: The root of VirtualDocumentRoot; prefix and path of an Alias: where they replace the DocumentRoot.
         self.document_root = ""
         self.context = ("", "")
@@ -96,6 +99,14 @@ class State:
         self.ended = False
         self.site: Site = configuration.site(configuration.main)
         self.scopes: List[Scope] = []
+
+    def copy(self) -> "State":
+        """A copy in which rules can be tried."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (dict, list, set)):
+                setattr(other, name, copy.copy(value))
+        return other
 
     # Questions and answers.
 
@@ -120,9 +131,15 @@ class State:
             for path in self.assumed_directories)
 
     @property
-    def has_one_file(self) -> bool:
-        """Whether the run assumes that the challenge file exists: at one path, for there is one file."""
-        return sum(self.answers[path] for path in self.assumed_files) == 1
+    def leads_to_its_file(self) -> bool:
+        """Whether the run assumes that one file exists, and it is the one that the request is mapped to.
+
+        Before the mapping %{REQUEST_FILENAME} is the path of the URL: no file will be there.
+        """
+        assumed = [path for path in self.assumed_files if self.answers[path]]
+        if len(assumed) != 1:
+            return False
+        return assumed[0] == self.filename if self.filename else assumed[0] != self.request.path
 
     def is_directory(self, path: str) -> bool:
         """Whether a path is a directory; we may make a missing one together with the challenge file."""

@@ -84,21 +84,35 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
 def apply_rules(state: State, rules: List[Rule], path: str,
                 directory: str = "") -> Union[rewrite.Result, DeadEnd]:
     """Apply rules to a path; a dead end where one of them ends the request."""
-    query = state.query
+    query, before = state.query, state.copy()
     result = rewrite.apply(rules, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
     state.ended = state.ended or result.end
     state.has_own_query = state.query != query
     state.trail += [rule.directive.step for rule in result.rules]
     token = state.request.token
-    if token in path and token not in result.path:
-        rule = next(rule for rule, left in zip(result.rules, result.paths) if token not in left)
-        state.token_lost_by = rule.directive
+    if result.changed and token in path + before.path_info and token not in result.path:
+        state.token_lost_by = _decider(before, rules, path, directory, result).directive
     if result.error:
         return state.dead_end(f"it answers {result.error}")
     state.handler = result.handler or state.handler
     if result.handler and result.handler != "default-handler":
         return state.dead_end(f"the handler {result.handler} answers")
     return result
+
+
+def _decider(before: State, rules: List[Rule], path: str, directory: str, result: rewrite.Result) -> Rule:
+    """The first rule that removes the token and without which the path would be another one.
+
+    A later rule may match any path: then the rules before it do not matter.
+    """
+    without_token = [rule for rule, left in zip(result.rules, result.paths) if before.request.token not in left]
+    for rule in without_token:
+        state = before.copy()
+        others = [one for one in rules if one is not rule]
+        if rewrite.apply(others, path, state, state.env, directory, state.own_url,
+                         _own_url_pattern(state)).path != result.path:
+            return rule
+    return without_token[0]
 
 
 def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File, DeadEnd]:

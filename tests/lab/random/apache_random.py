@@ -188,12 +188,15 @@ class EditedApache:
     def answer(self, request: Request, files: Sequence[str]) -> object:
         """What httpd answers while these files exist."""
         paths = [pathlib.Path(file) for file in files if not os.path.isdir(file)]
+        missing = [parent for path in paths for parent in path.parents if not parent.exists()]
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"file {path}")
         answer = answer_without_query(request)
         for path in paths:
             path.unlink()
+        for directory in sorted(set(missing), reverse=True):
+            directory.rmdir()
         return answer
 
     def serves(self, answer: object) -> bool:
@@ -201,12 +204,13 @@ class EditedApache:
         return not is_refusal(str(answer))
 
     def worlds(self, request: Request, destinations: Sequence[Destination]) -> List[Sequence[str]]:
-        """The files of the directories; without one, no file, and a file wherever one could be meant."""
+        """The files of the directories; without one, no file, a file in each directory, and a challenge below each."""
         site = re.match(r"n(\d+)", request.host)
         assert site is not None
-        everywhere = [f"{path}/{TOKEN}" for path in (self._server.directory / f"s{site[1]}").glob("**")
-                      if path.is_dir()]  # since Python 3.13, "**" matches files as well
-        return [[str(end)] for end in destinations if isinstance(end, Directory)] or [[], everywhere]
+        directories = [path for path in (self._server.directory / f"s{site[1]}").glob("**")
+                       if path.is_dir()]  # since Python 3.13, "**" matches files as well
+        return [[str(end)] for end in destinations if isinstance(end, Directory)] or [
+            [], [f"{path}/{TOKEN}" for path in directories], [f"{path}{CHALLENGE_PATH}{TOKEN}" for path in directories]]
 
     def reload(self) -> None:
         """Take over the edited files. A running httpd ends where it refuses them."""
