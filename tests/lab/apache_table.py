@@ -250,6 +250,8 @@ ROWS = [
         "</Location>\n<Location />\nOrder allow,deny\nAllow from env=none\n</Location>", "none", "Order allow,deny"),
     Row("order-replaced-by-satisfy", "<Location />\nOrder allow,deny\nDeny from all\n</Location>\n"
         "<Location /.well-known>\nSatisfy All\n</Location>", "www/W/T"),
+    Row("order-satisfy-any-and-a-limit", "<Location />\nOrder allow,deny\nSatisfy Any\n<Limit POST>\n"
+        "Require all denied\n</Limit>\n</Location>", "www/W/T"),
     Row("order-satisfy-any", "<Location />\nOrder deny,allow\nDeny from all\nRequire all granted\nSatisfy any\n"
         "</Location>", "www/W/T"),
     Row("wildcard-directory", "<Directory {dir}/*/.well-known>\nRequire all denied\n</Directory>", "none"),

@@ -39,11 +39,12 @@ def _authorization(scopes: Sequence[Sequence[Directive]], judge: Judge) -> Verdi
     is_set = False
     for scope in scopes:
         requires = [d for d in scope if _requires(d)]
-        if not requires and not any(map(_limits_other_methods, scope)):
+        limit = next(filter(_limits_other_methods, scope), None)
+        if not requires and not limit:
             continue
         merging = next((d.words[0].lower() for d in reversed(scope) if d.name == "authmerging" and d.words), "off")
         if not requires:  # a <Limit> of other methods: none for GET, but without merging it replaces the earlier
-            verdict, is_set = ((True, None), False) if merging == "off" else (verdict, is_set)
+            verdict, is_set = ((True, limit), False) if merging == "off" else (verdict, is_set)
             continue
         own = _any([_judge_one(d, judge) for d in requires])
         if not is_set or merging == "off":
