@@ -37,7 +37,7 @@ pytestmark = pytest.mark.lab
 ROOT, APP, DOTS, SIX, BOX = (f"{word}.sample.com" for word in ("root", "app", "dots", "six", "box"))
 SITES = f"""
 server {{{{ listen {PUBLIC_V4}:80; listen [{PUBLIC_V6}]:80; server_name {ROOT}; root {{place}}/root;
-           keepalive_timeout 60; }}}}
+           keepalive_timeout 3600; }}}}
 server {{{{ listen {PUBLIC_V4}:80; listen [{PUBLIC_V6}]:80; server_name {APP} {SIX};
            location / {{{{ proxy_pass http://127.0.0.1:3000; }}}} }}}}
 server {{{{ listen {PUBLIC_V4}:80; server_name {DOTS}; root {{place}}/dots; location ~ /\\. {{{{ deny all; }}}} }}}}
