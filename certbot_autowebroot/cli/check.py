@@ -11,6 +11,7 @@ from datetime import datetime
 from datetime import timezone
 from types import FrameType
 from typing import TYPE_CHECKING
+from typing import Dict
 from typing import Iterable
 from typing import Iterator
 from typing import List
@@ -127,9 +128,8 @@ def _check(options: argparse.Namespace) -> int:
     names: List[NameForecast] = []
     forecasts: List[Forecast] = []
     found = [] if options.names else lineages(options.config_dir)
-    limits = {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}
     try:
-        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, limits) as progress:
+        with _journal_with_clean_up(options) as journal, console.Progress(sys.stderr, _limits) as progress:
             progress.show(RESOLVING, 0, 1)
             check = Check(Options(options.http_01_port, options.http_01_address, options.path, proved,
                                   options.resolver or "", options.nodes, options.fallback), journal, progress.show)
@@ -142,8 +142,13 @@ def _check(options: argparse.Namespace) -> int:
     return _print(options, names, forecasts, proved)
 
 
+def _limits() -> Dict[str, str]:
+    """How long the waits of each stage take at most, in words."""
+    return {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}
+
+
 def _check_certificates(options: argparse.Namespace) -> int:
-    with console.Progress(sys.stderr, {**progress_limits(), HANDSHAKES: served_certificates.LIMIT}) as progress:
+    with console.Progress(sys.stderr, _limits) as progress:
         names = served_certificates.shown(options.names, options.nodes, progress.show)
     now = datetime.now(timezone.utc)
     status = certificates.exit_status(names, now)

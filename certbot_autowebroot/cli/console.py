@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from typing import Callable
 from typing import Mapping
 from typing import Optional
 from typing import TextIO
@@ -91,13 +92,14 @@ class Progress:
 
     It appears for work of many steps, and when nothing has been printed for three seconds.
 
-    :param limits: how long the waits of a stage take at most, in words, by stage.
+    :param limits: how long the waits of a stage take at most, in words, by stage; called at a terminal only.
     """
 
-    def __init__(self, stream: TextIO, limits: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO, limits: Callable[[], Mapping[str, str]]) -> None:
         self._stream = stream
-        self._limits = limits
         self._is_terminal = is_terminal(stream)
+        # Not later: the thread must not import while the process acts as another user.
+        self._limits = limits() if self._is_terminal else {}
         self._line = ""
         self._started = time.monotonic()
         self._shown = 0.0

@@ -78,7 +78,7 @@ def _reload(options: argparse.Namespace) -> int:
               reloading.AWAITING: f"at most {options.timeout:.0f} s"}
     worst = 0
     for lineage, names in renewed:
-        with console.Progress(sys.stderr, limits) as progress:
+        with console.Progress(sys.stderr, lambda: limits) as progress:
             findings = reloading.reload(lineage, names, options.timeout, progress.show)
         for finding in findings:
             # Certbot shows a hook's standard output as its output, and the rest as its errors.

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from typing import Sequence
 from typing import Tuple
 
-from acme import challenges
 from certbot import errors
 
 from certbot_autowebroot.order import other_authenticators
@@ -201,6 +200,7 @@ class Fallbacks:
             return
         try:
             plugin = self._new_wire() if name == WIRE else self._load(name)(self._config, name)
+            from acme import challenges  # late for speed: check needs no acme, which takes 0.1 seconds
             if challenges.HTTP01 not in plugin.get_chall_pref("www.example.com"):
                 raise errors.PluginError("it cannot do http-01")
             plugin.prepare()

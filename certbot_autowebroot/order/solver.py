@@ -26,6 +26,7 @@ from typing import Iterable
 from typing import List
 from typing import Mapping
 from typing import NamedTuple
+from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
@@ -74,16 +75,17 @@ class Solver:
 
     :ivar outcomes: what the last attempt has brought, by identifier.
     :param progress: called for each identifier that is followed and each front endpoint that is asked.
+    :param host: the snapshot for the first attempt of :meth:`find_out`; :meth:`solve` always takes its own.
     """
 
     def __init__(self, options: OrderOptions, journal: Journal,
-                 progress: Progress = lambda stage, done, of: None) -> None:
+                 progress: Progress = lambda stage, done, of: None, host: Optional[Host] = None) -> None:
         self.outcomes: Dict[str, Outcome] = {}
         self._progress = progress
         self._options = options
         self._journal = journal
         self._responders = Responders(journal, options.port, options.address)
-        self._host = Host(options.resolver)
+        self._host = host or Host(options.resolver)
         self._silent: proof.SilentAddresses = {}
         self._published: Dict[Challenge, List[Any]] = {}
 
@@ -96,6 +98,7 @@ class Solver:
         pending = list(challenges)
         with self._journal.keeping_directories(self):
             for attempt in range(ATTEMPTS):
+                self._host = Host(self._options.resolver)
                 self._attempt([challenge.identifier for challenge in pending], from_hints=attempt == 0)
                 pending = self._publish(pending)
                 if not self._is_worth_another_attempt([challenge.identifier for challenge in pending], attempt):
@@ -111,8 +114,8 @@ class Solver:
         pending = list(dict.fromkeys(identifiers))
         try:
             for attempt in range(ATTEMPTS):
-                self._attempt(pending, from_hints and attempt == 0)
-                pending = self._dead_ends(pending)
+                self._host = Host(self._options.resolver) if attempt else self._host
+                pending = self._attempt(pending, from_hints and attempt == 0)
                 if not self._is_worth_another_attempt(pending, attempt):
                     break
         finally:
@@ -197,9 +200,8 @@ class Solver:
         for sentence in self._journal.sweep():
             logger.info("%s", sentence)
 
-    def _attempt(self, identifiers: Sequence[str], from_hints: bool) -> None:
-        """Find out about each identifier once, with a new snapshot of the host."""
-        self._host = Host(self._options.resolver)
+    def _attempt(self, identifiers: Sequence[str], from_hints: bool) -> List[str]:
+        """Find out about each identifier once; returns the dead ends."""
         self._host.resolve(identifiers)
         finder = CandidateFinder(self._host, self._options)
         unknown = list(identifiers)
@@ -211,9 +213,12 @@ class Solver:
             unknown = [identifier for identifier in identifiers if identifier not in likely
                        or not self.outcomes[identifier].is_served]
         self._prove(self._with_progress(finder.from_routes, unknown))
+        dead_ends = self._dead_ends(unknown)
         for further in (finder.from_error_log, finder.from_port_forward):
-            again = [further(self.outcomes[identifier].candidates) for identifier in self._dead_ends(unknown)]
+            again = [further(self.outcomes[identifier].candidates) for identifier in dead_ends]
             self._prove([candidates for candidates in again if candidates])
+            dead_ends = self._dead_ends(dead_ends)
+        return dead_ends
 
     def _with_progress(self, find: Callable[[str], Candidates], identifiers: Sequence[str]) -> List[Candidates]:
         candidates = []

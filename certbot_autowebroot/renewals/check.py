@@ -28,6 +28,7 @@ from certbot_autowebroot.renewals.lineages import Lineage
 from certbot_autowebroot.renewals.lineages import is_wildcard
 from certbot_autowebroot.responders.journal import Journal
 from certbot_autowebroot.route import CA_PORTS
+from certbot_autowebroot.routing.host import Host
 
 _NAME = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
@@ -61,6 +62,7 @@ class Check:
         self._options = options
         self._journal = journal
         self._progress = progress
+        self._hosts: Dict[str, Host] = {}
 
     def names(self, names: Sequence[str]) -> List[NameForecast]:
         """What would happen to each of these names with our own authenticator."""
@@ -104,7 +106,8 @@ class Check:
                 if not found.in_the_way:
                     found.names = _as_this_user(found.names)
                     found.outlook = forecast.worst([name.outlook for name in found.names])
-        served = served_certificates.served([found.lineage for found in forecasts.values()], self._progress)
+        served = served_certificates.served([found.lineage for found in forecasts.values()], self._host(""),
+                                            self._progress)
         now = datetime.now(timezone.utc)
         for found in forecasts.values():
             lineage = found.lineage
@@ -129,7 +132,12 @@ class Check:
 
     def _judge(self, arrival: OrderOptions) -> Judge:
         options = self._options
-        return Judge(arrival, options.path, options.write, options.fallback, self._journal, self._progress)
+        return Judge(arrival, options.path, options.write, options.fallback, self._journal, self._progress,
+                     self._host(arrival.resolver))
+
+    def _host(self, resolver: str) -> Host:
+        """One snapshot of this host for all lineages: their names are looked up once."""
+        return self._hosts.setdefault(resolver, Host(resolver))
 
 
 def identifier(name: str) -> str:

@@ -2,6 +2,7 @@
 
 The solver finds out about names, as in an order. Here are the questions that only a forecast asks.
 """
+import functools
 import ipaddress
 import os
 import socket
@@ -55,16 +56,18 @@ class Judge:
     :param path: directories to try, as in ``--autowebroot-path``; empty for the lineage's, or the shared directory.
     :param write: publish test files; else the configurations alone are followed.
     :param fallback: as ``--autowebroot-fallback``; empty for the lineage's.
+    :param host: the snapshot for the first attempt with each name.
     """
 
     def __init__(self, arrival: OrderOptions, path: str, write: bool, fallback: str, journal: Journal,
-                 progress: Progress) -> None:
+                 progress: Progress, host: Host) -> None:
         self._arrival = arrival
         self._path = path
         self._write = write
         self._fallback = fallback
         self._journal = journal
         self._progress = progress
+        self._host = host
 
     def names(self, names: Sequence[str]) -> List[NameForecast]:
         """What would happen to each of these names with our own authenticator."""
@@ -75,6 +78,7 @@ class Judge:
         """What would happen to each of these lineages with its own authenticator: one of :data:`JUDGED`."""
         webroot, standalone, ours = ([lineage for lineage in lineages if lineage.authenticator == kind]
                                      for kind in ("webroot", "standalone", "autowebroot"))
+        self._host.resolve({name for lineage in lineages for name in _names(lineage) if not is_wildcard(name)})
         tried = self._try_webroots(webroot)
         doubtful = []
         for lineage in webroot:
@@ -92,7 +96,7 @@ class Judge:
         versions = _versions_free(self._arrival.port, self._arrival.address) if standalone else frozenset()
         for lineage in standalone:
             found = _forecast(lineage, [self._by_standalone(name, versions, plain) for name in _names(lineage)])
-            found.in_the_way = _in_the_way(self._arrival.port) if found.outlook is Outlook.FAILS else ()
+            found.in_the_way = self._in_the_way if found.outlook is Outlook.FAILS else ()
             yield self._with_remedy(found, plain)
         yield from self._ours(ours)
 
@@ -161,6 +165,17 @@ class Judge:
             found.remedy = [self._by_autowebroot(name.name, plain) for name in found.names]
         return found
 
+    @functools.cached_property
+    def _in_the_way(self) -> Tuple[str, ...]:
+        """The programs that hold the port on any address: bind(2) to all addresses fails for any of them."""
+        port = self._arrival.port
+        try:
+            taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
+        except OSError:  # this system does not list them
+            return ()
+        held = [(holder.program, endpoint) for endpoint in taken for holder in self._host.holders(endpoint)]
+        return tuple(dict.fromkeys(messages.holder(program, endpoint) for program, endpoint in held))
+
     def _try_webroots(self, lineages: Sequence[Lineage]) -> Outcomes:
         roots: Dict[str, Dict[str, None]] = {}
         for lineage in lineages:
@@ -182,7 +197,7 @@ class Judge:
         return solver.find_out(list(hints), from_memory) if self._write else solver.follow(list(hints))
 
     def _solver(self, hints: Mapping[str, Sequence[Hint]]) -> Solver:
-        return Solver(self._arrival._replace(hints=hints), self._journal, self._progress)
+        return Solver(self._arrival._replace(hints=hints), self._journal, self._progress, self._host)
 
 
 def _by_webroot(lineage: Lineage, name: str, tried: Outcomes) -> NameForecast:
@@ -226,8 +241,8 @@ def _from_directory(root: str) -> Answers:
     wanted = os.path.realpath(root + CHALLENGE_PATH)
 
     def answers(_: Endpoint, place: Place) -> bool:
-        return isinstance(place.end, Directory) and _is_host_path(place, place.end.root) and (
-            os.path.realpath(os.path.dirname(str(place.end))) == wanted)
+        return isinstance(place.end, Directory) and os.path.realpath(os.path.dirname(str(place.end))) == wanted and (
+            _is_host_path(place, place.end.root))
     return answers
 
 
@@ -259,14 +274,3 @@ def _versions_free(port: int, address: str) -> FrozenSet[int]:
         except OSError:
             continue
     return frozenset(versions)
-
-
-def _in_the_way(port: int) -> Tuple[str, ...]:
-    """The programs that hold the port on any address: bind(2) to all addresses fails for any of them."""
-    host = Host()
-    try:
-        taken = [listener.endpoint for listener in listeners.listeners() if listener.endpoint.port == port]
-    except OSError:  # this system does not list them
-        return ()
-    held = [(holder.program, endpoint) for endpoint in taken for holder in host.holders(endpoint)]
-    return tuple(dict.fromkeys(messages.holder(program, endpoint) for program, endpoint in held))

@@ -3,6 +3,7 @@
 configobj and cryptography are not among our requirements: every version of Certbot requires them, and a requirement of
 ours could only break.
 """
+import functools
 import ipaddress
 import os
 import re
@@ -211,6 +212,7 @@ def parse_certificate(der: bytes) -> Certificate:
     return _certificate(x509.load_der_x509_certificate(der))
 
 
+@functools.cache  # mostly a server shows the very certificate of the lineage
 def _certificate(parsed: x509.Certificate) -> Certificate:
     names: List[str] = []
     try:

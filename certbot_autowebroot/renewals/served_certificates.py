@@ -40,12 +40,11 @@ _REFUSALS = ("UNRECOGNIZED_NAME", "_ALERT_")
 Question = Tuple[str, Endpoint]
 
 
-def served(lineages: Sequence[Lineage], progress: Progress) -> Dict[str, List[Served]]:
+def served(lineages: Sequence[Lineage], host: Host, progress: Progress) -> Dict[str, List[Served]]:
     """What is shown for each name at each of its front endpoints, by the path of the lineage's renewal configuration.
 
     For a name that does not resolve to addresses of this machine: at the endpoints where a program listens.
     """
-    host = Host()
     having = [lineage for lineage in lineages if lineage.certificate]
     names = {lineage.conf: [name for name in lineage.certificate.names if not is_wildcard(name)]
              for lineage in having if lineage.certificate}

@@ -52,7 +52,7 @@ class CAEndpoint(NamedTuple):
     @property
     def version(self) -> int:
         """The IP version."""
-        return ipaddress.ip_address(self.endpoint.host).version
+        return 6 if ":" in self.endpoint.host else 4
 
     @property
     def may_begin_with_proxy_line(self) -> bool:

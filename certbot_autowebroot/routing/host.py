@@ -54,8 +54,8 @@ class Host:
         return [address for address in self.addresses(name) if has_route(address)]
 
     def resolve(self, names: Iterable[str]) -> None:
-        """Look up many names at once, so that :meth:`resolution` has them cached."""
-        self._resolutions.update(dns.resolve(list(names), self._resolver))
+        """Look up many names at once, so that :meth:`resolution` has them cached; each once."""
+        self._resolutions.update(dns.resolve([name for name in names if name not in self._resolutions], self._resolver))
 
     def local_addresses(self) -> Sequence[str]:
         """All addresses of this host."""

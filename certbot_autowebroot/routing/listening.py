@@ -10,6 +10,7 @@ from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from certbot_autowebroot.interfaces import ILogsErrors
@@ -95,11 +96,12 @@ class ListeningPrograms:
 
     def _namespaces_of(self, address: str, port: int, origin: int) -> List[int]:
         """The network namespace that has an address, seen from ``origin``: that itself first, then certbot's own."""
-        if ipaddress.ip_address(address).is_loopback or (origin and address in self._namespaces[origin].addresses):
+        if ipaddress.ip_address(address).is_loopback or (origin and address in self._addresses_inside[origin]):
             return [origin]
         if self._addresses.is_here(address):
             return [0]
-        owners = {number: other for number, other in self._namespaces.items() if address in other.addresses}
+        owners = {number: other for number, other in self._namespaces.items()
+                  if address in self._addresses_inside[number]}
         if len(owners) > 1:  # nested engines reuse the same private networks: connect, to see which one accepts
             acceptor = namespaces.acceptor(address, port, owners)
             return [acceptor.namespace] if acceptor else []
@@ -108,6 +110,10 @@ class ListeningPrograms:
     @functools.cached_property
     def _namespaces(self) -> Dict[int, namespaces.Namespace]:
         return namespaces.others()
+
+    @functools.cached_property
+    def _addresses_inside(self) -> Dict[int, Set[str]]:
+        return {number: namespace.addresses for number, namespace in self._namespaces.items()}
 
     def holders(self, endpoint: Endpoint) -> Sequence[Holder]:
         """The programs that accept connections there."""

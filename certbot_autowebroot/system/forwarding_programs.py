@@ -7,6 +7,7 @@ leave it open. An application sends its database other bytes, and keeps that con
 slirp4netns has a TCP of its own and makes no connection: its guest accepts one from the client's port.
 """
 import contextlib
+import functools
 import os
 import socket
 import time
@@ -26,6 +27,7 @@ from certbot_autowebroot.system import processes
 from certbot_autowebroot.system import tls
 from certbot_autowebroot.system.namespaces import PARTIAL_CLIENT_HELLO
 from certbot_autowebroot.system.namespaces import PARTIAL_REQUEST
+from certbot_autowebroot.system.namespaces import Connection
 from certbot_autowebroot.system.namespaces import Namespace
 
 #: Seconds for a program to accept a connection. A busy machine may start a script's process or thread late.
@@ -38,6 +40,9 @@ _POLL_INTERVAL = 0.003
 _POLL_FACTOR = 1.5
 #: Seconds for a connection and a handshake.
 _CONNECT_TIMEOUT = 2.0
+
+#: Reads the connections of a namespace that are in one state.
+_ReadConnections = Callable[[Namespace, int], List[Connection]]
 
 
 class ForwardTarget(NamedTuple):
@@ -77,10 +82,11 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
         new = _sockets(pid) - before
         outgoing.clear()
         # Other clients connect meanwhile: a forwarder makes one connection for each, an application none for this one.
-        accepted, made = _connections(new, endpoint.port, port, elsewhere) if len(new) > 1 else (0, {})
+        read = functools.cache(Namespace.connections)  # each namespace once
+        accepted, made = _connections(new, endpoint.port, port, elsewhere, read) if len(new) > 1 else (0, {})
         outgoing.update(made)
         if new and not made:
-            guests[:] = _guests(port, elsewhere)
+            guests[:] = _guests(port, elsewhere, read)
         return 0 < accepted == len(outgoing) or bool(guests)
     try:
         with contextlib.ExitStack() as stack:
@@ -105,10 +111,11 @@ def _attempt(pid: int, endpoint: Endpoint, secure: bool, server_name: Optional[s
     return target if _wait(lambda: bool(outgoing.keys() - _sockets(pid)), pid) else None
 
 
-def _guests(client_port: int, elsewhere: Iterable[Namespace]) -> List[Endpoint]:
+def _guests(client_port: int, elsewhere: Iterable[Namespace],
+            read: _ReadConnections = Namespace.connections) -> List[Endpoint]:
     """The endpoints in other network namespaces that have accepted a connection from the client's port."""
     return [Endpoint(connection.address, connection.port, namespace.number) for namespace in elsewhere
-            for connection in namespace.connections(namespaces.ESTABLISHED) if connection.peer_port == client_port]
+            for connection in read(namespace, namespaces.ESTABLISHED) if connection.peer_port == client_port]
 
 
 def _has_sent(outgoing: Dict[int, Endpoint], size: int) -> bool:
@@ -137,7 +144,7 @@ def _wait(condition: Callable[[], bool], pid: int, timeout: float = _FORWARD_TIM
 
 
 def _connections(inodes: Set[int], listening_port: int, client_port: int,
-                 elsewhere: Iterable[Namespace]) -> Tuple[int, Dict[int, Endpoint]]:
+                 elsewhere: Iterable[Namespace], read: _ReadConnections) -> Tuple[int, Dict[int, Endpoint]]:
     """The number of accepted connections, and the peers of outgoing ones; none if the client's was not accepted.
 
     A forwarder may make them in the network namespace of a container.
@@ -145,7 +152,7 @@ def _connections(inodes: Set[int], listening_port: int, client_port: int,
     accepted: Set[int] = set()
     made: Dict[int, Endpoint] = {}
     for namespace in (Namespace(0, os.getpid()), *elsewhere):
-        for connection in namespace.connections(namespaces.ESTABLISHED):
+        for connection in read(namespace, namespaces.ESTABLISHED):
             if connection.inode not in inodes:
                 continue
             if connection.port == listening_port and not namespace.number:

@@ -10,11 +10,15 @@ import threading
 import time
 from typing import Callable
 from typing import Iterator
+from typing import Optional
 from typing import TypeVar
 
 from certbot_autowebroot.route import Endpoint
 
 Result = TypeVar("Result")
+
+#: Bytes of the longest record of TLS (RFC 8446 section 5.1).
+_RECORD = 16384
 
 
 def certificate_of(endpoint: Endpoint, name: str, timeout: float, key: str = "") -> bytes:
@@ -27,9 +31,32 @@ def certificate_of(endpoint: Endpoint, name: str, timeout: float, key: str = "")
     deadline = time.monotonic() + timeout
 
     def attempt(has_proxy_line: bool) -> bytes:
-        with connect(endpoint, deadline, has_proxy_line) as plain, handshake(plain, name, deadline, key) as stream:
-            return stream.getpeercert(binary_form=True) or b""
+        with connect(endpoint, deadline, has_proxy_line) as stream:
+            return _certificate_over(stream, name, deadline, key)
     return retry_with_proxy_line(attempt)
+
+
+def _certificate_over(stream: socket.socket, name: str, deadline: float, key: str) -> bytes:
+    """OpenSSL gets what we have read: it cannot read past the deadline, and no thread has to hang up."""
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context(key).wrap_bio(received, to_send, server_hostname=_server_name(name))
+    is_complete = False
+    while True:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            session.do_handshake()
+            is_complete = True
+        left = deadline - time.monotonic()
+        if left < 0:
+            raise socket.timeout("timed out")
+        stream.settimeout(max(0.01, left))
+        stream.sendall(to_send.read())
+        if is_complete:
+            return session.getpeercert(binary_form=True) or b""
+        data = stream.recv(_RECORD)
+        if data:
+            received.write(data)
+        else:
+            received.write_eof()
 
 
 def connect(endpoint: Endpoint, deadline: float, has_proxy_line: bool = False) -> socket.socket:
@@ -52,17 +79,16 @@ def connect(endpoint: Endpoint, deadline: float, has_proxy_line: bool = False) -
     return stream
 
 
-def handshake(stream: socket.socket, name: str, deadline: float, key: str = "") -> ssl.SSLSocket:
+def handshake(stream: socket.socket, name: str, deadline: float) -> ssl.SSLSocket:
     """Begin TLS on a connection, which is closed where that fails.
 
     :param name: the name to ask for; for an address there is no SNI.
-    :param key: as of :func:`certificate_of`.
     :raises OSError: the server does not speak TLS, or refuses the name.
     """
     try:
         with until(deadline, stream):
             stream.getpeername()  # wrap_socket of a connection that was reset leaves its descriptor open
-            return context(key).wrap_socket(stream, server_hostname=None if _is_address(name) else name)
+            return context().wrap_socket(stream, server_hostname=_server_name(name))
     except BaseException:
         stream.close()
         raise
@@ -134,9 +160,10 @@ def _proxy_line(stream: socket.socket) -> bytes:
     return f"PROXY {family} {source} {target} {from_port} {to_port}\r\n".encode("ascii")
 
 
-def _is_address(host: str) -> bool:
+def _server_name(host: str) -> Optional[str]:
+    """The server name to send; for an address there is none."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return host
+    return None

@@ -375,12 +375,12 @@ def test_short_work_is_silent(monkeypatch: pytest.MonkeyPatch, terminal: bool, s
     monkeypatch.setattr(console, "is_terminal", lambda _stream: terminal)
     monkeypatch.setattr(console, "_PAUSE", 0.01)
     stream = io.StringIO()
-    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+    with console.Progress(stream, lambda: {"waiting": "at most 9 s"}) as progress:
         progress.show("waiting", 0, 1)
         time.sleep(0.1)
     assert stream.getvalue() == ""
     monkeypatch.setattr(console, "SILENCE", 0.2)
-    with console.Progress(stream, {"waiting": "at most 9 s"}) as progress:
+    with console.Progress(stream, lambda: {"waiting": "at most 9 s"}) as progress:
         progress.show("waiting", 0, 1)
         time.sleep(0.35)
     assert stream.getvalue() == said
