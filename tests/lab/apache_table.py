@@ -347,6 +347,8 @@ ROWS = [
         "RewriteRule ^ /index.php\nAliasMatch /\\. {dir}/ht-deny$0", "none", "RewriteRule ^ /index.php"),
     Row("rewrite-all-paths-again", "RewriteEngine On\nRewriteRule ^/\\.well-known/ /acme/\nRewriteRule ^ /acme/here",
         "none", "RewriteRule ^ /acme/here"),
+    Row("rewrite-out-of-the-root-and-on", "RewriteEngine On\nRewriteRule ^/\\.well-known/.*/(.*) ../b/$1\n"
+        "RewriteRule ^ - [E=here:1]", "none", "RewriteRule ^/\\.well-known/.*/(.*) ../b/$1"),
     Row("rewrite-the-token-away-and-on", "RewriteEngine On\nRewriteRule ^ /acme/here\nRewriteRule /here$ /acme/there",
         "none", "RewriteRule ^ /acme/here"),
     Row("rewrite-refuses-files", "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} -f\nRewriteRule ^ - [F]",

@@ -15,6 +15,7 @@ from certbot_autowebroot.servers.apache import mapping
 from certbot_autowebroot.servers.apache import proxy
 from certbot_autowebroot.servers.apache import rewrite
 from certbot_autowebroot.servers.apache import sections
+from certbot_autowebroot.servers.apache.directives import Directive
 from certbot_autowebroot.servers.apache.directives import UnknowableError
 from certbot_autowebroot.servers.apache.rules import Rule
 from certbot_autowebroot.servers.apache.rules import read_rules
@@ -131,12 +132,12 @@ def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File,
     is_url_path = result.reduced and "legacyprefixdocroot" not in inheritance.server_options(state.site)
     if exists and (literal or in_root or unsafe) and not is_url_path:
         return mapping.File(result.path, mapping.literal_directory(rule.target, "$%\\"), rule.directive)
-    return _below_root(state, result.path)
+    return _below_root(state, result.path, rule.directive)
 
 
-def _below_root(state: State, path: str) -> Union[mapping.File, DeadEnd]:
+def _below_root(state: State, path: str, directive: Optional[Directive] = None) -> Union[mapping.File, DeadEnd]:
     if posixpath.normpath(path.lstrip("/")).partition("/")[0] == "..":
-        return state.dead_end("it answers 403, for the rules lead out of the document root")
+        return state.dead_end("it answers 403, for the rules lead out of the document root", directive)
     return mapping.document_root(state.site, path)
 
 
