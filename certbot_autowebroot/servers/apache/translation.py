@@ -22,6 +22,9 @@ from certbot_autowebroot.servers.apache.rules import read_rules
 from certbot_autowebroot.servers.apache.state import State
 from certbot_autowebroot.servers.common import regex
 
+#: Rules without which the path is tried. Real ones are a few; a loop of hundreds takes time at each trial.
+_MAX_TRIED = 5
+
 
 def translate(state: State) -> Union[mapping.Mapped, Destination]:
     """The result of the first module that accepts the path.
@@ -106,14 +109,18 @@ def _decider(before: State, rules: List[Rule], path: str, directory: str, result
 
     A later rule may match any path: then the rules before it do not matter.
     """
-    without_token = [rule for rule, left in zip(result.rules, result.paths) if before.request.token not in left]
-    for rule in without_token:
+    without_token = {id(rule): rule for rule, left in zip(result.rules, result.paths)
+                     if before.request.token not in left}
+    for rule in list(without_token.values())[:_MAX_TRIED]:
         state = before.copy()
         others = [one for one in rules if one is not rule]
-        if rewrite.apply(others, path, state, state.env, directory, state.own_url,
-                         _own_url_pattern(state)).path != result.path:
+        try:
+            trial = rewrite.apply(others, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
+        except (UnknowableError, regex.RegexError):
             return rule
-    return without_token[0]
+        if trial.path != result.path:
+            return rule
+    return next(iter(without_token.values()))
 
 
 def _rewritten_file(state: State, result: rewrite.Result) -> Union[mapping.File, DeadEnd]:
