@@ -454,11 +454,11 @@ class Slow:
 
 @pytest.fixture
 def slow(place: Path) -> Iterator[Path]:
-    """nginx passes all requests on to a server that never answers, and gives up after six seconds."""
+    """nginx passes all requests on to a server that never answers, and gives up after four seconds."""
     (place / "root").mkdir()
     server = Slow()
     with Nginx(place / "nginx", """server { listen 80;
-            location / { proxy_pass http://127.0.0.1:8080; proxy_read_timeout 6s; } }"""):
+            location / { proxy_pass http://127.0.0.1:8080; proxy_read_timeout 4s; } }"""):
         yield place / "root"
     server.close()
 
