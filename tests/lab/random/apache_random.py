@@ -207,8 +207,7 @@ class EditedApache:
         """The files of the directories; without one, no file, a file in each directory, and a challenge below each."""
         site = re.match(r"n(\d+)", request.host)
         assert site is not None
-        directories = [path for path in (self._server.directory / f"s{site[1]}").glob("**")
-                       if path.is_dir()]  # since Python 3.13, "**" matches files as well
+        directories = _directories(self._server, f"s{site[1]}")
         return [[str(end)] for end in destinations if isinstance(end, Directory)] or [
             [], [f"{path}/{TOKEN}" for path in directories], [f"{path}{CHALLENGE_PATH}{TOKEN}" for path in directories]]
 
@@ -276,11 +275,15 @@ def _destinations(configuration: Configuration, request: Request) -> List[Destin
     return destinations
 
 
+def _directories(server: Apache, *patterns: str) -> List[pathlib.Path]:
+    """The directories of sites, and all below them. Since Python 3.13, ``**`` matches files as well."""
+    return [path for pattern in patterns for path in server.directory.glob(f"{pattern}/**") if path.is_dir()]
+
+
 def _other_files_served(server: Apache, cases: Sequence[_Case]) -> List[str]:
     """Files that httpd serves where the evaluator names none."""
-    # Since Python 3.13 ** is files too; and a document root may have the token as its name.
-    files = [path / TOKEN for top in ("main", "s*") for path in server.directory.glob(f"{top}/**")
-             if path.is_dir() and not (path / TOKEN).is_dir()]
+    # A document root may have the token as its name.
+    files = [path / TOKEN for path in _directories(server, "main", "s*") if not (path / TOKEN).is_dir()]
     for file in files:
         file.write_text(f"file {file}")
     answers = [(case, answer_without_query(case.request)) for case in cases]

@@ -127,9 +127,7 @@ def _judge(server: Server, case: _Case, texts: List[str], counts: "Counter[str]"
     """The case with which to go on; None where this one is decided."""
     if case.keeps_first:
         counts["one of several lines"] += 1
-        # A redirect from a directory to itself is no refusal, and serves nothing either.
-        decides = any(without != alone and (alone == before or not server.serves(alone))
-                      for without, alone, before in zip(case.without_all, case.after, case.before))
+        decides = any(one != other and not server.serves(other) for one, other in zip(case.without_all, case.after))
         return None if decides else _wrong(
             case, f"the others alone decide: {_names(case.lines[1:])}; {case.before} with all, {case.after} with the "
                   f"first alone, {case.without_all} with none", texts)
