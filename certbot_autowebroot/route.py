@@ -83,6 +83,11 @@ class Endpoint(NamedTuple):
         return self.host.startswith("unix:")
 
     @property
+    def version(self) -> int:
+        """The IP version, where the host is an address."""
+        return 6 if ":" in self.host else 4
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine itself can connect to it."""
         return self.is_unix or ipaddress.ip_address(self.host).is_loopback

@@ -118,7 +118,7 @@ class Listeners:
         for endpoint in vacant:
             if self._serves(endpoint):
                 continue
-            wildcard = Endpoint(address or _WILDCARDS[6 if ":" in endpoint.host else 4], endpoint.port)
+            wildcard = Endpoint(address or _WILDCARDS[endpoint.version], endpoint.port)
             try:
                 self._start(wildcard)
             except OSError as error:
@@ -151,7 +151,7 @@ class Listeners:
         self.resources.clear()
 
     def _serves(self, endpoint: Endpoint) -> bool:
-        wildcard = Endpoint(_WILDCARDS[6 if ":" in endpoint.host else 4], endpoint.port)
+        wildcard = Endpoint(_WILDCARDS[endpoint.version], endpoint.port)
         return endpoint in self._servers or wildcard in self._servers
 
     def _start(self, endpoint: Endpoint) -> None:

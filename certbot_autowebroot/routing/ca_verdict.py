@@ -99,7 +99,7 @@ def meaning(name: str, address: str, reply: Reply, inside: Optional[Shown], prov
                        f"of them has no file of ours ({reply}): each has to send challenges here", True)
     if not reply.connected and proven:
         # A CA that does not get a connection over IPv6 either turns to IPv4, but never to another address of a version.
-        state = Verdict.UNPROVEN if _version(address) in proven else Verdict.FROM_INSIDE
+        state = Verdict.UNPROVEN if Endpoint(address, 80).version in proven else Verdict.FROM_INSIDE
         return Meaning(state, f"{name} also resolves to {address}, which does not answer from here ({reply}); other "
                               "addresses of it lead here")
     if not reply.connected:
@@ -159,8 +159,8 @@ def judge(front: FrontEndpoints, shown: Mapping[Endpoint, Shown], replies: Mappi
             local[endpoint] = Verdict.FROM_INSIDE
             sentences.append(f"{front.name} resolves to {endpoint.host} from here, which no public CA can reach: port "
                              "80 of its public address must lead here")
-    proven = {_version(endpoint.host) for endpoint in local if local[endpoint] is Verdict.PROVEN}
-    proven |= {_version(endpoint.host) for endpoint in front.of_kind(Kind.REMOTE) if replies[endpoint].is_ours}
+    proven = {endpoint.version for endpoint in local if local[endpoint] is Verdict.PROVEN}
+    proven |= {endpoint.version for endpoint in front.of_kind(Kind.REMOTE) if replies[endpoint].is_ours}
     inside = _inside(front, shown)
     states = list(local.values())
     remote = {endpoint: meaning(front.name, endpoint.host, replies[endpoint], _behind(endpoint, inside, bool(local)),
@@ -185,7 +185,7 @@ def _inside(front: FrontEndpoints, shown: Mapping[Endpoint, Shown]) -> Dict[int,
     """The best of what the guessed endpoints of each IP version have shown."""
     best: Dict[int, Shown] = {}
     for endpoint in front.of_kind(Kind.GUESSED):
-        version = _version(endpoint.host)
+        version = endpoint.version
         if version not in best or _ORDER.index(shown[endpoint].verdict) < _ORDER.index(best[version].verdict):
             best[version] = shown[endpoint]
     return best
@@ -196,11 +196,7 @@ def _behind(remote: Endpoint, inside: Mapping[int, Shown], has_local: bool) -> O
 
     A name's own local address of the other version is none of them: the CA comes there by itself.
     """
-    version = _version(remote.host)
+    version = remote.version
     if version in inside or has_local:
         return inside.get(version)
     return max(inside.values(), key=lambda one: _ORDER.index(one.verdict), default=None)
-
-
-def _version(address: str) -> int:
-    return 6 if ":" in address else 4

@@ -52,7 +52,7 @@ class CAEndpoint(NamedTuple):
     @property
     def version(self) -> int:
         """The IP version."""
-        return 6 if ":" in self.endpoint.host else 4
+        return self.endpoint.version
 
     @property
     def may_begin_with_proxy_line(self) -> bool:
