@@ -114,7 +114,8 @@ class Solver:
         pending = list(dict.fromkeys(identifiers))
         try:
             for attempt in range(ATTEMPTS):
-                self._host = Host(self._options.resolver) if attempt else self._host
+                if attempt:
+                    self._host = Host(self._options.resolver)
                 pending = self._attempt(pending, from_hints and attempt == 0)
                 if not self._is_worth_another_attempt(pending, attempt):
                     break

@@ -106,10 +106,11 @@ def reload(lineage: Lineage, names: Sequence[str], patience: float = PATIENCE,
     findings = [Finding(_outcome_without_reload(answers, seen), reload_messages.not_reloaded(answers, lineage))
                 for (_, shown), answers in seen.items() if shown is not Shown.STALE]
     stale = {endpoint: answers for (endpoint, shown), answers in seen.items() if shown is Shown.STALE}
-    from certbot_autowebroot.servers.apache import key_pairs  # late for speed: with all of Apache, 30 ms of a check
-    wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host()) if stale else ""
-    if wrong:
-        return [*findings, Finding(Outcome.FAILED, reload_messages.broken_lineage(wrong))]
+    if stale:
+        from certbot_autowebroot.servers.apache import key_pairs  # late for speed: with all of Apache, 30 ms of a check
+        wrong = key_pairs.broken(lineage.certificate_file, _key_of(lineage), View.of_host())
+        if wrong:
+            return [*findings, Finding(Outcome.FAILED, reload_messages.broken_lineage(wrong))]
     attempts: Dict[Server, Attempt] = {}
     attempts_at: Dict[Endpoint, List[Attempt]] = {}
     waiting: List[Served] = []

@@ -88,10 +88,10 @@ def _rewrite_server(state: State) -> Union[mapping.Mapped, Destination, None]:
 def apply_rules(state: State, rules: List[Rule], path: str,
                 directory: str = "") -> Union[rewrite.Result, DeadEnd]:
     """Apply rules to a path; a dead end where one of them ends the request."""
-    query, before = state.query, state.copy()
-    result = rewrite.apply(rules, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
+    before = state.copy()
+    result = _applied(state, rules, path, directory)
     state.ended = state.ended or result.end
-    state.has_own_query = state.query != query
+    state.has_own_query = state.query != before.query
     state.trail += [rule.directive.step for rule in result.rules]
     token = state.request.token
     if result.changed and token in path + before.path_info and token not in result.path:
@@ -104,6 +104,10 @@ def apply_rules(state: State, rules: List[Rule], path: str,
     return result
 
 
+def _applied(state: State, rules: List[Rule], path: str, directory: str) -> rewrite.Result:
+    return rewrite.apply(rules, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
+
+
 def _decider(before: State, rules: List[Rule], path: str, directory: str, result: rewrite.Result) -> Rule:
     """The first rule that removes the token and without which the path would be another one.
 
@@ -112,10 +116,8 @@ def _decider(before: State, rules: List[Rule], path: str, directory: str, result
     without_token = {id(rule): rule for rule, left in zip(result.rules, result.paths)
                      if before.request.token not in left}
     for rule in list(without_token.values())[:_MAX_TRIED]:
-        state = before.copy()
-        others = [one for one in rules if one is not rule]
         try:
-            trial = rewrite.apply(others, path, state, state.env, directory, state.own_url, _own_url_pattern(state))
+            trial = _applied(before.copy(), [one for one in rules if one is not rule], path, directory)
         except (UnknowableError, regex.RegexError):
             return rule
         if trial.path != result.path:
